@@ -1,0 +1,68 @@
+//! The images an attacker may use: within `eps` of the original and inside [0, 1].
+
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+/// How distances between images are measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Norm {
+    /// Largest change of any channel of any pixel.
+    Linf,
+    /// Euclidean length of the change.
+    L2,
+}
+
+/// The threat model.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Ball {
+    /// Norm of the perturbation.
+    pub norm: Norm,
+    /// Radius in units of [0, 1] pixels.
+    pub eps: f64,
+}
+
+impl Ball {
+    /// Errors: a radius that is negative or not finite.
+    pub fn new(norm: Norm, eps: f64) -> Result<Self> {
+        ensure!(eps.is_finite() && eps >= 0., "`eps` is {eps}; a radius is not negative");
+        Ok(Ball { norm, eps })
+    }
+
+    /// The allowed image near `x`: first into the ball around `x0`, then into [0, 1]. As `x0` is
+    /// in [0, 1], the second step cannot leave the ball. `[N, C, H, W]` -> `[N, C, H, W]`.
+    pub fn project(&self, x0: &Tensor, x: &Tensor) -> Tensor {
+        let d = x - x0;
+        let d = match self.norm {
+            Norm::Linf => d.clamp(-self.eps, self.eps),
+            Norm::L2 => {
+                let over = length(&d).clamp_min(self.eps.max(f64::MIN_POSITIVE)).reciprocal();
+                d * over * self.eps
+            }
+        };
+        (x0 + d).clamp(0., 1.)
+    }
+
+    /// The direction of steepest ascent, of length one in this norm; zero where `g` is.
+    pub fn ascent(&self, g: &Tensor) -> Tensor {
+        match self.norm {
+            Norm::Linf => g.sign(),
+            Norm::L2 => g / length(g).clamp_min(1e-30),
+        }
+    }
+
+    /// Distance of `x` from `x0` in this norm, `[N]`.
+    pub fn distance(&self, x0: &Tensor, x: &Tensor) -> Tensor {
+        let d = x - x0;
+        match self.norm {
+            Norm::Linf => d.abs().flatten(1, -1).amax([1].as_slice(), false),
+            Norm::L2 => length(&d).flatten(0, -1),
+        }
+    }
+}
+
+/// ℓ2 length of each image, `[N, 1, 1, 1]`.
+fn length(d: &Tensor) -> Tensor {
+    d.square().sum_dim_intlist([1, 2, 3].as_slice(), true, None::<Kind>).sqrt()
+}

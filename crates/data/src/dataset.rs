@@ -1,0 +1,100 @@
+//! A set of labelled images as one tensor: moved, cut, gathered and saved whole.
+
+use anyhow::{Result, ensure};
+use std::path::Path;
+use tch::{Device, Kind, Tensor};
+use tensorfile::TensorFile;
+
+/// Labelled images. The tensors lie on one device, the CPU after loading.
+#[derive(Debug)]
+pub struct Dataset {
+    /// What the set is called in logs and file headers.
+    pub name: String,
+    /// Pixels [N, C, H, W]: u8 0 to 255, or f32 in [0, 1] where a `tensors:` file holds that.
+    pub images: Tensor,
+    /// The class number of each image, i64 [N], 0 to the number of classes − 1.
+    pub labels: Tensor,
+    /// The name of each class.
+    pub classes: Vec<String>,
+    /// The pixels that make the class, bool [N, H, W], where they are known.
+    pub masks: Option<Tensor>,
+}
+
+impl Dataset {
+    /// How many images there are.
+    pub fn len(&self) -> usize {
+        self.labels.size()[0] as usize
+    }
+
+    /// Whether there are none (no loader returns such a set).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Channels, height and width of every image.
+    pub fn image_shape(&self) -> [i64; 3] {
+        let (_, c, h, w) = self.images.size4().expect("images are [N, C, H, W]");
+        [c, h, w]
+    }
+
+    /// The same set on `device`.
+    pub fn to_device(self, device: Device) -> Self {
+        Dataset {
+            images: self.images.to_device(device),
+            labels: self.labels.to_device(device),
+            masks: self.masks.map(|masks| masks.to_device(device)),
+            ..self
+        }
+    }
+
+    /// The images from `offset` on, at most `limit` of them, as a view of the same memory.
+    /// Errors where nothing would be left.
+    pub fn slice(&self, offset: usize, limit: Option<usize>) -> Result<Dataset> {
+        let n = self.len();
+        ensure!(
+            offset < n,
+            "offset {offset} is past the last of the {n} images of `{}`",
+            self.name
+        );
+        ensure!(limit != Some(0), "a limit of 0 leaves no image of `{}`", self.name);
+        let count = limit.unwrap_or(n).min(n - offset) as i64;
+        let cut = |tensor: &Tensor| tensor.narrow(0, offset as i64, count);
+        Ok(Dataset {
+            name: self.name.clone(),
+            images: cut(&self.images),
+            labels: cut(&self.labels),
+            classes: self.classes.clone(),
+            masks: self.masks.as_ref().map(cut),
+        })
+    }
+
+    /// Gathers the images `index` (i64 [B], on the set's device): pixels f32 [B, C, H, W] in
+    /// [0, 1] and labels i64 [B].
+    pub fn batch(&self, index: &Tensor) -> (Tensor, Tensor) {
+        (pixels(&self.images.index_select(0, index)), self.labels.index_select(0, index))
+    }
+
+    /// Writes the set as a `tensors:` file: `images`, `labels`, `masks` where there are any, and
+    /// in the header `classes` (names, comma separated) and `dataset`.
+    pub fn save_tensors(&self, path: &Path) -> Result<()> {
+        let comma = self.classes.iter().find(|class| class.contains(','));
+        ensure!(comma.is_none(), "class `{}` has a comma in its name", comma.expect("just seen"));
+        let mut file = TensorFile::default();
+        file.tensors.insert("images".into(), self.images.shallow_clone());
+        file.tensors.insert("labels".into(), self.labels.shallow_clone());
+        if let Some(masks) = &self.masks {
+            file.tensors.insert("masks".into(), masks.shallow_clone());
+        }
+        file.metadata.insert("classes".into(), self.classes.join(","));
+        file.metadata.insert("dataset".into(), self.name.clone());
+        file.write(path)
+    }
+}
+
+/// Stored pixels (u8 or f32) as f32 in [0, 1].
+pub(crate) fn pixels(stored: &Tensor) -> Tensor {
+    match stored.kind() {
+        Kind::Uint8 => stored.to_kind(Kind::Float) / 255.0,
+        _ => stored.shallow_clone(),
+    }
+}

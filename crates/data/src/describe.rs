@@ -1,0 +1,91 @@
+//! What is in a set, in numbers, for people and for JSON.
+
+use crate::{Dataset, dataset::pixels};
+use serde::Serialize;
+use std::fmt;
+use tch::{Kind, Tensor};
+
+/// Images in one piece of the statistics, so that a large set needs little extra memory.
+const PIECE: i64 = 2048;
+
+/// A set in numbers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Description {
+    /// The set's name.
+    pub name: String,
+    /// How many images there are.
+    pub images: usize,
+    /// Channels, height, width.
+    pub shape: [i64; 3],
+    /// How pixels are stored: `u8` or `f32`.
+    pub stored: &'static str,
+    /// Each class and how many images it has.
+    pub classes: Vec<(String, usize)>,
+    /// The statistics of each channel.
+    pub channels: Vec<Channel>,
+    /// Whether the pixels that make the class are known.
+    pub masks: bool,
+}
+
+/// The pixels of one channel, on the scale [0, 1].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Channel {
+    /// The smallest value.
+    pub min: f64,
+    /// The largest value.
+    pub max: f64,
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation over all pixels (divided by their number, not one less).
+    pub std: f64,
+}
+
+impl Dataset {
+    /// Counts and pixel statistics of the whole set.
+    pub fn describe(&self) -> Description {
+        let counts = self.labels.bincount(None::<&Tensor>, self.classes.len() as i64);
+        let count = |i: usize| counts.int64_value(&[i as i64]) as usize;
+        let classes = self.classes.iter().enumerate().map(|(i, name)| (name.clone(), count(i)));
+        Description {
+            name: self.name.clone(),
+            images: self.len(),
+            shape: self.image_shape(),
+            stored: if self.images.kind() == Kind::Uint8 { "u8" } else { "f32" },
+            classes: classes.collect(),
+            channels: (0..self.image_shape()[0]).map(|c| self.channel(c)).collect(),
+            masks: self.masks.is_some(),
+        }
+    }
+
+    fn channel(&self, c: i64) -> Channel {
+        let all = self.images.select(1, c);
+        let (mut min, mut max, mut sum, mut squares) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0);
+        for piece in all.split(PIECE, 0) {
+            let piece = pixels(&piece).to_kind(Kind::Double);
+            min = piece.min().double_value(&[]).min(min);
+            max = piece.max().double_value(&[]).max(max);
+            sum += piece.sum(Kind::Double).double_value(&[]);
+            squares += piece.square().sum(Kind::Double).double_value(&[]);
+        }
+        let mean = sum / all.numel() as f64;
+        let variance = squares / all.numel() as f64 - mean * mean;
+        Channel { min, max, mean, std: variance.max(0.0).sqrt() }
+    }
+}
+
+impl fmt::Display for Description {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let [c, h, w] = self.shape;
+        let masks = if self.masks { ", with masks" } else { "" };
+        writeln!(f, "{}: {} images {c}×{h}×{w} ({}{masks})", self.name, self.images, self.stored)?;
+        for (i, ch) in self.channels.iter().enumerate() {
+            let Channel { min, max, mean, std } = ch;
+            writeln!(f, "  channel {i}: {min:.4} to {max:.4}, mean {mean:.4}, std {std:.4}")?;
+        }
+        let width = self.classes.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for (name, count) in &self.classes {
+            writeln!(f, "  {name:width$} {count:>7}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+//! `shapes`: a CIFAR-shaped set of ten silhouettes, drawn from a seed with no file, with the mask
+//! of the pixels that make the class. Colour, place, size and background say nothing about it.
+//! An image depends on (seed, split, index) alone. Bits are repeatable on one kind of machine.
+
+use crate::{Dataset, Split, keyed};
+use anyhow::{Context, Result, bail, ensure};
+use std::{fmt, num::NonZero, thread};
+use tch::{Kind, Tensor};
+
+mod figure;
+mod scene;
+
+use figure::Figure;
+use scene::{SIDE, Scene};
+
+const PIXELS: usize = (SIDE * SIDE) as usize;
+/// More than this would not fit into the memory of a usual machine.
+const MOST: usize = 10_000_000;
+
+/// A whole `shapes` set: its seed and how many images each split has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shapes {
+    /// Another seed is another set.
+    pub seed: u64,
+    /// Images for training, 1 to 10,000,000.
+    pub train: usize,
+    /// Images for testing, 1 to 10,000,000; never among those for training.
+    pub test: usize,
+}
+
+impl Default for Shapes {
+    fn default() -> Self {
+        Shapes { seed: 0, train: 6000, test: 1000 }
+    }
+}
+
+impl fmt::Display for Shapes {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "shapes:seed={},train={},test={}", self.seed, self.train, self.test)
+    }
+}
+
+impl Shapes {
+    /// Reads `seed=0,train=6000,test=1000`; what is left out keeps its default.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut shapes = Shapes::default();
+        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+            let known = "known: seed, train, test, as in `shapes:seed=0,train=6000,test=1000`";
+            let (key, value) =
+                part.split_once('=').with_context(|| format!("`{part}` has no `=`; {known}"))?;
+            let told = || format!("`{part}` of `shapes` is not a whole number from 0 on");
+            match key.trim() {
+                "seed" => shapes.seed = value.trim().parse().with_context(told)?,
+                "train" => shapes.train = value.trim().parse().with_context(told)?,
+                "test" => shapes.test = value.trim().parse().with_context(told)?,
+                other => bail!("`shapes` has no setting `{other}`; {known}"),
+            }
+        }
+        shapes.check()?;
+        Ok(shapes)
+    }
+
+    fn check(&self) -> Result<()> {
+        for (name, count) in [("train", self.train), ("test", self.test)] {
+            let range = 1..=MOST;
+            ensure!(range.contains(&count), "`{name}={count}` of `shapes` is not 1 to {MOST}");
+        }
+        Ok(())
+    }
+
+    /// Draws one split on all cores: images u8 [N, 3, 32, 32], labels [N], masks bool [N, 32, 32].
+    /// Panics where a count is out of its range.
+    pub fn generate(&self, split: Split) -> Dataset {
+        self.check().expect("counts are within their range");
+        let count = if split == Split::Train { self.train } else { self.test };
+        let mut pixels = vec![0u8; count * 3 * PIXELS];
+        let mut masks = vec![0u8; count * PIXELS];
+        let mut labels = vec![0i64; count];
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
+        let share = count.div_ceil(workers);
+        thread::scope(|scope| {
+            let parts = pixels.chunks_mut(share * 3 * PIXELS).zip(masks.chunks_mut(share * PIXELS));
+            for (part, ((pixels, masks), labels)) in parts.zip(labels.chunks_mut(share)).enumerate()
+            {
+                let seed = self.seed;
+                scope.spawn(move || {
+                    let images = pixels.chunks_mut(3 * PIXELS).zip(masks.chunks_mut(PIXELS));
+                    for (i, ((pixels, mask), label)) in images.zip(labels).enumerate() {
+                        let keys = [seed, split as u64, (part * share + i) as u64];
+                        let rng = keyed::generator(keyed::Purpose::Shapes, keys);
+                        *label = Scene { pixels, mask }.draw(rng) as i64;
+                    }
+                });
+            }
+        });
+        let n = count as i64;
+        Dataset {
+            name: self.to_string(),
+            images: Tensor::from_data_size(&pixels, &[n, 3, SIDE, SIDE], Kind::Uint8),
+            labels: Tensor::from_slice(&labels),
+            classes: Figure::ALL.iter().map(|figure| figure.name().to_owned()).collect(),
+            masks: Some(Tensor::from_data_size(&masks, &[n, SIDE, SIDE], Kind::Bool)),
+        }
+    }
+}

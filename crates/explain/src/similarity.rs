@@ -1,0 +1,109 @@
+//! How alike two heat maps are, for whole batches on the device. Every value is defined: constant
+//! and all-zero maps give no NaN.
+
+use crate::heat::{centre, top};
+use models::registry::Named;
+use tch::{Kind, Tensor};
+
+/// A metric of two heat maps.
+pub struct Similarity {
+    /// The name in tables and files.
+    pub name: &'static str,
+    /// What it is, its range and units.
+    pub about: &'static str,
+    /// Its value on equal maps, as far from an attacker's wish as can be.
+    pub same: f64,
+    /// Two heat maps `[N, H, W]` and k -> f64 `[N]`.
+    pub score: fn(&Tensor, &Tensor, i64) -> Tensor,
+}
+
+impl Named for Similarity {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn about(&self) -> &'static str {
+        self.about
+    }
+}
+
+/// Every similarity, sorted by name.
+pub const SIMILARITIES: &[Similarity] = &[
+    Similarity {
+        name: "cdl",
+        about: "distance of the centres of mass, in pixels; 0 unchanged",
+        same: 0.,
+        score: |a, b, _| centre_distance(a, b),
+    },
+    Similarity {
+        name: "cor",
+        about: "Spearman rank correlation with average ranks for ties, in [-1, 1]; 1 unchanged",
+        same: 1.,
+        score: |a, b, _| spearman(a, b),
+    },
+    Similarity {
+        name: "cosd",
+        about: "1 - cosine similarity, in [0, 1] for heat maps; 0 unchanged",
+        same: 0.,
+        score: |a, b, _| cosine_distance(a, b),
+    },
+    Similarity {
+        name: "k-in",
+        about: "share of the k largest pixels that are the same, in [0, 1]; 1 unchanged",
+        same: 1.,
+        score: top_intersection,
+    },
+];
+
+/// |top-k(a) ∩ top-k(b)| / k: `[N, H, W]` twice -> f64 `[N]`.
+pub fn top_intersection(a: &Tensor, b: &Tensor, k: i64) -> Tensor {
+    overlap(&top(a, k), &top(b, k), k)
+}
+
+/// |a ∩ b| / k of two bool masks `[N, D]` -> f64 `[N]`.
+pub fn overlap(a: &Tensor, b: &Tensor, k: i64) -> Tensor {
+    let both = a.logical_and(b).to_kind(Kind::Double);
+    both.sum_dim_intlist([1].as_slice(), false, Kind::Double) / k as f64
+}
+
+/// Spearman's ρ: Pearson's correlation of average ranks, f64 `[N]`. Two constant maps rank their
+/// pixels alike (1); a constant one against another says nothing (0).
+pub fn spearman(a: &Tensor, b: &Tensor) -> Tensor {
+    let (a, b) = (ranks(a), ranks(b));
+    let (a, b) = (centred(&a), centred(&b));
+    let dot = |x: &Tensor, y: &Tensor| (x * y).sum_dim_intlist([1].as_slice(), false, Kind::Double);
+    let (aa, bb) = (dot(&a, &a), dot(&b, &b));
+    let both_constant = (aa.eq(0.)).logical_and(&bb.eq(0.)).to_kind(Kind::Double);
+    dot(&a, &b) / (&aa * &bb).sqrt().clamp_min(f64::MIN_POSITIVE) + both_constant
+}
+
+/// Ranks from 1, ties sharing their average: `[N, H, W]` -> f64 `[N, H·W]`.
+pub fn ranks(map: &Tensor) -> Tensor {
+    let flat = map.flatten(1, -1).contiguous();
+    let (sorted, _) = flat.sort(1, false);
+    let place = |right: bool| {
+        sorted.searchsorted(&flat, false, right, "", None::<Tensor>).to_kind(Kind::Double)
+    };
+    (place(false) + place(true) + 1.) / 2.
+}
+
+fn centred(x: &Tensor) -> Tensor {
+    x - x.mean_dim([1].as_slice(), true, Kind::Double)
+}
+
+/// Distance of the two centres of mass in pixels, f64 `[N]`.
+pub fn centre_distance(a: &Tensor, b: &Tensor) -> Tensor {
+    let apart = centre(a) - centre(b);
+    apart.square().sum_dim_intlist([1].as_slice(), false, Kind::Double).sqrt()
+}
+
+/// 1 − cos of the angle between the maps, f64 `[N]`. Two all-zero maps are alike (0); an all-zero
+/// one is at right angles to any other (1).
+pub fn cosine_distance(a: &Tensor, b: &Tensor) -> Tensor {
+    let flat = |t: &Tensor| t.flatten(1, -1).to_kind(Kind::Double);
+    let (a, b) = (flat(a), flat(b));
+    let dot = |x: &Tensor, y: &Tensor| (x * y).sum_dim_intlist([1].as_slice(), false, Kind::Double);
+    let (aa, bb) = (dot(&a, &a), dot(&b, &b));
+    let both_zero = aa.eq(0.).logical_and(&bb.eq(0.)).to_kind(Kind::Double);
+    let cosine = dot(&a, &b) / (aa * bb).sqrt().clamp_min(f64::MIN_POSITIVE);
+    (cosine + both_zero - 1.).neg().clamp_min(0.)
+}

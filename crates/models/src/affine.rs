@@ -1,0 +1,156 @@
+//! A convolution or linear layer together with the batch norm that follows it. Outside training
+//! the pair is one affine map, so a rule that rewrites weights sees the whole map.
+
+use crate::{Builder, Init, Precision};
+use tch::Tensor;
+
+const EPS: f64 = 1e-5;
+const MOMENTUM: f64 = 0.1;
+
+/// The shape of a convolution.
+#[derive(Clone, Copy, Debug)]
+pub struct Conv {
+    /// Channels in.
+    pub c_in: i64,
+    /// Channels out.
+    pub c_out: i64,
+    /// Side of the square kernel.
+    pub kernel: i64,
+    /// Step between outputs.
+    pub stride: i64,
+    /// Zeros added on every side.
+    pub padding: i64,
+}
+
+impl Conv {
+    /// An odd kernel padded so that stride 1 keeps the image's size.
+    pub fn same(c_in: i64, c_out: i64, kernel: i64, stride: i64) -> Self {
+        Conv { c_in, c_out, kernel, stride, padding: kernel / 2 }
+    }
+}
+
+#[derive(Debug)]
+struct Norm {
+    scale: Tensor,        // [out]
+    shift: Tensor,        // [out]
+    running_mean: Tensor, // [out]
+    running_var: Tensor,  // [out]
+}
+
+impl Norm {
+    fn new(b: &Builder, n: i64) -> Self {
+        Norm {
+            scale: b.weight("weight", &[n], Init::Const(1.)),
+            shift: b.weight("bias", &[n], Init::Const(0.)),
+            running_mean: b.buffer("running_mean", &[n], Init::Const(0.)),
+            running_var: b.buffer("running_var", &[n], Init::Const(1.)),
+        }
+    }
+
+    fn apply(&self, x: &Tensor, batch_statistics: bool) -> Tensor {
+        let (w, b) = (Some(&self.scale), Some(&self.shift));
+        let (mean, var) = (Some(&self.running_mean), Some(&self.running_var));
+        x.batch_norm(w, b, mean, var, batch_statistics, MOMENTUM, EPS, true)
+    }
+}
+
+/// A convolution or linear layer and, if it has one, its batch norm.
+#[derive(Debug)]
+pub struct Affine {
+    weight: Tensor,       // [out, in, k, k] or [out, in]
+    bias: Option<Tensor>, // [out]
+    norm: Option<Norm>,
+    conv: Option<Conv>,
+}
+
+impl Affine {
+    /// A convolution named `name` and, if given, the batch norm named `norm`.
+    pub fn conv(b: &Builder, name: &str, norm: Option<&str>, conv: Conv) -> Self {
+        Self::conv_with(b, name, norm, conv, norm.is_none())
+    }
+
+    /// The same with a bias of its own beside its norm, as in VGG and GoogLeNet.
+    pub fn conv_with(b: &Builder, name: &str, norm: Option<&str>, conv: Conv, bias: bool) -> Self {
+        let Conv { c_in, c_out, kernel, .. } = conv;
+        let p = b.sub(name);
+        let fan_in = c_in * kernel * kernel;
+        let init = Init::KaimingNormal { fan_in };
+        let weight = p.weight("weight", &[c_out, c_in, kernel, kernel], init);
+        let bias = bias.then(|| p.weight("bias", &[c_out], Init::Uniform { fan_in }));
+        let norm = norm.map(|n| Norm::new(&b.sub(n), c_out));
+        Affine { weight, bias, norm, conv: Some(conv) }.frozen_as(b)
+    }
+
+    /// A linear layer with bias.
+    pub fn linear(b: &Builder, name: &str, n_in: i64, n_out: i64) -> Self {
+        Self::linear_with(b, name, n_in, n_out, true)
+    }
+
+    /// A linear layer; the bias is a choice.
+    pub fn linear_with(b: &Builder, name: &str, n_in: i64, n_out: i64, bias: bool) -> Self {
+        let p = b.sub(name);
+        let init = Init::Uniform { fan_in: n_in };
+        let weight = p.weight("weight", &[n_out, n_in], init);
+        let bias = bias.then(|| p.weight("bias", &[n_out], init));
+        Affine { weight, bias, norm: None, conv: None }.frozen_as(b)
+    }
+
+    /// A batch norm with no convolution before it, as in pre-activation networks: one weight of 1
+    /// a channel, so that it is an affine map like the others.
+    pub fn norm(b: &Builder, name: &str, channels: i64) -> Self {
+        let norm = Norm::new(&b.sub(name), channels);
+        let weight = norm.scale.detach().ones_like().view([channels, 1, 1, 1]);
+        let conv = Conv::same(channels, channels, 1, 1);
+        Affine { weight, bias: None, norm: Some(norm), conv: Some(conv) }.frozen_as(b)
+    }
+
+    /// What `b` asks of a layer that will not be trained: folded once, here, in its precision.
+    fn frozen_as(self, b: &Builder) -> Self {
+        let Some(precision) = b.folds() else { return self };
+        let (weight, bias) = self.weights();
+        let weight = b.lay_out(&precision.cast(&weight));
+        let bias = bias.map(|t| precision.cast(&t));
+        Affine { weight, bias, norm: None, conv: self.conv }
+    }
+
+    /// The affine map outside training, norm included: weight, bias `[out]`. No graph reaches the
+    /// trained weights through it, so explaining and attacking cannot touch them.
+    pub fn weights(&self) -> (Tensor, Option<Tensor>) {
+        let bias = self.bias.as_ref().map(Tensor::detach);
+        let Some(n) = &self.norm else { return (self.weight.detach(), bias) };
+        tch::no_grad(|| {
+            let gain = &n.scale / (&n.running_var + EPS).sqrt();
+            let mean = bias.map_or_else(|| -&n.running_mean, |bias| bias - &n.running_mean);
+            (&self.weight * gain.view([-1, 1, 1, 1]), Some(&n.shift + mean * gain))
+        })
+    }
+
+    /// The same layer with other weights.
+    pub fn with(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+        let Some(Conv { c_in, stride: s, padding: p, .. }) = self.conv else {
+            return x.linear(weight, bias);
+        };
+        let groups = c_in / weight.size()[1];
+        x.conv2d(weight, bias, [s, s], [p, p], [1, 1], groups)
+    }
+
+    /// With running statistics; computes in the type its weights have.
+    pub fn eval(&self, x: &Tensor) -> Tensor {
+        let z = self.with(&x.to_kind(self.weight.kind()), &self.weight, self.bias.as_ref());
+        match &self.norm {
+            Some(norm) => norm.apply(&z, false),
+            None => z,
+        }
+    }
+
+    /// With the statistics of this batch and gradients into the weights; moves the running ones.
+    pub fn train(&self, x: &Tensor, precision: Precision) -> Tensor {
+        let weight = precision.cast(&self.weight);
+        let bias = self.bias.as_ref().map(|t| precision.cast(t));
+        let z = self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref());
+        match &self.norm {
+            Some(norm) => norm.apply(&z, true),
+            None => z,
+        }
+    }
+}

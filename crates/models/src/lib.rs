@@ -1,0 +1,18 @@
+//! Networks written against [`Ops`], their parameters and checkpoints, gradients, keyed noise, and
+//! the registry that every family of gradproof is made from. Prints nothing; reads only checkpoints.
+
+pub mod affine;
+pub mod checkpoint;
+pub mod grad;
+pub mod network;
+pub mod noise;
+pub mod ops;
+pub mod params;
+pub mod registry;
+pub mod zoo;
+
+pub use affine::{Affine, Conv};
+pub use grad::{Score, Target};
+pub use network::{Classifier, Model, softened};
+pub use ops::{Activation, Ops, Plain, Training};
+pub use params::{Builder, Init, Params, Precision};

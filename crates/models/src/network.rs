@@ -1,0 +1,157 @@
+//! What a network is to everybody else, and the classifier: a network with its normalisation.
+
+use crate::{
+    Activation, Builder, Ops, Params, Plain, Precision,
+    params::to_channels_last,
+    zoo::{Arch, Normalisation, Shape},
+};
+use std::rc::Rc;
+use tch::{Device, Kind, Tensor};
+
+/// A classifier. Its weights are fixed; everything else about a pass is in [`Ops`].
+pub trait Model {
+    /// x `[N, C, H, W]` -> logits `[N, K]`.
+    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor;
+
+    /// The nonlinearity the weights were trained with.
+    fn activation(&self) -> Activation;
+
+    /// Names that `forward` passes to [`Ops::tap`], input side first.
+    fn taps(&self) -> &'static [&'static str];
+
+    /// The ordinary pass: x `[N, C, H, W]` -> logits `[N, K]`.
+    fn logits(&self, x: &Tensor) -> Tensor {
+        self.forward(x, &Plain(self.activation()))
+    }
+}
+
+/// A network that takes pixels: normalisation is its first step, logits are f32 (or f64).
+pub struct Classifier {
+    /// Its line in the registry.
+    pub arch: &'static Arch,
+    /// Image shape and number of classes.
+    pub shape: Shape,
+    /// Mean and standard deviation per channel, in [0, 1] units.
+    pub normalisation: Normalisation,
+    /// Class names, as many as there are logits.
+    pub classes: Vec<String>,
+    params: Rc<Params>,
+    net: Box<dyn Model>,
+    mean: Tensor, // [1, C, 1, 1]
+    std: Tensor,  // [1, C, 1, 1]
+    channels_last: bool,
+}
+
+impl Classifier {
+    /// A new network with weights drawn from `seed`.
+    pub fn new(
+        arch: &'static Arch,
+        shape: Shape,
+        normalisation: Normalisation,
+        seed: u64,
+        device: Device,
+    ) -> Self {
+        let builder = Builder::new(seed, device);
+        let net = (arch.build)(&builder, &shape);
+        let classes = (0..shape.classes).map(|i| i.to_string()).collect();
+        let (mean, std) = normalisation.tensors(device);
+        let params = builder.params();
+        let channels_last = false;
+        Classifier { arch, shape, normalisation, classes, params, net, mean, std, channels_last }
+    }
+
+    /// The named tensors of the network.
+    pub fn params(&self) -> &Rc<Params> {
+        &self.params
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> Device {
+        self.mean.device()
+    }
+
+    /// The same classifier, weights shared, on `device`, in this memory layout, to be trained.
+    pub fn placed(self, device: Device, channels_last: bool) -> Self {
+        self.params.place(device, channels_last);
+        self.rebuilt(&Builder::shared(&self.params), channels_last, device)
+    }
+
+    /// A copy for explaining and attacking: out of reach of gradients, norms folded into their
+    /// layers once. Later training does not move it.
+    pub fn folded(&self, precision: Precision) -> Self {
+        let builder = Builder::folded(&self.params, precision, true);
+        self.rebuilt(&builder, true, self.device())
+    }
+
+    /// A view out of reach of gradients, computed layer by layer as trained (`--no-fuse`).
+    pub fn frozen(&self) -> Self {
+        self.rebuilt(&Builder::frozen(&self.params), false, self.device())
+    }
+
+    /// The same classifier in f64, for checks.
+    pub fn in_f64(self) -> Self {
+        self.params.convert(Kind::Double);
+        let mut new = self.rebuilt(&Builder::shared(&self.params), false, self.device());
+        (new.mean, new.std) = (new.mean.to_kind(Kind::Double), new.std.to_kind(Kind::Double));
+        new
+    }
+
+    fn rebuilt(&self, builder: &Builder, channels_last: bool, device: Device) -> Self {
+        let (mean, std) = self.normalisation.tensors(device);
+        Classifier {
+            arch: self.arch,
+            shape: self.shape,
+            normalisation: self.normalisation.clone(),
+            classes: self.classes.clone(),
+            params: self.params.clone(),
+            net: (self.arch.build)(builder, &self.shape),
+            mean,
+            std,
+            channels_last,
+        }
+    }
+}
+
+impl Model for Classifier {
+    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
+        let x = (x - &self.mean) / &self.std;
+        let x = if self.channels_last { to_channels_last(&x) } else { x };
+        let logits = self.net.forward(&x, ops);
+        match logits.kind() {
+            Kind::BFloat16 => logits.to_kind(Kind::Float),
+            _ => logits,
+        }
+    }
+
+    fn activation(&self) -> Activation {
+        self.net.activation()
+    }
+
+    fn taps(&self) -> &'static [&'static str] {
+        self.net.taps()
+    }
+}
+
+/// The same weights with every ReLU replaced by β-softplus; smooth activations stay.
+pub fn softened(model: &dyn Model, beta: f64) -> impl Model + '_ {
+    Softened { model, beta }
+}
+
+struct Softened<'a> {
+    model: &'a dyn Model,
+    beta: f64,
+}
+
+impl Model for Softened<'_> {
+    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
+        self.model.forward(x, ops)
+    }
+
+    fn activation(&self) -> Activation {
+        self.model.activation().softened(self.beta)
+    }
+
+    fn taps(&self) -> &'static [&'static str] {
+        self.model.taps()
+    }
+}

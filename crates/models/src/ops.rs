@@ -1,0 +1,87 @@
+//! The few operations a network is written in. Training or not, ReLU or softplus, recording,
+//! rules of their own backwards: each is an [`Ops`]; none is a flag or a hook.
+
+use crate::{Affine, Precision};
+use tch::Tensor;
+
+/// A pointwise nonlinearity. `Softplus` tends to `Relu` as `beta` grows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// max(x, 0).
+    Relu,
+    /// x for x > 0, else eˣ − 1.
+    Elu,
+    /// x Φ(x), with the exact error function.
+    Gelu,
+    /// β⁻¹ log(1 + e^{βx}), smooth everywhere.
+    Softplus {
+        /// Sharpness; 1/β is about the width of the bend, in units of the activations.
+        beta: f64,
+    },
+}
+
+impl Activation {
+    /// The nonlinearity of every entry of `x`.
+    pub fn apply(self, x: &Tensor) -> Tensor {
+        match self {
+            Activation::Relu => x.relu(),
+            Activation::Elu => x.elu(),
+            Activation::Gelu => x.gelu("none"),
+            Activation::Softplus { beta } => (x * beta).softplus() / beta,
+        }
+    }
+
+    /// Softplus in place of ReLU; what is smooth already stays.
+    pub fn softened(self, beta: f64) -> Self {
+        match self {
+            Activation::Relu => Activation::Softplus { beta },
+            smooth => smooth,
+        }
+    }
+}
+
+/// How one pass treats each operation. Override one method to change one thing.
+pub trait Ops {
+    /// The nonlinearity.
+    fn act(&self, x: &Tensor) -> Tensor;
+
+    /// A convolution or linear layer together with the norm that follows it.
+    fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
+        layer.eval(x)
+    }
+
+    /// Called once per named place; returns what the network goes on with.
+    fn tap(&self, _name: &str, x: Tensor) -> Tensor {
+        x
+    }
+}
+
+/// The ordinary pass: running statistics, nothing recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain(pub Activation);
+
+impl Ops for Plain {
+    fn act(&self, x: &Tensor) -> Tensor {
+        self.0.apply(x)
+    }
+}
+
+/// The training pass: batch statistics, gradients into the weights; the only one that moves
+/// running statistics.
+#[derive(Clone, Copy, Debug)]
+pub struct Training {
+    /// The network's own nonlinearity.
+    pub activation: Activation,
+    /// Type that convolutions and linear layers compute in; weights stay f32.
+    pub precision: Precision,
+}
+
+impl Ops for Training {
+    fn act(&self, x: &Tensor) -> Tensor {
+        self.activation.apply(x)
+    }
+
+    fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
+        layer.train(x, self.precision)
+    }
+}

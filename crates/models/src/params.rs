@@ -1,0 +1,263 @@
+//! The named tensors of a network, and the builder through which a network asks for them:
+//! to start new ones, to use those there are, or to use them folded and frozen.
+
+use crate::noise;
+use anyhow::{Result, bail};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use tch::{Device, Kind, Tensor};
+
+/// The type that affine layers compute in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// bfloat16 inputs and weights in affine layers; statistics and losses in f32.
+    Bf16,
+}
+
+impl Precision {
+    /// `t` in the type of this precision; in `F32` as it is (so that f64 tests stay f64).
+    pub fn cast(self, t: &Tensor) -> Tensor {
+        match self {
+            Precision::F32 => t.shallow_clone(),
+            Precision::Bf16 => t.to_kind(Kind::BFloat16),
+        }
+    }
+}
+
+/// How a tensor starts. Draws are keyed by (seed, name), so they do not depend on the order of
+/// construction.
+#[derive(Clone, Copy, Debug)]
+pub enum Init {
+    /// Every entry the same.
+    Const(f64),
+    /// N(0, 2 / fan_in) (He et al. 2015).
+    KaimingNormal {
+        /// Inputs of one output.
+        fan_in: i64,
+    },
+    /// U(−b, b) with b = 1/√fan_in: PyTorch's default for linear layers and biases.
+    Uniform {
+        /// Inputs of one output.
+        fan_in: i64,
+    },
+    /// N(0, 1).
+    Normal,
+    /// What the function gives, on the CPU: masks.
+    Fixed(fn() -> Tensor),
+}
+
+impl Init {
+    fn draw(self, shape: &[i64], key: u64, device: Device) -> Tensor {
+        let keys = [key];
+        let full = || Tensor::zeros(shape, (Kind::Float, device));
+        match self {
+            Init::Const(value) => full().fill(value),
+            Init::KaimingNormal { fan_in } => {
+                noise::normal(&keys, shape, device).squeeze_dim(0) * (2. / fan_in as f64).sqrt()
+            }
+            Init::Uniform { fan_in } => {
+                let bound = 1. / (fan_in as f64).sqrt();
+                (noise::uniform(&keys, shape, device).squeeze_dim(0) * 2. - 1.) * bound
+            }
+            Init::Normal => noise::normal(&keys, shape, device).squeeze_dim(0),
+            Init::Fixed(values) => full() + values().to_device(device),
+        }
+    }
+}
+
+/// Whether training moves a tensor by its gradient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Trained.
+    Weight,
+    /// Stored, not trained: running statistics, masks.
+    Buffer,
+}
+
+/// One named tensor of a network.
+#[derive(Debug)]
+pub struct Param {
+    /// Its values; a weight requires grad.
+    pub tensor: Tensor,
+    /// Trained or only stored.
+    pub role: Role,
+}
+
+/// All named tensors of one network, in the order of their names.
+#[derive(Debug, Default)]
+pub struct Params {
+    entries: RefCell<BTreeMap<String, Param>>,
+}
+
+impl Params {
+    /// Trained scalars in all.
+    pub fn count(&self) -> i64 {
+        self.weights().iter().map(|(_, t)| t.numel() as i64).sum()
+    }
+
+    /// Every weight that training moves, by name.
+    pub fn weights(&self) -> Vec<(String, Tensor)> {
+        let all = self.entries.borrow();
+        let weights = all.iter().filter(|(_, p)| p.role == Role::Weight);
+        weights.map(|(name, p)| (name.clone(), p.tensor.shallow_clone())).collect()
+    }
+
+    /// Every tensor, weights and buffers, by name; sharing memory.
+    pub fn tensors(&self) -> BTreeMap<String, Tensor> {
+        let all = self.entries.borrow();
+        all.iter().map(|(name, p)| (name.clone(), p.tensor.detach())).collect()
+    }
+
+    /// Copies `given` into the tensors of the same names. If anything is missing, unexpected or
+    /// of another shape, changes nothing and says all of it in one error.
+    pub fn fill(&self, given: &BTreeMap<String, Tensor>) -> Result<()> {
+        let entries = self.entries.borrow();
+        let mut problems = vec![];
+        for (name, param) in entries.iter() {
+            match given.get(name) {
+                None => problems.push(format!("missing `{name}` {:?}", param.tensor.size())),
+                Some(t) if t.size() != param.tensor.size() => problems.push(format!(
+                    "`{name}` is {:?}, not {:?}",
+                    t.size(),
+                    param.tensor.size()
+                )),
+                Some(_) => {}
+            }
+        }
+        let unexpected = given.keys().filter(|name| !entries.contains_key(*name));
+        problems.extend(unexpected.map(|name| format!("unexpected `{name}`")));
+        if !problems.is_empty() {
+            bail!("{} keys do not fit: {}", problems.len(), problems.join("; "));
+        }
+        tch::no_grad(|| {
+            for (name, param) in entries.iter() {
+                param.tensor.shallow_clone().copy_(&given[name]);
+            }
+        });
+        Ok(())
+    }
+
+    /// Moves every tensor to `device` and, for weights of convolutions, to channels-last memory.
+    /// A network built before still holds the old ones: build it anew.
+    pub fn place(&self, device: Device, channels_last: bool) {
+        for param in self.entries.borrow_mut().values_mut() {
+            let moved = param.tensor.detach().to_device(device);
+            let moved = if channels_last { to_channels_last(&moved) } else { moved };
+            param.tensor = moved.set_requires_grad(param.role == Role::Weight);
+        }
+    }
+
+    /// Every tensor in another floating type, for checks in f64. Build the network anew after.
+    pub fn convert(&self, kind: Kind) {
+        for param in self.entries.borrow_mut().values_mut() {
+            let moved = param.tensor.detach().to_kind(kind);
+            param.tensor = moved.set_requires_grad(param.role == Role::Weight);
+        }
+    }
+}
+
+/// The same values with channels innermost in memory, if `x` has four dimensions.
+pub fn to_channels_last(x: &Tensor) -> Tensor {
+    if x.dim() != 4 {
+        return x.shallow_clone();
+    }
+    x.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Use {
+    New { seed: u64, device: Device },
+    Shared,
+    Folded { precision: Precision, channels_last: bool },
+    Frozen,
+}
+
+/// Hands a network its tensors, by published name, while it is built.
+#[derive(Clone, Debug)]
+pub struct Builder {
+    params: Rc<Params>,
+    prefix: String,
+    mode: Use,
+}
+
+impl Builder {
+    /// Starts every tensor anew from `seed`.
+    pub fn new(seed: u64, device: Device) -> Self {
+        let mode = Use::New { seed, device };
+        Builder { params: Rc::default(), prefix: String::new(), mode }
+    }
+
+    /// Uses the tensors there are, with gradients into them.
+    pub fn shared(params: &Rc<Params>) -> Self {
+        Builder { params: params.clone(), prefix: String::new(), mode: Use::Shared }
+    }
+
+    /// Uses the values there are, out of reach of gradients, norms folded into their layers.
+    pub fn folded(params: &Rc<Params>, precision: Precision, channels_last: bool) -> Self {
+        let mode = Use::Folded { precision, channels_last };
+        Builder { params: params.clone(), prefix: String::new(), mode }
+    }
+
+    /// Uses the values there are, out of reach of gradients, layer by layer as trained.
+    pub fn frozen(params: &Rc<Params>) -> Self {
+        Builder { params: params.clone(), prefix: String::new(), mode: Use::Frozen }
+    }
+
+    /// The tensors asked for so far.
+    pub fn params(&self) -> Rc<Params> {
+        self.params.clone()
+    }
+
+    /// The part of the network called `name`; an empty name is this part itself.
+    pub fn sub(&self, name: &str) -> Self {
+        let prefix = match name {
+            "" => self.prefix.clone(),
+            _ => format!("{}{name}.", self.prefix),
+        };
+        Builder { prefix, ..self.clone() }
+    }
+
+    /// A trained tensor.
+    pub fn weight(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
+        self.get(name, shape, init, Role::Weight)
+    }
+
+    /// A stored tensor that training does not move by gradients.
+    pub fn buffer(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
+        self.get(name, shape, init, Role::Buffer)
+    }
+
+    fn get(&self, name: &str, shape: &[i64], init: Init, role: Role) -> Tensor {
+        let full = format!("{}{name}", self.prefix);
+        let mut entries = self.params.entries.borrow_mut();
+        if let Use::New { seed, device } = self.mode {
+            assert!(!entries.contains_key(&full), "two tensors are called `{full}`");
+            let tensor = init.draw(shape, noise::key(seed, noise::name_id(&full), 0), device);
+            let tensor = tensor.set_requires_grad(role == Role::Weight);
+            entries.insert(full.clone(), Param { tensor, role });
+        }
+        let tensor = &entries.get(&full).expect("built before by the same code").tensor;
+        match self.mode {
+            Use::New { .. } | Use::Shared => tensor.shallow_clone(),
+            Use::Folded { .. } | Use::Frozen => tensor.detach(),
+        }
+    }
+
+    /// The precision to fold layers in, if this builder folds.
+    pub(crate) fn folds(&self) -> Option<Precision> {
+        match self.mode {
+            Use::Folded { precision, .. } => Some(precision),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn lay_out(&self, weight: &Tensor) -> Tensor {
+        match self.mode {
+            Use::Folded { channels_last: true, .. } => to_channels_last(weight),
+            _ => weight.shallow_clone(),
+        }
+    }
+}

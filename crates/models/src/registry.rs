@@ -1,0 +1,121 @@
+//! A sorted list of named things that a TOML table can build: the one mechanism behind
+//! architectures, objectives, methods and attacks, their `--help` and their error messages.
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use toml::{Table, Value};
+
+/// Anything with a name and one line about it.
+pub trait Named {
+    /// The name users type.
+    fn name(&self) -> &'static str;
+    /// One line: what it is, its paper, its options with defaults and units.
+    fn about(&self) -> &'static str;
+}
+
+/// One line of a registry.
+pub struct Entry<T: ?Sized> {
+    /// The name users type.
+    pub name: &'static str,
+    /// What it is, its paper, its options with defaults and units.
+    pub about: &'static str,
+    /// Builds it from its options.
+    pub build: fn(Table) -> Result<Box<T>>,
+}
+
+impl<T: ?Sized> Named for Entry<T> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn about(&self) -> &'static str {
+        self.about
+    }
+}
+
+/// The entry called `name`; otherwise an error that lists the known names, nearest first.
+pub fn find<'a, E: Named>(kind: &str, entries: &'a [E], name: &str) -> Result<&'a E> {
+    entries.iter().find(|e| e.name() == name).ok_or_else(|| unknown(kind, name, entries))
+}
+
+fn unknown<E: Named>(kind: &str, name: &str, entries: &[E]) -> anyhow::Error {
+    let mut known: Vec<_> = entries.iter().map(Named::name).collect();
+    known.sort_by(|a, b| strsim::jaro(b, name).total_cmp(&strsim::jaro(a, name)));
+    anyhow!("unknown {kind} `{name}`; known, nearest first: {}", known.join(", "))
+}
+
+/// Builds what `table` asks for: `name` picks the entry, the other keys are its options.
+pub fn build<T: ?Sized>(kind: &str, entries: &[Entry<T>], mut table: Table) -> Result<Box<T>> {
+    let name = match table.remove("name") {
+        Some(Value::String(name)) => name,
+        Some(other) => bail!("{kind}: `name` is {other}, not a string"),
+        None => bail!("{kind}: missing `name`"),
+    };
+    let entry = find(kind, entries, &name)?;
+    (entry.build)(table).with_context(|| format!("{kind} `{name}`"))
+}
+
+/// The options of `C` from a table; unknown keys are errors where `C` denies them.
+pub fn options<C: DeserializeOwned>(table: Table) -> Result<C> {
+    table.try_into().map_err(|e: toml::de::Error| anyhow!("{}", e.message().trim()))
+}
+
+/// `NAME` or `NAME:key=value,key=value` as a table with `name` in it.
+pub fn parse(text: &str) -> Result<Table> {
+    let (name, rest) = text.split_once(':').unwrap_or((text, ""));
+    let mut table = Table::new();
+    for pair in rest.split(',').filter(|p| !p.is_empty()) {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| anyhow!("`{pair}` in `{text}`: expected `key=value`"))?;
+        ensure!(key != "name", "`{text}`: the name stands before the colon");
+        table.insert(key.trim().into(), value_of(value.trim()));
+    }
+    table.insert("name".into(), Value::String(name.trim().into()));
+    Ok(table)
+}
+
+/// A typed TOML value if the text is one (`3`, `0.1`, `true`, `"x"`, `[1, 2]`), else a string.
+pub fn value_of(text: &str) -> Value {
+    let parsed = toml::from_str::<Table>(&format!("v = {text}"));
+    let value = parsed.ok().and_then(|mut t| t.remove("v"));
+    value.unwrap_or_else(|| Value::String(text.into()))
+}
+
+/// A number typed as `0.0314`, `8/255` or `8`. Errors: not a number, a zero denominator.
+pub fn parse_fraction(text: &str) -> Result<f64> {
+    let number = |t: &str| {
+        let value = t.trim().parse::<f64>().ok().filter(|v| v.is_finite());
+        value.ok_or_else(|| anyhow!("`{text}` is not a number such as `8/255` or `0.0314`"))
+    };
+    let Some((above, below)) = text.split_once('/') else { return number(text) };
+    let below = number(below)?;
+    ensure!(below != 0., "`{text}` divides by zero; write it like `8/255`");
+    Ok(number(above)? / below)
+}
+
+/// For serde fields: a number, or a string such as `"8/255"`.
+pub fn fraction<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    match Value::deserialize(from)? {
+        Value::Float(value) => Ok(value),
+        Value::Integer(value) => Ok(value as f64),
+        Value::String(text) => parse_fraction(&text).map_err(serde::de::Error::custom),
+        other => Err(serde::de::Error::custom(format!("`{other}` is not a number"))),
+    }
+}
+
+/// Splits a list such as `gxi,smoothgrad:sigma=0.1,samples=5,ig` into its members: a part without
+/// a colon that holds a `=` belongs to the member before it.
+pub fn split(list: &str) -> Vec<String> {
+    let mut members: Vec<String> = vec![];
+    for part in list.split(',') {
+        let option = part.contains('=') && !part.contains(':');
+        match members.last_mut() {
+            Some(member) if option => {
+                member.push(',');
+                member.push_str(part);
+            }
+            _ => members.push(part.trim().to_owned()),
+        }
+    }
+    members
+}

@@ -1,0 +1,46 @@
+//! Files that are whole or not there: written beside their place, then renamed into it.
+
+use anyhow::{Context, Result};
+use std::{
+    fs,
+    io::{BufWriter, Write},
+    path::Path,
+};
+use tempfile::NamedTempFile;
+
+/// Writes what `fill` writes to `path`. Folders on the way are made. On any error (unwritable,
+/// disk full) nothing is left behind and an older file of that name is untouched.
+pub fn write(path: &Path, fill: impl FnOnce(&mut dyn Write) -> Result<()>) -> Result<()> {
+    let told = || format!("cannot write `{}`", path.display());
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).with_context(told)?;
+    let file = tempfile::Builder::new()
+        .prefix(".gradproof-")
+        .suffix(".tmp")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(folder)
+        .with_context(told)?;
+    fill_and_sync(&file, fill).with_context(told)?;
+    file.persist(path).map_err(|e| e.error).with_context(told)?;
+    Ok(())
+}
+
+fn fill_and_sync(
+    file: &NamedTempFile,
+    fill: impl FnOnce(&mut dyn Write) -> Result<()>,
+) -> Result<()> {
+    let mut writer = BufWriter::new(file.as_file());
+    fill(&mut writer)?;
+    writer.flush()?;
+    Ok(file.as_file().sync_all()?)
+}
+
+/// Fails now, in one line, if `path` could not be written later: call it before a long run.
+pub fn check_writable(path: &Path) -> Result<()> {
+    let told = || format!("cannot write `{}`", path.display());
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    anyhow::ensure!(!path.is_dir(), "cannot write `{}`: it is a folder", path.display());
+    fs::create_dir_all(folder).with_context(told)?;
+    tempfile::Builder::new().prefix(".gradproof-").tempfile_in(folder).with_context(told)?;
+    Ok(())
+}

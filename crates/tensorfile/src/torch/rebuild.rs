@@ -1,0 +1,210 @@
+//! From a pickled `_rebuild_tensor_v2(storage, offset, size, stride, …)` to a tensor. Offsets and
+//! strides come from outside, so they are checked against the storage before libtorch sees them.
+
+use super::container::Checkpoint;
+use crate::pickle::{Object, Value};
+use anyhow::{Context, Result, bail, ensure};
+use std::ops::Range;
+use tch::{Kind, Tensor};
+
+/// A storage as a persistent id names it: `('storage', type, key, device, count[, view])`.
+pub(super) struct Storage<'a> {
+    /// Its key in the file.
+    pub(super) key: &'a str,
+    /// Its item type, none for bytes that each tensor reads in its own way.
+    kind: Result<Option<Kind>, String>,
+    /// Its length in items (bytes where it has no type).
+    count: i64,
+    /// In very old files, the part of it that is meant: offset and length in items.
+    view: Option<(i64, i64)>,
+}
+
+/// Whether a value is a pickled tensor or parameter.
+pub(super) fn is_tensor(value: &Value) -> bool {
+    match value {
+        Value::Object(object) => {
+            object.class.starts_with("torch._utils._rebuild_")
+                || object.class == "torch._tensor._rebuild_from_type_v2"
+        }
+        _ => false,
+    }
+}
+
+/// The tensor, contiguous, with its own memory.
+pub(super) fn tensor(checkpoint: &mut Checkpoint, value: &Value) -> Result<Tensor> {
+    let Value::Object(object) = value else { bail!("is not a tensor") };
+    match (object.class.as_str(), object.args.as_slice()) {
+        ("torch._tensor._rebuild_from_type_v2", [Value::Global(class), _, args, ..]) => {
+            let args = args.as_list().context("has no arguments")?.to_vec();
+            let inner = Object { class: class.clone(), args, ..object.clone() };
+            ensure!(inner.class != object.class, "is wrapped in itself");
+            tensor(checkpoint, &Value::Object(inner))
+        }
+        (
+            "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state",
+            [data, ..],
+        ) => tensor(checkpoint, data),
+        (
+            "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2",
+            [Value::Persistent(id), offset, size, stride, ..],
+        ) => View::parse(offset, size, stride)?.read(checkpoint, &Storage::parse(id)?, None),
+        (
+            "torch._utils._rebuild_tensor_v3",
+            [Value::Persistent(id), offset, size, stride, _, _, Value::Global(dtype), ..],
+        ) => {
+            let view = View::parse(offset, size, stride)?;
+            view.read(checkpoint, &Storage::parse(id)?, Some(kind_of_dtype(dtype)?))
+        }
+        (class, _) => bail!("is made by `{class}`, which is not supported"),
+    }
+}
+
+impl<'a> Storage<'a> {
+    /// Reads a persistent id.
+    pub(super) fn parse(id: &'a Value) -> Result<Self> {
+        let Some([tag, Value::Global(class), key, _device, count, rest @ ..]) = id.as_list() else {
+            bail!("refers to something that is not a storage")
+        };
+        ensure!(tag.as_str() == Some("storage"), "refers to something that is not a storage");
+        let view = match rest.first().and_then(Value::as_list) {
+            Some([_, offset, length]) => offset.as_int().zip(length.as_int()),
+            _ => None,
+        };
+        Ok(Storage {
+            key: key.as_str().context("refers to a storage whose key is not text")?,
+            kind: kind_of_storage(class),
+            count: count.as_int().filter(|&n| n >= 0).context("has a storage without a length")?,
+            view,
+        })
+    }
+
+    /// The bytes that are meant, out of `bytes`, which are all the file has under this key.
+    fn part<'b>(&self, bytes: &'b [u8], item: usize) -> Result<&'b [u8]> {
+        let announced = usize::try_from(self.count)?.checked_mul(self.item_size());
+        ensure!(
+            announced == Some(bytes.len()),
+            "has a storage of {} bytes instead of {} items",
+            bytes.len(),
+            self.count
+        );
+        let Some((offset, length)) = self.view else { return Ok(bytes) };
+        let place = |n: i64| usize::try_from(n).ok()?.checked_mul(item);
+        let part = place(offset)
+            .zip(place(length))
+            .and_then(|(start, length)| bytes.get(start..start.checked_add(length)?));
+        part.context("reaches beyond its storage")
+    }
+
+    /// Bytes an item; 1 for storages without a type. Types we cannot use still have a size.
+    pub(super) fn item_size(&self) -> usize {
+        match &self.kind {
+            Ok(Some(kind)) => kind.elt_size_in_bytes(),
+            Ok(None) => 1,
+            Err(class) => match class.as_str() {
+                "ComplexDoubleStorage" => 16,
+                "ComplexFloatStorage" => 8,
+                "QInt32Storage" => 4,
+                _ => 1,
+            },
+        }
+    }
+}
+
+/// Which items of a storage make a tensor.
+struct View {
+    offset: i64,
+    size: Vec<i64>,
+    stride: Vec<i64>,
+}
+
+impl View {
+    fn parse(offset: &Value, size: &Value, stride: &Value) -> Result<Self> {
+        let list = |value: &Value| -> Option<Vec<i64>> {
+            value.as_list()?.iter().map(|n| n.as_int().filter(|&n| n >= 0)).collect()
+        };
+        let offset = offset.as_int().filter(|&n| n >= 0).context("has no usable offset")?;
+        let (size, stride) = list(size).zip(list(stride)).context("has no usable shape")?;
+        ensure!(size.len() == stride.len(), "has {} sizes, {} strides", size.len(), stride.len());
+        ensure!(size.len() <= 16, "has {} axes", size.len());
+        Ok(View { offset, size, stride })
+    }
+
+    /// The items of the storage that the view spans; none where it overflows.
+    fn span(&self) -> Option<Range<usize>> {
+        let start = usize::try_from(self.offset).ok()?;
+        if self.size.contains(&0) {
+            return Some(0..0);
+        }
+        let last =
+            self.size.iter().zip(&self.stride).try_fold(self.offset, |sum, (size, stride)| {
+                sum.checked_add((size - 1).checked_mul(*stride)?)
+            });
+        Some(start..usize::try_from(last?).ok()?.checked_add(1)?)
+    }
+
+    /// Bytes of the tensor, an empty axis counted as one; none where it overflows.
+    fn bytes(&self, item: usize) -> Option<usize> {
+        let length = |size: i64| usize::try_from(size.max(1)).ok();
+        self.size.iter().try_fold(item, |sum, &size| sum.checked_mul(length(size)?))
+    }
+
+    fn read(
+        &self,
+        from: &mut Checkpoint,
+        storage: &Storage,
+        dtype: Option<Kind>,
+    ) -> Result<Tensor> {
+        let stored = match &storage.kind {
+            Ok(kind) => *kind,
+            Err(class) => bail!("has the storage type `{class}`, which is not supported"),
+        };
+        let kind = dtype.or(stored).context("has a storage without a type")?;
+        let item = kind.elt_size_in_bytes();
+        let budget = self.bytes(item).and_then(|bytes| from.budget.checked_sub(bytes));
+        from.budget = budget.context("unfolds to far more than the file's own size")?;
+        let used = storage.part(from.storage(storage.key)?, item)?;
+        // Only what the view spans is copied, so a contiguous view owns exactly its own memory.
+        let span = self
+            .span()
+            .and_then(|span| used.get(span.start.checked_mul(item)?..span.end.checked_mul(item)?));
+        let count = used.len() / item;
+        let span = span.with_context(|| format!("reaches beyond its storage of {count} items"))?;
+        let flat = Tensor::f_from_data_size(span, &[(span.len() / item) as i64], kind)?;
+        Ok(flat.f_as_strided(&self.size, &self.stride, 0)?.f_contiguous()?)
+    }
+}
+
+/// The item type of `torch.FloatStorage` and its like; the type's name where it is not one of ours.
+fn kind_of_storage(class: &str) -> Result<Option<Kind>, String> {
+    let name = class.rsplit('.').next().expect("a split has a last part");
+    Ok(Some(match name {
+        "DoubleStorage" => Kind::Double,
+        "FloatStorage" => Kind::Float,
+        "HalfStorage" => Kind::Half,
+        "BFloat16Storage" => Kind::BFloat16,
+        "LongStorage" => Kind::Int64,
+        "IntStorage" => Kind::Int,
+        "ShortStorage" => Kind::Int16,
+        "CharStorage" => Kind::Int8,
+        "ByteStorage" => Kind::Uint8,
+        "BoolStorage" => Kind::Bool,
+        "UntypedStorage" | "_UntypedStorage" => return Ok(None),
+        other => return Err(other.to_owned()),
+    }))
+}
+
+fn kind_of_dtype(dtype: &str) -> Result<Kind> {
+    Ok(match dtype {
+        "torch.float64" => Kind::Double,
+        "torch.float32" => Kind::Float,
+        "torch.float16" => Kind::Half,
+        "torch.bfloat16" => Kind::BFloat16,
+        "torch.int64" => Kind::Int64,
+        "torch.int32" => Kind::Int,
+        "torch.int16" => Kind::Int16,
+        "torch.int8" => Kind::Int8,
+        "torch.uint8" => Kind::Uint8,
+        "torch.bool" => Kind::Bool,
+        other => bail!("has the type `{other}`, which is not supported"),
+    })
+}

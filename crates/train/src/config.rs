@@ -1,0 +1,133 @@
+//! The settings of one training run, as its TOML file writes them; saved resolved beside its
+//! results.
+
+use anyhow::{Context, Result, ensure};
+use data::Augment;
+use models::{Precision, registry};
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+/// Everything about a run that changes its result. Unknown keys are errors.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Seeds weights, order and augmentation.
+    #[serde(default)]
+    pub seed: u64,
+    /// Passes over the training set.
+    pub epochs: u32,
+    /// Images a step.
+    #[serde(default = "batch_size")]
+    pub batch_size: usize,
+    /// Type that affine layers compute in: `f32` or `bf16`.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Channels innermost in memory: the same numbers up to rounding, faster convolutions.
+    #[serde(default = "yes")]
+    pub channels_last: bool,
+    /// Largest ℓ2 norm of the gradient of all weights together; none: no clipping.
+    pub clip: Option<f64>,
+    /// Decay of a moving average of the weights, which is then what is evaluated and saved.
+    pub ema: Option<f64>,
+    /// Where images come from.
+    pub data: DataConfig,
+    /// What is trained.
+    pub model: ModelConfig,
+    /// `name` and options of the objective.
+    #[serde(default = "natural")]
+    pub objective: Table,
+    /// `name` and options of the optimiser.
+    pub optimizer: Table,
+    /// `name` and options of the learning-rate schedule.
+    #[serde(default = "constant")]
+    pub schedule: Table,
+}
+
+/// Where images come from.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataConfig {
+    /// `KIND:PATH`, a path whose kind is recognised, or `shapes`.
+    pub train: String,
+    /// The same for the test images; by default the test part of `train`.
+    pub test: Option<String>,
+    /// Random crops and flips of the training images; none: as they are.
+    pub augment: Option<Augment>,
+    /// Side that images of folders are resized to.
+    pub size: Option<i64>,
+}
+
+/// What is trained.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Architecture name.
+    pub arch: String,
+    /// Normalisation: `cifar10`, `imagenet`, `mnist`, `none` or `MEAN/STD`.
+    pub normalise: Option<String>,
+}
+
+fn batch_size() -> usize {
+    128
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn natural() -> Table {
+    Table::from_iter([("name".into(), "natural".into())])
+}
+
+fn constant() -> Table {
+    Table::from_iter([("name".into(), "constant".into())])
+}
+
+impl Config {
+    /// From the text of a TOML file and `key=value` settings that go over it (`optimizer.name=…`).
+    /// Errors: not TOML, unknown keys, values out of range.
+    pub fn parse(text: &str, set: &[String]) -> Result<Self> {
+        let mut table: Table = toml::from_str(text).map_err(|e| one_line(&e, text))?;
+        for pair in set {
+            assign(&mut table, pair).with_context(|| format!("`--set {pair}`"))?;
+        }
+        let config: Config = registry::options(table)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        ensure!(self.epochs > 0, "`epochs` is 0; it must be positive");
+        ensure!(self.batch_size > 0, "`batch_size` is {}; it must be positive", self.batch_size);
+        self.data.augment.map_or(Ok(()), |a| a.check())?;
+        let positive = self.clip.is_none_or(|c| c > 0. && c.is_finite());
+        ensure!(positive, "`clip` must be positive");
+        ensure!(self.ema.is_none_or(|d| (0. ..1.).contains(&d)), "`ema` must be in [0, 1)");
+        Ok(())
+    }
+
+    /// The resolved settings as TOML.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("a config is a table")
+    }
+}
+
+/// A TOML syntax error with its line, on one line.
+fn one_line(e: &toml::de::Error, text: &str) -> anyhow::Error {
+    let line = e.span().map_or(0, |s| text[..s.start].matches('\n').count() + 1);
+    anyhow::anyhow!("line {line}: {}", e.message().replace('\n', ", "))
+}
+
+/// Sets `a.b.c=value` in `table`, making tables on the way.
+fn assign(table: &mut Table, pair: &str) -> Result<()> {
+    let (path, value) = pair.split_once('=').context("expected `key=value`")?;
+    let mut keys: Vec<&str> = path.trim().split('.').collect();
+    let last = keys.pop().context("no key")?;
+    let mut at = table;
+    for key in keys {
+        let entry = at.entry(key).or_insert_with(|| Table::new().into());
+        at = entry.as_table_mut().with_context(|| format!("`{key}` is not a table"))?;
+    }
+    at.insert(last.into(), registry::value_of(value.trim()));
+    Ok(())
+}

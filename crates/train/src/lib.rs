@@ -1,0 +1,18 @@
+//! Training: objectives, optimisers with a state that can be saved, schedules, the loop and its
+//! exact resume, logs. Knows no attack: the root hands an adversary in as a closure.
+
+pub mod config;
+pub mod ema;
+pub mod evaluate;
+pub mod log;
+pub mod objective;
+pub mod optimizer;
+pub mod resume;
+pub mod run;
+pub mod schedule;
+pub mod tensorboard;
+
+pub use config::Config;
+pub use evaluate::accuracy;
+pub use log::EpochLine;
+pub use run::{Job, Tick, Watch, run};

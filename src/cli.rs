@@ -1,0 +1,288 @@
+//! The command line: what can be asked, with defaults and units. Parsing does no work.
+
+use crate::device::Choice;
+use clap::{Args, Parser, Subcommand};
+use models::{Precision, Score, registry::parse_fraction};
+use std::path::PathBuf;
+
+/// Train robust image classifiers, explain them, attack and measure the explanations.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Common options")]
+pub struct Common {
+    /// auto, cpu, cuda or cuda:N
+    #[arg(long, global = true, default_value_t = Choice::Auto)]
+    pub device: Choice,
+    /// CPU threads [default: all cores]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<u16>,
+    /// Print one JSON object on stdout, everything else on stderr
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No notes and no progress
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Say more
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train a classifier from a TOML file
+    Train(Train),
+    /// Measure a classifier's accuracy
+    Eval(Eval),
+    /// Write attribution maps, and a figure of them
+    Explain(Explain),
+    /// Attack attribution maps while the prediction stays
+    Attack(Attack),
+    /// Make one HTML page, pictures, CSV and JSON of what lies in result folders
+    Report(Report),
+    /// Download, make or look at data
+    #[command(subcommand)]
+    Data(Data),
+    /// List the architectures, with parameter counts
+    Models,
+    /// Look at weights or convert them
+    #[command(subcommand)]
+    Weights(Weights),
+    /// List attribution methods, attacks, objectives, optimisers and schedules
+    List,
+    /// Show libtorch, CUDA, devices and threads, and what is missing
+    Doctor,
+}
+
+#[derive(Debug, Args)]
+pub struct Train {
+    /// Settings of the run (see experiments/train/)
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Override a setting, such as `--set epochs=3` or `--set optimizer.learning_rate=0.05`
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Folder of the run: log.jsonl, last.safetensors, config.toml, TensorBoard events
+    #[arg(long, value_name = "DIR")]
+    pub out: PathBuf,
+    /// Go on with the run in that folder, or start one
+    #[arg(long)]
+    pub resume: bool,
+}
+
+/// A model and the images it is asked about.
+#[derive(Debug, Args)]
+pub struct Subject {
+    /// Weights: .safetensors, or a PyTorch .pt/.pth/.th
+    #[arg(long, value_name = "FILE")]
+    pub weights: PathBuf,
+    /// Architecture, where the file does not say
+    #[arg(long, value_name = "NAME")]
+    pub arch: Option<String>,
+    /// cifar10, imagenet, mnist, none or MEAN/STD, where the file does not say
+    #[arg(long, value_name = "N")]
+    pub normalise: Option<String>,
+    /// KIND:PATH, a path whose kind is recognised, or `shapes`
+    #[arg(long)]
+    pub data: String,
+    /// Part of the data: test or train
+    #[arg(long, default_value = "test", value_parser = ["test", "train"])]
+    pub split: String,
+    /// Side that images of folders are resized to
+    #[arg(long, value_name = "PIXELS")]
+    pub size: Option<i64>,
+    /// Number of images [default: all]
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// Images left out at the start
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub offset: usize,
+    /// Images in one batch
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub batch_size: usize,
+    /// f32 or bf16
+    #[arg(long, default_value = "f32", value_parser = precision)]
+    pub precision: Precision,
+    /// Keep batch norms apart from their convolutions
+    #[arg(long)]
+    pub no_fuse: bool,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+}
+
+/// What is explained.
+#[derive(Debug, Args)]
+pub struct Explained {
+    /// Class that is explained: predicted, label, or a number
+    #[arg(long, default_value = "predicted")]
+    pub target: String,
+    /// Score of that class: logit, prob or logprob
+    #[arg(long, default_value = "logit", value_parser = score)]
+    pub score: Score,
+}
+
+#[derive(Debug, Args)]
+pub struct Eval {
+    #[command(flatten)]
+    pub subject: Subject,
+}
+
+#[derive(Debug, Args)]
+pub struct Explain {
+    #[command(flatten)]
+    pub subject: Subject,
+    #[command(flatten)]
+    pub explained: Explained,
+    /// Methods, separated by commas: NAME or NAME:key=value (see `gradproof list`)
+    #[arg(long, value_name = "METHODS")]
+    pub method: String,
+    /// Write the signed maps here; with several methods one file each
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: Option<PathBuf>,
+    /// Draw images and heat maps here
+    #[arg(long, value_name = "FILE.png")]
+    pub figure: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Attack {
+    #[command(flatten)]
+    pub subject: Subject,
+    #[command(flatten)]
+    pub explained: Explained,
+    /// Method whose maps are attacked: NAME or NAME:key=value
+    #[arg(long)]
+    pub method: String,
+    /// Attack: topk
+    #[arg(long)]
+    pub attack: String,
+    /// Radii, separated by commas, such as 2/255,4/255 [default: 2,4,8,16 /255]
+    #[arg(long, value_delimiter = ',', value_parser = fraction, default_values = ["2/255", "4/255", "8/255", "16/255"])]
+    pub eps: Vec<f64>,
+    /// Norm of the ball: linf or l2
+    #[arg(long, default_value = "linf", value_parser = ["linf", "l2"])]
+    pub norm: String,
+    /// Iterations
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub iters: u32,
+    /// Step size [default: 0.5/255; for l2 2.5 eps / iterations]
+    #[arg(long, value_parser = fraction)]
+    pub step: Option<f64>,
+    /// Pixels that count as the top [default: 20 up to 32x32, 80 up to 64x64, else 1000]
+    #[arg(long, value_name = "K")]
+    pub k: Option<i64>,
+    /// Sharpness of the softplus that stands for each ReLU while attacking
+    #[arg(long, default_value_t = 20.)]
+    pub beta: f64,
+    /// Write images, maps and metrics here; with several radii one file each
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub out: Option<PathBuf>,
+    /// Draw clean and attacked images and maps here
+    #[arg(long, value_name = "FILE.png")]
+    pub figure: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Report {
+    /// Folders with results of `train` and `attack`
+    #[arg(required = true, value_name = "DIR")]
+    pub dirs: Vec<PathBuf>,
+    /// Where the page goes [default: the first folder]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Data {
+    /// Download CIFAR-10 or MNIST from the official place, checked and unpacked
+    Fetch {
+        /// cifar10 or mnist
+        what: String,
+        /// Folder to put it in
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        to: PathBuf,
+        /// Another server with the same files
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+    },
+    /// Write a set (such as `shapes:seed=1,test=500`) as a tensor file
+    Make {
+        /// KIND:PATH, or `shapes`
+        data: String,
+        /// Part: test or train
+        #[arg(long, default_value = "test", value_parser = ["test", "train"])]
+        split: String,
+        /// File to write
+        #[arg(long, value_name = "FILE.safetensors")]
+        out: PathBuf,
+    },
+    /// Say what a set holds: shape, classes, counts, mean and deviation
+    Info {
+        /// KIND:PATH, a path whose kind is recognised, or `shapes`
+        data: String,
+        /// Part: test or train
+        #[arg(long, default_value = "test", value_parser = ["test", "train"])]
+        split: String,
+        /// Side that images of folders are resized to
+        #[arg(long, value_name = "PIXELS")]
+        size: Option<i64>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Weights {
+    /// Show architecture, header and tensors of a weights file
+    Info {
+        /// .safetensors, .pt, .pth or .th
+        file: PathBuf,
+    },
+    /// Write any readable weights as safetensors with a full header
+    Convert {
+        /// .safetensors, .pt, .pth or .th
+        file: PathBuf,
+        /// File to write
+        #[arg(long, value_name = "FILE.safetensors")]
+        out: PathBuf,
+        /// Architecture, where the file does not say
+        #[arg(long, value_name = "NAME")]
+        arch: Option<String>,
+        /// cifar10, imagenet, mnist, none or MEAN/STD, where the file does not say
+        #[arg(long, value_name = "N")]
+        normalise: Option<String>,
+        /// How numbers are stored: f32 or f16
+        #[arg(long, default_value = "f32", value_parser = ["f32", "f16"])]
+        store: String,
+        /// Class names, separated by commas
+        #[arg(long)]
+        classes: Option<String>,
+    },
+}
+
+fn fraction(text: &str) -> Result<f64, String> {
+    parse_fraction(text).map_err(|e| e.to_string())
+}
+
+fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "bf16" => Ok(Precision::Bf16),
+        _ => Err("write f32 or bf16".into()),
+    }
+}
+
+fn score(text: &str) -> Result<Score, String> {
+    match text {
+        "logit" => Ok(Score::Logit),
+        "prob" => Ok(Score::Prob),
+        "logprob" => Ok(Score::Logprob),
+        _ => Err("write logit, prob or logprob".into()),
+    }
+}

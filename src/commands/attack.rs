@@ -1,0 +1,209 @@
+//! `gradproof attack`: changes maps, keeps predictions, says by how much.
+
+use crate::{
+    cli::{Attack, Common},
+    commands::explain::suffixed,
+    figure::{self, Attacked, Picture},
+    results::{AtEps, AttackResult},
+    subject::{self, Loaded},
+    ui::Ui,
+};
+use ::attack::{Ball, MapAttack, Norm, objective};
+use anyhow::{Context, Result, ensure};
+use models::registry;
+use std::path::{Path, PathBuf};
+use tch::Tensor;
+
+mod scores;
+
+use scores::Run;
+
+/// Attacked images in a figure, at most.
+const SHOWN: usize = 8;
+
+/// Attacks every image at every radius, the smallest first.
+pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
+    let plan = Plan::check(args)?;
+    let loaded = subject::load(&args.subject, common, ui)?;
+    loaded.check_target(&args.explained)?;
+    plan.method.check(&loaded.model).with_context(|| format!("method `{}`", args.method))?;
+    let [_, height, width] = loaded.data.image_shape();
+    let k = args.k.unwrap_or(objective::default_k(height, width));
+    objective::check_k(k, height, width)?;
+
+    let runs = plan.attack(args, &loaded, k, ui)?;
+    let result = plan.result(args, &loaded, k, &runs)?;
+    for (at, run) in plan.radii.iter().zip(&runs) {
+        if let Some(path) = plan.tensors_path(args, *at) {
+            run.write(&path, &loaded, &args.method, *at)?;
+        }
+    }
+    if let Some(out) = &args.out {
+        let text = serde_json::to_string_pretty(&result)?;
+        let path = out.with_extension("json");
+        tensorfile::atomic::write(&path, |f| Ok(f.write_all(text.as_bytes())?))?;
+    }
+    if let (Some(path), Some(run)) = (&args.figure, runs.last()) {
+        draw(path, &loaded, args, run, &label(plan.radii[runs.len() - 1]))?;
+    }
+    ui.say(&scores::table(&result))?;
+    for path in args.out.iter().chain(&args.figure) {
+        ui.say(&format!("written: {}", path.display()))?;
+    }
+    ui.result(&result)
+}
+
+/// The radius as people write it: a whole number of 255ths where it is one.
+fn label(eps: f64) -> String {
+    let steps = eps * 255.;
+    if (steps - steps.round()).abs() < 1e-6 {
+        format!("{}/255", steps.round())
+    } else {
+        format!("{eps}")
+    }
+}
+
+/// What the arguments ask for, checked.
+struct Plan {
+    method: Box<dyn explain::Attribution>,
+    loss: Box<dyn ::attack::MapLoss>,
+    norm: Norm,
+    radii: Vec<f64>,
+}
+
+impl Plan {
+    fn check(args: &Attack) -> Result<Self> {
+        let method = explain::method(registry::parse(&args.method)?)?;
+        ensure!(
+            method.differentiable().is_some(),
+            "maps of `{}` cannot be differentiated; attack another method and transfer",
+            args.method
+        );
+        let loss = ::attack::map_loss(registry::parse(&args.attack)?)?;
+        let norm = if args.norm == "l2" { Norm::L2 } else { Norm::Linf };
+        ensure!(args.beta > 0. && args.beta.is_finite(), "`--beta {}`: must be positive", args.beta);
+        ensure!(args.iters > 0, "`--iters 0`: at least one iteration is needed");
+        if let Some(step) = args.step {
+            ensure!(step > 0., "`--step {step}`: must be positive");
+        }
+        let mut radii = args.eps.clone();
+        radii.sort_by(f64::total_cmp);
+        radii.dedup();
+        for &eps in &radii {
+            Ball::new(norm, eps).with_context(|| format!("`--eps {eps}`"))?;
+        }
+        let plan = Plan { method, loss, norm, radii };
+        for path in plan.radii.iter().filter_map(|&eps| plan.tensors_path(args, eps)) {
+            tensorfile::atomic::check_writable(&path)?;
+        }
+        args.figure.as_deref().map_or(Ok(()), tensorfile::atomic::check_writable)?;
+        Ok(plan)
+    }
+
+    /// `adv.safetensors` for one radius, `adv-eps8.safetensors` for several.
+    fn tensors_path(&self, args: &Attack, eps: f64) -> Option<PathBuf> {
+        let out = args.out.as_ref()?;
+        let number = label(eps).replace("/255", "");
+        Some(match self.radii.len() {
+            1 => out.clone(),
+            _ => suffixed(out, &format!("eps{number}")),
+        })
+    }
+
+    fn step(&self, args: &Attack, eps: f64) -> f64 {
+        match self.norm {
+            Norm::Linf => args.step.unwrap_or(0.5 / 255.),
+            Norm::L2 => args.step.unwrap_or(2.5 * eps / f64::from(args.iters)),
+        }
+    }
+
+    /// One run a radius. A smaller ball's result is allowed in a larger one, so that a larger
+    /// radius is never weaker.
+    fn attack(&self, args: &Attack, loaded: &Loaded, k: i64, ui: &Ui) -> Result<Vec<Run>> {
+        let batches = loaded.data.len().div_ceil(args.subject.batch_size);
+        let iterations = batches * self.radii.len() * args.iters as usize;
+        let bar = ui.bar(iterations as u64, "attacking");
+        let method = self.method.differentiable().expect("checked");
+        let mut runs: Vec<Run> = self.radii.iter().map(|_| Run::default()).collect();
+        for (x, y) in loaded.data.ordered(args.subject.batch_size) {
+            let target = loaded.target(&args.explained, &x, &y)?;
+            let mut smaller = None;
+            for (&eps, run) in self.radii.iter().zip(&mut runs) {
+                let ball = Ball { norm: self.norm, eps };
+                let attack = MapAttack {
+                    model: &loaded.model,
+                    method,
+                    loss: &*self.loss,
+                    beta: args.beta,
+                    iterations: args.iters,
+                    step: self.step(args, eps),
+                };
+                let mut outcome = attack.run(&x, &target, &ball, k, || bar.inc(1));
+                if let Some(smaller) = &smaller {
+                    outcome = outcome.or_stronger(smaller);
+                }
+                run.push(loaded, &x, &y, &target.class, &outcome, k);
+                smaller = Some(outcome);
+            }
+        }
+        bar.finish_and_clear();
+        Ok(runs.into_iter().map(Run::joined).collect())
+    }
+
+    fn result(&self, args: &Attack, loaded: &Loaded, k: i64, runs: &[Run]) -> Result<AttackResult> {
+        let at = |(&eps, run): (&f64, &Run)| AtEps {
+            eps,
+            label: label(eps),
+            success: run.success_rate(),
+            metrics: run.summaries(),
+            tensors: self.tensors_path(args, eps).and_then(|p| Some(name(p.file_name()?))),
+        };
+        let eps: Vec<AtEps> = self.radii.iter().zip(runs).map(at).collect();
+        let settings = serde_json::json!({
+            "k": k, "iterations": args.iters, "step": args.step.map_or("0.5/255".into(), label),
+            "beta": args.beta, "norm": args.norm, "target": args.explained.target,
+            "score": args.explained.score, "batch_size": args.subject.batch_size,
+        });
+        Ok(AttackResult {
+            origin: loaded.origin(),
+            model: loaded.card.clone(),
+            data: args.subject.data.clone(),
+            images: loaded.data.len(),
+            accuracy: runs.first().map_or(f64::NAN, Run::accuracy),
+            method: args.method.clone(),
+            attack: args.attack.clone(),
+            settings: serde_json::from_value(settings)?,
+            auc: scores::auc(&eps),
+            eps,
+        })
+    }
+}
+
+fn name(file: &std::ffi::OsStr) -> String {
+    file.to_string_lossy().into_owned()
+}
+
+fn draw(path: &Path, loaded: &Loaded, args: &Attack, run: &Run, eps: &str) -> Result<()> {
+    let title = format!("{}: {} on {} at {eps}", loaded.card.name, args.attack, args.method);
+    let class = |name: &str, i: i64| {
+        let number = run.tensor(name).int64_value(&[i]) as usize;
+        loaded.card.classes[number].clone()
+    };
+    let number = |name: &str, i: i64| run.tensor(name).double_value(&[i]);
+    let row = |i: i64| -> Result<Attacked> {
+        let of = |name: &str| -> Tensor { run.tensor(name).get(i) };
+        Ok(Attacked {
+            image: Picture::from_image(&of("images"))?,
+            map: Picture::from_raw_map(&of("maps"))?,
+            attacked: Picture::from_image(&of("adversarial"))?,
+            attacked_map: Picture::from_raw_map(&of("attacked_maps"))?,
+            difference: Picture::difference(&of("images"), &of("adversarial"))?,
+            before: format!("{} {:.2}", class("predictions", i), number("clean_confidence", i)),
+            after: format!("{} {:.2}", class("predictions", i), number("confidence", i)),
+            effect: format!("k-in {:.2}", number("k-in", i)),
+        })
+    };
+    let shown = loaded.data.len().min(SHOWN) as i64;
+    let rows = (0..shown).map(row).collect::<Result<Vec<_>>>()?;
+    figure::wall(path, &title, &rows)
+}

@@ -1,0 +1,77 @@
+//! `gradproof doctor`: libtorch, CUDA, devices, threads; what is missing and how to get it.
+
+use crate::{cli::Common, device, ui::Ui};
+use anyhow::Result;
+use serde_json::json;
+use std::{fmt::Write, fs};
+use tch::Cuda;
+
+/// Versions this program is built for.
+const TORCH: &str = "2.11.0";
+
+/// Looks around and prints what it finds.
+pub fn run(_common: &Common, ui: &Ui) -> Result<()> {
+    let path = libtorch_path();
+    let gpus: Vec<String> = (0..Cuda::device_count().max(0) as usize)
+        .map(|n| device::gpu_name(n).unwrap_or("unknown GPU".into()))
+        .collect();
+    let (load, cores) = (load_average(), cores());
+    let waiting = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS"]
+        .map(|name| format!("{name}={}", std::env::var(name).unwrap_or("(unset)".into())));
+    let bf16 = has_bf16();
+    let mut text = String::new();
+    let mut line = |what: &str, is: String| {
+        let _ = writeln!(text, "{what:<10} {is}");
+    };
+    line("gradproof", format!("{} ({})", env!("CARGO_PKG_VERSION"), env!("GRADPROOF_COMMIT")));
+    line("libtorch", format!("{TORCH} at {}", path.as_deref().unwrap_or("an unknown place")));
+    line("CUDA", cuda_line());
+    for (n, name) in gpus.iter().enumerate() {
+        line(&format!("cuda:{n}"), name.clone());
+    }
+    line("cuDNN", if Cuda::cudnn_is_available() { "usable".into() } else { "not usable".into() });
+    line("CPU", format!("{cores} cores, {} threads, load {load:.2}", tch::get_num_threads()));
+    line("bf16", if bf16 { "native on this CPU".into() } else { SLOW_BF16.into() });
+    line("OpenMP", waiting.join("  "));
+    if load > 0.5 * cores as f64 {
+        line("warning", "this machine is busy: timings will be off (see OpenMP in README)".into());
+    }
+    ui.say(text.trim_end())?;
+    ui.result(&json!({
+        "version": env!("CARGO_PKG_VERSION"), "commit": env!("GRADPROOF_COMMIT"),
+        "libtorch": TORCH, "libtorch_path": path,         "cuda_usable": Cuda::is_available(), "gpus": gpus, "cudnn": Cuda::cudnn_is_available(),
+        "cores": cores, "threads": tch::get_num_threads(), "load": load, "bf16": bf16,
+    }))
+}
+
+const SLOW_BF16: &str = "not native on this CPU: about twice slower than f32 here";
+
+fn cuda_line() -> String {
+    if Cuda::is_available() {
+        return format!("usable, {} GPU(s)", Cuda::device_count());
+    }
+    format!("not usable: {}", device::why_no_cuda())
+}
+
+/// Whether this CPU computes in bfloat16 itself.
+pub fn has_bf16() -> bool {
+    let flags = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    ["avx512_bf16", "amx_bf16", "bf16"].iter().any(|f| flags.split_whitespace().any(|w| w == *f))
+}
+
+/// Where the running program has libtorch from.
+fn libtorch_path() -> Option<String> {
+    let maps = fs::read_to_string("/proc/self/maps").ok()?;
+    let line = maps.lines().find(|l| l.ends_with("/libtorch_cpu.so"))?;
+    line.split_whitespace().last().map(str::to_owned)
+}
+
+/// Processes that ran or waited in the last minute, on average.
+fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0.)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}

@@ -1,0 +1,165 @@
+//! `gradproof explain`: attribution maps as tensors and as a picture.
+
+use crate::{
+    cli::{Common, Explain},
+    figure::{Cell, Grid, Picture, Row, grid},
+    subject::{self, Loaded},
+    ui::Ui,
+};
+use anyhow::{Context, Result, ensure};
+use explain::Attribution;
+use models::registry;
+use std::path::{Path, PathBuf};
+use tch::{Kind, Tensor};
+use tensorfile::TensorFile;
+
+/// Images in a figure, at most.
+const SHOWN: usize = 12;
+
+/// One of the methods asked for.
+struct Method {
+    spelled: String,
+    method: Box<dyn Attribution>,
+    out: Option<PathBuf>,
+}
+
+/// Explains every image by every method.
+pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
+    ensure!(
+        args.out.is_some() || args.figure.is_some(),
+        "nothing to write: add `--out maps.safetensors` or `--figure grid.png`"
+    );
+    let methods = methods(args)?;
+    for path in methods.iter().filter_map(|m| m.out.as_ref()).chain(&args.figure) {
+        tensorfile::atomic::check_writable(path)?;
+    }
+    let loaded = subject::load(&args.subject, common, ui)?;
+    loaded.check_target(&args.explained)?;
+    for m in &methods {
+        m.method.check(&loaded.model).with_context(|| format!("method `{}`", m.spelled))?;
+    }
+    let bar = ui.bar((loaded.data.len() * methods.len()) as u64, "explaining");
+    let explained = explain(args, &loaded, &methods, |n| bar.inc(n))?;
+    bar.finish_and_clear();
+    for (method, maps) in methods.iter().zip(&explained.maps) {
+        let Some(path) = &method.out else { continue };
+        explained.write(path, &loaded, &method.spelled, maps)?;
+        ui.say(&format!("{} maps by {}: {}", loaded.data.len(), method.spelled, path.display()))?;
+    }
+    if let Some(path) = &args.figure {
+        explained.draw(path, &loaded, &methods)?;
+        ui.say(&format!("figure: {}", path.display()))?;
+    }
+    ui.result(&serde_json::json!({
+        "origin": loaded.origin(),
+        "model": loaded.card,
+        "data": args.subject.data,
+        "images": loaded.data.len(),
+        "methods": methods.iter().map(|m| &m.spelled).collect::<Vec<_>>(),
+        "out": methods.iter().filter_map(|m| m.out.as_ref()).collect::<Vec<_>>(),
+        "figure": args.figure,
+    }))
+}
+
+/// The methods of `--method`, each with its output file: `maps.safetensors` for one method,
+/// `maps-NAME.safetensors` for several.
+fn methods(args: &Explain) -> Result<Vec<Method>> {
+    let all = registry::split(&args.method);
+    let several = all.len() > 1;
+    let one = |spelled: String| {
+        let method = explain::method(registry::parse(&spelled)?)?;
+        let suffix = spelled.replace([':', ',', '=', '/'], "-");
+        let out = args.out.as_ref().map(|out| match several {
+            true => suffixed(out, &suffix),
+            false => out.clone(),
+        });
+        Ok(Method { spelled, method, out })
+    };
+    all.into_iter().map(one).collect()
+}
+
+/// `maps.safetensors` with `-suffix` before the extension.
+pub fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let part = |p: Option<&std::ffi::OsStr>| p.unwrap_or_default().to_string_lossy().into_owned();
+    let (stem, extension) = (part(path.file_stem()), part(path.extension()));
+    path.with_file_name(format!("{stem}-{suffix}.{extension}"))
+}
+
+/// Everything `--out` holds, over all images, on the CPU.
+struct Maps {
+    images: Tensor,      // [N, C, H, W]
+    labels: Tensor,      // [N]
+    targets: Tensor,     // [N]
+    predictions: Tensor, // [N]
+    confidence: Tensor,  // [N]
+    maps: Vec<Tensor>,   // one [N, C, H, W] a method
+}
+
+fn explain(
+    args: &Explain,
+    loaded: &Loaded,
+    methods: &[Method],
+    tick: impl Fn(u64),
+) -> Result<Maps> {
+    let mut columns: Vec<Vec<Tensor>> = (0..5 + methods.len()).map(|_| vec![]).collect();
+    for (x, y) in loaded.data.ordered(args.subject.batch_size) {
+        let target = loaded.target(&args.explained, &x, &y)?;
+        let (prediction, confidence) = loaded.predict(&x);
+        let maps = methods.iter().map(|m| {
+            tick(y.numel() as u64);
+            m.method.attribute(&loaded.model, &x, &target)
+        });
+        let row = [&x, &y, &target.class, &prediction, &confidence].map(Tensor::shallow_clone);
+        for (column, part) in columns.iter_mut().zip(row.into_iter().chain(maps)) {
+            column.push(part.to_device(tch::Device::Cpu));
+        }
+    }
+    let mut whole = columns.into_iter().map(|column| Tensor::cat(&column, 0));
+    let mut next = || whole.next().expect("five columns and one a method");
+    let (images, labels, targets) = (next(), next(), next());
+    let (predictions, confidence) = (next(), next());
+    Ok(Maps { images, labels, targets, predictions, confidence, maps: whole.collect() })
+}
+
+impl Maps {
+    fn write(&self, path: &Path, loaded: &Loaded, method: &str, maps: &Tensor) -> Result<()> {
+        let named = [
+            ("maps", maps.to_kind(Kind::Float)),
+            ("images", self.images.shallow_clone()),
+            ("labels", self.labels.shallow_clone()),
+            ("targets", self.targets.shallow_clone()),
+            ("predictions", self.predictions.shallow_clone()),
+        ];
+        let tensors = named.map(|(name, t)| (name.to_owned(), t)).into();
+        let mut metadata = loaded.header();
+        metadata.insert("method".into(), method.into());
+        TensorFile { tensors, metadata }.write(path)
+    }
+
+    /// One row an image: the image, then its heat map by each method.
+    fn draw(&self, path: &Path, loaded: &Loaded, methods: &[Method]) -> Result<()> {
+        let name = |t: &Tensor, i: i64| &loaded.card.classes[t.int64_value(&[i]) as usize];
+        let row = |i: i64| -> Result<Row> {
+            let label = name(&self.labels, i);
+            let said = name(&self.predictions, i);
+            let caption = format!("{said} {:.2}", self.confidence.double_value(&[i]));
+            let caption = match said == label {
+                true => caption,
+                false => format!("{caption} (is {label})"),
+            };
+            let image = Picture::from_image(&self.images.get(i))?;
+            let mut cells = vec![Cell { picture: image, caption }];
+            for maps in &self.maps {
+                let picture = Picture::from_raw_map(&maps.get(i))?;
+                cells.push(Cell { picture, caption: format!("for {}", name(&self.targets, i)) });
+            }
+            Ok(Row { cells })
+        };
+        let shown = loaded.data.len().min(SHOWN) as i64;
+        let rows = (0..shown).map(row).collect::<Result<Vec<Row>>>()?;
+        let columns = ["image"].into_iter().chain(methods.iter().map(|m| m.spelled.as_str()));
+        let columns = columns.map(str::to_owned).collect();
+        let title = Some(format!("{}: what {} looks at", loaded.card.dataset, loaded.card.name));
+        grid(path, &Grid { title, columns, rows })
+    }
+}

@@ -1,0 +1,48 @@
+//! `gradproof weights`: info, convert.
+
+use crate::{cli::Weights, ui::Ui};
+use anyhow::{Result, ensure};
+use models::{checkpoint, checkpoint::Hints};
+use std::{collections::BTreeMap, fmt::Write, path::Path};
+use tch::{Kind, Tensor};
+
+/// Runs the subcommand.
+pub fn run(args: &Weights, ui: &Ui) -> Result<()> {
+    match args {
+        Weights::Info { file } => info(file, ui),
+        Weights::Convert { file, out, arch, normalise, store, classes } => {
+            tensorfile::atomic::check_writable(out)?;
+            let hints = Hints { arch: arch.clone(), normalise: normalise.clone() };
+            let mut loaded = checkpoint::load(file, &hints)?;
+            for note in &loaded.notes {
+                ui.note(note);
+            }
+            if let Some(classes) = classes {
+                let names: Vec<String> = classes.split(',').map(str::to_owned).collect();
+                let wanted = loaded.classifier.shape.classes;
+                ensure!(names.len() as i64 == wanted, "{} names, {wanted} classes", names.len());
+                loaded.classifier.classes = names;
+            }
+            let kind = if store == "f16" { Kind::Half } else { Kind::Float };
+            checkpoint::save(out, &loaded.classifier, kind, &loaded.metadata)?;
+            let arch = loaded.classifier.arch.name;
+            ui.say(&format!("{arch} weights as {store}: {}", out.display()))?;
+            ui.result(&serde_json::json!({ "weights": out, "arch": arch, "store": store }))
+        }
+    }
+}
+
+fn info(path: &Path, ui: &Ui) -> Result<()> {
+    let (tensors, metadata): (BTreeMap<String, Tensor>, _) = checkpoint::contents(path)?;
+    let numbers: usize = tensors.values().map(Tensor::numel).sum();
+    let mut text = format!("{}: {} tensors, {numbers} numbers\n", path.display(), tensors.len());
+    for (key, value) in &metadata {
+        let _ = writeln!(text, "  {key}: {}", value.trim().replace('\n', "\n    "));
+    }
+    for (name, t) in &tensors {
+        let _ = writeln!(text, "  {name} {:?} {:?}", t.size(), t.kind());
+    }
+    ui.say(text.trim_end())?;
+    let shapes: BTreeMap<_, _> = tensors.iter().map(|(name, t)| (name, t.size())).collect();
+    ui.result(&serde_json::json!({ "file": path, "metadata": metadata, "tensors": shapes }))
+}

@@ -1,0 +1,177 @@
+//! Line charts: several panels with a common legend as one PNG, or one panel alone as SVG.
+
+use super::palette::{INK, RULES_DARK, SERIES};
+use super::panel::{Panel, SIZE};
+use super::pen::Pen;
+use super::sheet::Sheet;
+use super::text::{Align, Label, bold, regular};
+use anyhow::{Result, anyhow};
+use plotters::prelude::{BitMapBackend, DrawingBackend, IntoDrawingArea, SVGBackend};
+use std::path::Path;
+
+/// Panels in rows of two, and the names of their lines below them.
+#[derive(Clone, Debug)]
+pub struct Figure {
+    /// Above everything.
+    pub title: String,
+    /// From left to right, then down.
+    pub panels: Vec<Panel>,
+    /// Slot and name of each line.
+    pub legend: Vec<(usize, String)>,
+}
+
+/// Pixels a unit in PNG files, and how much finer they are drawn than written.
+const DENSITY: usize = 2;
+const FINER: usize = 2;
+/// Backend units a unit in SVG, which plotters writes in whole numbers.
+const SVG_UNITS: f64 = 8.0;
+const HEADER: f64 = 36.0;
+const LEGEND_LINE: f64 = 22.0;
+const SWATCH: f64 = 30.0;
+const NAME: f32 = 12.0;
+
+/// Draws `figure` as a PNG at `path`. Errors: unwritable path.
+pub fn curves(path: &Path, figure: &Figure) -> Result<()> {
+    compose(figure)?.save(path)
+}
+
+/// One panel as an `<svg>` element that fills the width it is given. It has no colours of its own
+/// on a dark page; see [`dark_rules`](super::dark_rules). `alt` describes it.
+pub fn svg(panel: &Panel, alt: &str) -> Result<String> {
+    element(SIZE, alt, |pen| panel.draw(pen, (0.0, 0.0)))
+}
+
+/// The line and marker of `slot` as a small `<svg>` element, for a legend.
+pub fn swatch(slot: usize) -> Result<String> {
+    let svg = element((SWATCH, 12.0), "", |pen| draw_swatch(pen, slot, (1.0, 6.0)))?;
+    Ok(svg.replacen("<svg ", "<svg width=\"30\" height=\"12\" ", 1))
+}
+
+fn draw_swatch<B: DrawingBackend>(pen: &mut Pen<B>, slot: usize, at: (f64, f64)) -> Result<()> {
+    let colour = SERIES[slot % SERIES.len()].light;
+    pen.line(&[at, (at.0 + SWATCH - 2.0, at.1)], colour, 2.0)?;
+    pen.marker((at.0 + SWATCH / 2.0 - 1.0, at.1), slot, 4.0, colour)
+}
+
+fn element(
+    size: (f64, f64),
+    alt: &str,
+    draw: impl FnOnce(&mut Pen<SVGBackend>) -> Result<()>,
+) -> Result<String> {
+    let units = |length: f64| (length * SVG_UNITS) as u32;
+    let mut text = String::new();
+    {
+        let area = SVGBackend::with_string(&mut text, (units(size.0), units(size.1)));
+        let area = area.into_drawing_area();
+        let mut pen = Pen::new(&area, SVG_UNITS);
+        draw(&mut pen)?;
+        pen.write_labels()?;
+        area.present().map_err(|error| anyhow!("cannot draw: {error}"))?;
+    }
+    let body = text.split_once(">\n").map_or("", |(_, body)| body);
+    let role = match alt {
+        "" => "aria-hidden=\"true\"".to_owned(),
+        alt => format!("role=\"img\" aria-label=\"{}\"", quoted(alt)),
+    };
+    let view = (units(size.0), units(size.1));
+    Ok(format!("<svg class=\"{RULES_DARK}\" viewBox=\"0 0 {} {}\" {role}>\n{body}", view.0, view.1))
+}
+
+fn quoted(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
+}
+
+fn compose(figure: &Figure) -> Result<Sheet> {
+    let columns = figure.panels.len().clamp(1, 2);
+    let rows = figure.panels.len().div_ceil(columns);
+    let width = columns as f64 * SIZE.0;
+    let (names, legend_height) = legend(figure, width);
+    let height = HEADER + rows as f64 * SIZE.1 + legend_height;
+    let scale = (DENSITY * FINER) as f64;
+    let mut sheet = Sheet::new((width * scale) as usize, (height * scale) as usize)?;
+    let size = (sheet.picture.width as u32, sheet.picture.height as u32);
+    let labels = {
+        let area = BitMapBackend::with_buffer(&mut sheet.picture.rgb, size).into_drawing_area();
+        let mut pen = Pen::new(&area, scale);
+        let title = bold(15.0).fit(&figure.title, width as f32 - 16.0);
+        pen.text(label(title, (8.0, 12.0), bold(15.0)));
+        for (i, panel) in figure.panels.iter().enumerate() {
+            let (row, column) = ((i / columns) as f64, (i % columns) as f64);
+            panel.draw(&mut pen, (column * SIZE.0, HEADER + row * SIZE.1))?;
+        }
+        let top = height - legend_height;
+        for (slot, name, (x, y)) in names {
+            draw_swatch(&mut pen, slot, (x, top + y + 5.0))?;
+            pen.text(label(name, (x + SWATCH + 6.0, top + y), regular(NAME)));
+        }
+        pen.into_labels()
+    };
+    for label in &labels {
+        sheet.write(label);
+    }
+    Ok(Sheet {
+        picture: sheet.picture.reduced(sheet.picture.width.max(sheet.picture.height) / FINER),
+    })
+}
+
+fn label(text: String, at: (f64, f64), face: super::text::Face) -> Label {
+    let (x, y) = (at.0 as f32, at.1 as f32);
+    Label { text, x, y, face, align: Align::Left, colour: INK.light }
+}
+
+/// Slot, name and place of a line in the legend.
+type Entry = (usize, String, (f64, f64));
+
+/// Places the names in lines of `width`; also the height they take.
+fn legend(figure: &Figure, width: f64) -> (Vec<Entry>, f64) {
+    let (mut x, mut y, mut placed) = (8.0, 4.0, vec![]);
+    for (slot, name) in &figure.legend {
+        let name = regular(NAME).fit(name, (width - SWATCH - 40.0) as f32);
+        let wide = SWATCH + 6.0 + f64::from(regular(NAME).width(&name));
+        if x > 8.0 && x + wide > width - 8.0 {
+            (x, y) = (8.0, y + LEGEND_LINE);
+        }
+        placed.push((*slot, name, (x, y)));
+        x += wide + 22.0;
+    }
+    let height = if placed.is_empty() { 0.0 } else { y + LEGEND_LINE };
+    (placed, height)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Across, Point, Series};
+    use super::*;
+
+    fn panel(title: &str, y: f64) -> Panel {
+        let point = |k: f64| Point { x: k / 255.0, label: format!("{k}/255"), y, stderr: 0.1 };
+        let series = vec![Series { slot: 0, points: vec![point(2.0), point(4.0)] }];
+        Panel { title: title.into(), across: Across::Radii, include: (0.0, 1.0), series }
+    }
+
+    #[test]
+    fn svg_is_escaped_and_repeatable() {
+        let one = svg(&panel("<b> & co", 0.5), "k-in \"over\" ε").unwrap();
+        assert_eq!(one, svg(&panel("<b> & co", 0.5), "k-in \"over\" ε").unwrap());
+        assert!(one.contains("&lt;b&gt; &amp; co") && !one.contains("<b>"));
+        assert!(one.contains("aria-label=\"k-in &quot;over&quot; ε\""));
+        assert!(one.starts_with("<svg class=\"chart\" viewBox=\"0 0 3520 2080\""));
+        assert!(one.trim_end().ends_with("</svg>"));
+    }
+
+    #[test]
+    fn figures_grow_with_panels_and_legend() {
+        let names = |count| (0..count).map(|i| (i, format!("model {i}"))).collect();
+        let of = |panels: usize, lines: usize| {
+            let panels = vec![panel("k-in", f64::NAN); panels];
+            let figure = Figure { title: "t".into(), panels, legend: names(lines) };
+            let sheet = compose(&figure).unwrap();
+            (sheet.picture.width, sheet.picture.height)
+        };
+        let one = of(1, 1);
+        assert_eq!(one.0, 440 * DENSITY);
+        assert_eq!(of(4, 1).0, 880 * DENSITY);
+        assert!(of(4, 12).1 > of(4, 1).1);
+        assert!(of(1, 12).1 > one.1);
+    }
+}

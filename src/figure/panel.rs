@@ -1,0 +1,275 @@
+//! One chart: values over ε (logarithmic) or over epochs, with standard errors. Values that are not
+//! finite, and radii that are not positive, are left out.
+
+use super::palette::{AXIS, GRID, INK, MUTED, SERIES};
+use super::pen::{Pen, Place};
+use super::text::{Align, Label, bold, regular};
+use anyhow::Result;
+use plotters::prelude::DrawingBackend;
+
+/// What runs from left to right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Across {
+    /// ε in units of [0, 1], drawn over log2(255 ε).
+    Radii,
+    /// Epochs finished.
+    Epochs,
+}
+
+/// One chart.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// Above the chart; says what is measured.
+    pub title: String,
+    /// What runs from left to right.
+    pub across: Across,
+    /// Values the axis has to reach, whatever was measured.
+    pub include: (f64, f64),
+    /// The lines.
+    pub series: Vec<Series>,
+}
+
+/// One line of a [`Panel`].
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// Which colour and marker, from 0: the same number is the same model everywhere.
+    pub slot: usize,
+    /// In ascending order of `x`.
+    pub points: Vec<Point>,
+}
+
+/// One measured value.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// ε or epoch.
+    pub x: f64,
+    /// Below the axis; empty for epochs, whose labels are chosen.
+    pub label: String,
+    /// Mean.
+    pub y: f64,
+    /// Standard error of the mean; 0 draws none.
+    pub stderr: f64,
+}
+
+/// Size of a panel in figure coordinates.
+pub(super) const SIZE: Place = (440.0, 260.0);
+const TICK: f32 = 12.5;
+const TITLE: f32 = 14.0;
+/// Most markers on a line over epochs.
+const MARKERS: usize = 12;
+const TOP: f64 = 34.0;
+const BOTTOM: f64 = 214.0;
+const RIGHT: f64 = SIZE.0 - 20.0;
+
+impl Panel {
+    /// Draws the chart with its upper left corner at `origin`.
+    pub(super) fn draw<B: DrawingBackend>(&self, pen: &mut Pen<B>, origin: Place) -> Result<()> {
+        let frame = Frame::of(self, origin);
+        let title = bold(TITLE).fit(&self.title, SIZE.0 as f32 - 16.0);
+        pen.text(Label {
+            face: bold(TITLE),
+            ..frame.label(title, (2.0, 6.0), Align::Left, INK.light)
+        });
+        frame.draw_axes(pen, self)?;
+        let mut shown: Vec<&Series> = self.series.iter().collect();
+        shown.reverse(); // the first line on top
+        let middle = (shown.len() as f64 - 1.0) / 2.0;
+        for (i, series) in shown.iter().enumerate() {
+            let step =
+                if self.across == Across::Radii { (12.0 / middle.max(1.0)).min(3.0) } else { 0.0 };
+            frame.draw_series(pen, series, self.across, (middle - i as f64) * step)?;
+        }
+        Ok(())
+    }
+
+    fn places(&self) -> impl Iterator<Item = (f64, &Point)> {
+        self.series.iter().flat_map(|s| &s.points).filter_map(|p| Some((self.across.place(p)?, p)))
+    }
+}
+
+impl Across {
+    /// Where on a linear axis the point lies; none if it cannot be drawn.
+    fn place(self, point: &Point) -> Option<f64> {
+        let x = match self {
+            Across::Radii => (255.0 * point.x).log2(),
+            Across::Epochs => point.x,
+        };
+        (x.is_finite() && point.y.is_finite()).then_some(x)
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Across::Radii => "radius ε of the attack",
+            Across::Epochs => "epochs",
+        }
+    }
+}
+
+/// The axes of one panel, laid out.
+struct Frame {
+    origin: Place,
+    left: f64,
+    x: (f64, f64),
+    x_ticks: Vec<(f64, String)>,
+    y: (f64, f64),
+    y_ticks: Vec<(f64, String)>,
+}
+
+impl Frame {
+    fn of(panel: &Panel, origin: Place) -> Self {
+        let spread = |stderr: f64| if stderr.is_finite() { stderr.max(0.0) } else { 0.0 };
+        let (mut low, mut high) = panel.include;
+        let mut x = (f64::INFINITY, f64::NEG_INFINITY);
+        for (place, point) in panel.places() {
+            x = (x.0.min(place), x.1.max(place));
+            low = low.min(point.y - spread(point.stderr));
+            high = high.max(point.y + spread(point.stderr));
+        }
+        if x.0 > x.1 {
+            x = (0.0, 1.0);
+        } else if x.0 == x.1 {
+            x = (x.0 - 0.5, x.1 + 0.5);
+        }
+        let pad = 0.03 * (x.1 - x.0);
+        let y_ticks = ticks(low, high, 5);
+        let y = (y_ticks[0].0.min(low), y_ticks[y_ticks.len() - 1].0.max(high));
+        let widest = y_ticks.iter().map(|(_, text)| regular(TICK).width(text)).fold(0.0, f32::max);
+        let left = f64::from(widest.ceil()) + 18.0;
+        let x_ticks = x_ticks(panel, x, RIGHT - left);
+        Frame { origin, left, x: (x.0 - pad, x.1 + pad), x_ticks, y, y_ticks }
+    }
+
+    fn right(&self, x: f64) -> f64 {
+        self.origin.0 + self.left + (x - self.x.0) / (self.x.1 - self.x.0) * (RIGHT - self.left)
+    }
+
+    fn down(&self, y: f64) -> f64 {
+        self.origin.1 + BOTTOM - (y - self.y.0) / (self.y.1 - self.y.0) * (BOTTOM - TOP)
+    }
+
+    /// A label at a place of the panel.
+    fn label(&self, text: String, at: Place, align: Align, colour: u32) -> Label {
+        let (x, y) = ((self.origin.0 + at.0) as f32, (self.origin.1 + at.1) as f32);
+        Label { text, x, y, face: regular(TICK), align, colour }
+    }
+
+    fn draw_axes<B: DrawingBackend>(&self, pen: &mut Pen<B>, panel: &Panel) -> Result<()> {
+        let (left, right) = (self.origin.0 + self.left, self.origin.0 + RIGHT);
+        for (y, text) in &self.y_ticks {
+            let down = self.down(*y);
+            pen.line(&[(left, down), (right, down)], GRID.light, 1.0)?;
+            let at = (self.left - 8.0, down - self.origin.1 - 5.0);
+            pen.text(self.label(text.clone(), at, Align::Right, MUTED.light));
+        }
+        let floor = self.origin.1 + BOTTOM;
+        pen.line(&[(left, floor), (right, floor)], AXIS.light, 1.0)?;
+        for (x, text) in &self.x_ticks {
+            let at = self.right(*x);
+            pen.line(&[(at, floor), (at, floor + 4.0)], AXIS.light, 1.0)?;
+            let place = (at - self.origin.0, BOTTOM + 9.0);
+            pen.text(self.label(text.clone(), place, Align::Centre, MUTED.light));
+        }
+        let middle = ((self.left + RIGHT) / 2.0, BOTTOM + 29.0);
+        pen.text(self.label(panel.across.title().into(), middle, Align::Centre, MUTED.light));
+        Ok(())
+    }
+
+    /// One line; `aside` moves it right, so that error bars do not cover each other.
+    fn draw_series<B: DrawingBackend>(
+        &self,
+        pen: &Pen<B>,
+        series: &Series,
+        across: Across,
+        aside: f64,
+    ) -> Result<()> {
+        let colour = SERIES[series.slot % SERIES.len()].light;
+        let points = || series.points.iter().filter_map(|p| Some((across.place(p)?, p)));
+        let place = |(x, p): (f64, &Point)| (self.right(x) + aside, self.down(p.y));
+        pen.line(&points().map(place).collect::<Vec<_>>(), colour, 2.0)?;
+        let every = if across == Across::Radii { 1 } else { points().count().div_ceil(MARKERS) };
+        for (i, (x, point)) in points().enumerate() {
+            let (right, down) = place((x, point));
+            if point.stderr.is_finite() && point.stderr > 0.0 {
+                let ends = [self.down(point.y - point.stderr), self.down(point.y + point.stderr)];
+                pen.line(&[(right, ends[0]), (right, ends[1])], colour, 1.25)?;
+                for end in ends {
+                    pen.line(&[(right - 3.5, end), (right + 3.5, end)], colour, 1.25)?;
+                }
+            }
+            if i % every.max(1) == 0 {
+                pen.marker((right, down), series.slot, 4.0, colour)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Labels of the x axis, left out where they would touch.
+fn x_ticks(panel: &Panel, x: (f64, f64), room: f64) -> Vec<(f64, String)> {
+    let mut all: Vec<(f64, String)> = match panel.across {
+        Across::Radii => panel.places().map(|(x, point)| (x, point.label.clone())).collect(),
+        Across::Epochs => ticks(x.0, x.1, 6)
+            .into_iter()
+            .filter(|(tick, _)| tick.fract() == 0.0 && (x.0..=x.1).contains(tick))
+            .collect(),
+    };
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut kept: Vec<(f64, String)> = vec![];
+    let mut free = f64::NEG_INFINITY;
+    for (tick, text) in all {
+        let at = (tick - x.0) / (x.1 - x.0) * room;
+        let half = f64::from(regular(TICK).width(&text)) / 2.0;
+        if at - half >= free {
+            free = at + half + 8.0;
+            kept.push((tick, text));
+        }
+    }
+    kept
+}
+
+/// Round values from at most `low` to at least `high`, about `count` of them.
+fn ticks(low: f64, high: f64, count: usize) -> Vec<(f64, String)> {
+    let high = if high > low { high } else { low + 1.0 };
+    let rough = (high - low) / count as f64;
+    let power = 10f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power);
+    let step = step.into_iter().find(|s| *s >= rough * 0.999).unwrap_or(10.0 * power);
+    let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
+    let (first, last) = ((low / step + 1e-9).floor() as i64, (high / step - 1e-9).ceil() as i64);
+    (first..=last)
+        .map(|i| (i as f64 * step, format!("{:.decimals$}", i as f64 * step).replace('-', "−")))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(ticks: &[(f64, String)]) -> Vec<&str> {
+        ticks.iter().map(|(_, text)| text.as_str()).collect()
+    }
+
+    #[test]
+    fn ticks_are_round_and_cover_the_range() {
+        assert_eq!(texts(&ticks(0.0, 1.0, 5)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(texts(&ticks(-0.3, 1.0, 5)), ["−0.5", "0.0", "0.5", "1.0"]);
+        assert_eq!(texts(&ticks(0.0, 7.3, 5)), ["0", "2", "4", "6", "8"]);
+        let flat = ticks(3.0, 3.0, 5);
+        assert!(flat[0].0 <= 3.0 && flat.last().unwrap().0 > 3.0);
+    }
+
+    #[test]
+    fn labels_that_would_touch_are_left_out() {
+        let radii = [1.0, 2.0, 2.1, 4.0, 8.0];
+        let point =
+            |k: &f64| Point { x: k / 255.0, label: format!("{k}/255"), y: 0.5, stderr: 0.0 };
+        let series = vec![Series { slot: 0, points: radii.iter().map(point).collect() }];
+        let panel =
+            Panel { title: String::new(), across: Across::Radii, include: (0.0, 1.0), series };
+        let frame = Frame::of(&panel, (0.0, 0.0));
+        assert_eq!(texts(&frame.x_ticks), ["1/255", "2/255", "4/255", "8/255"]);
+        // Equal ratios are equal distances.
+        let steps = [0, 1, 2].map(|i| frame.right(i as f64 + 1.0) - frame.right(i as f64));
+        assert!((steps[0] - steps[1]).abs() < 1e-9 && (steps[1] - steps[2]).abs() < 1e-9);
+    }
+}

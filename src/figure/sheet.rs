@@ -1,0 +1,53 @@
+//! The white sheet a PNG is composed on: pictures, bars, text; then written whole.
+
+use super::{Picture, text::Label};
+use anyhow::{Result, ensure};
+use std::path::Path;
+
+/// An opaque picture under construction. Lengths are pixels from the top left.
+pub(super) struct Sheet {
+    pub(super) picture: Picture,
+}
+
+impl Sheet {
+    /// A white sheet; an error if it would be too large for a viewer to open.
+    pub(super) fn new(width: usize, height: usize) -> Result<Self> {
+        ensure!(
+            width * height <= 150_000_000,
+            "a figure of {width}×{height} pixels is too large; draw fewer images"
+        );
+        let rgb = vec![255; 3 * width * height];
+        Ok(Sheet { picture: Picture { width, height, rgb, heat: false } })
+    }
+
+    /// Puts `picture` with its top left corner at (`x`, `y`); it has to fit.
+    pub(super) fn paste(&mut self, picture: &Picture, x: usize, y: usize) {
+        for row in 0..picture.height {
+            let from = 3 * row * picture.width;
+            let to = 3 * ((y + row) * self.picture.width + x);
+            let line = &picture.rgb[from..from + 3 * picture.width];
+            self.picture.rgb[to..to + line.len()].copy_from_slice(line);
+        }
+    }
+
+    /// Sets `label`; what would lie outside is left out.
+    pub(super) fn write(&mut self, label: &Label) {
+        let (width, height) = (self.picture.width as i64, self.picture.height as i64);
+        label.draw(|x, y, cover| {
+            if (0..width).contains(&x) && (0..height).contains(&y) {
+                let at = 3 * (y * width + x) as usize;
+                for (c, shift) in [16, 8, 0].into_iter().enumerate() {
+                    let ink = f32::from((label.colour >> shift) as u8);
+                    let paper = f32::from(self.picture.rgb[at + c]);
+                    self.picture.rgb[at + c] = (paper + (ink - paper) * cover).round() as u8;
+                }
+            }
+        });
+    }
+
+    /// Writes the sheet as a PNG file, whole or not at all.
+    pub(super) fn save(&self, path: &Path) -> Result<()> {
+        let bytes = self.picture.png()?;
+        tensorfile::atomic::write(path, |file| Ok(file.write_all(&bytes)?))
+    }
+}

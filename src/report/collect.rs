@@ -1,0 +1,128 @@
+//! Finds results and training logs below folders. A JSON file of another kind is passed over; one
+//! that is broken, or begins like a result and is none, is an error, never a missing row.
+
+use super::{Found, Inputs, Training, pictures};
+use crate::results::{AttackResult, EpochLine};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::{ffi::OsStr, fs};
+
+/// Reads every attack result (`*.json`), the pictures it names and every training log (`log.jsonl`)
+/// below `dirs`. Errors: no such folder, a broken file, nothing found.
+pub fn collect(dirs: &[PathBuf]) -> Result<Inputs> {
+    let mut files = BTreeMap::new(); // by canonical path: a file found twice counts once
+    for dir in dirs {
+        ensure!(dir.exists(), "no such folder: `{}`", dir.display());
+        walk(dir, &mut files, &mut BTreeSet::new())?;
+    }
+    let mut inputs = Inputs::default();
+    for path in files.into_values().collect::<BTreeSet<_>>() {
+        if path.file_name() == Some(OsStr::new("log.jsonl")) {
+            let epochs = read_log(&path)?;
+            if !epochs.is_empty() {
+                inputs.trainings.push(Training { name: folder(&path), epochs });
+            }
+        } else if let Some(result) = read_result(&path)? {
+            let wall = pictures::read(&path, &result)
+                .with_context(|| format!("the pictures of `{}`", path.display()))?;
+            inputs.results.push(Found { path, result, wall });
+        }
+    }
+    if inputs.results.is_empty() && inputs.trainings.is_empty() {
+        let dirs: Vec<String> = dirs.iter().map(|d| format!("`{}`", d.display())).collect();
+        bail!(
+            "nothing to report below {}: found no result of `gradproof attack` (*.json) and no log \
+             of `gradproof train` (log.jsonl)",
+            dirs.join(", ")
+        );
+    }
+    Ok(inputs)
+}
+
+/// Adds the files of interest at or below `path`; `seen` ends loops of links.
+fn walk(
+    path: &Path,
+    files: &mut BTreeMap<PathBuf, PathBuf>,
+    seen: &mut BTreeSet<PathBuf>,
+) -> Result<()> {
+    let told = || format!("cannot read `{}`", path.display());
+    let real = path.canonicalize().with_context(told)?;
+    if path.is_dir() {
+        if !seen.insert(real) {
+            return Ok(());
+        }
+        let mut entries = vec![];
+        for entry in fs::read_dir(path).with_context(told)? {
+            entries.push(entry.with_context(told)?.path());
+        }
+        entries.sort();
+        // A link into nowhere and a hidden file (one half-written, say) are no results.
+        let hidden = |p: &PathBuf| p.file_name().is_some_and(|n| n.as_encoded_bytes()[0] == b'.');
+        for entry in entries.iter().filter(|p| !hidden(p) && p.exists()) {
+            walk(entry, files, seen)?;
+        }
+    } else if path.extension() == Some(OsStr::new("json"))
+        || path.file_name() == Some(OsStr::new("log.jsonl"))
+    {
+        files.entry(real).or_insert_with(|| path.to_owned());
+    }
+    Ok(())
+}
+
+/// The result in `path`; none if it holds something else.
+fn read_result(path: &Path) -> Result<Option<AttackResult>> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let value: Value = serde_json::from_str(&text)
+        .with_context(|| format!("`{}` is not a whole JSON file", path.display()))?;
+    let named = path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("attack"));
+    let alike = ["origin", "attack", "eps"].iter().all(|key| value.get(key).is_some());
+    if !named && !alike {
+        return Ok(None);
+    }
+    let told = || format!("`{}` is not a result of `gradproof attack`", path.display());
+    let result: AttackResult = serde_json::from_value(value).with_context(told)?;
+    check(&result).with_context(told)?;
+    Ok(Some(result))
+}
+
+fn check(result: &AttackResult) -> Result<()> {
+    let share = |name: &str, v: f64| {
+        ensure!((0.0..=1.0).contains(&v), "`{name}` is {v}, which is not in [0, 1]");
+        Ok(())
+    };
+    share("accuracy", result.accuracy)?;
+    ensure!(!result.eps.is_empty(), "it has no radius in `eps`");
+    for at in &result.eps {
+        ensure!(at.eps >= 0.0, "the radius `{}` is {}", at.label, at.eps);
+        share("success", at.success)?;
+    }
+    let ascending = result.eps.windows(2).all(|pair| pair[0].eps < pair[1].eps);
+    ensure!(ascending, "its radii are not in ascending order");
+    Ok(())
+}
+
+/// The epochs of a log. A last line without its end was cut off by a kill and is passed over; of an
+/// epoch run twice (resumed) the later line counts.
+fn read_log(path: &Path) -> Result<Vec<EpochLine>> {
+    let text =
+        fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    let mut epochs = BTreeMap::new();
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        if line.trim().is_empty() || !line.ends_with('\n') {
+            continue;
+        }
+        let epoch: EpochLine = serde_json::from_str(line)
+            .with_context(|| format!("`{}`, line {}, is no epoch", path.display(), number + 1))?;
+        epochs.insert(epoch.epoch, epoch);
+    }
+    Ok(epochs.into_values().collect())
+}
+
+fn folder(path: &Path) -> String {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let name = real.parent().and_then(Path::file_name);
+    name.map_or("training".into(), |name| name.to_string_lossy().into_owned())
+}

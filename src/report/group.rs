@@ -1,0 +1,108 @@
+//! Puts results side by side that can be compared: one data set, method and attack, several models.
+
+use super::{Found, Inputs};
+use crate::results::{AttackResult, ModelCard};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Results that differ in the model only.
+pub(super) struct Group<'a> {
+    pub(super) method: &'a str,
+    pub(super) attack: String,
+    pub(super) data: &'a str,
+    /// Natural training first, then by name.
+    pub(super) entries: Vec<Entry<'a>>,
+}
+
+/// One result of a [`Group`].
+pub(super) struct Entry<'a> {
+    pub(super) found: &'a Found,
+    /// How the model is called here: its training where that is enough.
+    pub(super) label: String,
+    /// Its colour and marker: the same model has the same on the whole page.
+    pub(super) slot: usize,
+}
+
+impl Entry<'_> {
+    pub(super) fn result(&self) -> &AttackResult {
+        &self.found.result
+    }
+}
+
+impl Group<'_> {
+    /// Such as `gxi under topk on shapes`.
+    pub(super) fn title(&self) -> String {
+        format!("{} under {} on {}", self.method, self.attack, self.data)
+    }
+}
+
+/// Every result, in groups in the order of data, attack and method.
+pub(super) fn groups(inputs: &Inputs) -> Vec<Group<'_>> {
+    let slots = slots(inputs);
+    let mut groups: BTreeMap<(&str, String, &str), Vec<Entry>> = BTreeMap::new();
+    for found in &inputs.results {
+        let result = &found.result;
+        let key = (result.data.as_str(), attack(result), result.method.as_str());
+        let (slot, label) = slots[&key_of(&result.model)].clone();
+        groups.entry(key).or_default().push(Entry { found, label, slot });
+    }
+    let groups = groups.into_iter().map(|((data, attack, method), mut entries)| {
+        entries.sort_by_key(|entry| entry.slot);
+        tell_apart(&mut entries);
+        Group { method, attack, data, entries }
+    });
+    groups.collect()
+}
+
+/// The attack, and the method its images were made against where that is another one.
+fn attack(result: &AttackResult) -> String {
+    match result.settings.get("from") {
+        Some(Value::String(from)) if *from != result.method => {
+            format!("{} made against {from}", result.attack)
+        }
+        _ => result.attack.clone(),
+    }
+}
+
+type ModelKey<'a> = (bool, &'a str, &'a str, &'a str, &'a str);
+
+/// What makes two cards one model; sorts natural training first.
+fn key_of(model: &ModelCard) -> ModelKey<'_> {
+    (model.training != "natural", &model.training, &model.name, &model.arch, &model.dataset)
+}
+
+/// Slot and label of every model: its training, or that and its name, or everything; the first of
+/// them that no other model has.
+fn slots(inputs: &Inputs) -> BTreeMap<ModelKey<'_>, (usize, String)> {
+    let models: BTreeMap<ModelKey, &ModelCard> =
+        inputs.results.iter().map(|f| (key_of(&f.result.model), &f.result.model)).collect();
+    let names: Vec<[String; 3]> = models.values().map(|model| names(model)).collect();
+    let label = |own: &[String; 3]| {
+        let unique = |i: &usize| names.iter().filter(|other| other[*i] == own[*i]).count() == 1;
+        own[(0..2).find(unique).unwrap_or(2)].clone()
+    };
+    let labels: Vec<String> = names.iter().map(label).collect();
+    models.into_keys().zip(labels.into_iter().enumerate()).collect()
+}
+
+fn names(model: &ModelCard) -> [String; 3] {
+    let ModelCard { name, arch, training, dataset, .. } = model;
+    if training == "unknown" || training.is_empty() {
+        return [name.clone(), format!("{name}, {arch}"), format!("{name}, {arch} on {dataset}")];
+    }
+    let full = format!("{training} ({name}, {arch} on {dataset})");
+    [training.clone(), format!("{training} ({name})"), full]
+}
+
+/// One model attacked twice in the same way (other settings, say): the file tells which is which.
+fn tell_apart(entries: &mut [Entry]) {
+    let labels: Vec<String> = entries.iter().map(|entry| entry.label.clone()).collect();
+    for entry in entries {
+        if labels.iter().filter(|label| **label == entry.label).count() > 1 {
+            let path = &entry.found.path;
+            let file = path.file_stem().unwrap_or_default().to_string_lossy();
+            let folder = path.parent().and_then(|p| p.file_name()).unwrap_or_default();
+            entry.label = format!("{}, {}/{file}", entry.label, folder.to_string_lossy());
+        }
+    }
+}

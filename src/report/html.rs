@@ -1,0 +1,80 @@
+//! Small pieces of HTML. Everything that comes from a file or a user passes through [`text`].
+
+use crate::figure::Picture;
+use anyhow::Result;
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+/// Pictures with longer sides are averaged down for the page; the PNG files keep every pixel.
+const SIDE: usize = 160;
+
+/// `raw` as HTML text or attribute value.
+pub(super) fn text(raw: &str) -> String {
+    let mut safe = String::with_capacity(raw.len());
+    for c in raw.chars() {
+        match c {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            other => safe.push(other),
+        }
+    }
+    safe
+}
+
+/// `picture` inside the page, described by `alt`.
+pub(super) fn image(picture: &Picture, alt: &str) -> Result<String> {
+    let small = picture.reduced(SIDE);
+    let data = STANDARD.encode(small.png()?);
+    Ok(format!(
+        "<img src=\"data:image/png;base64,{data}\" width=\"{}\" height=\"{}\" alt=\"{}\">",
+        small.width,
+        small.height,
+        text(alt)
+    ))
+}
+
+/// A table in a box of its own that scrolls sideways; `label` names it for screen readers.
+pub(super) fn scrolling(label: &str, table: &str) -> String {
+    let label = text(label);
+    format!(
+        "<div class=\"scroll\" role=\"region\" aria-label=\"{label}\" tabindex=\"0\">{table}</div>\n"
+    )
+}
+
+/// A number of three decimals, with a real minus sign.
+pub(super) fn number(value: f64) -> String {
+    if value.is_nan() {
+        return "–".into();
+    }
+    let digits = format!("{value:.3}");
+    if digits.trim_start_matches('-').chars().all(|c| c == '0' || c == '.') {
+        return digits.trim_start_matches('-').into();
+    }
+    digits.replace('-', "−")
+}
+
+/// A share in percent.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1} %", 100.0 * share).replace(' ', "\u{a0}")
+}
+
+/// A duration for people.
+pub(super) fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s < 9.95 => format!("{s:.1} s"),
+        s if s < 120.0 => format!("{s:.0} s"),
+        s if s < 7200.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+pub(super) fn list(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [most @ .., last] => format!("{} and {last}", most.join(", ")),
+    }
+}

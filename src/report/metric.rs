@@ -1,0 +1,151 @@
+//! What the report knows about each metric of two maps: its name, its direction, its meaning.
+
+use crate::results::AttackResult;
+
+/// Which value says that an explanation is robust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Better {
+    Higher,
+    Lower,
+}
+
+/// One metric.
+pub(super) struct Metric {
+    /// Its key in the results.
+    pub(super) name: &'static str,
+    pub(super) better: Better,
+    /// In a few words, for the title of a chart.
+    pub(super) short: &'static str,
+    /// In a sentence, as HTML.
+    pub(super) meaning: &'static str,
+    /// What its axis has to show.
+    pub(super) include: (f64, f64),
+}
+
+/// The metrics of the table, in its order.
+pub(super) const METRICS: [Metric; 4] = [
+    Metric {
+        name: "k-in",
+        better: Better::Higher,
+        short: "overlap of the top pixels",
+        meaning: "the share of the k most important pixels that are still among the k most important \
+                  after the attack; 1 is an unchanged map",
+        include: (0.0, 1.0),
+    },
+    Metric {
+        name: "cor",
+        better: Better::Higher,
+        short: "rank correlation of the maps",
+        meaning: "Spearman’s rank correlation of the two heat maps; 1 is the same order of pixels, 0 \
+                  no relation",
+        include: (0.0, 1.0),
+    },
+    Metric {
+        name: "cdl",
+        better: Better::Lower,
+        short: "shift of the centre, pixels",
+        meaning: "the distance between the centres of mass of the two heat maps, in pixels",
+        include: (0.0, 1.0),
+    },
+    Metric {
+        name: "cosd",
+        better: Better::Lower,
+        short: "cosine distance of the maps",
+        meaning: "1 − the cosine between the two heat maps; 0 is the same map",
+        include: (0.0, 0.2),
+    },
+];
+
+impl Better {
+    pub(super) fn arrow(self) -> &'static str {
+        match self {
+            Better::Higher => "↑",
+            Better::Lower => "↓",
+        }
+    }
+
+    /// The best of `values`; none of them NaN counts.
+    pub(super) fn of(self, values: impl Iterator<Item = f64>) -> Option<f64> {
+        values.filter(|v| !v.is_nan()).reduce(match self {
+            Better::Higher => f64::max,
+            Better::Lower => f64::min,
+        })
+    }
+}
+
+/// A number over a whole run, with its standard error.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Value {
+    pub(super) mean: f64,
+    pub(super) stderr: f64,
+}
+
+/// The area under `metric` over log2(255 ε); for a run at one radius the mean there. The error of an
+/// area is the area under the errors, the most it can be: the images are the same at each ε.
+pub(super) fn overall(result: &AttackResult, metric: &str) -> Option<Value> {
+    let points: Vec<(f64, Value)> = result
+        .eps
+        .iter()
+        .filter_map(|at| {
+            let summary = at.metrics.get(metric)?;
+            let value = Value { mean: summary.mean, stderr: summary.stderr };
+            Some(((255.0 * at.eps).log2(), value))
+        })
+        .collect();
+    match result.auc.get(metric) {
+        Some(&mean) => {
+            let slice =
+                |w: &[(f64, Value)]| (w[1].0 - w[0].0) * (w[0].1.stderr + w[1].1.stderr) / 2.0;
+            Some(Value { mean, stderr: points.windows(2).map(slice).sum() })
+        }
+        None if result.eps.len() == 1 => points.first().map(|(_, value)| *value),
+        None => None,
+    }
+}
+
+/// The area of a metric that is 1 at every radius; 0 for one radius.
+pub(super) fn full_area(result: &AttackResult) -> f64 {
+    match result.eps.as_slice() {
+        [first, .., last] => (last.eps / first.eps).log2(),
+        _ => 0.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::result;
+    use super::*;
+
+    #[test]
+    fn the_error_of_an_area_is_the_area_of_the_errors() {
+        let mut run = result("natural", "gxi");
+        run.auc.insert("k-in".into(), 1.25);
+        let errors: Vec<f64> = run.eps.iter().map(|at| at.metrics["k-in"].stderr).collect();
+        // 2, 4, 8, 16 of 255: one unit between neighbours.
+        let area = (errors[0] + errors[3]) / 2.0 + errors[1] + errors[2];
+        let value = overall(&run, "k-in").unwrap();
+        assert_eq!(value.mean, 1.25);
+        assert!((value.stderr - area).abs() < 1e-12);
+        assert!((full_area(&run) - 3.0).abs() < 1e-12);
+        assert_eq!(overall(&run, "unheard-of"), None);
+    }
+
+    #[test]
+    fn one_radius_has_a_mean_and_no_area() {
+        let mut run = result("natural", "gxi");
+        run.eps.truncate(1);
+        run.auc.clear();
+        let first = run.eps[0].metrics["cor"];
+        let expected = Value { mean: first.mean, stderr: first.stderr };
+        assert_eq!(overall(&run, "cor"), Some(expected));
+        assert_eq!(full_area(&run), 0.0);
+    }
+
+    #[test]
+    fn the_best_ignores_nan() {
+        let values = [f64::NAN, 0.2, 0.7];
+        assert_eq!(Better::Higher.of(values.into_iter()), Some(0.7));
+        assert_eq!(Better::Lower.of(values.into_iter()), Some(0.2));
+        assert_eq!(Better::Lower.of([].into_iter()), None);
+    }
+}

@@ -1,0 +1,75 @@
+//! The report: every result below some folders as one self-contained HTML page, with its figures as
+//! PNG and its numbers as JSON and CSV beside it. It computes no metric, it only shows them.
+
+mod collect;
+mod figures;
+mod group;
+mod html;
+mod metric;
+mod page;
+mod pictures;
+mod section;
+mod tables;
+
+use crate::results::{AttackResult, EpochLine};
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+
+pub use collect::collect;
+
+/// What a report is made of.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    /// Attack results, in the order of their paths.
+    pub results: Vec<Found>,
+    /// Trainings that left a log, in the order of their paths.
+    pub trainings: Vec<Training>,
+}
+
+/// One result and where it was found.
+#[derive(Debug)]
+pub struct Found {
+    /// The JSON file.
+    pub path: PathBuf,
+    /// What it says.
+    pub result: AttackResult,
+    /// Some of its images; none if it kept none, or the file with them is gone.
+    pub wall: Option<Wall>,
+}
+
+/// Attacked images at one radius.
+#[derive(Debug)]
+pub struct Wall {
+    /// The radius, such as `8/255`.
+    pub eps: String,
+    /// The first images of the run: none is picked.
+    pub rows: Vec<crate::figure::Attacked>,
+}
+
+/// The log of one training.
+#[derive(Debug)]
+pub struct Training {
+    /// Folder of the log.
+    pub name: String,
+    /// In ascending order of epochs.
+    pub epochs: Vec<EpochLine>,
+}
+
+/// Writes `index.html`, `results.json`, `results.csv` and the figures into `dir`, the page last;
+/// returns its path. Files of the same names are replaced. Errors: `dir` is not writable.
+pub fn write(dir: &Path, inputs: &Inputs) -> Result<PathBuf> {
+    let groups = group::groups(inputs);
+    figures::write(dir, inputs, &groups)?;
+    save(&dir.join("results.json"), &tables::json(inputs)?)?;
+    save(&dir.join("results.csv"), &tables::csv(inputs))?;
+    let index = dir.join("index.html");
+    save(&index, &page::page(inputs, &groups)?)?;
+    Ok(index)
+}
+
+fn save(path: &Path, text: &str) -> Result<()> {
+    tensorfile::atomic::write(path, |file| Ok(file.write_all(text.as_bytes())?))
+}
+
+#[cfg(test)]
+mod tests;

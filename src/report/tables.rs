@@ -1,0 +1,83 @@
+//! The numbers for other programs: `results.json` (everything that was read) and `results.csv` (a
+//! line for each model, method, attack, radius and metric).
+
+use super::{Found, Inputs};
+use crate::results::{AtEps, AttackResult, Summary};
+use anyhow::Result;
+
+/// Every result as one JSON array.
+pub(super) fn json(inputs: &Inputs) -> Result<String> {
+    let all: Vec<&AttackResult> = inputs.results.iter().map(|found| &found.result).collect();
+    Ok(serde_json::to_string_pretty(&all)? + "\n")
+}
+
+const COLUMNS: [&str; 20] = [
+    "model",
+    "arch",
+    "training",
+    "dataset",
+    "data",
+    "method",
+    "attack",
+    "eps",
+    "eps_label",
+    "metric",
+    "mean",
+    "stderr",
+    "mean_of_successes",
+    "auc",
+    "success",
+    "images",
+    "accuracy",
+    "seed",
+    "commit",
+    "file",
+];
+
+/// RFC 4180: lines end in CR LF, fields with commas, quotes or line ends are quoted.
+pub(super) fn csv(inputs: &Inputs) -> String {
+    let mut text = line(&COLUMNS.map(str::to_owned));
+    for found in &inputs.results {
+        for at in &found.result.eps {
+            for (metric, summary) in &at.metrics {
+                text.push_str(&line(&record(found, at, metric, summary)));
+            }
+        }
+    }
+    text
+}
+
+fn record(found: &Found, at: &AtEps, metric: &str, summary: &Summary) -> [String; 20] {
+    let result = &found.result;
+    let maybe = |number: Option<f64>| number.map(|n| n.to_string()).unwrap_or_default();
+    [
+        result.model.name.clone(),
+        result.model.arch.clone(),
+        result.model.training.clone(),
+        result.model.dataset.clone(),
+        result.data.clone(),
+        result.method.clone(),
+        result.attack.clone(),
+        at.eps.to_string(),
+        at.label.clone(),
+        metric.to_owned(),
+        summary.mean.to_string(),
+        summary.stderr.to_string(),
+        maybe(summary.successes),
+        maybe(result.auc.get(metric).copied()),
+        at.success.to_string(),
+        result.images.to_string(),
+        result.accuracy.to_string(),
+        result.origin.seed.to_string(),
+        result.origin.commit.clone(),
+        found.path.display().to_string(),
+    ]
+}
+
+fn line(fields: &[String; 20]) -> String {
+    let quoted = |field: &String| match field.contains([',', '"', '\r', '\n']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.clone(),
+    };
+    fields.iter().map(quoted).collect::<Vec<_>>().join(",") + "\r\n"
+}

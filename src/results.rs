@@ -1,0 +1,106 @@
+//! What the commands write as JSON and `report` reads: one file a command, one schema.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// How a result came to be; stands in every result file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Origin {
+    /// The full command line.
+    pub command: String,
+    /// Version of gradproof.
+    pub version: String,
+    /// Commit it was built from, or `unknown`.
+    pub commit: String,
+    /// Device it ran on, as `doctor` names it.
+    pub device: String,
+    /// The one seed.
+    pub seed: u64,
+    /// Wall-clock seconds of the work itself.
+    pub seconds: f64,
+}
+
+/// The model a result is about.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// Short name for tables: the weights file without folder and extension.
+    pub name: String,
+    /// Architecture, such as `resnet20`.
+    pub arch: String,
+    /// Training objective, such as `natural`, `adversarial`, `ssr`; `unknown` without a header.
+    pub training: String,
+    /// Data the weights were trained on; `unknown` without a header.
+    pub dataset: String,
+    /// Class names, in order.
+    pub classes: Vec<String>,
+}
+
+/// Mean and standard error over images; `successes` is the mean over successful images only.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Summary {
+    /// Mean over all images; a failed image counts with its clean map.
+    pub mean: f64,
+    /// Standard error of that mean.
+    pub stderr: f64,
+    /// Mean over the images whose attack succeeded; none if none did.
+    pub successes: Option<f64>,
+}
+
+/// One radius of an attack.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AtEps {
+    /// Radius in pixel units of [0, 1].
+    pub eps: f64,
+    /// The radius as people write it: `8/255`.
+    pub label: String,
+    /// Fraction of images with an accepted iterate, in [0, 1].
+    pub success: f64,
+    /// By metric name (`k-in`, `cor`, `cdl`, `cosd`, `confidence`).
+    pub metrics: BTreeMap<String, Summary>,
+    /// The per-image tensors (SPEC: `attack --out`), relative to the JSON file; none if not kept.
+    pub tensors: Option<String>,
+}
+
+/// What `gradproof attack` found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AttackResult {
+    /// How it was made.
+    pub origin: Origin,
+    /// On which model.
+    pub model: ModelCard,
+    /// Data attacked, as the user wrote it.
+    pub data: String,
+    /// Number of images.
+    pub images: usize,
+    /// Clean accuracy on exactly these images, in [0, 1].
+    pub accuracy: f64,
+    /// Attribution method, such as `gxi`.
+    pub method: String,
+    /// Attack, such as `topk`.
+    pub attack: String,
+    /// Resolved settings of the attack, for the reader.
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// In ascending order of `eps`.
+    pub eps: Vec<AtEps>,
+    /// Trapezoid over log2(255 eps) of each metric's mean, where at least two radii were run.
+    pub auc: BTreeMap<String, f64>,
+}
+
+/// One epoch of `gradproof train`: a line of `log.jsonl`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EpochLine {
+    /// Epochs finished, from 1.
+    pub epoch: u32,
+    /// Mean of every loss part, and `total`.
+    pub loss: BTreeMap<String, f64>,
+    /// Accuracy on the training batches as they were seen, in [0, 1].
+    pub train_accuracy: f64,
+    /// Accuracy on the test images, in [0, 1].
+    pub test_accuracy: Option<f64>,
+    /// Learning rate of the last step.
+    pub learning_rate: f64,
+    /// Seconds of this epoch, evaluation included.
+    pub seconds: f64,
+    /// Training images a second.
+    pub images_per_second: f64,
+}

@@ -1,0 +1,164 @@
+//! A model and the images it is asked about, loaded and checked before any work.
+
+use crate::{
+    cli::{Common, Explained, Subject},
+    device,
+    results::{ModelCard, Origin},
+    ui::Ui,
+};
+use anyhow::{Context, Result, ensure};
+use data::{Dataset, Options, Split};
+use models::{Classifier, Model, Target, checkpoint, checkpoint::Hints};
+use std::{collections::BTreeMap, time::Instant};
+use tch::{Device, Kind, Tensor};
+
+/// What a command works on.
+pub struct Loaded {
+    /// Ready for explaining and attacking: out of reach of gradients, norms folded.
+    pub model: Classifier,
+    /// The images asked for, on the model's device.
+    pub data: Dataset,
+    /// For result files.
+    pub card: ModelCard,
+    /// When the work began.
+    clock: Instant,
+    device: Device,
+    seed: u64,
+}
+
+/// Loads weights, then data, and checks that they fit.
+pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
+    let device = common.device.resolve()?;
+    ensure!(args.batch_size > 0, "`--batch-size 0`: at least one image is needed");
+    let hints = Hints { arch: args.arch.clone(), normalise: args.normalise.clone() };
+    let loaded = checkpoint::load(&args.weights, &hints)?;
+    for note in &loaded.notes {
+        ui.note(note);
+    }
+    let data = images(args)?.to_device(device);
+    let model = loaded.classifier;
+    fits(&model, &data)?;
+    ui.note(&format!(
+        "{} with {} images of {}, {}",
+        model.arch.name,
+        data.len(),
+        data.name,
+        device::describe(device)
+    ));
+    let card = card(args, &model, &loaded.metadata);
+    let model = model.placed(device, !args.no_fuse);
+    let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
+    Ok(Loaded { model, data, card, clock: Instant::now(), device, seed: args.seed })
+}
+
+fn images(args: &Subject) -> Result<Dataset> {
+    let data = data::load(&args.data, &Options { split: split(&args.split), size: args.size })?;
+    data.slice(args.offset, args.limit)
+}
+
+/// The part of a set that `--split` names; clap admits no other.
+pub fn split(name: &str) -> Split {
+    if name == "train" { Split::Train } else { Split::Test }
+}
+
+fn fits(model: &Classifier, data: &Dataset) -> Result<()> {
+    let (wanted, found) = (model.shape.image, data.image_shape());
+    let form = |s: [i64; 3]| s.map(|n| n.to_string()).join("x");
+    ensure!(
+        wanted == found,
+        "the model takes {} images (channels x height x width), the data has {}",
+        form(wanted),
+        form(found)
+    );
+    let most = data.labels.max().int64_value(&[]);
+    ensure!(
+        most < model.shape.classes,
+        "a label of the data is {most}; the model has {} classes (0 to {})",
+        model.shape.classes,
+        model.shape.classes - 1
+    );
+    Ok(())
+}
+
+fn card(args: &Subject, model: &Classifier, header: &BTreeMap<String, String>) -> ModelCard {
+    let said = |key: &str| header.get(key).cloned().unwrap_or("unknown".into());
+    let stem = args.weights.file_stem().map(|s| s.to_string_lossy().into_owned());
+    ModelCard {
+        name: stem.unwrap_or_default(),
+        arch: model.arch.name.into(),
+        training: said("training"),
+        dataset: said("dataset"),
+        classes: model.classes.clone(),
+    }
+}
+
+impl Loaded {
+    /// How results made until now came to be.
+    pub fn origin(&self) -> Origin {
+        Origin {
+            command: command_line(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            commit: env!("GRADPROOF_COMMIT").into(),
+            device: device::describe(self.device),
+            seed: self.seed,
+            seconds: self.clock.elapsed().as_secs_f64(),
+        }
+    }
+
+    /// Header strings of tensor files made until now.
+    pub fn header(&self) -> BTreeMap<String, String> {
+        let origin = self.origin();
+        [
+            ("command", origin.command),
+            ("version", origin.version),
+            ("commit", origin.commit),
+            ("device", origin.device),
+            ("seed", origin.seed.to_string()),
+            ("model", self.card.name.clone()),
+            ("arch", self.card.arch.clone()),
+            ("classes", self.card.classes.join(",")),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+        .into()
+    }
+
+    /// What is explained for a batch: images `x` with labels `y`.
+    pub fn target(&self, explained: &Explained, x: &Tensor, y: &Tensor) -> Result<Target> {
+        let score = explained.score;
+        Ok(match explained.target.as_str() {
+            "predicted" => Target::predicted(&self.model, x, score),
+            "label" => Target { class: y.shallow_clone(), score },
+            number => Target { class: y.full_like(self.class(number)?), score },
+        })
+    }
+
+    /// Errors where `--target` is neither a word nor a class of the model.
+    pub fn check_target(&self, explained: &Explained) -> Result<()> {
+        match explained.target.as_str() {
+            "predicted" | "label" => Ok(()),
+            number => self.class(number).map(|_| ()),
+        }
+    }
+
+    fn class(&self, text: &str) -> Result<i64> {
+        let told = || format!("`--target {text}`: write `predicted`, `label` or a class number");
+        let number: i64 = text.parse().with_context(told)?;
+        let count = self.model.shape.classes;
+        ensure!((0..count).contains(&number), "`--target {text}`: classes are 0 to {}", count - 1);
+        Ok(number)
+    }
+
+    /// Predicted classes i64 `[N]` and their softmax probabilities f32 `[N]`.
+    pub fn predict(&self, x: &Tensor) -> (Tensor, Tensor) {
+        let p = tch::no_grad(|| self.model.logits(x)).softmax(1, Kind::Float);
+        let (confidence, class) = p.max_dim(1, false);
+        (class, confidence)
+    }
+}
+
+/// As typed; arguments with spaces are quoted.
+fn command_line() -> String {
+    let quoted = |arg: String| if arg.contains(' ') { format!("'{arg}'") } else { arg };
+    let rest = std::env::args().skip(1).map(quoted).collect::<Vec<_>>().join(" ");
+    format!("gradproof {rest}")
+}

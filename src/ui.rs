@@ -1,0 +1,66 @@
+//! What a person sees: notes and progress on stderr, results on stdout, one JSON object on stdout
+//! with `--json`.
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+
+/// How much to say, and where.
+#[derive(Clone, Copy, Debug)]
+pub struct Ui {
+    /// One JSON object on stdout, nothing else there.
+    pub json: bool,
+    /// No notes, no progress.
+    pub quiet: bool,
+    /// Say more.
+    pub verbose: bool,
+}
+
+impl Ui {
+    /// A sentence for the user, on stderr.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            // Nobody to tell is no reason to stop.
+            let _ = writeln!(io::stderr(), "{text}");
+        }
+    }
+
+    /// A result for people, on stdout; nothing with `--json`.
+    pub fn say(&self, text: &str) -> Result<()> {
+        if self.json { Ok(()) } else { out(&format!("{text}\n")) }
+    }
+
+    /// The one JSON object of `--json`.
+    pub fn result(&self, value: &impl Serialize) -> Result<()> {
+        if self.json { out(&format!("{}\n", serde_json::to_string(value)?)) } else { Ok(()) }
+    }
+
+    /// A progress bar over `length` units on a terminal; hidden elsewhere and with `--quiet`.
+    pub fn bar(&self, length: u64, what: &str) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
+        if self.quiet || !io::stderr().is_terminal() {
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let style = "{prefix:>12} {bar:30} {pos}/{len} {per_sec:>10} ETA {eta:>4}  {msg}";
+        bar.set_style(ProgressStyle::with_template(style).expect("a valid template"));
+        bar.set_prefix(what.to_owned());
+        bar
+    }
+
+}
+
+/// An error, on one line of stderr.
+pub fn complain(text: &str) {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let _ = writeln!(io::stderr(), "gradproof: {line}");
+}
+
+/// Writes to stdout. Whoever reads may stop early (`| head -1`): then the work ends quietly.
+fn out(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        written => Ok(written?),
+    }
+}
