@@ -145,7 +145,7 @@ pub struct Explain {
     #[arg(long, value_name = "METHODS")]
     pub method: String,
     /// Write the signed maps here; with several methods one file each
-    #[arg(long, value_name = "FILE.safetensors")]
+    #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
     pub out: Option<PathBuf>,
     /// Draw images and heat maps here
     #[arg(long, value_name = "FILE.png")]
@@ -165,7 +165,7 @@ pub struct Attack {
     #[arg(long)]
     pub attack: String,
     /// Radii, separated by commas, such as 2/255,4/255 [default: 2,4,8,16 /255]
-    #[arg(long, value_delimiter = ',', value_parser = fraction, default_values = ["2/255", "4/255", "8/255", "16/255"])]
+    #[arg(long, value_delimiter = ',', value_parser = fraction, allow_hyphen_values = true, default_values = ["2/255", "4/255", "8/255", "16/255"])]
     pub eps: Vec<f64>,
     /// Norm of the ball: linf or l2
     #[arg(long, default_value = "linf", value_parser = ["linf", "l2"])]
@@ -183,7 +183,7 @@ pub struct Attack {
     #[arg(long, default_value_t = 20.)]
     pub beta: f64,
     /// Write images, maps and metrics here; with several radii one file each
-    #[arg(long, value_name = "FILE.safetensors")]
+    #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
     pub out: Option<PathBuf>,
     /// Draw clean and attacked images and maps here
     #[arg(long, value_name = "FILE.png")]
@@ -221,7 +221,7 @@ pub enum Data {
         #[arg(long, default_value = "test", value_parser = ["test", "train"])]
         split: String,
         /// File to write
-        #[arg(long, value_name = "FILE.safetensors")]
+        #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
         out: PathBuf,
     },
     /// Say what a set holds: shape, classes, counts, mean and deviation
@@ -249,7 +249,7 @@ pub enum Weights {
         /// .safetensors, .pt, .pth or .th
         file: PathBuf,
         /// File to write
-        #[arg(long, value_name = "FILE.safetensors")]
+        #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
         out: PathBuf,
         /// Architecture, where the file does not say
         #[arg(long, value_name = "NAME")]
@@ -264,6 +264,15 @@ pub enum Weights {
         #[arg(long)]
         classes: Option<String>,
     },
+}
+
+/// Other names would promise another format, and `attack` puts a `.json` of the same name beside it.
+fn tensor_file(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension().is_some_and(|e| e == "safetensors") {
+        true => Ok(path),
+        false => Err("write a file name that ends in `.safetensors`".into()),
+    }
 }
 
 fn fraction(text: &str) -> Result<f64, String> {

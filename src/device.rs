@@ -51,7 +51,11 @@ impl Choice {
             Choice::Cuda(n) => {
                 ensure!(Cuda::is_available(), "`--device {self}`: {}", why_no_cuda());
                 let count = Cuda::device_count();
-                ensure!((n as i64) < count, "`--device {self}`: the last GPU is cuda:{}", count - 1);
+                ensure!(
+                    (n as i64) < count,
+                    "`--device {self}`: the last GPU is cuda:{}",
+                    count - 1
+                );
                 Ok(Device::Cuda(n))
             }
         }

@@ -15,13 +15,14 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
+    std::panic::set_hook(Box::new(ui::report_panic));
     match std::panic::catch_unwind(|| commands::dispatch(&cli)) {
         Ok(Ok(())) => ExitCode::SUCCESS,
         Ok(Err(error)) => {
             ui::complain(&format!("{error:#}"));
             ExitCode::from(exit_code(&error))
         }
-        // The panic hook has said what and where.
+        // The panic hook has said what and where: a bug of ours, or libtorch out of memory.
         Err(_) => ExitCode::from(1),
     }
 }

@@ -35,6 +35,9 @@ pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     for note in &loaded.notes {
         ui.note(note);
     }
+    for (key, value) in &loaded.metadata {
+        ui.detail(&format!("  {key}: {}", value.trim().replace('\n', "\n    ")));
+    }
     let data = images(args)?.to_device(device);
     let model = loaded.classifier;
     fits(&model, &data)?;

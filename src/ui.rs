@@ -26,6 +26,13 @@ impl Ui {
         }
     }
 
+    /// Something only the curious want to know, on stderr with `--verbose`.
+    pub fn detail(&self, text: &str) {
+        if self.verbose {
+            self.note(text);
+        }
+    }
+
     /// A result for people, on stdout; nothing with `--json`.
     pub fn say(&self, text: &str) -> Result<()> {
         if self.json { Ok(()) } else { out(&format!("{text}\n")) }
@@ -47,13 +54,22 @@ impl Ui {
         bar.set_prefix(what.to_owned());
         bar
     }
-
 }
 
 /// An error, on one line of stderr.
 pub fn complain(text: &str) {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let _ = writeln!(io::stderr(), "gradproof: {line}");
+}
+
+/// A panic, on one line of stderr: what libtorch or we did not expect, and where.
+pub fn report_panic(panic: &std::panic::PanicHookInfo) {
+    let said = panic.payload();
+    let text = said.downcast_ref::<String>().map(String::as_str);
+    let text = text.or(said.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+    let first = text.lines().next().unwrap_or_default().split("\\nException raised").next();
+    let place = panic.location().map(|l| format!(" ({}:{})", l.file(), l.line()));
+    complain(&format!("internal error: {}{}", first.unwrap_or(text), place.unwrap_or_default()));
 }
 
 /// Writes to stdout. Whoever reads may stop early (`| head -1`): then the work ends quietly.

@@ -30,6 +30,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
     let [_, height, width] = loaded.data.image_shape();
     let k = args.k.unwrap_or(objective::default_k(height, width));
     objective::check_k(k, height, width)?;
+    plan.check_outputs(args)?;
 
     let runs = plan.attack(args, &loaded, k, ui)?;
     let result = plan.result(args, &loaded, k, &runs)?;
@@ -81,7 +82,11 @@ impl Plan {
         );
         let loss = ::attack::map_loss(registry::parse(&args.attack)?)?;
         let norm = if args.norm == "l2" { Norm::L2 } else { Norm::Linf };
-        ensure!(args.beta > 0. && args.beta.is_finite(), "`--beta {}`: must be positive", args.beta);
+        ensure!(
+            args.beta > 0. && args.beta.is_finite(),
+            "`--beta {}`: must be positive",
+            args.beta
+        );
         ensure!(args.iters > 0, "`--iters 0`: at least one iteration is needed");
         if let Some(step) = args.step {
             ensure!(step > 0., "`--step {step}`: must be positive");
@@ -92,12 +97,15 @@ impl Plan {
         for &eps in &radii {
             Ball::new(norm, eps).with_context(|| format!("`--eps {eps}`"))?;
         }
-        let plan = Plan { method, loss, norm, radii };
-        for path in plan.radii.iter().filter_map(|&eps| plan.tensors_path(args, eps)) {
+        Ok(Plan { method, loss, norm, radii })
+    }
+
+    /// The last check, because it may make folders: a refused command leaves nothing behind.
+    fn check_outputs(&self, args: &Attack) -> Result<()> {
+        for path in self.radii.iter().filter_map(|&eps| self.tensors_path(args, eps)) {
             tensorfile::atomic::check_writable(&path)?;
         }
-        args.figure.as_deref().map_or(Ok(()), tensorfile::atomic::check_writable)?;
-        Ok(plan)
+        args.figure.as_deref().map_or(Ok(()), tensorfile::atomic::check_writable)
     }
 
     /// `adv.safetensors` for one radius, `adv-eps8.safetensors` for several.

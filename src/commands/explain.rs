@@ -30,13 +30,14 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
         "nothing to write: add `--out maps.safetensors` or `--figure grid.png`"
     );
     let methods = methods(args)?;
-    for path in methods.iter().filter_map(|m| m.out.as_ref()).chain(&args.figure) {
-        tensorfile::atomic::check_writable(path)?;
-    }
     let loaded = subject::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
     for m in &methods {
         m.method.check(&loaded.model).with_context(|| format!("method `{}`", m.spelled))?;
+    }
+    // The last check, because it may make folders: a refused command leaves nothing behind.
+    for path in methods.iter().filter_map(|m| m.out.as_ref()).chain(&args.figure) {
+        tensorfile::atomic::check_writable(path)?;
     }
     let bar = ui.bar((loaded.data.len() * methods.len()) as u64, "explaining");
     let explained = explain(args, &loaded, &methods, |n| bar.inc(n))?;

@@ -20,7 +20,8 @@ pub fn models(ui: &Ui) -> Result<()> {
         let model = Classifier::new(arch, arch.shape, normalisation, 0, Device::Cpu);
         let (count, image) = (model.params().count(), arch.shape.image.map(|n| n.to_string()));
         let image = image.join("x");
-        let _ = writeln!(text, "{:<18} {:>11}  {image:<10} {}", arch.name, grouped(count), arch.about);
+        let _ =
+            writeln!(text, "{:<18} {:>11}  {image:<10} {}", arch.name, grouped(count), arch.about);
         all.push(json!({
             "name": arch.name, "parameters": count, "image": arch.shape.image,
             "classes": arch.shape.classes, "about": arch.about,

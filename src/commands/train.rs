@@ -26,12 +26,13 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
     ::train::schedule::schedule(&config.schedule).with_context(told)?;
     let arch = zoo::arch(&config.model.arch).with_context(told)?;
     let device = common.device.resolve()?;
-    tensorfile::atomic::check_writable(&args.out.join("log.jsonl"))?;
-
     let (train, test) = load(&config, device)?;
     let shape = Shape { image: train.image_shape(), classes: train.classes.len() as i64 };
+    arch.check(&shape).with_context(told)?;
     let spelled = config.model.normalise.as_deref().unwrap_or(arch.normalise);
     let normalisation = Normalisation::parse(spelled, shape.image[0]).with_context(told)?;
+    // The last check, because it may make folders: a refused command leaves nothing behind.
+    tensorfile::atomic::check_writable(&args.out.join("log.jsonl"))?;
     let mut model = Classifier::new(arch, shape, normalisation, config.seed, device);
     model.classes = train.classes.clone();
     ui.note(&format!(
@@ -43,6 +44,7 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
         config.epochs,
         device::describe(device)
     ));
+    ui.detail(config.to_toml().trim_end());
     let epochs = config.epochs;
     let model = model.placed(device, config.channels_last);
     let job = Job { config, model, train, test, out: args.out.clone(), resume: args.resume };

@@ -11,7 +11,6 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<()> {
     match args {
         Weights::Info { file } => info(file, ui),
         Weights::Convert { file, out, arch, normalise, store, classes } => {
-            tensorfile::atomic::check_writable(out)?;
             let hints = Hints { arch: arch.clone(), normalise: normalise.clone() };
             let mut loaded = checkpoint::load(file, &hints)?;
             for note in &loaded.notes {

@@ -14,7 +14,7 @@ mod wall;
 
 pub use curves::{Figure, curves, svg, swatch};
 pub use grid::{Cell, Grid, Row, grid};
-pub use palette::{RULES_DARK, dark_rules};
+pub use palette::dark_rules;
 pub use panel::{Across, Panel, Point, Series};
 pub use picture::Picture;
 pub use wall::{Attacked, wall};

@@ -33,7 +33,7 @@ pub(super) const SERIES: [Hue; 8] = [
 ];
 
 /// The element class under which [`dark_rules`] apply.
-pub const RULES_DARK: &str = "chart";
+pub(super) const RULES_DARK: &str = "chart";
 
 /// CSS rules that give an SVG chart its colours on a dark background.
 pub fn dark_rules() -> String {

@@ -2,10 +2,7 @@
 //! measure by which iterates are judged on the real network.
 
 use anyhow::{Result, ensure};
-use explain::{
-    heat::top,
-    similarity::overlap,
-};
+use explain::{heat::top, similarity::overlap};
 use models::registry::{self, Entry};
 use serde::Deserialize;
 use tch::{Kind, Tensor};

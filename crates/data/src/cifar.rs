@@ -3,7 +3,7 @@
 //! the official 10,000 records.
 
 use crate::{Dataset, Split, read};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::{collections::BTreeMap, ffi::OsStr, fs::File, path::Path};
 use tch::{Kind, Tensor};
 
@@ -31,43 +31,43 @@ pub(crate) fn is_batch(name: &str) -> bool {
 
 /// Reads one split of the set at `path`; a single batch file is read whole for either.
 pub(crate) fn load(path: &Path, split: Split) -> Result<Dataset> {
-    let batches: Vec<&str> = match split {
-        Split::Train => {
-            vec!["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5"]
-        }
-        Split::Test => vec!["test_batch"],
+    let batches: Vec<String> = match split {
+        Split::Train => (1..=5).map(|i| format!("data_batch_{i}")).collect(),
+        Split::Test => vec!["test_batch".into()],
     };
     let wanted = |name: &str| {
-        name.starts_with("batches.meta")
-            || batches.contains(&name.strip_suffix(".bin").unwrap_or(name))
+        let stem = name.strip_suffix(".bin").unwrap_or(name);
+        name.starts_with("batches.meta") || batches.iter().any(|batch| batch == stem)
     };
-    let mut files = if path.is_dir() {
-        from_folder(path, &wanted)?
-    } else {
-        let start = read::start(path)?;
-        if !read::is_gz(&start) {
-            let bytes = read::maybe_gz(path)?;
-            let binary = path.extension() == Some(OsStr::new("bin")) || start[0] <= 9;
-            let batch = if binary { records(&bytes) } else { python::records(&bytes) };
-            let batch = batch.with_context(|| format!("`{}`", path.display()))?;
-            return Ok(dataset(vec![batch], default_classes()));
-        }
-        from_archive(path, &wanted)?
-    };
+    if path.is_dir() {
+        let inner = FOLDERS.iter().map(|name| path.join(name)).find(|path| path.is_dir());
+        let path = inner.as_deref().unwrap_or(path);
+        return together(from_folder(path, &wanted)?, &batches, path);
+    }
+    let start = read::start(path)?;
+    if read::is_gz(&start) {
+        return together(from_archive(path, &wanted)?, &batches, path);
+    }
+    let bytes = read::maybe_gz(path)?;
+    // A binary batch starts with a label, a pickle never with so small a byte.
+    let binary = path.extension() == Some(OsStr::new("bin")) || start[0] <= 9;
+    let batch = if binary { records(&bytes) } else { python::records(&bytes) };
+    let batch = batch.with_context(|| format!("`{}`", path.display()))?;
+    Ok(dataset(vec![batch], default_classes()))
+}
+
+/// The set made of the files found at `path`, all of `batches` in this order.
+fn together(mut files: Files, batches: &[String], path: &Path) -> Result<Dataset> {
     let binary = files.keys().any(|name| name.ends_with(".bin"));
     let suffix = if binary { ".bin" } else { "" };
-    let missing: Vec<_> = (batches.iter().map(|name| format!("{name}{suffix}")))
-        .filter(|name| !files.contains_key(name))
-        .map(|name| format!("`{name}`"))
-        .collect();
-    ensure!(
-        missing.is_empty(),
-        "`{}` has no {}; to read a single batch, give its own file",
-        path.display(),
-        missing.join(", ")
-    );
+    let names: Vec<String> = batches.iter().map(|name| format!("{name}{suffix}")).collect();
+    let missing = names.iter().filter(|name| !files.contains_key(*name));
+    let missing = missing.map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let place = path.display();
+    let hint = "to read a single batch, give its own file";
+    ensure!(missing.is_empty(), "`{place}` has no {missing}; {hint}");
     let mut parts = vec![];
-    for name in batches.iter().map(|name| format!("{name}{suffix}")) {
+    for name in names {
         let bytes = files.remove(&name).expect("none is missing");
         let part = if binary { records(&bytes) } else { python::records(&bytes) };
         parts.push(part.with_context(|| format!("`{}`", path.join(&name).display()))?);
@@ -81,10 +81,8 @@ fn dataset(parts: Vec<Batch>, classes: Vec<String>) -> Dataset {
     Dataset { name: "cifar10".into(), images, labels, classes, masks: None }
 }
 
-/// The wanted files of a folder, or of the official folder inside it.
+/// The wanted files of a folder.
 fn from_folder(path: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Files> {
-    let inner = FOLDERS.iter().map(|name| path.join(name)).find(|path| path.is_dir());
-    let path = inner.as_deref().unwrap_or(path);
     let mut files = Files::new();
     let told = || format!("cannot read the folder `{}`", path.display());
     for entry in path.read_dir().with_context(told)? {
@@ -133,7 +131,7 @@ fn records(bytes: &[u8]) -> Result<Batch> {
 fn check_labels(labels: &[i64]) -> Result<()> {
     let bad = labels.iter().position(|label| !(0..10).contains(label));
     let Some(i) = bad else { return Ok(()) };
-    anyhow::bail!("record {i} (counted from 0) has the label {}; CIFAR-10 has 0 to 9", labels[i])
+    bail!("record {i} (counted from 0) has the label {}; CIFAR-10 has 0 to 9", labels[i])
 }
 
 fn default_classes() -> Vec<String> {

@@ -2,7 +2,7 @@
 //! and `test/` or `val/`. Everything becomes 8-bit RGB; an alpha channel is dropped.
 
 use crate::{Dataset, Options, Split};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use image::{RgbImage, imageops::FilterType};
 use std::{
     num::NonZero,
@@ -93,7 +93,7 @@ fn decode_all(files: &[PathBuf], size: Option<i64>) -> Result<Tensor> {
     let (width, height) = images[0].dimensions();
     let odd = images.iter().position(|image| image.dimensions() != (width, height));
     if let Some(i) = odd {
-        anyhow::bail!(
+        bail!(
             "`{}` has {width}×{height} pixels, `{}` {}×{}; give a size to resize them all",
             files[0].display(),
             files[i].display(),

@@ -2,7 +2,7 @@
 //! Other sets in the same files (Fashion-MNIST) load as well, their classes named 0 to 9.
 
 use crate::{Dataset, Split, read};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 
@@ -32,9 +32,7 @@ pub(crate) fn load(path: &Path, split: Split) -> Result<Dataset> {
     ensure!(n == labelled, "`{images_name}` has {n} images, `{labels_name}` {labelled} labels");
     if let Some(i) = labels.iter().position(|&label| label > 9) {
         let label = labels[i];
-        anyhow::bail!(
-            "`{labels_name}`: record {i} (counted from 0) has the label {label}, not 0 to 9"
-        );
+        bail!("`{labels_name}`: record {i} (counted from 0) has the label {label}, not 0 to 9");
     }
     let labels: Vec<i64> = labels.into_iter().map(i64::from).collect();
     Ok(Dataset {

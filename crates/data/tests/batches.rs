@@ -1,4 +1,5 @@
 //! Batches and augmentation against a slow reference written image by image.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use data::{Augment, Dataset, Last, Move, Shuffle, Split, shapes::Shapes};
 use std::collections::BTreeSet;

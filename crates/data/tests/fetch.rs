@@ -1,4 +1,5 @@
 //! Downloads from a small file server that each test starts on the loopback.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use data::{
     Options, Split,

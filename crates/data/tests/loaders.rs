@@ -1,4 +1,5 @@
 //! Every kind of data, written small and read back, and every way it can be broken.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use anyhow::Result;
 use data::{Dataset, Options, Split, load};

@@ -1,4 +1,5 @@
 //! `shapes`: repeatable, independent of how many are drawn, with masks that hold the figure.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use data::{Dataset, Options, Split, load, shapes::Shapes};
 use tch::{Kind, Tensor};

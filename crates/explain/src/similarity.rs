@@ -81,7 +81,8 @@ pub fn ranks(map: &Tensor) -> Tensor {
     let flat = map.flatten(1, -1).contiguous();
     let (sorted, _) = flat.sort(1, false);
     let place = |right: bool| {
-        sorted.searchsorted(&flat, false, right, "", None::<Tensor>).to_kind(Kind::Double)
+        let side = if right { "right" } else { "left" };
+        sorted.searchsorted(&flat, false, right, side, None::<Tensor>).to_kind(Kind::Double)
     };
     (place(false) + place(true) + 1.) / 2.
 }

@@ -42,6 +42,7 @@ pub fn load(path: &Path, hints: &Hints) -> Result<Loaded> {
     };
     let arch = zoo::arch(name).with_context(told)?;
     let shape = shape(arch, &header, &file.file).with_context(told)?;
+    arch.check(&shape).with_context(told)?;
     let mut notes = vec![];
     let normalisation = normalisation(arch, &shape, hints, &mut file, &mut notes)?;
     let mut classifier = Classifier::new(arch, shape, normalisation, 0, Device::Cpu);
@@ -111,6 +112,8 @@ fn normalisation(
         return Normalisation::parse(text, shape.image[0]);
     }
     if let Some(found) = file.normalisation.take() {
+        let (channels, means) = (shape.image[0], found.mean.len());
+        ensure!(means as i64 == channels, "the file has {means} means for {channels} channels");
         return Ok(found);
     }
     notes.push(format!(

@@ -73,7 +73,7 @@ impl TensorFile {
         // safetensors writes a HashMap in random order: equal contents must give equal bytes,
         // so the header is made here, by the format's own rule, with sorted keys.
         let plain = safetensors::serialize(views, None::<HashMap<String, String>>)?;
-        Ok(with_metadata(&plain, &self.metadata)?)
+        with_metadata(&plain, &self.metadata)
     }
 }
 

@@ -10,11 +10,11 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn error(name: &str) -> String {
-    format!("{:#}", torch::read(&fixture(name)).unwrap_err())
+    format!("{:#}", torch::read(&fixture(name)).expect_err("broken"))
 }
 
 fn numbers(tensor: &Tensor) -> Vec<f64> {
-    Vec::try_from(tensor.to_kind(Kind::Double).contiguous().view(-1)).unwrap()
+    Vec::try_from(tensor.to_kind(Kind::Double).contiguous().view(-1)).expect("one axis")
 }
 
 fn assert_plain(state: &torch::StateDict, name: &str) {

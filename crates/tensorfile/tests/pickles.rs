@@ -6,11 +6,11 @@ use tensorfile::pickle::{Value, parse, parse_prefix};
 
 fn fixture(name: &str) -> Vec<u8> {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    fs::read(folder.join(name)).unwrap()
+    fs::read(folder.join(name)).expect("a committed fixture")
 }
 
 fn error(bytes: &[u8]) -> String {
-    format!("{:#}", parse(bytes).unwrap_err())
+    format!("{:#}", parse(bytes).expect_err("broken"))
 }
 
 #[test]
@@ -124,6 +124,11 @@ fn broken_pickles_are_errors() {
     {
         let bytes = array(shape, dtype, if dtype == "f0" { "" } else { "abcdef" });
         assert!(parse(bytes.as_bytes()).is_err(), "{shape} {dtype}");
+    }
+    for (dtype, data) in [("|u0", ""), ("|u9", "123456789"), ("é9", "123456789")] {
+        let head = "cnumpy.core.multiarray\nscalar\n(V";
+        let bytes = format!("{head}{dtype}\nC{}{data}tR.", char::from(data.len() as u8));
+        assert!(matches!(parse(bytes.as_bytes()), Ok(Value::Object(_))), "{dtype}");
     }
     let huge = array("I4294967296\nI4294967296\nI4294967296\n", "|u1", "");
     assert!(error(huge.as_bytes()).contains("NumPy array"));

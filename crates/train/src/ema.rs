@@ -23,7 +23,8 @@ impl Ema {
         tch::no_grad(|| {
             for (name, now) in params.tensors() {
                 let average = self.average.get_mut(&name).expect("the same network");
-                let _ = average.lerp_(&now, 1. - self.decay);
+                // Masks hold -inf, of which there is no average.
+                *average = average.lerp(&now, 1. - self.decay).where_self(&now.isfinite(), &now);
             }
         });
     }

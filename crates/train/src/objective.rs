@@ -72,7 +72,8 @@ impl Objective for Natural {
     fn loss(&self, step: &Step) -> Loss {
         let logits = step.train_logits(step.x);
         let none = None::<Tensor>;
-        let ce = logits.cross_entropy_loss(step.y, none, Reduction::Mean, -100, self.label_smoothing);
+        let ce =
+            logits.cross_entropy_loss(step.y, none, Reduction::Mean, -100, self.label_smoothing);
         Loss { parts: vec![("cross-entropy", ce)], logits }
     }
 }

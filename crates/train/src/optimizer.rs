@@ -58,7 +58,8 @@ fn check_rate(rate: f64) -> Result<()> {
 
 /// Scales all gradients so that their joint ℓ2 norm is at most `most`; no host synchronisation.
 pub fn clip_gradients(weights: &[Named], most: f64) {
-    let grads: Vec<Tensor> = weights.iter().map(|(_, w)| w.grad()).filter(Tensor::defined).collect();
+    let grads: Vec<Tensor> =
+        weights.iter().map(|(_, w)| w.grad()).filter(Tensor::defined).collect();
     let squares: Vec<Tensor> = grads.iter().map(|g| g.square().sum(Kind::Float)).collect();
     if squares.is_empty() {
         return;
@@ -107,7 +108,8 @@ impl Optimizer for Sgd {
                     Some(v) => v * self.momentum + &g,
                     None => g.shallow_clone(),
                 };
-                let direction = if self.nesterov { g + &v * self.momentum } else { v.shallow_clone() };
+                let direction =
+                    if self.nesterov { g + &v * self.momentum } else { v.shallow_clone() };
                 let _ = w.g_sub_(&(direction * lr));
                 w.zero_grad();
                 self.velocity.insert(name.clone(), v);

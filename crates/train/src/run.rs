@@ -11,7 +11,7 @@ use crate::{
     schedule::{self, Schedule},
     tensorboard,
 };
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use data::{Dataset, Last, Shuffle};
 use models::{Classifier, checkpoint};
 use std::{
@@ -74,8 +74,7 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
     let mut lines = vec![];
     let mut done = 0;
     if job.resume && state_file.exists() {
-        let mut state =
-            State { model: &job.model, optimizer: &mut *optimizer, ema: ema.as_mut() };
+        let mut state = State { model: &job.model, optimizer: &mut *optimizer, ema: ema.as_mut() };
         done = resume::load(&state_file, &mut state, config)?;
         lines = log::read(&log_file)?;
         lines.truncate(done as usize);
@@ -87,6 +86,7 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
             job.out.display()
         );
     }
+    sweep(&job.out)?;
     let text = config.to_toml();
     tensorfile::atomic::write(&at("config.toml"), |f| Ok(f.write_all(text.as_bytes())?))?;
     while done < config.epochs {
@@ -115,6 +115,19 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
         resume::save(&state_file, &state, done, config)?;
     }
     Ok(lines)
+}
+
+/// Removes what writers that were killed left in `folder`: temporary files of `tensorfile::atomic`.
+fn sweep(folder: &Path) -> Result<()> {
+    let Ok(entries) = folder.read_dir() else { return Ok(()) };
+    for path in entries.flatten().map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with(".gradproof-") && path.is_file() {
+            let told = || format!("cannot remove `{}`", path.display());
+            std::fs::remove_file(&path).with_context(told)?;
+        }
+    }
+    Ok(())
 }
 
 impl Job {

@@ -32,9 +32,9 @@ impl Run {
         let (predictions, clean_confidence) = loaded.predict(x);
         let (_, confidence) = loaded.predict(&outcome.adversarial);
         let (clean, attacked) = (heat(&outcome.maps), heat(&outcome.attacked_maps));
-        let scores = SIMILARITIES.iter().map(|metric| {
-            (metric.name, (metric.score)(&clean, &attacked, k).to_kind(Kind::Float))
-        });
+        let scores = SIMILARITIES
+            .iter()
+            .map(|metric| (metric.name, (metric.score)(&clean, &attacked, k).to_kind(Kind::Float)));
         let tensors = [
             ("images", x.shallow_clone()),
             ("labels", y.shallow_clone()),
@@ -81,7 +81,8 @@ impl Run {
 
     fn summary(&self, values: &Tensor) -> Summary {
         let n = values.numel() as f64;
-        let deviation = if n > 1. { values.to_kind(Kind::Double).std(true).double_value(&[]) } else { 0. };
+        let deviation =
+            if n > 1. { values.to_kind(Kind::Double).std(true).double_value(&[]) } else { 0. };
         let succeeded = values.masked_select(&self.tensor("success").gt(0.));
         let successes = (succeeded.numel() > 0).then(|| mean(&succeeded));
         Summary { mean: mean(values), stderr: deviation / n.sqrt(), successes }

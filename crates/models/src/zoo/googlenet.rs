@@ -10,6 +10,7 @@ pub(super) const GOOGLENET: Arch = Arch {
     about: "GoogLeNet (Inception v1) for 32×32 images; names of kuangliu/pytorch-cifar",
     shape: Shape::CIFAR10,
     normalise: "cifar10",
+    sides: (1, 1),
     build,
 };
 

@@ -43,8 +43,27 @@ pub struct Arch {
     pub shape: Shape,
     /// The normalisation its published weights were trained with.
     pub normalise: &'static str,
+    /// The least height and width it can take, and what they must be multiples of.
+    pub sides: (i64, i64),
     /// Asks the builder for every tensor and returns the network.
     pub build: fn(&Builder, &Shape) -> Box<dyn Model>,
+}
+
+impl Arch {
+    /// Errors: images it cannot take, fewer than two classes.
+    pub fn check(&self, shape: &Shape) -> Result<()> {
+        let (name, [channels, height, width]) = (self.name, shape.image);
+        let (least, step) = self.sides;
+        let fits = |side: i64| side >= least && side % step == 0;
+        ensure!(channels > 0, "`{name}` takes images with channels, not {channels}");
+        ensure!(
+            fits(height) && fits(width),
+            "`{name}` takes images with sides of {least} or more{}, not {height}x{width}",
+            if step > 1 { format!(", multiples of {step}") } else { String::new() }
+        );
+        ensure!(shape.classes > 0, "`{name}` needs at least one class");
+        Ok(())
+    }
 }
 
 impl Named for Arch {

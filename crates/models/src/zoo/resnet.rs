@@ -11,6 +11,7 @@ pub(super) const RESNET18: Arch = Arch {
     about: "ResNet-18 for 32×32 images; names of kuangliu/pytorch-cifar",
     shape: Shape::CIFAR10,
     normalise: "cifar10",
+    sides: (1, 1),
     build: |b, shape| Box::new(ResNet::new(b, shape, [2, 2, 2, 2], Block::basic, CIFAR)),
 };
 
@@ -19,6 +20,7 @@ pub(super) const RESNET18_IMAGENET: Arch = Arch {
     about: "ResNet-18 for 224×224 images; names of torchvision",
     shape: Shape::IMAGENET,
     normalise: "imagenet",
+    sides: (1, 1),
     build: |b, shape| Box::new(ResNet::new(b, shape, [2, 2, 2, 2], Block::basic, IMAGENET)),
 };
 
@@ -27,6 +29,7 @@ pub(super) const RESNET50: Arch = Arch {
     about: "ResNet-50 for 32×32 images; names of kuangliu/pytorch-cifar",
     shape: Shape::CIFAR10,
     normalise: "cifar10",
+    sides: (1, 1),
     build: |b, shape| Box::new(ResNet::new(b, shape, [3, 4, 6, 3], Block::bottleneck, CIFAR)),
 };
 
@@ -35,6 +38,7 @@ pub(super) const RESNET50_IMAGENET: Arch = Arch {
     about: "ResNet-50 for 224×224 images; names of torchvision",
     shape: Shape::IMAGENET,
     normalise: "imagenet",
+    sides: (1, 1),
     build: |b, shape| Box::new(ResNet::new(b, shape, [3, 4, 6, 3], Block::bottleneck, IMAGENET)),
 };
 

@@ -15,7 +15,7 @@ const fn line(
     about: &'static str,
     build: fn(&Builder, &Shape) -> Box<dyn Model>,
 ) -> Arch {
-    Arch { name, about, shape: Shape::CIFAR10, normalise: "imagenet", build }
+    Arch { name, about, shape: Shape::CIFAR10, normalise: "imagenet", sides: (1, 1), build }
 }
 
 struct Block {

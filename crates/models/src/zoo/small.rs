@@ -10,6 +10,7 @@ pub(super) const CNN: Arch = Arch {
     about: "small CNN for MNIST or CIFAR: 2 convolutions, 2 dense layers (Madry, Yeh19)",
     shape: Shape::MNIST,
     normalise: "none",
+    sides: (4, 1),
     build: |b, shape| {
         let [channels, height, width] = shape.image;
         let flat = 64 * (height / 4) * (width / 4);
@@ -27,6 +28,7 @@ pub(super) const MLP: Arch = Arch {
     about: "multilayer perceptron for tables: two hidden layers of 10, ELU (Agarwal21)",
     shape: Shape { image: [2, 1, 1], classes: 2 },
     normalise: "none",
+    sides: (1, 1),
     build: |b, shape| {
         Box::new(Mlp {
             hidden1: Affine::linear(b, "hidden1", shape.image.iter().product(), 10),

@@ -11,6 +11,7 @@ pub(super) const SWIN_T: Arch = Arch {
     about: "Swin-T for 32×32 images, windows of 4; names of vision-transformers-cifar10",
     shape: Shape::CIFAR10,
     normalise: "cifar10",
+    sides: (32, 32),
     build,
 };
 

@@ -10,6 +10,7 @@ pub(super) const VGG16: Arch = Arch {
     about: "VGG16 with batch norm for 32×32 images; names of kuangliu/pytorch-cifar",
     shape: Shape::CIFAR10,
     normalise: "cifar10",
+    sides: (32, 1),
     build,
 };
 

@@ -10,6 +10,7 @@ pub(super) const WRN28_10: Arch = Arch {
     about: "Wide ResNet 28-10 for 32×32 images (Yeh19's CIFAR-10 network)",
     shape: Shape::CIFAR10,
     normalise: "cifar10",
+    sides: (1, 1),
     build,
 };
 

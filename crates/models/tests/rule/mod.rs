@@ -13,7 +13,8 @@ pub(crate) fn filled(arch: &'static Arch) -> Classifier {
     if shape.image[1] == 224 {
         shape.image = [3, 64, 64];
     }
-    let normalisation = Normalisation::parse(arch.normalise, shape.image[0]).unwrap();
+    let normalisation =
+        Normalisation::parse(arch.normalise, shape.image[0]).expect("from the registry");
     let classifier = Classifier::new(arch, shape, normalisation, 0, Device::Cpu);
     let mut tensors = classifier.params().tensors();
     for (name, tensor) in &mut tensors {
@@ -21,7 +22,7 @@ pub(crate) fn filled(arch: &'static Arch) -> Classifier {
             *tensor = entries(name, &tensor.size());
         }
     }
-    classifier.params().fill(&tensors).unwrap();
+    classifier.params().fill(&tensors).expect("its own names and shapes");
     classifier
 }
 

@@ -157,8 +157,16 @@ pub(super) fn interpret(object: Object) -> Result<Value> {
             let class = class.clone();
             Value::Object(Object { class, args: vec![], ..object })
         }
+        (class, _) if class.starts_with("numpy.") => return numpy(object),
+        _ => Value::Object(object),
+    })
+}
+
+/// Arrays, their types, and NumPy's own scalars.
+fn numpy(object: Object) -> Result<Value> {
+    Ok(match (object.class.as_str(), object.args.as_slice()) {
         ("numpy.dtype", [code, ..]) => {
-            let code = code.as_str().with_context(wrong)?;
+            let code = code.as_str().context("a NumPy type without a name")?;
             match dtype(code, &object.state) {
                 Some(dtype) => Value::Str(dtype),
                 None => Value::Object(object),
@@ -257,7 +265,10 @@ fn c_order(shape: &[i64], item: usize, data: &[u8]) -> Vec<u8> {
 }
 
 fn scalar(dtype: &str, data: &[u8]) -> Option<Value> {
-    if dtype.starts_with('>') || dtype.get(2..) != Some(&data.len().to_string()) {
+    if !matches!(data.len(), 1 | 2 | 4 | 8) || dtype.starts_with('>') {
+        return None;
+    }
+    if dtype.get(2..) != Some(&data.len().to_string()) {
         return None;
     }
     let integer = data.iter().rev().fold(0u64, |sum, &byte| sum << 8 | u64::from(byte));

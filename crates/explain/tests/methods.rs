@@ -1,0 +1,306 @@
+//! Attribution methods: what every line of the registry must do, and gradients against closed
+//! forms, finite differences and PyTorch (tests/reference/gradients.py).
+
+#[path = "../../models/tests/rule/mod.rs"]
+mod rule;
+
+use explain::{Attribution, Differentiable, METHODS};
+use models::{
+    Activation, Classifier, Model, Ops, Precision, Score, Target,
+    noise,
+    softened,
+    zoo::{self, Shape},
+};
+use rule::{distance, filled, images};
+use std::{collections::BTreeMap, path::Path};
+use tch::{Device, Kind, Tensor};
+use tensorfile::TensorFile;
+use toml::Table;
+
+const SCORES: [(Score, &str); 3] =
+    [(Score::Logit, "logit"), (Score::Prob, "prob"), (Score::Logprob, "logprob")];
+
+/// Every method with its defaults.
+fn methods() -> Vec<(&'static str, Box<dyn Attribution>)> {
+    METHODS.iter().map(|m| (m.name, (m.build)(Table::new()).unwrap())).collect()
+}
+
+fn method(name: &str) -> Box<dyn Attribution> {
+    explain::method(models::registry::parse(name).unwrap()).unwrap()
+}
+
+/// A ResNet-20, small enough at 8×8 for finite differences of every pixel.
+fn resnet20() -> Classifier {
+    filled(zoo::arch("resnet20").unwrap())
+}
+
+fn pixels(n: i64) -> Tensor {
+    images(n, &Shape { image: [3, 8, 8], classes: 10 })
+}
+
+fn doubles(n: i64) -> Tensor {
+    pixels(n).to_kind(Kind::Double)
+}
+
+fn cotangent(x: &Tensor) -> Tensor {
+    noise::normal(&[77], &x.size(), Device::Cpu).squeeze_dim(0).to_kind(x.kind())
+}
+
+fn target(model: &dyn Model, x: &Tensor, score: Score) -> Target {
+    Target::predicted(model, x, score)
+}
+
+/// d/dx of a function of single images, by central differences of fourth order at every pixel:
+/// x `[1, C, H, W]`, f `[N, C, H, W]` -> `[N]`.
+fn differences(x: &Tensor, h: f64, f: impl Fn(&Tensor) -> Tensor) -> Tensor {
+    let n = x.numel() as i64;
+    let along = Tensor::eye(n, (Kind::Double, x.device())) * h;
+    let at = |steps: f64| f(&(x + (&along * steps).view([n, x.size()[1], x.size()[2], -1])));
+    let slope = ((at(1.) - at(-1.)) * 8. - (at(2.) - at(-2.))) / (12. * h);
+    slope.view(&x.size()[..])
+}
+
+/// The same class for each of the `n` images that differ from one in a pixel.
+fn repeated(target: &Target, n: i64) -> Target {
+    Target { class: target.class.expand([n], false), score: target.score }
+}
+
+#[test]
+fn every_method_conforms() {
+    let model = resnet20();
+    let before: BTreeMap<String, Tensor> =
+        model.params().tensors().into_iter().map(|(name, t)| (name, t.copy())).collect();
+    let x = pixels(4);
+    for (name, method) in methods() {
+        method.check(&model).unwrap();
+        for (score, told) in SCORES {
+            let target = target(&model, &x, score);
+            let map = method.attribute(&model, &x, &target);
+            assert_eq!((map.size(), map.kind()), (x.size(), Kind::Float), "{name}, {told}");
+            assert!(bool::try_from(map.isfinite().all()).unwrap(), "{name}, {told}");
+            assert!(map.abs().max().double_value(&[]) > 0., "{name}, {told}: all zero");
+            assert!(!map.requires_grad(), "{name}, {told}: the map has a graph");
+            let again = method.attribute(&model, &x, &target);
+            assert!(map.equal(&again), "{name}, {told}: not repeatable");
+            let (same, logits) = method.with_logits(&model, &x, &target);
+            assert!(same.equal(&map), "{name}, {told}: another map with logits");
+            assert!(!logits.requires_grad(), "{name}, {told}: the logits have a graph");
+            let plain = tch::no_grad(|| model.logits(&x));
+            assert!(distance(&logits, &plain) < 1e-6, "{name}, {told}: other logits");
+            if let Some(method) = method.differentiable() {
+                let v = cotangent(&x);
+                let flow = method.vjp(&model, &x, &target, &v);
+                assert_eq!(flow.size(), x.size());
+                assert!(!flow.requires_grad(), "{name}, {told}: the product has a graph");
+                assert!(flow.equal(&method.vjp(&model, &x, &target, &v)), "{name}, {told}");
+            }
+        }
+    }
+    assert!(!x.requires_grad() && !x.grad().defined(), "the images keep a trace");
+    for (name, weight) in model.params().weights() {
+        assert!(!weight.grad().defined(), "`{name}` was left a gradient");
+    }
+    for (name, now) in model.params().tensors() {
+        assert!(now.equal(&before[&name]), "`{name}` moved");
+    }
+}
+
+#[test]
+fn a_map_does_not_depend_on_its_batch() {
+    // In f64: in single precision, rounding moves activations across a ReLU's bend.
+    let model = resnet20().in_f64().frozen();
+    let x = doubles(5);
+    for (name, method) in methods() {
+        for (score, told) in SCORES {
+            let target = target(&model, &x, score);
+            let together = method.attribute(&model, &x, &target);
+            for chunk in [1, 2] {
+                let starts = (0..5).step_by(chunk as usize);
+                let part = |start: i64| {
+                    let n = chunk.min(5 - start);
+                    method.attribute(&model, &x.narrow(0, start, n), &target.narrow(start, n))
+                };
+                let parts = Tensor::cat(&starts.map(part).collect::<Vec<_>>(), 0);
+                let far = distance(&parts, &together);
+                assert!(far < 1e-5, "{name}, {told}, {chunk} at a time: {far:e} off");
+            }
+        }
+    }
+}
+
+#[test]
+fn weights_stay_out_of_reach_in_every_copy() {
+    let model = resnet20();
+    let x = pixels(2);
+    for copy in [model.frozen(), model.folded(Precision::F32), model.folded(Precision::Bf16)] {
+        for (name, method) in methods() {
+            let map = method.attribute(&copy, &x, &target(&copy, &x, Score::Logit));
+            assert_eq!(map.kind(), Kind::Float, "{name}");
+            assert!(bool::try_from(map.isfinite().all()).unwrap(), "{name}");
+        }
+    }
+    assert!(model.params().weights().iter().all(|(_, w)| !w.grad().defined()));
+}
+
+#[test]
+fn options_that_are_none_are_refused() {
+    for name in ["gxi", "saliency"] {
+        let asked = models::registry::parse(&format!("{name}:samples=3")).unwrap();
+        let told = format!("{:#}", explain::method(asked).err().unwrap());
+        assert!(told.contains(&format!("method `{name}`")) && told.contains("samples"), "{told}");
+    }
+    let told = format!("{:#}", explain::method(models::registry::parse("gxl").unwrap()).err().unwrap());
+    assert!(told.contains("unknown method `gxl`; known, nearest first: gxi"), "{told}");
+}
+
+/// f₀ = ½ xᵀAx and f₁ = bᵀx of an image, with A symmetric: everything is known.
+struct Quadratic {
+    a: Tensor, // [D, D]
+    b: Tensor, // [D]
+}
+
+impl Quadratic {
+    fn new(d: i64) -> Self {
+        let a = noise::normal(&[1], &[d, d], Device::Cpu).squeeze_dim(0).to_kind(Kind::Double);
+        let b = noise::normal(&[2], &[d], Device::Cpu).squeeze_dim(0).to_kind(Kind::Double);
+        Quadratic { a: &a + a.transpose(0, 1), b }
+    }
+}
+
+impl Model for Quadratic {
+    fn forward(&self, x: &Tensor, _ops: &dyn Ops) -> Tensor {
+        let x = x.flatten(1, -1);
+        let form = (x.matmul(&self.a) * &x).sum_dim_intlist([1].as_slice(), false, Kind::Double);
+        Tensor::stack(&[form * 0.5, x.matmul(&self.b)], 1)
+    }
+
+    fn activation(&self) -> Activation {
+        Activation::Relu
+    }
+
+    fn taps(&self) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+#[test]
+fn a_quadratic_has_the_maps_it_must() {
+    let x = images(3, &Shape { image: [2, 3, 4], classes: 2 }).to_kind(Kind::Double);
+    let model = Quadratic::new(24);
+    let v = cotangent(&x);
+    let of = |m: &Tensor, t: &Tensor| t.flatten(1, -1).matmul(m).view(&x.size()[..]);
+    let slope = of(&model.a, &x); // ∇f₀ = Ax
+    let constant = model.b.view([1, 2, 3, 4]); // ∇f₁ = b
+    let cases = [
+        ("saliency", 0, slope.shallow_clone(), of(&model.a, &v)),
+        ("gxi", 0, &x * &slope, &v * &slope + of(&model.a, &(&x * &v))),
+        ("saliency", 1, constant.expand(x.size(), false), x.zeros_like()),
+        ("gxi", 1, &x * &constant, &v * &constant),
+    ];
+    for (name, class, map, flow) in cases {
+        let target = Target::logit(&Tensor::from_slice(&[class; 3]));
+        let method = method(name);
+        let method = method.differentiable().unwrap();
+        let (found, pulled) = method.pullback(&model, &x, &target, &|_| v.shallow_clone());
+        assert!((found - map).abs().max().double_value(&[]) < 1e-12, "{name} of f{class}");
+        let far = (pulled - flow).abs().max().double_value(&[]);
+        assert!(far < 1e-12, "the product of {name} of f{class} is {far:e} off");
+    }
+}
+
+#[test]
+fn maps_agree_with_finite_differences() {
+    let real = resnet20().in_f64().frozen();
+    let soft = softened(&real, 4.);
+    let x = doubles(1);
+    // A difference over a ReLU's bend is off by a part of the slope: steps are short there.
+    let cases: [(&dyn Model, f64, f64); 2] = [(&real, 1e-7, 1e-5), (&soft, 1e-4, 1e-7)];
+    for (model, h, tolerance) in cases {
+        for (score, told) in SCORES {
+            let target = target(model, &x, score);
+            let map = method("saliency").attribute(model, &x, &target);
+            let f = |x: &Tensor| {
+                let target = repeated(&target, x.size()[0]);
+                tch::no_grad(|| target.of(&model.logits(x)))
+            };
+            let slope = differences(&x, h, f);
+            let far = distance(&map, &slope);
+            assert!(far < tolerance, "{told}: the gradient is {far:e} off");
+            let far = distance(&method("gxi").attribute(model, &x, &target), &(&x * slope));
+            assert!(far < tolerance, "{told}: g×i is {far:e} off");
+        }
+    }
+}
+
+/// Σ map · v of single images, `[N]`.
+fn products(map: &Tensor, v: &Tensor) -> Tensor {
+    (map * v).sum_dim_intlist([1, 2, 3].as_slice(), false, Kind::Double)
+}
+
+#[test]
+fn products_with_the_jacobian_agree_with_finite_differences() {
+    let real = resnet20().in_f64().frozen();
+    let model = softened(&real, 4.);
+    let x = doubles(1);
+    let v = cotangent(&x);
+    for (name, method) in methods() {
+        let Some(smooth) = method.differentiable() else { continue };
+        for (score, told) in SCORES {
+            let target = target(&model, &x, score);
+            let map_at = |x: &Tensor| {
+                let target = repeated(&target, x.size()[0]);
+                method.attribute(&model, x, &target)
+            };
+            let slope = differences(&x, 1e-4, |x| products(&map_at(x), &v));
+            let far = distance(&smooth.vjp(&model, &x, &target, &v), &slope);
+            assert!(far < 1e-6, "{name}, {told}: {far:e} off");
+            // a cotangent that depends on the map: the gradient of ½ |map|²
+            let (map, pulled) = smooth.pullback(&model, &x, &target, &Tensor::shallow_clone);
+            assert!(map.equal(&map_at(&x)), "{name}, {told}: another map");
+            let square = |m: &Tensor| products(m, m) * 0.5;
+            let far = distance(&pulled, &differences(&x, 1e-4, |x| square(&map_at(x))));
+            assert!(far < 1e-6, "{name}, {told}, of its square: {far:e} off");
+        }
+    }
+}
+
+#[test]
+fn maps_of_a_piecewise_linear_network_bend_nowhere() {
+    let model = resnet20().in_f64().frozen();
+    let x = doubles(2);
+    let (target, v) = (target(&model, &x, Score::Logit), cotangent(&x));
+    let product = |name: &str| {
+        let method = method(name);
+        method.differentiable().unwrap().vjp(&model, &x, &target, &v)
+    };
+    assert_eq!(product("saliency"), x.zeros_like(), "the gradient is constant around x");
+    let slope = method("saliency").attribute(&model, &x, &target);
+    assert!(distance(&product("gxi"), &(slope * v)) < 1e-12);
+}
+
+#[test]
+fn maps_and_products_agree_with_pytorch() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/gradients.safetensors");
+    let mut golden = TensorFile::read(&path).unwrap();
+    let single = resnet20();
+    let soft_single = softened(&single, 20.);
+    let double = resnet20().in_f64().frozen();
+    let soft_double = softened(&double, 20.);
+    let (x, v) = (pixels(4).narrow(0, 0, 2), pixels(4).narrow(0, 2, 2));
+    let (xx, vv) = (x.to_kind(Kind::Double), v.to_kind(Kind::Double));
+    for (score, told) in SCORES {
+        let target = target(&double, &xx, score);
+        for name in ["gxi", "saliency"] {
+            let method = method(name);
+            let expected = golden.take(&format!("{told}.{name}")).unwrap();
+            let far = distance(&method.attribute(&double, &xx, &target), &expected);
+            assert!(far < 1e-6, "{told}, {name}: {far:e} off");
+            let expected = golden.take(&format!("{told}.{name}.vjp")).unwrap();
+            let method = method.differentiable().unwrap();
+            let far = distance(&method.vjp(&soft_double, &xx, &target, &vv), &expected);
+            assert!(far < 1e-6, "{told}, product of {name}: {far:e} off");
+            let far = distance(&method.vjp(&soft_single, &x, &target, &v), &expected);
+            assert!(far < 1e-4, "{told}, product of {name} in f32: {far:e} off");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+# Every recipe works as `just RECIPE` with torch 2.11.0 in the first python3 on PATH, or as
+# `./do RECIPE`, which sets that up.
+
+# How OpenMP threads wait: sleeping at once is never far from the best, spinning can be 100 times
+# slower beside another busy process (docs/decisions/threads.md).
+export GOMP_SPINCOUNT := env("GOMP_SPINCOUNT", "0")
+gradproof := "target/release/gradproof"
+
+# list the recipes
+[private]
+default:
+    @just --list
+
+# the whole path in one command: train, explain, attack, report -> results/quickstart/index.html
+[group('start')]
+quickstart data="": build
+    sh experiments/quickstart.sh {{ quote(gradproof) }} {{ quote(trim_start_match(data, "data=")) }}
+
+# compile the program: target/release/gradproof (the first time 5 to 10 minutes)
+[group('start')]
+build:
+    @test -x {{ gradproof }} || echo "compiling gradproof: 5 to 10 minutes the first time" >&2
+    cargo build --release --quiet
+
+# what is here and what is missing
+[group('start')]
+doctor: build
+    {{ gradproof }} doctor
+
+# every test; with GRADPROOF_DATA=DIR also those on real data
+[group('work')]
+test *args:
+    @test -d target/release || echo "compiling gradproof and its tests: 5 to 15 minutes the first time" >&2
+    OMP_NUM_THREADS=1 cargo test --release --quiet --workspace {{ args }}
+
+# formatting, lints and documentation, as CI checks them
+[group('work')]
+lint:
+    cargo fmt --all --check
+    cargo clippy --release --quiet --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --release --quiet --workspace --no-deps --document-private-items
+
+# train experiments/train/NAME.toml into runs/NAME; go on where a killed run stopped
+[group('experiments')]
+train name *args: build
+    {{ gradproof }} train --config experiments/train/{{ name }}.toml --out runs/{{ name }} --resume {{ args }}
+
+# ResNet-20 on CIFAR-10, natural
+[group('experiments')]
+resnet20-natural *args: (train "resnet20-natural" args)
+
+# ResNet-20 on the procedural shapes, natural: a minute on two cores
+[group('experiments')]
+quickstart-natural *args: (train "quickstart-natural" args)

@@ -1,0 +1,14 @@
+//! End-to-end tests of the `gradproof` binary: what it refuses, what it writes, what it survives.
+//! Every model here is trained by the tests themselves for one epoch on 64 images, so nothing is
+//! said about accuracy.
+
+mod behaviour;
+mod disk;
+mod numbers;
+mod pipeline;
+mod place;
+mod refused_data;
+mod refused_weights;
+mod refused_words;
+mod resume;
+mod tools;

@@ -1,0 +1,69 @@
+//! Numbers out of range and devices that are not there.
+
+use crate::place::{Place, SHAPES, says};
+
+#[test]
+fn out_of_range() {
+    let place = Place::with_model("numbers");
+    let subject = format!("--weights model.safetensors --data {SHAPES}");
+    let attack = format!("attack {subject} --method gxi --attack topk --out new/a.safetensors");
+    for (options, parts) in [
+        ("--eps -1/255", &["--eps", "negative"][..]),
+        ("--eps 4/255 --k 0", &["`k` is 0", "1024"]),
+        ("--eps 4/255 --k 100000", &["`k` is 100000", "1024"]),
+        ("--target 99", &["--target 99", "0 to 9"]),
+        ("--target -1", &["--target"]),
+        ("--target cat", &["--target cat", "predicted"]),
+        ("--iters 0", &["--iters 0"]),
+        ("--beta 0", &["--beta 0"]),
+        ("--step 0", &["--step 0"]),
+        ("--batch-size 0", &["--batch-size 0"]),
+        ("--limit 0", &["limit"]),
+        ("--offset 16", &["offset 16", "16 images"]),
+        ("--threads 0", &["--threads 0"]),
+    ] {
+        let line = format!("{attack} {options}");
+        let said = match options {
+            "--target -1" => place.misused(&line),
+            _ => place.refused(&line),
+        };
+        says(&said, parts);
+    }
+    says(&place.refused(&format!("explain {subject} --method gxi")), &["--out", "--figure"]);
+}
+
+#[test]
+fn that_are_no_numbers() {
+    let place = Place::with_model("no-numbers");
+    let subject = format!("--weights model.safetensors --data {SHAPES}");
+    let attack = format!("attack {subject} --method gxi --attack topk --out new/a.safetensors");
+    for (options, parts) in [
+        ("--eps 9/0", ["9/0", "divides by zero"]),
+        ("--eps 8/255,nan", ["nan", "8/255"]),
+        ("--eps eight", ["eight", "8/255"]),
+        ("--k many", ["many", "--k"]),
+        ("--norm l3", ["l3", "linf"]),
+        ("--score odds", ["odds", "logprob"]),
+        ("--device gpu", ["gpu", "cuda:N"]),
+        ("--precision f16", ["f16", "bf16"]),
+        ("--split validation", ["validation", "test"]),
+        ("--out new/a.json", ["new/a.json", ".safetensors"]),
+    ] {
+        says(&place.misused(&format!("{attack} {options}")), &parts);
+    }
+    says(&place.misused("atack"), &["atack", "attack"]);
+}
+
+#[test]
+fn cuda_without_cuda() {
+    let place = Place::with_model("cuda");
+    let doctor = place.ok("doctor --json").json();
+    let line = format!("eval --weights model.safetensors --data {SHAPES} --device");
+    if doctor["cuda_usable"] == true {
+        eprintln!("CUDA is usable here: what happens without it is not tested");
+    } else {
+        says(&place.refused(&format!("{line} cuda")), &["--device cuda"]);
+        says(&place.refused(&format!("{line} cuda:1")), &["--device cuda:1"]);
+    }
+    says(&place.misused(&format!("{line} cuda:x")), &["cuda:x"]);
+}

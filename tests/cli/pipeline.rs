@@ -1,0 +1,274 @@
+//! The whole path on `shapes`: train, evaluate, explain, attack, report; what is in every file.
+
+use crate::place::{Place, Run, SHAPES, model, training};
+use models::{Classifier, Model, Precision, checkpoint};
+use std::collections::BTreeMap;
+use tch::{Device, Kind, Tensor};
+use tensorfile::TensorFile;
+
+const N: i64 = 16;
+const IMAGES: [i64; 4] = [N, 3, 32, 32];
+const RADII: [f64; 2] = [4., 8.];
+
+fn explain(place: &Place, options: &str) -> Run {
+    place.ok(&format!("explain --weights model.safetensors --data {SHAPES} {options}"))
+}
+
+fn attack(place: &Place, options: &str) -> Run {
+    let subject = format!("--weights model.safetensors --data {SHAPES}");
+    place.ok(&format!("attack {subject} --method gxi --attack topk --iters 4 {options}"))
+}
+
+/// The shared weights, as the commands use them.
+fn network() -> Classifier {
+    let loaded = checkpoint::load(&model(), &checkpoint::Hints::default()).expect("weights");
+    loaded.classifier.placed(Device::Cpu, true).folded(Precision::F32)
+}
+
+fn predictions(x: &Tensor) -> Tensor {
+    tch::no_grad(|| network().logits(x)).argmax(1, false)
+}
+
+fn largest(t: &Tensor) -> f64 {
+    t.abs().max().double_value(&[])
+}
+
+/// Exactly these tensors, with these shapes and types.
+fn holds(file: &TensorFile, expected: &[(&str, &[i64], Kind)]) {
+    let found = file.tensors.iter().map(|(n, t)| (n.as_str(), (t.size(), t.kind())));
+    let expected = expected.iter().map(|(n, shape, kind)| (*n, (shape.to_vec(), *kind)));
+    assert_eq!(found.collect::<BTreeMap<_, _>>(), expected.collect::<BTreeMap<_, _>>());
+    for (name, t) in &file.tensors {
+        assert!(bool::try_from(t.isfinite().all()).expect("one value"), "`{name}` is not finite");
+    }
+    let keys = ["command", "seed", "version", "model", "arch", "classes", "method"];
+    for key in keys {
+        assert!(file.metadata.contains_key(key), "no `{key}` in {:?}", file.metadata);
+    }
+    assert!(file.metadata["command"].starts_with("gradproof "));
+    assert_eq!(file.metadata["arch"], "resnet20");
+}
+
+fn is_png(place: &Place, name: &str) {
+    let picture = image::load_from_memory(&place.read(name)).expect("a picture");
+    assert!(picture.width() > 200 && picture.height() > 100, "`{name}` is tiny");
+    let colours: std::collections::BTreeSet<_> = picture.to_rgb8().pixels().map(|p| p.0).collect();
+    assert!(colours.len() > 50, "`{name}` is blank");
+}
+
+#[test]
+fn a_training_leaves_its_files() {
+    let at = |name: &str| training().join(name);
+    let log = std::fs::read_to_string(at("log.jsonl")).expect("a log");
+    let line: serde_json::Value = serde_json::from_str(log.trim()).expect("one line");
+    assert_eq!(line["epoch"], 1);
+    for key in ["train_accuracy", "test_accuracy", "learning_rate", "seconds", "images_per_second"]
+    {
+        assert!(line[key].is_f64(), "{key}: {line}");
+    }
+    assert!(line["loss"]["total"].is_f64() && line["loss"]["cross-entropy"].is_f64(), "{line}");
+    for name in ["config.toml", "resume.safetensors", "events.out.tfevents.gradproof"] {
+        assert!(at(name).is_file(), "no `{name}`");
+    }
+    let header = TensorFile::read(&model()).expect("weights").metadata;
+    let keys = ["arch", "classes", "normalise", "dataset", "training", "config", "test_accuracy"];
+    for key in keys {
+        assert!(header.contains_key(key), "no `{key}` in {header:?}");
+    }
+    assert_eq!(header["seed"], "0");
+
+    let place = Place::with_model("eval");
+    let eval = place.ok(&format!("eval --weights model.safetensors --data {SHAPES} --json")).json();
+    let accuracy = eval["accuracy"].as_f64().expect("a number");
+    assert_eq!(format!("{accuracy:.4}"), header["test_accuracy"]);
+    assert_eq!(line["test_accuracy"].as_f64(), Some(accuracy));
+}
+
+#[test]
+fn explained_images() {
+    let place = Place::with_model("explain");
+    explain(&place, "--method gxi,saliency --out maps.safetensors --figure grid.png");
+    is_png(&place, "grid.png");
+    let (gxi, saliency) =
+        (place.tensors("maps-gxi.safetensors"), place.tensors("maps-saliency.safetensors"));
+    for file in [&gxi, &saliency] {
+        holds(
+            file,
+            &[
+                ("maps", &IMAGES, Kind::Float),
+                ("images", &IMAGES, Kind::Float),
+                ("labels", &[N], Kind::Int64),
+                ("targets", &[N], Kind::Int64),
+                ("predictions", &[N], Kind::Int64),
+            ],
+        );
+        assert!(file.tensors["targets"] == file.tensors["predictions"]);
+    }
+    let images = &gxi.tensors["images"];
+    assert!(gxi.tensors["predictions"] == predictions(images));
+    let product = images * &saliency.tensors["maps"];
+    assert!(largest(&(product - &gxi.tensors["maps"])) < 1e-6, "g×i is not x ⊙ ∇f");
+    assert!(largest(&gxi.tensors["maps"]) > 0.);
+
+    // Bytes do not change from run to run, numbers not from batch size to batch size.
+    let bytes = place.read("maps-gxi.safetensors");
+    explain(&place, "--method gxi,saliency --out maps.safetensors --figure grid.png");
+    assert!(bytes == place.read("maps-gxi.safetensors"), "a second run wrote other bytes");
+    for size in [3, 16] {
+        explain(&place, &format!("--method gxi --out small.safetensors --batch-size {size}"));
+        let small = place.tensors("small.safetensors");
+        let apart = largest(&(&small.tensors["maps"] - &gxi.tensors["maps"]));
+        assert!(apart < 1e-4 * largest(&gxi.tensors["maps"]), "batches of {size}: {apart}");
+        assert!(small.tensors["predictions"] == gxi.tensors["predictions"]);
+    }
+}
+
+#[test]
+fn targets_and_scores() {
+    let place = Place::with_model("targets");
+    explain(&place, "--method saliency --target label --score logprob --out label.safetensors");
+    let label = place.tensors("label.safetensors");
+    assert!(label.tensors["targets"] == label.tensors["labels"]);
+    explain(&place, "--method saliency --target 3 --limit 5 --offset 2 --out three.safetensors");
+    let three = place.tensors("three.safetensors");
+    assert!(three.tensors["targets"] == Tensor::full([5], 3, (Kind::Int64, Device::Cpu)));
+    assert!(three.tensors["images"] == label.tensors["images"].narrow(0, 2, 5));
+}
+
+/// Share of the 20 largest pixels that two maps `[3, 32, 32]` have in common, counted once more.
+fn k_in(a: &Tensor, b: &Tensor) -> f64 {
+    let top = |map: &Tensor| -> Vec<usize> {
+        let summed = map.abs().sum_dim_intlist([0].as_slice(), false, Kind::Float).flatten(0, -1);
+        let heat = Vec::<f32>::try_from(summed).expect("a vector");
+        let mut order: Vec<usize> = (0..heat.len()).collect();
+        order.sort_by(|&i, &j| heat[j].total_cmp(&heat[i]));
+        order[..20].to_vec()
+    };
+    let (a, b) = (top(a), top(b));
+    a.iter().filter(|pixel| b.contains(pixel)).count() as f64 / 20.
+}
+
+fn check_attack(file: &TensorFile, eps: f64) {
+    holds(
+        file,
+        &[
+            ("images", &IMAGES, Kind::Float),
+            ("adversarial", &IMAGES, Kind::Float),
+            ("maps", &IMAGES, Kind::Float),
+            ("attacked_maps", &IMAGES, Kind::Float),
+            ("labels", &[N], Kind::Int64),
+            ("targets", &[N], Kind::Int64),
+            ("predictions", &[N], Kind::Int64),
+            ("success", &[N], Kind::Uint8),
+            ("clean_confidence", &[N], Kind::Float),
+            ("confidence", &[N], Kind::Float),
+            ("k-in", &[N], Kind::Float),
+            ("cor", &[N], Kind::Float),
+            ("cdl", &[N], Kind::Float),
+            ("cosd", &[N], Kind::Float),
+        ],
+    );
+    let t = |name: &str| &file.tensors[name];
+    let (x, adversarial) = (t("images"), t("adversarial"));
+    assert!(largest(&(adversarial - x)) <= eps + 1e-6, "outside the ball of {eps}");
+    assert!(adversarial.min().double_value(&[]) >= 0. && adversarial.max().double_value(&[]) <= 1.);
+    let (before, after) = (predictions(x), predictions(adversarial));
+    assert!(before == *t("predictions"));
+    for i in 0..N {
+        let at = |name: &str| t(name).double_value(&[i]);
+        let (clean, attacked) = (t("maps").get(i), t("attacked_maps").get(i));
+        assert!((k_in(&clean, &attacked) - at("k-in")).abs() < 1e-6, "k-in of image {i}");
+        assert_eq!(
+            before.int64_value(&[i]),
+            after.int64_value(&[i]),
+            "the prediction of {i} moved"
+        );
+        if at("success") == 0. {
+            assert_eq!(at("k-in"), 1., "image {i} failed");
+            assert!(x.get(i) == adversarial.get(i) && clean == attacked, "image {i} failed");
+        } else {
+            assert!(at("k-in") < 1., "image {i} counts as a success");
+        }
+    }
+}
+
+#[test]
+fn attacked_images_and_their_report() {
+    let place = Place::with_model("attack");
+    let run = "--eps 8/255,4/255 --out a/adv.safetensors --figure a/adv.png";
+    let said = attack(&place, &format!("{run} --json")).json();
+    is_png(&place, "a/adv.png");
+    let mut kept = vec![];
+    for (i, eps) in RADII.into_iter().enumerate() {
+        let name = format!("a/adv-eps{eps}.safetensors");
+        let file = place.tensors(&name);
+        check_attack(&file, eps / 255.);
+        let at = &said["eps"][i];
+        assert_eq!(at["label"], format!("{eps}/255"));
+        let mean = file.tensors["k-in"].mean(Kind::Double).double_value(&[]);
+        let summary = at["metrics"]["k-in"]["mean"].as_f64().expect("a number");
+        assert!((mean - summary).abs() < 1e-6, "k-in {summary} instead of {mean}");
+        let success = file.tensors["success"].to_kind(Kind::Double).mean(Kind::Double);
+        assert_eq!(at["success"].as_f64(), Some(success.double_value(&[])));
+        kept.push((name, summary));
+    }
+    assert!(kept[0].1 < 1., "no map was moved at all");
+    assert!(kept[1].1 <= kept[0].1, "the larger ball holds the smaller: {kept:?}");
+    // log2(8) − log2(4) = 1: the area is the mean of the two ends.
+    let auc = said["auc"]["k-in"].as_f64().expect("a number");
+    assert!((auc - (kept[0].1 + kept[1].1) / 2.).abs() < 1e-9);
+
+    report(&place);
+
+    let bytes = kept.iter().map(|(name, _)| place.read(name)).collect::<Vec<_>>();
+    attack(&place, &format!("{run} --json"));
+    for ((name, _), before) in kept.iter().zip(bytes) {
+        assert!(place.read(name) == before, "a second run wrote another `{name}`");
+    }
+}
+
+/// The page of what lies in this place stands alone.
+fn report(place: &Place) {
+    let log = std::fs::read(training().join("log.jsonl")).expect("a log");
+    place.write("run/log.jsonl", log);
+    let said = place.ok("report a run --out page --json").json();
+    assert_eq!(said["page"], "page/index.html");
+    let page = place.text("page/index.html");
+    for word in ["resnet20", "gxi", "topk", "8/255", "<svg", "<img"] {
+        assert!(page.contains(word), "`{word}` is not on the page");
+    }
+    assert!(!page.contains("http"), "the page points outside");
+    for (i, _) in page.match_indices("src=") {
+        assert!(page[i..].starts_with("src=\"data:"), "{}", &page[i..i + 60]);
+    }
+    let json: serde_json::Value =
+        serde_json::from_str(&place.text("page/results.json")).expect("JSON");
+    assert!(json.to_string().contains("k-in"));
+    assert!(place.text("page/results.csv").lines().count() > 2);
+    let pictures = place.contents().into_keys().filter(|path| {
+        path.starts_with(place.at("page")) && path.extension().is_some_and(|e| e == "png")
+    });
+    let pictures: Vec<_> = pictures.collect();
+    assert!(!pictures.is_empty(), "the report has no pictures");
+    for path in pictures {
+        image::open(&path).unwrap_or_else(|e| panic!("`{}`: {e}", path.display()));
+    }
+}
+
+/// Signs of gradients near zero may fall either way in another batch; few pixels, small effects.
+#[test]
+fn an_attack_hardly_depends_on_the_batch() {
+    let place = Place::with_model("attack-batches");
+    let of = |size: u32| {
+        let out = format!("--eps 8/255 --batch-size {size} --out b{size}.safetensors");
+        attack(&place, &out);
+        place.tensors(&format!("b{size}.safetensors"))
+    };
+    let (three, sixteen) = (of(3), of(16));
+    let apart = |name: &str| (&three.tensors[name] - &sixteen.tensors[name]).abs();
+    assert!(largest(&apart("maps")) < 1e-4 * largest(&sixteen.tensors["maps"]));
+    let moved = apart("adversarial").gt(1e-4).to_kind(Kind::Double).mean(Kind::Double);
+    assert!(moved.double_value(&[]) < 0.02, "{moved:?} of all pixels differ");
+    let k_in = apart("k-in").mean(Kind::Double).double_value(&[]);
+    assert!(k_in < 0.05, "k-in differs by {k_in}");
+}

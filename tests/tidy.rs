@@ -1,0 +1,200 @@
+//! What a reviewer would otherwise have to remember: the rules of ARCHITECTURE.md that can be
+//! checked.
+
+use models::registry::Named;
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+const LONGEST_FILE: usize = 400;
+const LONGEST_FUNCTION: usize = 60;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Files below `dir` whose names end with `end`, folders of build outputs left out.
+fn files(dir: &Path, end: &str) -> Vec<PathBuf> {
+    let mut found = vec![];
+    for path in fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()) {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() {
+            let hidden = name.starts_with('.') || ["target", "results", "runs"].contains(&&*name);
+            if !hidden {
+                found.extend(files(&path, end));
+            }
+        } else if name.ends_with(end) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap()
+}
+
+fn rust_files() -> Vec<(PathBuf, String)> {
+    files(&root(), ".rs").into_iter().map(|p| (p.clone(), read(&p))).collect()
+}
+
+#[test]
+fn no_file_is_longer_than_400_lines() {
+    for (path, text) in rust_files() {
+        let lines = text.lines().count();
+        assert!(lines <= LONGEST_FILE, "{}: {lines} lines; split it by purpose", path.display());
+    }
+}
+
+#[test]
+fn every_file_says_what_it_holds() {
+    for (path, text) in rust_files() {
+        assert!(text.starts_with("//! "), "{}: open it with `//! …`", path.display());
+    }
+}
+
+#[test]
+fn functions_fit_on_a_screen() {
+    for (path, text) in rust_files() {
+        let mut open: Option<(usize, usize, &str)> = None; // line, indent, header
+        for (i, line) in text.lines().enumerate() {
+            let indent = line.len() - line.trim_start().len();
+            let head = line.trim_start();
+            let starts = ["fn ", "pub fn ", "pub(crate) fn ", "pub(super) fn ", "const fn "];
+            if open.is_none() && starts.iter().any(|s| head.starts_with(s)) {
+                open = Some((i, indent, head));
+            }
+            let Some((from, depth, header)) = open else { continue };
+            if indent == depth && (head == "}" || (i == from && head.ends_with('}'))) {
+                let length = i - from + 1;
+                let place = format!("{}:{}", path.display(), from + 1);
+                assert!(length <= LONGEST_FUNCTION, "{place}: {length} lines: `{header}`");
+                open = None;
+            } else if head.ends_with(';') && indent == depth {
+                open = None;
+            }
+        }
+    }
+}
+
+#[test]
+fn crates_print_nothing_and_unwrap_nothing() {
+    for (path, text) in rust_files() {
+        let place = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        if !place.starts_with("crates/") || !place.contains("/src/") {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for (i, line) in code.lines().enumerate() {
+            let line = line.split("//").next().unwrap();
+            for word in ["println!", "eprintln!", "eprint!", "dbg!", ".unwrap()"] {
+                assert!(!line.contains(word), "{place}:{}: `{word}`", i + 1);
+            }
+        }
+    }
+}
+
+/// What each crate may depend on, of ours.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("attack", &["explain", "models"]),
+    ("data", &["tensorfile"]),
+    ("explain", &["models"]),
+    ("models", &["tensorfile"]),
+    ("tensorfile", &[]),
+    ("train", &["data", "models", "tensorfile"]),
+];
+
+#[test]
+fn crates_depend_only_along_the_arrows() {
+    let ours: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
+    let found = fs::read_dir(root().join("crates")).unwrap();
+    let found: BTreeSet<String> =
+        found.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    assert_eq!(found, ours.iter().map(|s| (*s).to_owned()).collect());
+    for (name, allowed) in ARROWS {
+        let manifest: toml::Table =
+            toml::from_str(&read(&root().join(format!("crates/{name}/Cargo.toml")))).unwrap();
+        let depends = manifest["dependencies"].as_table().unwrap();
+        for other in depends.keys().filter(|d| ours.contains(d.as_str())) {
+            assert!(allowed.contains(&other.as_str()), "{name} depends on {other}");
+        }
+    }
+}
+
+fn assert_sorted<E: Named>(family: &str, entries: &[E]) {
+    let names: Vec<&str> = entries.iter().map(Named::name).collect();
+    let sorted: BTreeSet<&str> = names.iter().copied().collect();
+    assert_eq!(names, sorted.into_iter().collect::<Vec<_>>(), "{family}: sorted, no name twice");
+    for entry in entries {
+        let (name, about) = (entry.name(), entry.about());
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        assert!(name.chars().all(plain), "{family}: `{name}` is not kebab-case");
+        assert!(about.len() > 10 && !about.contains('\n'), "{family}: say what `{name}` is");
+    }
+}
+
+#[test]
+fn registries_are_sorted_and_documented() {
+    assert_sorted("architectures", models::zoo::ARCHS);
+    assert_sorted("methods", explain::METHODS);
+    assert_sorted("similarities", explain::similarity::SIMILARITIES);
+    assert_sorted("attacks", attack::ATTACKS);
+    assert_sorted("objectives", train::objective::OBJECTIVES);
+    assert_sorted("optimisers", train::optimizer::OPTIMIZERS);
+    assert_sorted("schedules", train::schedule::SCHEDULES);
+}
+
+#[test]
+fn every_training_config_parses_and_has_a_recipe() {
+    let recipes = read(&root().join("justfile"));
+    let configs = files(&root().join("experiments/train"), ".toml");
+    assert!(!configs.is_empty());
+    for path in configs {
+        let config = train::Config::parse(&read(&path), &[])
+            .unwrap_or_else(|e| panic!("{}: {e:#}", path.display()));
+        train::objective::objective(&config.objective).unwrap();
+        train::optimizer::optimizer(&config.optimizer).unwrap();
+        train::schedule::schedule(&config.schedule).unwrap();
+        models::zoo::arch(&config.model.arch).unwrap();
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let recipe = recipes.lines().any(|l| l.starts_with(&format!("{name} *args:")));
+        assert!(recipe, "`{name}` has no recipe in the justfile");
+    }
+}
+
+#[test]
+fn every_shipped_weights_file_has_a_card_and_loads() {
+    for path in files(&root().join("weights"), ".safetensors") {
+        let card = path.with_extension("md");
+        assert!(card.exists(), "{}: no card {}", path.display(), card.display());
+        let size = fs::metadata(&path).unwrap().len();
+        assert!(size <= 6 << 20, "{}: {size} bytes are too many for git", path.display());
+        models::checkpoint::load(&path, &models::checkpoint::Hints::default()).unwrap();
+    }
+}
+
+#[test]
+fn documents_name_files_that_exist() {
+    let mut documents = files(&root().join("docs"), ".md");
+    documents.extend(["README.md", "ARCHITECTURE.md"].map(|name| root().join(name)));
+    for path in documents {
+        let folder = path.parent().unwrap();
+        for link in read(&path).split("](").skip(1).filter_map(|t| t.split(')').next()) {
+            let file = link.split('#').next().unwrap();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            assert!(folder.join(file).exists(), "{}: `{file}` is not there", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_changelog_knows_this_version() {
+    let log = read(&root().join("CHANGELOG.md"));
+    let version = env!("CARGO_PKG_VERSION");
+    assert!(log.contains(&format!("## {version}")), "CHANGELOG.md has no section {version}");
+}
