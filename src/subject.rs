@@ -9,7 +9,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use data::{Dataset, Options, Split};
 use models::{Classifier, Model, Target, checkpoint, checkpoint::Hints};
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, path::Path, time::Instant};
 use tch::{Device, Kind, Tensor};
 
 /// What a command works on.
@@ -85,14 +85,20 @@ fn fits(model: &Classifier, data: &Dataset) -> Result<()> {
 
 fn card(args: &Subject, model: &Classifier, header: &BTreeMap<String, String>) -> ModelCard {
     let said = |key: &str| header.get(key).cloned().unwrap_or("unknown".into());
-    let stem = args.weights.file_stem().map(|s| s.to_string_lossy().into_owned());
     ModelCard {
-        name: stem.unwrap_or_default(),
+        name: short_name(&args.weights),
         arch: model.arch.name.into(),
         training: said("training"),
         dataset: said("dataset"),
         classes: model.classes.clone(),
     }
+}
+
+/// The file's name without its ending; the folder's for the `last.safetensors` of a run.
+fn short_name(weights: &Path) -> String {
+    let folder = weights.parent().and_then(Path::file_name);
+    let stem = weights.file_stem().filter(|stem| *stem != "last").or(folder);
+    stem.unwrap_or_default().to_string_lossy().into_owned()
 }
 
 impl Loaded {

@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{Common, Train},
+    commands::doctor,
     device,
     ui::Ui,
 };
@@ -10,7 +11,7 @@ use ::train::{Config, EpochLine, Job, Tick, Watch};
 use anyhow::{Context, Result, ensure};
 use indicatif::ProgressBar;
 use models::{
-    Classifier,
+    Classifier, Precision,
     zoo::{self, Normalisation, Shape},
 };
 use tch::Device;
@@ -45,6 +46,9 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
         device::describe(device)
     ));
     ui.detail(config.to_toml().trim_end());
+    if config.precision == Precision::Bf16 && device == Device::Cpu && !doctor::has_bf16() {
+        ui.note("this CPU does not compute in bf16 itself: `--set precision=f32` is faster here");
+    }
     let epochs = config.epochs;
     let model = model.placed(device, config.channels_last);
     let job = Job { config, model, train, test, out: args.out.clone(), resume: args.resume };

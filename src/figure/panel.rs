@@ -211,6 +211,7 @@ fn x_ticks(panel: &Panel, x: (f64, f64), room: f64) -> Vec<(f64, String)> {
         Across::Epochs => ticks(x.0, x.1, 6)
             .into_iter()
             .filter(|(tick, _)| tick.fract() == 0.0 && (x.0..=x.1).contains(tick))
+            .map(|(tick, _)| (tick, format!("{tick}")))
             .collect(),
     };
     all.sort_by(|a, b| a.0.total_cmp(&b.0));

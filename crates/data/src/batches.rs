@@ -28,7 +28,7 @@ pub enum Last {
 }
 
 impl Dataset {
-    /// Every image once, in order: (f32 [B, C, H, W] in [0, 1], labels i64 [B]); the last batch
+    /// Every image once, in order: (f32 [B, C, H, W] in [0, 1], labels i64 `[B]`); the last batch
     /// may be smaller. `batch_size` 0 counts as 1.
     pub fn ordered(&self, batch_size: usize) -> impl Iterator<Item = (Tensor, Tensor)> + '_ {
         let (n, size) = (self.len(), batch_size.max(1));

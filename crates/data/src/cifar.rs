@@ -20,7 +20,7 @@ const RECORD: usize = 1 + PIXELS;
 
 /// Files by their bare names, each with its contents.
 type Files = BTreeMap<String, Vec<u8>>;
-/// Images u8 [N, 3, 32, 32] and labels i64 [N].
+/// Images u8 [N, 3, 32, 32] and labels i64 `[N]`.
 type Batch = (Tensor, Tensor);
 
 /// Whether `name` is one of the batches' file names.

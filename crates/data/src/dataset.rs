@@ -12,7 +12,7 @@ pub struct Dataset {
     pub name: String,
     /// Pixels [N, C, H, W]: u8 0 to 255, or f32 in [0, 1] where a `tensors:` file holds that.
     pub images: Tensor,
-    /// The class number of each image, i64 [N], 0 to the number of classes − 1.
+    /// The class number of each image, i64 `[N]`, 0 to the number of classes − 1.
     pub labels: Tensor,
     /// The name of each class.
     pub classes: Vec<String>,
@@ -68,8 +68,8 @@ impl Dataset {
         })
     }
 
-    /// Gathers the images `index` (i64 [B], on the set's device): pixels f32 [B, C, H, W] in
-    /// [0, 1] and labels i64 [B].
+    /// Gathers the images `index` (i64 `[B]`, on the set's device): pixels f32 [B, C, H, W] in
+    /// [0, 1] and labels i64 `[B]`.
     pub fn batch(&self, index: &Tensor) -> (Tensor, Tensor) {
         (pixels(&self.images.index_select(0, index)), self.labels.index_select(0, index))
     }

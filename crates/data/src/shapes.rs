@@ -68,7 +68,7 @@ impl Shapes {
         Ok(())
     }
 
-    /// Draws one split on all cores: images u8 [N, 3, 32, 32], labels [N], masks bool [N, 32, 32].
+    /// Draws one split on all cores: images u8 [N, 3, 32, 32] and masks bool [N, 32, 32].
     /// Panics where a count is out of its range.
     pub fn generate(&self, split: Split) -> Dataset {
         self.check().expect("counts are within their range");

@@ -73,7 +73,7 @@ fn check_masks(masks: Tensor, images: &[i64]) -> Result<Tensor> {
     Ok(masks.to_kind(Kind::Bool))
 }
 
-/// Where `flags` [N] is first true.
+/// Where `flags` `[N]` is first true.
 fn first(flags: &Tensor) -> Option<i64> {
     let found = flags.nonzero();
     (found.size()[0] > 0).then(|| found.int64_value(&[0, 0]))
