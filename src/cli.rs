@@ -122,7 +122,7 @@ pub struct Subject {
 #[derive(Debug, Args)]
 pub struct Explained {
     /// Class that is explained: predicted, label, or a number
-    #[arg(long, default_value = "predicted")]
+    #[arg(long, default_value = "predicted", allow_hyphen_values = true)]
     pub target: String,
     /// Score of that class: logit, prob or logprob
     #[arg(long, default_value = "logit", value_parser = score)]
@@ -174,7 +174,7 @@ pub struct Attack {
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub iters: u32,
     /// Step size [default: 0.5/255; for l2 2.5 eps / iterations]
-    #[arg(long, value_parser = fraction)]
+    #[arg(long, value_parser = fraction, allow_hyphen_values = true)]
     pub step: Option<f64>,
     /// Pixels that count as the top [default: 20 up to 32x32, 80 up to 64x64, else 1000]
     #[arg(long, value_name = "K")]

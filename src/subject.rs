@@ -24,6 +24,7 @@ pub struct Loaded {
     clock: Instant,
     device: Device,
     seed: u64,
+    notes: Vec<String>,
 }
 
 /// Loads weights, then data, and checks that they fit.
@@ -32,26 +33,19 @@ pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     ensure!(args.batch_size > 0, "`--batch-size 0`: at least one image is needed");
     let hints = Hints { arch: args.arch.clone(), normalise: args.normalise.clone() };
     let loaded = checkpoint::load(&args.weights, &hints)?;
-    for note in &loaded.notes {
-        ui.note(note);
-    }
     for (key, value) in &loaded.metadata {
         ui.detail(&format!("  {key}: {}", value.trim().replace('\n', "\n    ")));
     }
     let data = images(args)?.to_device(device);
     let model = loaded.classifier;
     fits(&model, &data)?;
-    ui.note(&format!(
-        "{} with {} images of {}, {}",
-        model.arch.name,
-        data.len(),
-        data.name,
-        device::describe(device)
-    ));
+    let (n, device_name) = (data.len(), device::describe(device));
+    let mut notes = loaded.notes;
+    notes.push(format!("{} with {n} images of {}, {device_name}", model.arch.name, data.name));
     let card = card(args, &model, &loaded.metadata);
     let model = model.placed(device, !args.no_fuse);
     let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
-    Ok(Loaded { model, data, card, clock: Instant::now(), device, seed: args.seed })
+    Ok(Loaded { model, data, card, clock: Instant::now(), device, seed: args.seed, notes })
 }
 
 fn images(args: &Subject) -> Result<Dataset> {
@@ -102,6 +96,13 @@ fn short_name(weights: &Path) -> String {
 }
 
 impl Loaded {
+    /// Tells the user what the work is about: after the last check, as an error is one line.
+    pub fn announce(&self, ui: &Ui) {
+        for note in &self.notes {
+            ui.note(note);
+        }
+    }
+
     /// How results made until now came to be.
     pub fn origin(&self) -> Origin {
         Origin {

@@ -14,8 +14,8 @@ const STRONG: f64 = 0.05;
 
 fn shipped() -> Option<(Classifier, Dataset)> {
     let folder = std::env::var("GRADPROOF_DATA").ok()?;
-    let weights = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("weights/resnet20-cifar10-natural.safetensors");
+    let weights =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/resnet20-cifar10-natural.safetensors");
     let loaded = checkpoint::load(&weights, &checkpoint::Hints::default()).unwrap();
     let spec = format!("cifar10:{folder}/cifar-10-lossless-subset-bin");
     let test = data::load(&spec, &Options { split: Split::Test, size: None }).unwrap();

@@ -31,6 +31,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
     let k = args.k.unwrap_or(objective::default_k(height, width));
     objective::check_k(k, height, width)?;
     plan.check_outputs(args)?;
+    loaded.announce(ui);
 
     let runs = plan.attack(args, &loaded, k, ui)?;
     let result = plan.result(args, &loaded, k, &runs)?;

@@ -10,6 +10,7 @@ use anyhow::Result;
 /// Measures accuracy and prints it.
 pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     let loaded = subject::load(&args.subject, common, ui)?;
+    loaded.announce(ui);
     let (data, model) = (&loaded.data, &loaded.model);
     let bar = ui.bar(data.len() as u64, "evaluating");
     let accuracy = ::train::accuracy(model, data, args.subject.batch_size, |n| bar.inc(n));

@@ -39,6 +39,7 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
     for path in methods.iter().filter_map(|m| m.out.as_ref()).chain(&args.figure) {
         tensorfile::atomic::check_writable(path)?;
     }
+    loaded.announce(ui);
     let bar = ui.bar((loaded.data.len() * methods.len()) as u64, "explaining");
     let explained = explain(args, &loaded, &methods, |n| bar.inc(n))?;
     bar.finish_and_clear();

@@ -36,7 +36,7 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
     tensorfile::atomic::check_writable(&args.out.join("log.jsonl"))?;
     let mut model = Classifier::new(arch, shape, normalisation, config.seed, device);
     model.classes = train.classes.clone();
-    ui.note(&format!(
+    let mut headline = format!(
         "training {} ({} parameters) on {} images of {} for {} epochs, {}",
         arch.name,
         model.params().count(),
@@ -44,15 +44,17 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
         train.name,
         config.epochs,
         device::describe(device)
-    ));
+    );
     ui.detail(config.to_toml().trim_end());
     if config.precision == Precision::Bf16 && device == Device::Cpu && !doctor::has_bf16() {
-        ui.note("this CPU does not compute in bf16 itself: `--set precision=f32` is faster here");
+        headline.push_str(
+            "\nthis CPU does not compute in bf16 itself: `--set precision=f32` is faster here",
+        );
     }
     let epochs = config.epochs;
     let model = model.placed(device, config.channels_last);
     let job = Job { config, model, train, test, out: args.out.clone(), resume: args.resume };
-    let mut watch = Bars { ui, epochs, bar: ui.bar(0, "") };
+    let mut watch = Bars { ui, headline, epochs, bar: ui.bar(0, "") };
     let lines = ::train::run(&job, &mut watch)?;
     let weights = args.out.join("last.safetensors");
     let last = lines.last().context("no epoch was run")?;
@@ -91,11 +93,17 @@ fn load(config: &Config, device: Device) -> Result<(Dataset, Dataset)> {
 /// A bar an epoch on a terminal; a line an epoch elsewhere.
 struct Bars<'a> {
     ui: &'a Ui,
+    headline: String,
     epochs: u32,
     bar: ProgressBar,
 }
 
 impl Watch for Bars<'_> {
+    fn start(&mut self, done: u32) {
+        let from = if done > 0 { format!(", going on after epoch {done}") } else { String::new() };
+        self.ui.note(&format!("{}{from}", self.headline));
+    }
+
     fn tick(&mut self, tick: &Tick) {
         if tick.step == 1 {
             self.bar.finish_and_clear();

@@ -12,22 +12,17 @@ fn out_of_range() {
         ("--eps 4/255 --k 0", &["`k` is 0", "1024"]),
         ("--eps 4/255 --k 100000", &["`k` is 100000", "1024"]),
         ("--target 99", &["--target 99", "0 to 9"]),
-        ("--target -1", &["--target"]),
+        ("--target -1", &["--target -1", "0 to 9"]),
         ("--target cat", &["--target cat", "predicted"]),
         ("--iters 0", &["--iters 0"]),
         ("--beta 0", &["--beta 0"]),
-        ("--step 0", &["--step 0"]),
+        ("--step -1/255", &["--step -0.0039", "positive"]),
         ("--batch-size 0", &["--batch-size 0"]),
         ("--limit 0", &["limit"]),
         ("--offset 16", &["offset 16", "16 images"]),
         ("--threads 0", &["--threads 0"]),
     ] {
-        let line = format!("{attack} {options}");
-        let said = match options {
-            "--target -1" => place.misused(&line),
-            _ => place.refused(&line),
-        };
-        says(&said, parts);
+        says(&place.refused(&format!("{attack} {options}")), parts);
     }
     says(&place.refused(&format!("explain {subject} --method gxi")), &["--out", "--figure"]);
 }
@@ -47,10 +42,11 @@ fn that_are_no_numbers() {
         ("--device gpu", ["gpu", "cuda:N"]),
         ("--precision f16", ["f16", "bf16"]),
         ("--split validation", ["validation", "test"]),
-        ("--out new/a.json", ["new/a.json", ".safetensors"]),
     ] {
         says(&place.misused(&format!("{attack} {options}")), &parts);
     }
+    let line = format!("explain {subject} --method gxi --out new/maps.json");
+    says(&place.misused(&line), &["new/maps.json", ".safetensors"]);
     says(&place.misused("atack"), &["atack", "attack"]);
 }
 

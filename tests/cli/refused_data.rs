@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 use tensorfile::TensorFile;
 
-/// Each way to use data refuses it, and says all of `parts`.
+/// `data make` refuses it, and says all of `parts`.
 fn refused(place: &Place, data: &str, parts: &[&str]) {
-    says(&place.refused(&format!("data info {data}")), parts);
     says(&place.refused(&format!("data make {data} --out made/set.safetensors")), parts);
 }
 
@@ -17,6 +16,7 @@ fn refused_by_all(place: &Place, data: &str, parts: &[&str]) {
     let subject = format!("--weights model.safetensors --data {data}");
     for line in [
         "train --config run.toml --out new/run".to_owned(),
+        format!("data info {data}"),
         format!("eval {subject}"),
         format!("explain {subject} --method gxi --out new/m.safetensors --figure new/f.png"),
         format!("attack {subject} --method gxi --attack topk --out new/a.safetensors"),

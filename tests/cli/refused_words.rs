@@ -44,7 +44,7 @@ fn unknown_names_of_a_config() {
     let place = Place::new("words-config");
     place.write("run.toml", CONFIG);
     for (setting, parts) in [
-        ("model.arch=\"resnet21\"", ["`resnet21`", "nearest first: resnet20"]),
+        ("model.arch=\"rasnet20\"", ["`rasnet20`", "nearest first: resnet20"]),
         ("objective.name=\"naturel\"", ["`naturel`", "nearest first: natural"]),
         ("optimizer.name=\"sdg\"", ["`sdg`", "nearest first: sgd"]),
         ("schedule.name=\"cosin\"", ["`cosin`", "nearest first: cosine"]),
@@ -54,8 +54,11 @@ fn unknown_names_of_a_config() {
         ("data.sise=3", ["`sise`", "size"]),
         ("data.augment.flop=true", ["`flop`", "flip"]),
         ("optimizer.momentun=0.9", ["`momentun`", "momentum"]),
-        ("schedule.warm=1", ["`warm`", "warmup"]),
-        ("objective.smoothing=0.1", ["`smoothing`", "label_smoothing"]),
+        ("schedule.name=\"step\" --set schedule.warm=1", ["`warm`", "warmup"]),
+        (
+            "objective.name=\"natural\" --set objective.smoothing=0.1",
+            ["`smoothing`", "label_smoothing"],
+        ),
         // Values.
         ("epochs=0", ["epochs", "positive"]),
         ("epochs=\"many\"", ["many", "u32"]),

@@ -37,8 +37,8 @@ impl Ball {
         let d = match self.norm {
             Norm::Linf => d.clamp(-self.eps, self.eps),
             Norm::L2 => {
-                let over = length(&d).clamp_min(self.eps.max(f64::MIN_POSITIVE)).reciprocal();
-                d * over * self.eps
+                let shrink = length(&d).clamp_min(TINY).reciprocal() * self.eps;
+                d * shrink.clamp_max(1.)
             }
         };
         (x0 + d).clamp(0., 1.)
@@ -48,7 +48,11 @@ impl Ball {
     pub fn ascent(&self, g: &Tensor) -> Tensor {
         match self.norm {
             Norm::Linf => g.sign(),
-            Norm::L2 => g / length(g).clamp_min(1e-30),
+            Norm::L2 => {
+                // Squares of very small or large entries leave f32's range: bring them near one.
+                let g = g / g.abs().amax([1, 2, 3].as_slice(), true).clamp_min(TINY);
+                &g / length(&g).clamp_min(TINY)
+            }
         }
     }
 
@@ -61,6 +65,9 @@ impl Ball {
         }
     }
 }
+
+/// What is divided by in place of zero; its reciprocal is still an f32.
+const TINY: f64 = 1e-30;
 
 /// ℓ2 length of each image, `[N, 1, 1, 1]`.
 fn length(d: &Tensor) -> Tensor {

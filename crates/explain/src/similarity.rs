@@ -82,7 +82,7 @@ pub fn ranks(map: &Tensor) -> Tensor {
     let (sorted, _) = flat.sort(1, false);
     let place = |right: bool| {
         let side = if right { "right" } else { "left" };
-        sorted.searchsorted(&flat, false, right, side, None::<Tensor>).to_kind(Kind::Double)
+        flat.searchsorted(&sorted, false, right, side, None::<Tensor>).to_kind(Kind::Double)
     };
     (place(false) + place(true) + 1.) / 2.
 }

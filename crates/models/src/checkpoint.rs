@@ -126,12 +126,17 @@ fn normalisation(
 
 /// Writes weights and buffers with a header that [`load`] needs no hint for; `about` adds to it
 /// (dataset, training recipe, seed, measured accuracies). `kind` is how weights are stored.
+/// Errors: class names that [`load`] could not tell apart.
 pub fn save(
     path: &Path,
     classifier: &Classifier,
     kind: Kind,
     about: &BTreeMap<String, String>,
 ) -> Result<()> {
+    let (names, wanted) = (&classifier.classes, classifier.shape.classes);
+    ensure!(names.len() as i64 == wanted, "{} class names, {wanted} logits", names.len());
+    let comma = names.iter().find(|name| name.contains(','));
+    ensure!(comma.is_none(), "class `{}` has a comma in its name", comma.expect("just seen"));
     let mut tensors = classifier.params().tensors();
     for tensor in tensors.values_mut() {
         *tensor = tensor.to_device(Device::Cpu).to_kind(kind).contiguous();

@@ -242,7 +242,8 @@ impl Builder {
         let tensor = &entries.get(&full).expect("built before by the same code").tensor;
         match self.mode {
             Use::New { .. } | Use::Shared => tensor.shallow_clone(),
-            Use::Folded { .. } | Use::Frozen => tensor.detach(),
+            Use::Folded { .. } => tensor.detach().copy(),
+            Use::Frozen => tensor.detach(),
         }
     }
 

@@ -63,15 +63,35 @@ pub fn options<C: DeserializeOwned>(table: Table) -> Result<C> {
 pub fn parse(text: &str) -> Result<Table> {
     let (name, rest) = text.split_once(':').unwrap_or((text, ""));
     let mut table = Table::new();
-    for pair in rest.split(',').filter(|p| !p.is_empty()) {
+    for pair in parts(rest).into_iter().filter(|p| !p.is_empty()) {
         let (key, value) = pair
             .split_once('=')
             .ok_or_else(|| anyhow!("`{pair}` in `{text}`: expected `key=value`"))?;
         ensure!(key != "name", "`{text}`: the name stands before the colon");
-        table.insert(key.trim().into(), value_of(value.trim()));
+        let before = table.insert(key.trim().into(), value_of(value.trim()));
+        ensure!(before.is_none(), "`{text}` says `{}` twice", key.trim());
     }
     table.insert("name".into(), Value::String(name.trim().into()));
     Ok(table)
+}
+
+/// What stands between commas that are not inside brackets or quotes.
+fn parts(text: &str) -> Vec<&str> {
+    let (mut parts, mut from, mut depth, mut quoted) = (vec![], 0, 0, false);
+    for (i, c) in text.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '[' if !quoted => depth += 1,
+            ']' if !quoted => depth -= 1,
+            ',' if !quoted && depth <= 0 => {
+                parts.push(&text[from..i]);
+                from = i + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[from..]);
+    parts
 }
 
 /// A typed TOML value if the text is one (`3`, `0.1`, `true`, `"x"`, `[1, 2]`), else a string.
@@ -81,22 +101,21 @@ pub fn value_of(text: &str) -> Value {
     value.unwrap_or_else(|| Value::String(text.into()))
 }
 
-/// A number typed as `0.0314`, `8/255` or `8`. Errors: not a number, a zero denominator.
+/// A number typed as `0.0314`, `8/255` or `8`. Errors: not a finite number, a zero denominator.
 pub fn parse_fraction(text: &str) -> Result<f64> {
-    let number = |t: &str| {
-        let value = t.trim().parse::<f64>().ok().filter(|v| v.is_finite());
-        value.ok_or_else(|| anyhow!("`{text}` is not a number such as `8/255` or `0.0314`"))
-    };
+    let told = || anyhow!("`{text}` is not a number such as `8/255` or `0.0314`");
+    let finite = |value: f64| value.is_finite().then_some(value).ok_or_else(told);
+    let number = |t: &str| t.trim().parse().map_err(|_| told()).and_then(finite);
     let Some((above, below)) = text.split_once('/') else { return number(text) };
     let below = number(below)?;
     ensure!(below != 0., "`{text}` divides by zero; write it like `8/255`");
-    Ok(number(above)? / below)
+    finite(number(above)? / below)
 }
 
 /// For serde fields: a number, or a string such as `"8/255"`.
 pub fn fraction<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     match Value::deserialize(from)? {
-        Value::Float(value) => Ok(value),
+        Value::Float(value) if value.is_finite() => Ok(value),
         Value::Integer(value) => Ok(value as f64),
         Value::String(text) => parse_fraction(&text).map_err(serde::de::Error::custom),
         other => Err(serde::de::Error::custom(format!("`{other}` is not a number"))),
@@ -107,7 +126,7 @@ pub fn fraction<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
 /// a colon that holds a `=` belongs to the member before it.
 pub fn split(list: &str) -> Vec<String> {
     let mut members: Vec<String> = vec![];
-    for part in list.split(',') {
+    for part in parts(list) {
         let option = part.contains('=') && !part.contains(':');
         match members.last_mut() {
             Some(member) if option => {

@@ -32,6 +32,9 @@ pub const OPTIMIZERS: &[Entry<dyn Optimizer>] = &[
         build: |t| {
             let adamw: AdamW = registry::options(t)?;
             check_rate(adamw.learning_rate)?;
+            adamw.betas.iter().try_for_each(|&beta| check_share("betas", beta))?;
+            check_decay(adamw.weight_decay)?;
+            ensure!(adamw.eps > 0., "`eps` is {}; it must be positive", adamw.eps);
             Ok(Box::new(adamw))
         },
     },
@@ -41,6 +44,8 @@ pub const OPTIMIZERS: &[Entry<dyn Optimizer>] = &[
         build: |t| {
             let sgd: Sgd = registry::options(t)?;
             check_rate(sgd.learning_rate)?;
+            check_share("momentum", sgd.momentum)?;
+            check_decay(sgd.weight_decay)?;
             Ok(Box::new(sgd))
         },
     },
@@ -53,6 +58,16 @@ pub fn optimizer(table: &Table) -> Result<Box<dyn Optimizer>> {
 
 fn check_rate(rate: f64) -> Result<()> {
     ensure!(rate > 0. && rate.is_finite(), "`learning_rate` is {rate}; it must be positive");
+    Ok(())
+}
+
+fn check_share(name: &str, share: f64) -> Result<()> {
+    ensure!((0. ..1.).contains(&share), "`{name}`: {share} is not in [0, 1)");
+    Ok(())
+}
+
+fn check_decay(decay: f64) -> Result<()> {
+    ensure!(decay >= 0. && decay.is_finite(), "`weight_decay` is {decay}; it is not negative");
     Ok(())
 }
 

@@ -52,6 +52,8 @@ pub struct Tick {
 
 /// Who is told how a run goes.
 pub trait Watch {
+    /// Once, after the last check and before the first step; `done` epochs were done before.
+    fn start(&mut self, _done: u32) {}
     /// After every step.
     fn tick(&mut self, tick: &Tick);
     /// After every epoch.
@@ -89,6 +91,7 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
     sweep(&job.out)?;
     let text = config.to_toml();
     tensorfile::atomic::write(&at("config.toml"), |f| Ok(f.write_all(text.as_bytes())?))?;
+    watch.start(done);
     while done < config.epochs {
         let clock = Instant::now();
         let mut epoch = Epoch {

@@ -16,19 +16,38 @@ pub const SCHEDULES: &[Entry<dyn Schedule>] = &[
     Entry {
         name: "constant",
         about: "no change; options: warmup (0 epochs)",
-        build: |t| Ok(Box::new(registry::options::<Constant>(t)?)),
+        build: |t| {
+            let constant: Constant = registry::options(t)?;
+            check_warmup(constant.warmup)?;
+            Ok(Box::new(constant))
+        },
     },
     Entry {
         name: "cosine",
         about: "half a cosine down to 0 (Loshchilov & Hutter 2017); options: warmup (0 epochs)",
-        build: |t| Ok(Box::new(registry::options::<Cosine>(t)?)),
+        build: |t| {
+            let cosine: Cosine = registry::options(t)?;
+            check_warmup(cosine.warmup)?;
+            Ok(Box::new(cosine))
+        },
+    },
+    Entry {
+        name: "cycles",
+        about: "one-cycle several times over, with warm restarts (Loshchilov & Hutter 2017); \
+                options: lengths (relative, such as [3, 2]), heights (factor at each top), \
+                peak (0.25 of each cycle)",
+        build: |t| {
+            let cycles: Cycles = registry::options(t)?;
+            cycles.check()?;
+            Ok(Box::new(cycles))
+        },
     },
     Entry {
         name: "one-cycle",
         about: "linear up, then linear down to 0 (Smith 2018); options: peak (0.25 of the run)",
         build: |t| {
             let cycle: OneCycle = registry::options(t)?;
-            ensure!(cycle.peak > 0. && cycle.peak < 1., "`peak` is {}, not in (0, 1)", cycle.peak);
+            check_peak(cycle.peak)?;
             Ok(Box::new(cycle))
         },
     },
@@ -37,7 +56,10 @@ pub const SCHEDULES: &[Entry<dyn Schedule>] = &[
         about: "times gamma (0.1) every `every` epochs (50); options: warmup (0 epochs)",
         build: |t| {
             let step: Step = registry::options(t)?;
+            check_warmup(step.warmup)?;
             ensure!(step.every > 0., "`every` is {}; it must be positive", step.every);
+            let gamma = step.gamma;
+            ensure!((0. ..=1.).contains(&gamma), "`gamma` is {gamma}, not in [0, 1]");
             Ok(Box::new(step))
         },
     },
@@ -46,6 +68,11 @@ pub const SCHEDULES: &[Entry<dyn Schedule>] = &[
 /// The schedule that `table` asks for.
 pub fn schedule(table: &Table) -> Result<Box<dyn Schedule>> {
     registry::build("schedule", SCHEDULES, table.clone())
+}
+
+fn check_warmup(epochs: f64) -> Result<()> {
+    ensure!(epochs >= 0. && epochs.is_finite(), "`warmup` is {epochs} epochs; give 0 or more");
+    Ok(())
 }
 
 /// Linear rise from 0 over the first `warmup` epochs.
@@ -91,10 +118,58 @@ fn quarter() -> f64 {
     0.25
 }
 
+fn check_peak(peak: f64) -> Result<()> {
+    ensure!(peak > 0. && peak < 1., "`peak` is {peak}, not in (0, 1)");
+    Ok(())
+}
+
+/// Up to 1 at `peak`, then down to 0, for `done` in [0, 1].
+fn cycle(done: f64, peak: f64) -> f64 {
+    if done < peak { done / peak } else { (1. - done) / (1. - peak) }
+}
+
 impl Schedule for OneCycle {
     fn factor(&self, at: f64, of: f64) -> f64 {
-        let done = at / of;
-        if done < self.peak { done / self.peak } else { (1. - done) / (1. - self.peak) }
+        cycle(at / of, self.peak)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Cycles {
+    lengths: Vec<f64>,
+    heights: Vec<f64>,
+    #[serde(default = "quarter")]
+    peak: f64,
+}
+
+impl Cycles {
+    fn check(&self) -> Result<()> {
+        let (lengths, heights) = (&self.lengths, &self.heights);
+        ensure!(
+            !lengths.is_empty() && lengths.len() == heights.len(),
+            "{} `lengths`, {} `heights`; give one of each per cycle",
+            lengths.len(),
+            heights.len()
+        );
+        ensure!(lengths.iter().all(|l| *l > 0. && l.is_finite()), "`lengths` must be positive");
+        ensure!(heights.iter().all(|h| (0. ..=1.).contains(h)), "`heights` must be in [0, 1]");
+        check_peak(self.peak)
+    }
+}
+
+impl Schedule for Cycles {
+    fn factor(&self, at: f64, of: f64) -> f64 {
+        let total: f64 = self.lengths.iter().sum();
+        let mut start = 0.;
+        for (length, height) in self.lengths.iter().zip(&self.heights) {
+            let length = of * length / total;
+            if at < start + length {
+                return height * cycle((at - start) / length, self.peak);
+            }
+            start += length;
+        }
+        0.
     }
 }
 

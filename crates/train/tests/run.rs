@@ -1,0 +1,335 @@
+//! The loop on a tiny set: exact resume wherever a run is killed, logs and TensorBoard files read
+//! back, refusals.
+
+use data::Dataset;
+use models::{
+    Classifier, noise,
+    zoo::{self, Normalisation, Shape},
+};
+use std::{
+    collections::BTreeMap,
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::Path,
+};
+use tch::{Device, Kind, Tensor};
+use tensorfile::TensorFile;
+use train::{Config, EpochLine, Job, Tick, Watch, accuracy, log, run, tensorboard};
+
+const CLASSES: i64 = 3;
+
+/// Grey 3×8×8 images whose brightness is their class, in noise.
+fn set(seed: u64, n: i64) -> Dataset {
+    let labels = Tensor::arange(n, (Kind::Int64, Device::Cpu)).remainder(CLASSES);
+    let level = labels.view([-1, 1, 1, 1]).to_kind(Kind::Float) * 60. + 40.;
+    let grain = noise::uniform(&[seed], &[n, 3, 8, 8], Device::Cpu).squeeze_dim(0) * 50.;
+    let classes = ["dark", "grey", "light"].map(str::to_owned).into();
+    let images = (level + grain).to_kind(Kind::Uint8);
+    Dataset { name: "grey".into(), images, labels, classes, masks: None }
+}
+
+const PLAIN: &str = "epochs = 4
+batch_size = 8
+[data]
+train = 'grey'
+augment = { crop = 1, flip = true }
+[model]
+arch = 'resnet20'
+[optimizer]
+name = 'sgd'
+learning_rate = 0.05
+weight_decay = 1e-3
+[schedule]
+name = 'cosine'
+warmup = 1
+";
+
+const FULL: &[&str] = &[
+    "precision=bf16",
+    "ema=0.8",
+    "clip=0.5",
+    "seed=9",
+    "optimizer={name='adamw',learning_rate=0.01}",
+    "objective={name='natural',label_smoothing=0.1}",
+];
+
+fn config(set: &[&str]) -> Config {
+    Config::parse(PLAIN, &set.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()).unwrap()
+}
+
+fn job(config: &Config, out: &Path, resume: bool) -> Job {
+    let shape = Shape { image: [3, 8, 8], classes: CLASSES };
+    let normalisation = Normalisation::parse("0.5/0.25", 3).unwrap();
+    let arch = zoo::arch(&config.model.arch).unwrap();
+    let mut model = Classifier::new(arch, shape, normalisation, config.seed, Device::Cpu);
+    let train = set(1, 21); // the last batch is not full
+    model.classes = train.classes.clone();
+    let model = model.placed(Device::Cpu, config.channels_last);
+    Job { config: config.clone(), model, train, test: set(2, 12), out: out.into(), resume }
+}
+
+struct Silent;
+
+impl Watch for Silent {
+    fn tick(&mut self, _: &Tick) {}
+    fn epoch(&mut self, _: &EpochLine) {}
+}
+
+/// Ends the run, as a kill would, at a step of an epoch; step 0 is after its evaluation.
+struct Killer {
+    epoch: u32,
+    step: usize,
+}
+
+impl Killer {
+    fn strike(&self, epoch: u32, step: usize) {
+        if (epoch, step) == (self.epoch, self.step) {
+            resume_unwind(Box::new("killed"));
+        }
+    }
+}
+
+impl Watch for Killer {
+    fn tick(&mut self, tick: &Tick) {
+        self.strike(tick.epoch, tick.step);
+    }
+    fn epoch(&mut self, line: &EpochLine) {
+        self.strike(line.epoch, 0);
+    }
+}
+
+fn tensors(path: &Path) -> BTreeMap<String, Tensor> {
+    TensorFile::read(path).unwrap().tensors
+}
+
+fn assert_same(a: &Path, b: &Path) {
+    let (ta, tb) = (tensors(a), tensors(b));
+    assert_eq!(ta.keys().collect::<Vec<_>>(), tb.keys().collect::<Vec<_>>());
+    for (name, t) in &ta {
+        assert!(t.kind() == tb[name].kind() && t.equal(&tb[name]), "`{name}` differs");
+    }
+}
+
+/// A log without what no run repeats: times.
+fn timeless(lines: Vec<EpochLine>) -> Vec<EpochLine> {
+    let without = |line| EpochLine { seconds: 0., images_per_second: 0., ..line };
+    lines.into_iter().map(without).collect()
+}
+
+#[test]
+fn a_killed_run_ends_as_one_never_killed() {
+    let variants: [&[&str]; 3] = [&[], &["channels_last=false", "optimizer.nesterov=true"], FULL];
+    for set in variants {
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+        let config = config(set);
+        let expected = run(&job(&config, &whole, false), &mut Silent).unwrap();
+        for (epoch, step) in [(1, 2), (2, 1), (2, 0), (3, 3), (4, 0)] {
+            let job = job(&config, &killed, true);
+            let mut killer = Killer { epoch, step };
+            let end = catch_unwind(AssertUnwindSafe(|| run(&job, &mut killer).map(|_| ())));
+            assert!(end.is_err(), "it is killed in epoch {epoch}, step {step}");
+        }
+        let lines = run(&job(&config, &killed, true), &mut Silent).unwrap();
+        assert_eq!(timeless(lines), timeless(expected), "{set:?}");
+        for file in ["last.safetensors", "resume.safetensors"] {
+            assert_same(&whole.join(file), &killed.join(file));
+        }
+        let read = |folder: &Path| timeless(log::read(&folder.join("log.jsonl")).unwrap());
+        assert_eq!(read(&whole), read(&killed));
+    }
+}
+
+#[test]
+fn a_log_that_is_ahead_of_the_state_is_cut() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    let config = config(&[]);
+    let job_at = |resume| job(&config, out, resume);
+    let killed = |epoch, step| {
+        let (job, mut killer) = (job_at(true), Killer { epoch, step });
+        catch_unwind(AssertUnwindSafe(|| run(&job, &mut killer).map(|_| ()))).unwrap_err();
+    };
+    killed(2, 1);
+    let state = fs::read(out.join("resume.safetensors")).unwrap();
+    let expected = timeless(run(&job_at(true), &mut Silent).unwrap());
+    fs::write(out.join("resume.safetensors"), &state).unwrap(); // as if killed before writing it
+    let lines = timeless(run(&job_at(true), &mut Silent).unwrap());
+    assert_eq!(lines.iter().map(|l| l.epoch).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    assert_eq!(lines, expected);
+    assert_eq!(timeless(log::read(&out.join("log.jsonl")).unwrap()), expected);
+    // and one that is behind cannot be right
+    fs::write(out.join("log.jsonl"), "").unwrap();
+    let told = format!("{:#}", run(&job_at(true), &mut Silent).unwrap_err());
+    assert!(told.contains("log.jsonl` is too short"), "{told}");
+}
+
+#[test]
+fn a_run_is_not_overwritten_and_not_resumed_with_other_settings() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path();
+    let first = config(&["epochs=1"]);
+    run(&job(&first, out, true), &mut Silent).unwrap();
+    let before = fs::read(out.join("resume.safetensors")).unwrap();
+    let told = format!("{:#}", run(&job(&first, out, false), &mut Silent).unwrap_err());
+    assert!(told.contains("already holds a run; add `--resume`"), "{told}");
+    for (other, expected) in [
+        (config(&["epochs=1", "seed=3"]), "was started with `seed = 0`, now it is `seed = 3`"),
+        (config(&["epochs=1", "optimizer.nesterov=true"]), "the run"),
+    ] {
+        let told = format!("{:#}", run(&job(&other, out, true), &mut Silent).unwrap_err());
+        assert!(told.contains("cannot resume from") && told.contains(expected), "{told}");
+    }
+    assert_eq!(fs::read(out.join("resume.safetensors")).unwrap(), before, "nothing was written");
+    let done = run(&job(&first, out, true), &mut Silent).unwrap();
+    assert_eq!(done.len(), 1, "a finished run has nothing to go on with");
+}
+
+#[test]
+fn a_run_learns_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&["epochs=6", "data.augment.crop=0"]);
+    let job = job(&config, folder.path(), false);
+    let lines = run(&job, &mut Silent).unwrap();
+    for (i, line) in lines.iter().enumerate() {
+        let parts: f64 =
+            line.loss.iter().filter(|(name, _)| *name != "total").map(|(_, v)| v).sum();
+        assert!((line.loss["total"] - parts).abs() < 1e-12, "parts sum to the total");
+        assert_eq!(line.epoch, i as u32 + 1);
+        let last = (i as f64 + 2. / 3. - 1.) / 5.; // the third of three steps, after the warm-up
+        let factor = if i == 0 { 2. / 3. } else { 0.5 + 0.5 * (last * 3.14159265358979).cos() };
+        assert!((line.learning_rate - 0.05 * factor).abs() < 1e-9, "epoch {}", i + 1);
+    }
+    let last = lines.last().unwrap();
+    assert!(last.loss["total"] < 0.5 * lines[0].loss["total"], "{lines:?}");
+    let frozen = job.model.frozen();
+    let mut ticked = 0;
+    let found = accuracy(&frozen, &job.test, 5, |n| ticked += n);
+    assert_eq!((ticked, found.correct.size()), (12, vec![12]));
+    assert!((found.fraction - last.test_accuracy.unwrap()).abs() < 1e-9);
+    let (x, y) = job.test.batch(&Tensor::arange(12, (Kind::Int64, Device::Cpu)));
+    let right = models::Model::logits(&frozen, &x).argmax(1, false).eq_tensor(&y);
+    assert!(found.correct.equal(&right));
+}
+
+#[test]
+fn a_loss_that_explodes_ends_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&["optimizer.learning_rate=1e30", "schedule={name='constant'}"]);
+    let told = format!("{:#}", run(&job(&config, folder.path(), false), &mut Silent).unwrap_err());
+    assert!(told.contains("in epoch 1; lower `optimizer.learning_rate`"), "{told}");
+    assert!(!folder.path().join("last.safetensors").exists(), "broken weights are not kept");
+}
+
+fn lines() -> Vec<EpochLine> {
+    let line = |epoch: u32, test_accuracy| EpochLine {
+        epoch,
+        loss: BTreeMap::from([("cross-entropy".into(), 0.1), ("total".into(), 1.5)]),
+        train_accuracy: 0.25,
+        test_accuracy,
+        learning_rate: 1e-3,
+        seconds: 2.5,
+        images_per_second: 1234.5,
+    };
+    vec![line(1, None), line(300, Some(0.75))]
+}
+
+#[test]
+fn a_log_is_read_as_it_was_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("deep/log.jsonl");
+    log::write(&path, &lines()).unwrap();
+    assert_eq!(log::read(&path).unwrap(), lines());
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, &text[..text.len() - 20]).unwrap();
+    let told = format!("{:#}", log::read(&path).unwrap_err());
+    assert!(told.contains("log.jsonl` line 2"), "{told}");
+}
+
+/// CRC-32C, bit by bit (polynomial 0x1EDC6F41, reflected), masked as TFRecord does.
+fn masked_crc(bytes: &[u8]) -> u32 {
+    let mut crc = !0u32;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
+        }
+    }
+    ((!crc >> 15) | (!crc << 17)).wrapping_add(0xa282_ead8)
+}
+
+/// The records of a TFRecord file.
+fn records(mut bytes: &[u8]) -> Vec<Vec<u8>> {
+    let mut records = vec![];
+    while !bytes.is_empty() {
+        let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+        let n = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+        assert_eq!(number(8), masked_crc(&bytes[..8]), "checksum of a length");
+        assert_eq!(number(12 + n), masked_crc(&bytes[12..12 + n]), "checksum of a record");
+        records.push(bytes[12..12 + n].to_vec());
+        bytes = &bytes[16 + n..];
+    }
+    records
+}
+
+/// The fields of a protobuf message: number -> bytes of its value (varints as u64).
+fn fields(mut bytes: &[u8]) -> BTreeMap<u64, Vec<u8>> {
+    fn varint(bytes: &mut &[u8]) -> u64 {
+        let (mut value, mut shift) = (0, 0);
+        loop {
+            let byte = bytes[0];
+            *bytes = &bytes[1..];
+            value |= u64::from(byte & 0x7f) << shift;
+            shift += 7;
+            if byte < 0x80 {
+                return value;
+            }
+        }
+    }
+    let mut fields = BTreeMap::new();
+    while !bytes.is_empty() {
+        let key = varint(&mut bytes);
+        let n = match key & 7 {
+            0 => {
+                fields.insert(key >> 3, varint(&mut bytes).to_le_bytes().to_vec());
+                continue;
+            }
+            1 => 8,
+            2 => varint(&mut bytes) as usize,
+            5 => 4,
+            other => panic!("wire type {other}"),
+        };
+        fields.insert(key >> 3, bytes[..n].to_vec());
+        bytes = &bytes[n..];
+    }
+    fields
+}
+
+#[test]
+fn tensorboard_finds_every_scalar() {
+    assert_eq!(masked_crc(b"123456789"), 0xe306_9283u32.rotate_right(15).wrapping_add(0xa282_ead8));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("events.out.tfevents.test");
+    tensorboard::write(&path, &lines()).unwrap();
+    let mut events = records(&fs::read(&path).unwrap()).into_iter().map(|r| fields(&r));
+    assert_eq!(events.next().unwrap()[&3], b"brain.Event:2");
+    let found: Vec<(f64, u64, String, f32)> = events
+        .map(|event| {
+            let value = fields(&fields(&event[&5])[&1]);
+            let wall = f64::from_le_bytes(event[&1][..].try_into().unwrap());
+            let step = u64::from_le_bytes(event[&2][..].try_into().unwrap());
+            let scalar = f32::from_le_bytes(value[&2][..].try_into().unwrap());
+            (wall, step, String::from_utf8(value[&1].clone()).unwrap(), scalar)
+        })
+        .collect();
+    let expected: Vec<(f64, u64, String, f32)> = lines()
+        .iter()
+        .zip([2.5, 5.])
+        .flat_map(|(line, wall)| {
+            let step = u64::from(line.epoch);
+            line.scalars().into_iter().map(move |(tag, value)| (wall, step, tag, value as f32))
+        })
+        .collect();
+    assert_eq!(found, expected);
+    assert_eq!(found.len(), 5 + 6, "test accuracy where it is known");
+}
