@@ -148,7 +148,7 @@ pub struct Explain {
     #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
     pub out: Option<PathBuf>,
     /// Draw images and heat maps here
-    #[arg(long, value_name = "FILE.png")]
+    #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
     pub figure: Option<PathBuf>,
 }
 
@@ -186,7 +186,7 @@ pub struct Attack {
     #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
     pub out: Option<PathBuf>,
     /// Draw clean and attacked images and maps here
-    #[arg(long, value_name = "FILE.png")]
+    #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
     pub figure: Option<PathBuf>,
 }
 
@@ -268,10 +268,18 @@ pub enum Weights {
 
 /// Other names would promise another format, and `attack` puts a `.json` of the same name beside it.
 fn tensor_file(text: &str) -> Result<PathBuf, String> {
+    ending(text, "safetensors")
+}
+
+fn picture_file(text: &str) -> Result<PathBuf, String> {
+    ending(text, "png")
+}
+
+fn ending(text: &str, extension: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
-    match path.extension().is_some_and(|e| e == "safetensors") {
+    match path.extension().is_some_and(|e| e == extension) {
         true => Ok(path),
-        false => Err("write a file name that ends in `.safetensors`".into()),
+        false => Err(format!("write a file name that ends in `.{extension}`")),
     }
 }
 

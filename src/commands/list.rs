@@ -17,7 +17,7 @@ pub fn models(ui: &Ui) -> Result<()> {
     let mut all = vec![];
     for arch in ARCHS {
         let normalisation = Normalisation::parse(arch.normalise, arch.shape.image[0])?;
-        let model = Classifier::new(arch, arch.shape, normalisation, 0, Device::Cpu);
+        let model = Classifier::blank(arch, arch.shape, normalisation, Device::Cpu);
         let (count, image) = (model.params().count(), arch.shape.image.map(|n| n.to_string()));
         let image = image.join("x");
         let _ =

@@ -47,6 +47,8 @@ fn that_are_no_numbers() {
     }
     let line = format!("explain {subject} --method gxi --out new/maps.json");
     says(&place.misused(&line), &["new/maps.json", ".safetensors"]);
+    let line = format!("explain {subject} --method gxi --figure new/maps.svg");
+    says(&place.misused(&line), &["new/maps.svg", ".png"]);
     says(&place.misused("atack"), &["atack", "attack"]);
 }
 

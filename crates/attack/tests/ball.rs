@@ -1,4 +1,5 @@
 //! Balls: projections and steepest ascent over many random images, radii and scales.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use attack::{Ball, Norm};
 use models::noise;

@@ -1,5 +1,6 @@
 //! Attacks on maps: what every line of the registry must do, the surrogate's gradient against
 //! finite differences, a step against the paper's formulas, and strength on a trained network.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 mod tiny;
 
@@ -219,6 +220,45 @@ impl MapLoss for Always<'_> {
     fn measure(&self, heat: &Tensor, _clean: &Reference) -> Tensor {
         self.1.set(self.1.get() - 1.);
         Tensor::full([heat.size()[0]], self.1.get(), (Kind::Double, heat.device()))
+    }
+}
+
+/// `Tiny` that predicts another class where its score is more than `width` from that at its image.
+struct Edge {
+    tiny: Tiny,
+    width: f64,
+}
+
+impl Model for Edge {
+    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
+        let score = |x: &Tensor| self.tiny.forward(x, ops).select(1, 0);
+        let (here, there) = (score(x), score(&self.tiny.tensor(&self.tiny.image())));
+        let other = &here + (&here - there).abs() - self.width;
+        Tensor::stack(&[here, other], 1)
+    }
+
+    fn activation(&self) -> Activation {
+        self.tiny.activation()
+    }
+
+    fn taps(&self) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+#[test]
+fn an_iterate_that_changes_the_prediction_is_refused() {
+    let target = Target::logit(&Tensor::from_slice(&[0i64]));
+    for (name, loss) in all_attacks() {
+        for (width, kept) in [(1e-5, false), (1e3, true)] {
+            let edge = Edge { tiny: Tiny::new(7), width };
+            let x = edge.tiny.tensor(&edge.tiny.image());
+            let (method, always) = (method("gxi"), Always(&*loss, Cell::new(0.)));
+            let by = attack(&edge, smooth(&*method), &always);
+            let outcome = by.run(&x, &target, &linf(0.05), 4, || ());
+            assert_eq!(flags(&outcome.success), [kept], "{name}, {width}");
+            assert_eq!(outcome.adversarial.equal(&x), !kept, "{name}, {width}");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Attribution methods: what every line of the registry must do, and gradients against closed
 //! forms, finite differences and PyTorch (tests/reference/gradients.py).
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 #[path = "../../models/tests/rule/mod.rs"]
 mod rule;

@@ -1,5 +1,6 @@
 //! Similarities and heat maps: against scipy and numpy (tests/reference/similarity.py), against the
 //! definitions written again slowly, and their invariances.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use explain::{
     heat::{centre, heat, top},

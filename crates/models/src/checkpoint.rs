@@ -45,7 +45,7 @@ pub fn load(path: &Path, hints: &Hints) -> Result<Loaded> {
     arch.check(&shape).with_context(told)?;
     let mut notes = vec![];
     let normalisation = normalisation(arch, &shape, hints, &mut file, &mut notes)?;
-    let mut classifier = Classifier::new(arch, shape, normalisation, 0, Device::Cpu);
+    let mut classifier = Classifier::blank(arch, shape, normalisation, Device::Cpu);
     let tensors = &mut file.file.tensors;
     tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
     classifier.params().fill(tensors).with_context(|| format!("{} as `{name}`", told()))?;

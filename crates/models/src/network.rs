@@ -51,8 +51,27 @@ impl Classifier {
         seed: u64,
         device: Device,
     ) -> Self {
-        let builder = Builder::new(seed, device);
-        let net = (arch.build)(&builder, &shape);
+        Self::start(arch, shape, normalisation, &Builder::new(seed, device), device)
+    }
+
+    /// A network whose weights are all zero, for values that come from elsewhere.
+    pub fn blank(
+        arch: &'static Arch,
+        shape: Shape,
+        normalisation: Normalisation,
+        device: Device,
+    ) -> Self {
+        Self::start(arch, shape, normalisation, &Builder::blank(device), device)
+    }
+
+    fn start(
+        arch: &'static Arch,
+        shape: Shape,
+        normalisation: Normalisation,
+        builder: &Builder,
+        device: Device,
+    ) -> Self {
+        let net = (arch.build)(builder, &shape);
         let classes = (0..shape.classes).map(|i| i.to_string()).collect();
         let (mean, std) = normalisation.tensors(device);
         let params = builder.params();

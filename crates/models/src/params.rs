@@ -170,6 +170,7 @@ pub fn to_channels_last(x: &Tensor) -> Tensor {
 #[derive(Clone, Copy, Debug)]
 enum Use {
     New { seed: u64, device: Device },
+    Blank { device: Device },
     Shared,
     Folded { precision: Precision, channels_last: bool },
     Frozen,
@@ -188,6 +189,11 @@ impl Builder {
     pub fn new(seed: u64, device: Device) -> Self {
         let mode = Use::New { seed, device };
         Builder { params: Rc::default(), prefix: String::new(), mode }
+    }
+
+    /// Starts every tensor at zero, for networks whose values come from elsewhere.
+    pub fn blank(device: Device) -> Self {
+        Builder { params: Rc::default(), prefix: String::new(), mode: Use::Blank { device } }
     }
 
     /// Uses the tensors there are, with gradients into them.
@@ -233,17 +239,28 @@ impl Builder {
     fn get(&self, name: &str, shape: &[i64], init: Init, role: Role) -> Tensor {
         let full = format!("{}{name}", self.prefix);
         let mut entries = self.params.entries.borrow_mut();
-        if let Use::New { seed, device } = self.mode {
+        if let Some(tensor) = self.start(&full, shape, init) {
             assert!(!entries.contains_key(&full), "two tensors are called `{full}`");
-            let tensor = init.draw(shape, noise::key(seed, noise::name_id(&full), 0), device);
             let tensor = tensor.set_requires_grad(role == Role::Weight);
             entries.insert(full.clone(), Param { tensor, role });
         }
         let tensor = &entries.get(&full).expect("built before by the same code").tensor;
         match self.mode {
-            Use::New { .. } | Use::Shared => tensor.shallow_clone(),
+            Use::New { .. } | Use::Blank { .. } | Use::Shared => tensor.shallow_clone(),
             Use::Folded { .. } => tensor.detach().copy(),
             Use::Frozen => tensor.detach(),
+        }
+    }
+
+    /// A tensor's first values, if this builder starts tensors.
+    fn start(&self, name: &str, shape: &[i64], init: Init) -> Option<Tensor> {
+        match (self.mode, init) {
+            (Use::New { seed, device }, _) => {
+                Some(init.draw(shape, noise::key(seed, noise::name_id(name), 0), device))
+            }
+            (Use::Blank { device }, Init::Fixed(_)) => Some(init.draw(shape, 0, device)),
+            (Use::Blank { device }, _) => Some(Tensor::zeros(shape, (Kind::Float, device))),
+            _ => None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Registry, parameters, checkpoints, passes and gradients. (Architectures: zoo.rs and golden.rs;
 //! keyed noise: noise.rs.)
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 mod rule;
 

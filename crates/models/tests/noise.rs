@@ -1,4 +1,5 @@
 //! Keyed noise: distributions, independence, and that a draw depends on its key alone.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use models::noise::{key, name_id, normal, sign, uniform};
 use tch::{Device, Kind, Tensor};

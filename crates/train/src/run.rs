@@ -138,7 +138,7 @@ impl Job {
     fn evaluated(&self, ema: Option<&Ema>) -> Result<Classifier> {
         let Some(ema) = ema else { return Ok(self.model.frozen()) };
         let m = &self.model;
-        let mut average = Classifier::new(m.arch, m.shape, m.normalisation.clone(), 0, m.device());
+        let mut average = Classifier::blank(m.arch, m.shape, m.normalisation.clone(), m.device());
         average.params().fill(ema.average())?;
         average.classes.clone_from(&m.classes);
         Ok(average)

@@ -11,7 +11,7 @@ pub trait Schedule {
     fn factor(&self, at: f64, of: f64) -> f64;
 }
 
-/// Every schedule, sorted by name. All take `warmup` (0): epochs of linear rise from 0.
+/// Every schedule, sorted by name.
 pub const SCHEDULES: &[Entry<dyn Schedule>] = &[
     Entry {
         name: "constant",

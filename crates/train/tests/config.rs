@@ -1,4 +1,5 @@
 //! Settings of a run: defaults, `--set`, what is refused; and the objectives they name.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use models::{
     Classifier, Precision, noise,

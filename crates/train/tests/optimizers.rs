@@ -1,5 +1,6 @@
 //! Optimisers against PyTorch over five steps (tests/reference/optimizers.py), their saved state,
 //! gradient clipping, moving averages and schedules against their formulas.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use models::{
     Classifier,
@@ -233,12 +234,25 @@ fn an_average_follows_its_formula() {
 #[test]
 fn schedules_have_the_values_they_must() {
     let half = 0.5 + 0.5 * (std::f64::consts::PI / 4.).cos();
-    let cases: [(&str, &[(f64, f64)]); 6] = [
+    let cases: [(&str, &[(f64, f64)]); 7] = [
         ("name = 'constant'", &[(0., 1.), (5., 1.), (9.99, 1.)]),
         ("name = 'constant'\nwarmup = 4", &[(0., 0.), (1., 0.25), (3., 0.75), (4., 1.), (9., 1.)]),
         ("name = 'cosine'", &[(0., 1.), (2.5, half), (5., 0.5), (7.5, 1. - half), (10., 0.)]),
         ("name = 'cosine'\nwarmup = 2", &[(0., 0.), (1., 0.5), (2., 1.), (6., 0.5), (10., 0.)]),
         ("name = 'one-cycle'\npeak = 0.4", &[(0., 0.), (2., 0.5), (4., 1.), (7., 0.5), (10., 0.)]),
+        (
+            "name = 'cycles'\nlengths = [3, 2]\nheights = [1, 0.4]\npeak = 0.5",
+            &[
+                (0., 0.),
+                (1.5, 0.5),
+                (3., 1.),
+                (4.5, 0.5),
+                (6., 0.),
+                (8., 0.4),
+                (9., 0.2),
+                (10., 0.),
+            ],
+        ),
         (
             "name = 'step'\nevery = 3\ngamma = 0.5\nwarmup = 1",
             &[(0., 0.), (0.5, 0.5), (1., 1.), (2.99, 1.), (3., 0.5), (6., 0.25), (9., 0.125)],
@@ -256,14 +270,18 @@ fn schedules_have_the_values_they_must() {
 #[test]
 fn every_schedule_stays_between_0_and_1() {
     for entry in SCHEDULES {
-        let mut tables = vec![Table::new()];
-        if entry.name != "one-cycle" {
-            tables.extend(["warmup = 3", "warmup = 10", "warmup = 30"].map(table));
-        }
+        let tables = match entry.name {
+            "one-cycle" => vec!["", "peak = 0.01", "peak = 0.99"],
+            "cycles" => vec![
+                "lengths = [3, 2]\nheights = [1, 0.4]",
+                "lengths = [1, 1, 1, 4, 0.7]\nheights = [1, 1, 1, 0, 1]\npeak = 0.9",
+            ],
+            _ => vec!["", "warmup = 3", "warmup = 10", "warmup = 30"],
+        };
         for options in tables {
-            let schedule = (entry.build)(options.clone()).unwrap();
-            for i in 0..=1000 {
-                let factor = schedule.factor(f64::from(i) / 100., 10.);
+            let schedule = (entry.build)(table(options)).unwrap();
+            for i in 0..=3000 {
+                let factor = schedule.factor(f64::from(i) / 300., 10.);
                 let told = entry.name;
                 assert!((0. ..=1.).contains(&factor), "{told} {options:?} at {i}: {factor}");
             }
@@ -279,6 +297,9 @@ fn schedules_out_of_range_are_refused() {
         ("name = 'step'\nevery = 0", "`every` is 0"),
         ("name = 'step'\ngamma = 2", "`gamma` is 2"),
         ("name = 'one-cycle'\npeak = 1", "`peak` is 1"),
+        ("name = 'cycles'\nlengths = [1]\nheights = []", "1 `lengths`, 0 `heights`"),
+        ("name = 'cycles'\nlengths = [0]\nheights = [1]", "`lengths` must be positive"),
+        ("name = 'cycles'\nlengths = [1]\nheights = [2]", "`heights` must be in [0, 1]"),
         ("name = 'cosine'\nwarm = 1", "unknown field `warm`"),
         ("name = 'cosin'", "unknown schedule `cosin`; known, nearest first: cosine"),
         ("warmup = 1", "missing `name`"),

@@ -1,5 +1,6 @@
 //! The loop on a tiny set: exact resume wherever a run is killed, logs and TensorBoard files read
 //! back, refusals.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use data::Dataset;
 use models::{
@@ -197,7 +198,7 @@ fn a_run_learns_and_says_so() {
         assert!((line.loss["total"] - parts).abs() < 1e-12, "parts sum to the total");
         assert_eq!(line.epoch, i as u32 + 1);
         let last = (i as f64 + 2. / 3. - 1.) / 5.; // the third of three steps, after the warm-up
-        let factor = if i == 0 { 2. / 3. } else { 0.5 + 0.5 * (last * 3.14159265358979).cos() };
+        let factor = if i == 0 { 2. / 3. } else { 0.5 + 0.5 * (last * std::f64::consts::PI).cos() };
         assert!((line.learning_rate - 0.05 * factor).abs() < 1e-9, "epoch {}", i + 1);
     }
     let last = lines.last().unwrap();
@@ -255,7 +256,7 @@ fn masked_crc(bytes: &[u8]) -> u32 {
             crc = (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
         }
     }
-    ((!crc >> 15) | (!crc << 17)).wrapping_add(0xa282_ead8)
+    (!crc).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
 /// The records of a TFRecord file.
