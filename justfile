@@ -20,7 +20,7 @@ quickstart data="": build
 [group('start')]
 build:
     @test -x {{ gradproof }} || echo "compiling gradproof: 5 to 10 minutes the first time" >&2
-    cargo build --release --quiet
+    @cargo build --release --quiet
 
 # what is here and what is missing
 [group('start')]

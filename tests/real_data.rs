@@ -1,6 +1,8 @@
 //! On real data, where GRADPROOF_DATA names a folder with `cifar-10-lossless-subset-bin`: the
 //! shipped network is as accurate as its card says, and its maps fall to the top-k attack.
 
+#![allow(clippy::unwrap_used)]
+
 use attack::{Ball, MapAttack, Norm, map_loss};
 use data::{Dataset, Options, Split};
 use explain::{heat, similarity::top_intersection};
@@ -30,7 +32,7 @@ fn the_shipped_network_is_as_accurate_as_its_card_says() {
 }
 
 /// Test accuracy on the card of the shipped weights.
-const MEASURED: f64 = 0.86;
+const MEASURED: f64 = 0.8810;
 
 #[test]
 fn the_shipped_networks_maps_fall_to_the_topk_attack() {

@@ -1,6 +1,8 @@
 //! What a reviewer would otherwise have to remember: the rules of ARCHITECTURE.md that can be
 //! checked.
 
+#![allow(clippy::unwrap_used)]
+
 use models::registry::Named;
 use std::{
     collections::BTreeSet,

@@ -124,6 +124,7 @@ impl Params {
                     t.size(),
                     param.tensor.size()
                 )),
+                Some(t) if has_nan(t) => problems.push(format!("`{name}` has NaN in it")),
                 Some(_) => {}
             }
         }
@@ -157,6 +158,10 @@ impl Params {
             param.tensor = moved.set_requires_grad(param.role == Role::Weight);
         }
     }
+}
+
+fn has_nan(t: &Tensor) -> bool {
+    t.is_floating_point() && bool::try_from(t.isnan().any()).expect("one number")
 }
 
 /// The same values with channels innermost in memory, if `x` has four dimensions.

@@ -33,13 +33,11 @@ pub struct Config {
     pub data: DataConfig,
     /// What is trained.
     pub model: ModelConfig,
-    /// `name` and options of the objective.
-    #[serde(default = "natural")]
+    /// `name` and options of the objective; `natural` where nothing is said.
     pub objective: Table,
     /// `name` and options of the optimiser.
     pub optimizer: Table,
-    /// `name` and options of the learning-rate schedule.
-    #[serde(default = "constant")]
+    /// `name` and options of the learning-rate schedule; `constant` where nothing is said.
     pub schedule: Table,
 }
 
@@ -75,14 +73,6 @@ fn yes() -> bool {
     true
 }
 
-fn natural() -> Table {
-    Table::from_iter([("name".into(), "natural".into())])
-}
-
-fn constant() -> Table {
-    Table::from_iter([("name".into(), "constant".into())])
-}
-
 impl Config {
     /// From the text of a TOML file and `key=value` settings that go over it (`optimizer.name=…`).
     /// Errors: not TOML, unknown keys, values out of range.
@@ -90,6 +80,12 @@ impl Config {
         let mut table: Table = toml::from_str(text).map_err(|e| one_line(&e, text))?;
         for pair in set {
             assign(&mut table, pair).with_context(|| format!("`--set {pair}`"))?;
+        }
+        for (part, name) in [("objective", "natural"), ("schedule", "constant")] {
+            let part = table.entry(part).or_insert_with(|| Table::new().into());
+            if let Some(part) = part.as_table_mut() {
+                part.entry("name").or_insert_with(|| name.into());
+            }
         }
         let config: Config = registry::options(table)?;
         config.check()?;

@@ -49,13 +49,20 @@ pub struct Arch {
     pub build: fn(&Builder, &Shape) -> Box<dyn Model>,
 }
 
+/// Numbers in one image, at most: 16 megapixels of colour. More is a broken header.
+const MOST_NUMBERS: i64 = 3 << 24;
+
 impl Arch {
     /// Errors: images it cannot take, fewer than two classes.
     pub fn check(&self, shape: &Shape) -> Result<()> {
         let (name, [channels, height, width]) = (self.name, shape.image);
         let (least, step) = self.sides;
         let fits = |side: i64| side >= least && side % step == 0;
-        ensure!(channels > 0, "`{name}` takes images with channels, not {channels}");
+        let numbers = channels.checked_mul(height).and_then(|n| n.checked_mul(width));
+        ensure!(
+            channels > 0 && numbers.is_some_and(|n| n <= MOST_NUMBERS),
+            "`{name}` cannot take images of {channels}x{height}x{width}"
+        );
         ensure!(
             fits(height) && fits(width),
             "`{name}` takes images with sides of {least} or more{}, not {height}x{width}",
