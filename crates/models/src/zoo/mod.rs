@@ -58,10 +58,11 @@ impl Arch {
         let (name, [channels, height, width]) = (self.name, shape.image);
         let (least, step) = self.sides;
         let fits = |side: i64| side >= least && side % step == 0;
+        ensure!(channels > 0, "`{name}` takes images with channels, not {channels}");
         let numbers = channels.checked_mul(height).and_then(|n| n.checked_mul(width));
         ensure!(
-            channels > 0 && numbers.is_some_and(|n| n <= MOST_NUMBERS),
-            "`{name}` cannot take images of {channels}x{height}x{width}"
+            numbers.is_some_and(|n| n <= MOST_NUMBERS),
+            "`{name}` cannot take images as large as {channels}x{height}x{width}"
         );
         ensure!(
             fits(height) && fits(width),
