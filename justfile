@@ -52,3 +52,53 @@ resnet20-natural *args: (train "resnet20-natural" args)
 # ResNet-20 on the procedural shapes, natural: a minute on two cores
 [group('experiments')]
 quickstart-natural *args: (train "quickstart-natural" args)
+
+# CIFAR-10 with the settings of the papers, one recipe a file of experiments/train (its header says
+# what it is); add `--scale smoke` to see whether it runs, `--scale cpu` (ResNet-20) to fine-tune
+
+[group('training')]
+googlenet-natural *args: (train "googlenet-natural" args)
+[group('training')]
+googlenet-pgd-l2 *args: (train "googlenet-pgd-l2" args)
+[group('training')]
+googlenet-pgd-linf *args: (train "googlenet-pgd-linf" args)
+[group('training')]
+googlenet-ssr *args: (train "googlenet-ssr" args)
+[group('training')]
+resnet18-natural *args: (train "resnet18-natural" args)
+[group('training')]
+resnet18-pgd-l2 *args: (train "resnet18-pgd-l2" args)
+[group('training')]
+resnet18-pgd-linf *args: (train "resnet18-pgd-linf" args)
+[group('training')]
+resnet18-ssr *args: (train "resnet18-ssr" args)
+[group('training')]
+resnet20-pgd-l2 *args: (train "resnet20-pgd-l2" args)
+[group('training')]
+resnet20-pgd-linf *args: (train "resnet20-pgd-linf" args)
+[group('training')]
+resnet20-ssr *args: (train "resnet20-ssr" args)
+[group('training')]
+resnet50-natural *args: (train "resnet50-natural" args)
+[group('training')]
+resnet50-pgd-l2 *args: (train "resnet50-pgd-l2" args)
+[group('training')]
+resnet50-pgd-linf *args: (train "resnet50-pgd-linf" args)
+[group('training')]
+resnet50-ssr *args: (train "resnet50-ssr" args)
+[group('training')]
+swin-t-natural *args: (train "swin-t-natural" args)
+[group('training')]
+swin-t-pgd-l2 *args: (train "swin-t-pgd-l2" args)
+[group('training')]
+swin-t-pgd-linf *args: (train "swin-t-pgd-linf" args)
+[group('training')]
+swin-t-ssr *args: (train "swin-t-ssr" args)
+[group('training')]
+vgg16-natural *args: (train "vgg16-natural" args)
+[group('training')]
+vgg16-pgd-l2 *args: (train "vgg16-pgd-l2" args)
+[group('training')]
+vgg16-pgd-linf *args: (train "vgg16-pgd-linf" args)
+[group('training')]
+vgg16-ssr *args: (train "vgg16-ssr" args)

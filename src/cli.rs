@@ -39,7 +39,7 @@ pub struct Common {
 pub enum Command {
     /// Train a classifier from a TOML file
     Train(Train),
-    /// Measure a classifier's accuracy
+    /// Measure a classifier's accuracy, its accuracy under attack, its curvature
     Eval(Eval),
     /// Write attribution maps, and a figure of them
     Explain(Explain),
@@ -59,6 +59,8 @@ pub enum Command {
     List,
     /// Show libtorch, CUDA, devices and threads, and what is missing
     Doctor,
+    /// Time the hot paths
+    Bench(Bench),
 }
 
 #[derive(Debug, Args)]
@@ -66,6 +68,9 @@ pub struct Train {
     /// Settings of the run (see experiments/train/)
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
+    /// Use the `[scale.NAME]` part of the file, such as smoke
+    #[arg(long, value_name = "NAME")]
+    pub scale: Option<String>,
     /// Override a setting, such as `--set epochs=3` or `--set optimizer.learning_rate=0.05`
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
@@ -75,6 +80,9 @@ pub struct Train {
     /// Go on with the run in that folder, or start one
     #[arg(long)]
     pub resume: bool,
+    /// What to do at a loss that is NaN or infinite: stop, or skip that step and count it
+    #[arg(long, default_value = "stop", value_parser = ["stop", "skip"])]
+    pub on_nan: String,
 }
 
 /// A model and the images it is asked about.
@@ -133,6 +141,31 @@ pub struct Explained {
 pub struct Eval {
     #[command(flatten)]
     pub subject: Subject,
+    /// Attack the predictions with so many steps of PGD
+    #[arg(long, value_name = "STEPS")]
+    pub pgd: Option<u32>,
+    /// Attack with so many steps of Auto-PGD, on cross-entropy and on DLR
+    #[arg(long, value_name = "STEPS")]
+    pub apgd: Option<u32>,
+    /// Attack without gradients, with so many queries of Square
+    #[arg(long, value_name = "QUERIES")]
+    pub square: Option<u32>,
+    /// Attacks, separated by commas: NAME or NAME:key=value (see `gradproof list`), or `standard`:
+    /// apgd-ce, apgd-dlr and square; each attacks what those before it left right
+    #[arg(long, value_name = "ATTACKS")]
+    pub attack: Option<String>,
+    /// Radii of the attacks, separated by commas [default: 8/255; for l2 0.5]
+    #[arg(long, value_delimiter = ',', value_parser = fraction, allow_hyphen_values = true)]
+    pub eps: Vec<f64>,
+    /// Norm of the ball: linf or l2
+    #[arg(long, default_value = "linf", value_parser = ["linf", "l2"])]
+    pub norm: String,
+    /// Measure the largest eigenvalue of the cross-entropy's input Hessian too
+    #[arg(long)]
+    pub curvature: bool,
+    /// Write clean and attacked images here; with several radii one file each
+    #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
+    pub out: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -188,6 +221,28 @@ pub struct Attack {
     /// Draw clean and attacked images and maps here
     #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
     pub figure: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Bench {
+    /// What is timed: train [default: all]
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Only contestants whose names hold one of these words, beside the unit, such as `ssr,pgd-7`
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Architecture, on random 3x32x32 images
+    #[arg(long, value_name = "NAME", default_value = "resnet20")]
+    pub arch: String,
+    /// Images in one step
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    pub batch_size: usize,
+    /// Rounds that count, after two that do not
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub rounds: u32,
+    /// f32 or bf16
+    #[arg(long, default_value = "f32", value_parser = precision)]
+    pub precision: Precision,
 }
 
 #[derive(Debug, Args)]

@@ -87,20 +87,14 @@ pub struct AttackResult {
 }
 
 /// One epoch of `gradproof train`: a line of `log.jsonl`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct EpochLine {
-    /// Epochs finished, from 1.
-    pub epoch: u32,
-    /// Mean of every loss part, and `total`.
-    pub loss: BTreeMap<String, f64>,
-    /// Accuracy on the training batches as they were seen, in [0, 1].
-    pub train_accuracy: f64,
-    /// Accuracy on the test images, in [0, 1].
-    pub test_accuracy: Option<f64>,
-    /// Learning rate of the last step.
-    pub learning_rate: f64,
-    /// Seconds of this epoch, evaluation included.
-    pub seconds: f64,
-    /// Training images a second.
-    pub images_per_second: f64,
+pub use train::EpochLine;
+
+/// A radius as people write it: a whole number of 255ths where it is one.
+pub fn label(eps: f64) -> String {
+    let steps = eps * 255.;
+    if (steps - steps.round()).abs() < 1e-6 {
+        format!("{}/255", steps.round())
+    } else {
+        format!("{eps}")
+    }
 }

@@ -144,27 +144,54 @@ fn registries_are_sorted_and_documented() {
     assert_sorted("methods", explain::METHODS);
     assert_sorted("similarities", explain::similarity::SIMILARITIES);
     assert_sorted("attacks", attack::ATTACKS);
+    assert_sorted("adversaries", attack::ADVERSARIES);
     assert_sorted("objectives", train::objective::OBJECTIVES);
     assert_sorted("optimisers", train::optimizer::OPTIMIZERS);
     assert_sorted("schedules", train::schedule::SCHEDULES);
 }
 
+/// What `read` gives can be trained: everything it names exists.
+fn assert_trainable(path: &Path, scale: Option<&str>) {
+    let place = format!("{} {scale:?}", path.display());
+    let config = train::Config::read(path, scale, &[]).unwrap_or_else(|e| panic!("{place}: {e:#}"));
+    let objective = train::objective::objective(&config.objective);
+    let objective = objective.unwrap_or_else(|e| panic!("{place}: {e:#}"));
+    if let Some(table) = objective.attack() {
+        attack::Pgd::parse(table.clone()).unwrap_or_else(|e| panic!("{place}: {e:#}"));
+    }
+    train::optimizer::optimizer(&config.optimizer).unwrap_or_else(|e| panic!("{place}: {e:#}"));
+    train::schedule::schedule(&config.schedule).unwrap_or_else(|e| panic!("{place}: {e:#}"));
+    models::zoo::arch(&config.model.arch).unwrap();
+    let start = config.model.weights.is_none_or(|weights| root().join(weights).exists());
+    assert!(start, "{place}: `model.weights` is not there");
+}
+
 #[test]
-fn every_training_config_parses_and_has_a_recipe() {
+fn every_training_config_and_scale_parses_and_has_a_recipe() {
     let recipes = read(&root().join("justfile"));
-    let configs = files(&root().join("experiments/train"), ".toml");
-    assert!(!configs.is_empty());
+    let folder = root().join("experiments/train");
+    let configs = files(&folder, ".toml").into_iter().filter(|p| p.parent() == Some(&folder));
+    let mut count = 0;
     for path in configs {
-        let config = train::Config::parse(&read(&path), &[])
-            .unwrap_or_else(|e| panic!("{}: {e:#}", path.display()));
-        train::objective::objective(&config.objective).unwrap();
-        train::optimizer::optimizer(&config.optimizer).unwrap();
-        train::schedule::schedule(&config.schedule).unwrap();
-        models::zoo::arch(&config.model.arch).unwrap();
+        assert_trainable(&path, None);
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let recipe = recipes.lines().any(|l| l.starts_with(&format!("{name} *args:")));
         assert!(recipe, "`{name}` has no recipe in the justfile");
+        count += 1;
+        if name == "quickstart-natural" {
+            continue;
+        }
+        assert_trainable(&path, Some("smoke"));
+        if name.starts_with("resnet20-") && name != "resnet20-natural" {
+            assert_trainable(&path, Some("cpu"));
+        }
     }
+    for arch in ["googlenet", "resnet18", "resnet20", "resnet50", "swin-t", "vgg16"] {
+        for training in ["natural", "pgd-l2", "pgd-linf", "ssr"] {
+            assert!(folder.join(format!("{arch}-{training}.toml")).exists(), "{arch} {training}");
+        }
+    }
+    assert_eq!(count, 6 * 4 + 1);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::{
     cli::{Attack, Common},
     commands::explain::suffixed,
     figure::{self, Attacked, Picture},
-    results::{AtEps, AttackResult},
+    results::{AtEps, AttackResult, label},
     subject::{self, Loaded},
     ui::Ui,
 };
@@ -53,16 +53,6 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
         ui.say(&format!("written: {}", path.display()))?;
     }
     ui.result(&result)
-}
-
-/// The radius as people write it: a whole number of 255ths where it is one.
-fn label(eps: f64) -> String {
-    let steps = eps * 255.;
-    if (steps - steps.round()).abs() < 1e-6 {
-        format!("{}/255", steps.round())
-    } else {
-        format!("{eps}")
-    }
 }
 
 /// What the arguments ask for, checked.

@@ -67,7 +67,7 @@ fn libtorch_path() -> Option<String> {
 }
 
 /// Processes that ran or waited in the last minute, on average.
-fn load_average() -> f64 {
+pub fn load_average() -> f64 {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().next().and_then(|n| n.parse().ok()).unwrap_or(0.)
 }

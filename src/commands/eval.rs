@@ -1,36 +1,244 @@
-//! `gradproof eval`: accuracy.
+//! `gradproof eval`: accuracy, accuracy under attack, curvature.
 
 use crate::{
     cli::{Common, Eval},
-    subject,
+    commands::explain::suffixed,
+    results::label,
+    subject::{self, Loaded},
     ui::Ui,
 };
-use anyhow::Result;
+use ::attack::{
+    Ball, Named, Norm, Robustness, Summary,
+    prediction::adversary,
+    standard::{self, standard, warnings},
+};
+use ::train::log::Quantiles;
+use anyhow::{Context, Result, ensure};
+use models::{noise, registry};
+use serde::Serialize;
+use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
+use tch::{Kind, Tensor};
+use tensorfile::TensorFile;
+use toml::Table;
 
-/// Measures accuracy and prints it.
+/// Measures what was asked for and prints it.
 pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
+    let plan = Plan::check(args)?;
     let loaded = subject::load(&args.subject, common, ui)?;
+    standard::check(&plan.attacks, loaded.model.shape.classes)?;
+    for &eps in &plan.radii {
+        plan.path(args, eps).as_deref().map_or(Ok(()), tensorfile::atomic::check_writable)?;
+    }
     loaded.announce(ui);
     let (data, model) = (&loaded.data, &loaded.model);
     let bar = ui.bar(data.len() as u64, "evaluating");
     let accuracy = ::train::accuracy(model, data, args.subject.batch_size, |n| bar.inc(n));
     bar.finish_and_clear();
-    let n = data.len() as f64;
-    let p = accuracy.fraction;
-    let stderr = (p * (1. - p) / n).sqrt();
-    ui.say(&format!(
-        "accuracy {:.2} % ± {:.2} ({} of {} images)",
-        100. * p,
-        100. * stderr,
-        (p * n).round(),
-        data.len()
-    ))?;
+    let clean = Share::of(accuracy.fraction, data.len());
+    ui.say(&format!("accuracy {clean}"))?;
+    let curvature = args.curvature.then(|| curvature(args, &loaded, ui));
+    if let Some(q) = &curvature {
+        ui.say(&format!(
+            "curvature (largest eigenvalue of the input Hessian): mean {:.4}, median {:.4}, 90 % \
+             below {:.4}",
+            q.mean, q.median, q.p90
+        ))?;
+    }
+    let robust = plan.attack(args, &loaded, ui)?;
+    for at in &robust {
+        ui.say(&at.text(&args.norm))?;
+    }
     ui.result(&serde_json::json!({
         "origin": loaded.origin(),
         "model": loaded.card,
         "data": args.subject.data,
         "images": data.len(),
-        "accuracy": p,
-        "stderr": stderr,
+        "accuracy": clean.fraction,
+        "stderr": clean.stderr,
+        "curvature": curvature,
+        "norm": args.norm,
+        "robust": robust,
     }))
+}
+
+/// A fraction of images and its standard error.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Share {
+    fraction: f64,
+    stderr: f64,
+    images: usize,
+}
+
+impl Share {
+    fn of(fraction: f64, images: usize) -> Self {
+        let stderr = (fraction * (1. - fraction) / images as f64).sqrt();
+        Share { fraction, stderr, images }
+    }
+}
+
+impl std::fmt::Display for Share {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let Share { fraction, stderr, images } = *self;
+        let right = (fraction * images as f64).round();
+        write!(f, "{:.2} % ± {:.2} ({right} of {images} images)", 100. * fraction, 100. * stderr)
+    }
+}
+
+fn curvature(args: &Eval, loaded: &Loaded, ui: &Ui) -> Quantiles {
+    let bar = ui.bar(loaded.data.len() as u64, "curvature");
+    let size = args.subject.batch_size;
+    let xi = ::train::curvature(&loaded.model, &loaded.data, size, |n| bar.inc(n));
+    bar.finish_and_clear();
+    Quantiles::of(&xi)
+}
+
+/// The attacks that the arguments ask for, checked.
+struct Plan {
+    attacks: Vec<Named>,
+    norm: Norm,
+    radii: Vec<f64>,
+}
+
+impl Plan {
+    fn check(args: &Eval) -> Result<Self> {
+        let norm = if args.norm == "l2" { Norm::L2 } else { Norm::Linf };
+        let attacks = attacks(args)?;
+        let asked = !args.eps.is_empty() || args.out.is_some();
+        ensure!(
+            !attacks.is_empty() || !asked,
+            "`--eps` and `--out` are for attacks; add `--pgd 20` or `--attack standard`"
+        );
+        let usual = if norm == Norm::L2 { 0.5 } else { 8. / 255. };
+        let mut radii = if args.eps.is_empty() { vec![usual] } else { args.eps.clone() };
+        radii.sort_by(f64::total_cmp);
+        radii.dedup();
+        for &eps in &radii {
+            Ball::new(norm, eps).with_context(|| format!("`--eps {eps}`"))?;
+        }
+        Ok(Plan { attacks, norm, radii })
+    }
+
+    /// Where the images of one radius go.
+    fn path(&self, args: &Eval, eps: f64) -> Option<PathBuf> {
+        let out = args.out.as_ref()?;
+        let number = label(eps).replace("/255", "");
+        Some(match self.radii.len() {
+            1 => out.clone(),
+            _ => suffixed(out, &format!("eps{number}")),
+        })
+    }
+
+    fn attack(&self, args: &Eval, loaded: &Loaded, ui: &Ui) -> Result<Vec<AtRadius>> {
+        if self.attacks.is_empty() {
+            return Ok(vec![]);
+        }
+        let size = args.subject.batch_size;
+        let batches = loaded.data.len().div_ceil(size) * self.radii.len();
+        let bar = ui.bar((batches * self.attacks.len()) as u64, "attacking");
+        let mut all = vec![];
+        for &eps in &self.radii {
+            let ball = Ball { norm: self.norm, eps };
+            let mut summary = Summary::default();
+            let mut kept: Vec<(Tensor, Robustness)> = vec![];
+            let mut first = args.subject.offset as u64;
+            for (x, y) in loaded.data.ordered(size) {
+                let last = first + y.size()[0] as u64;
+                let key = |image| noise::key(args.subject.seed, image, 0);
+                let keys: Vec<u64> = (first..last).map(key).collect();
+                let tick = || bar.inc(1);
+                let found = standard::run(&loaded.model, &x, &y, &ball, &keys, &self.attacks, tick);
+                summary.merge(&found.summary);
+                if args.out.is_some() {
+                    kept.push((x, found));
+                }
+                first = last;
+            }
+            if let Some(path) = self.path(args, eps) {
+                write(&path, loaded, &kept, eps)?;
+                ui.note(&format!("written: {}", path.display()));
+            }
+            all.push(AtRadius::of(eps, summary));
+        }
+        bar.finish_and_clear();
+        Ok(all)
+    }
+}
+
+/// The attacks in the order they run in: those of `--pgd`, `--apgd`, `--attack`, `--square`.
+fn attacks(args: &Eval) -> Result<Vec<Named>> {
+    let mut asked = vec![];
+    asked.extend(args.pgd.map(|steps| format!("pgd:steps={steps}")));
+    for loss in ["ce", "dlr"] {
+        asked.extend(args.apgd.map(|steps| format!("apgd-{loss}:steps={steps}")));
+    }
+    asked.extend(args.attack.as_deref().map(registry::split).unwrap_or_default());
+    asked.extend(args.square.map(|queries| format!("square:queries={queries}")));
+    let mut attacks = vec![];
+    for text in asked {
+        if text == "standard" {
+            attacks.extend(standard());
+            continue;
+        }
+        let table: Table = registry::parse(&text)?;
+        attacks.push(Named { adversary: adversary(table)?, name: text });
+    }
+    for (i, named) in attacks.iter().enumerate() {
+        let twice = attacks[..i].iter().any(|other| other.name == named.name);
+        ensure!(!twice, "`{}` is asked for twice", named.name);
+    }
+    Ok(attacks)
+}
+
+/// What the attacks did within one radius.
+#[derive(Debug, Serialize)]
+struct AtRadius {
+    eps: f64,
+    label: String,
+    accuracy: Share,
+    summary: Summary,
+    warnings: Vec<String>,
+}
+
+impl AtRadius {
+    fn of(eps: f64, summary: Summary) -> Self {
+        let images = summary.images as usize;
+        let accuracy = Share::of(summary.robust as f64 / images as f64, images);
+        let warnings = warnings(&summary);
+        AtRadius { eps, label: label(eps), accuracy, summary, warnings }
+    }
+
+    fn text(&self, norm: &str) -> String {
+        let mut text = format!("robust accuracy within {} {norm}: {}", self.label, self.accuracy);
+        for tally in &self.summary.attacks {
+            let _ = write!(text, "\n  {}: broke {} of {}", tally.name, tally.broke, tally.given);
+        }
+        for warning in &self.warnings {
+            let _ = write!(text, "\n  warning: {warning}");
+        }
+        text
+    }
+}
+
+fn write(
+    path: &std::path::Path,
+    loaded: &Loaded,
+    found: &[(Tensor, Robustness)],
+    eps: f64,
+) -> Result<()> {
+    let joined = |of: &dyn Fn(&(Tensor, Robustness)) -> Tensor| {
+        Tensor::cat(&found.iter().map(of).collect::<Vec<_>>(), 0).to_device(tch::Device::Cpu)
+    };
+    let adversarial = joined(&|(_, r)| r.adversarial.shallow_clone());
+    let device = loaded.model.device();
+    let predictions = loaded.predict(&adversarial.to_device(device)).0.to_device(tch::Device::Cpu);
+    let tensors = BTreeMap::from([
+        ("images".to_owned(), joined(&|(x, _)| x.shallow_clone())),
+        ("adversarial".to_owned(), adversarial),
+        ("labels".to_owned(), loaded.data.labels.to_device(tch::Device::Cpu)),
+        ("predictions".to_owned(), predictions),
+        ("robust".to_owned(), joined(&|(_, r)| r.robust.to_kind(Kind::Uint8))),
+    ]);
+    let mut metadata = loaded.header();
+    metadata.insert("eps".into(), eps.to_string());
+    TensorFile { tensors, metadata }.write(path)
 }

@@ -49,6 +49,7 @@ pub fn families(ui: &Ui) -> Result<()> {
     let families = [
         ("attribution methods", lines(explain::METHODS)),
         ("attacks on maps", lines(attack::ATTACKS)),
+        ("attacks on predictions", lines(attack::ADVERSARIES)),
         ("similarities of maps", lines(explain::similarity::SIMILARITIES)),
         ("training objectives", lines(::train::objective::OBJECTIVES)),
         ("optimisers", lines(::train::optimizer::OPTIMIZERS)),

@@ -7,6 +7,7 @@ use crate::{
 use anyhow::{Result, ensure};
 
 mod attack;
+mod bench;
 mod data;
 mod doctor;
 mod eval;
@@ -35,5 +36,6 @@ pub fn dispatch(cli: &Cli) -> Result<()> {
         Command::Weights(args) => weights::run(args, &ui),
         Command::List => list::families(&ui),
         Command::Doctor => doctor::run(common, &ui),
+        Command::Bench(args) => bench::run(args, common, &ui),
     }
 }

@@ -7,22 +7,29 @@ use crate::{
     ui::Ui,
 };
 use ::data::{Dataset, Options, Split};
-use ::train::{Config, EpochLine, Job, Tick, Watch};
+use ::train::{
+    Config, EpochLine, Job, OnNan, Tick, Watch,
+    objective::{Climb, Perturb},
+};
 use anyhow::{Context, Result, ensure};
+use attack::Pgd;
 use indicatif::ProgressBar;
 use models::{
     Classifier, Precision,
-    zoo::{self, Normalisation, Shape},
+    checkpoint::{self, Hints},
+    zoo::{self, Arch, Normalisation, Shape},
 };
-use tch::Device;
+use std::path::Path;
+use tch::{Device, Tensor};
+use toml::Table;
 
 /// Checks everything, then trains.
 pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
     let told = || format!("config `{}`", args.config.display());
-    let text = std::fs::read_to_string(&args.config)
-        .with_context(|| format!("cannot read config `{}`", args.config.display()))?;
-    let config = Config::parse(&text, &args.set).with_context(told)?;
-    ::train::objective::objective(&config.objective).with_context(told)?;
+    let config = Config::read(&args.config, args.scale.as_deref(), &args.set).with_context(told)?;
+    let objective = ::train::objective::objective(&config.objective).with_context(told)?;
+    let adversary = objective.attack().map(|table| adversary(table).with_context(told));
+    let adversary = adversary.transpose()?;
     ::train::optimizer::optimizer(&config.optimizer).with_context(told)?;
     ::train::schedule::schedule(&config.schedule).with_context(told)?;
     let arch = zoo::arch(&config.model.arch).with_context(told)?;
@@ -32,9 +39,10 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
     arch.check(&shape).with_context(told)?;
     let spelled = config.model.normalise.as_deref().unwrap_or(arch.normalise);
     let normalisation = Normalisation::parse(spelled, shape.image[0]).with_context(told)?;
+    let model = start(&config, arch, shape, normalisation, device).with_context(told)?;
     // The last check, because it may make folders: a refused command leaves nothing behind.
     tensorfile::atomic::check_writable(&args.out.join("log.jsonl"))?;
-    let mut model = Classifier::new(arch, shape, normalisation, config.seed, device);
+    let mut model = model;
     model.classes = train.classes.clone();
     let mut headline = format!(
         "training {} ({} parameters) on {} images of {} for {} epochs, {}",
@@ -53,7 +61,9 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
     }
     let epochs = config.epochs;
     let model = model.placed(device, config.channels_last);
-    let job = Job { config, model, train, test, out: args.out.clone(), resume: args.resume };
+    let (out, resume) = (args.out.clone(), args.resume);
+    let on_nan = if args.on_nan == "skip" { OnNan::Skip } else { OnNan::Stop };
+    let job = Job { config, model, train, test, out, resume, adversary, on_nan };
     let mut watch = Bars { ui, headline, epochs, bar: ui.bar(0, "") };
     let lines = ::train::run(&job, &mut watch)?;
     let weights = args.out.join("last.safetensors");
@@ -65,6 +75,37 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
         weights.display()
     ))?;
     ui.result(&serde_json::json!({ "weights": weights, "last": last }))
+}
+
+/// The network to train: new, or with the weights that the settings name.
+fn start(
+    config: &Config,
+    arch: &'static Arch,
+    shape: Shape,
+    normalisation: Normalisation,
+    device: Device,
+) -> Result<Classifier> {
+    let model = Classifier::new(arch, shape, normalisation, config.seed, device);
+    let Some(path) = &config.model.weights else { return Ok(model) };
+    let hints = Hints { arch: Some(arch.name.into()), normalise: config.model.normalise.clone() };
+    let loaded = checkpoint::load(Path::new(path), &hints)?.classifier;
+    let told = || format!("`model.weights`: `{path}` does not fit");
+    model.params().fill(&loaded.params().tensors()).with_context(told)?;
+    Ok(model)
+}
+
+/// The adversary of a training objective: PGD, which climbs what the objective asks it to.
+struct Attacker(Pgd);
+
+impl Perturb for Attacker {
+    fn perturb(&self, climb: &Climb, x: &Tensor, keys: &[u64], scale: f64) -> Tensor {
+        self.0.scaled(scale).climb(climb, x, keys)
+    }
+}
+
+pub(super) fn adversary(table: &Table) -> Result<Box<dyn Perturb>> {
+    let pgd = Pgd::parse(table.clone()).context("`objective.attack`")?;
+    Ok(Box::new(Attacker(pgd)))
 }
 
 fn load(config: &Config, device: Device) -> Result<(Dataset, Dataset)> {
@@ -117,15 +158,20 @@ impl Watch for Bars<'_> {
 
     fn epoch(&mut self, line: &EpochLine) {
         self.bar.finish_and_clear();
+        let percent = |a: f64| format!("{:5.2} %", 100. * a);
+        let robust = line.robust_accuracy.map(|a| format!("  robust {}", percent(a)));
+        let skipped = (line.skipped > 0).then(|| format!("  {} steps skipped", line.skipped));
         self.ui.note(&format!(
-            "epoch {:>3}/{}  loss {:.4}  train {:5.2} %  test {:5.2} %  {:.0} images/s  {:.0} s",
+            "epoch {:>3}/{}  loss {:.4}  train {}  test {}{}  {:.0} images/s  {:.0} s{}",
             line.epoch,
             self.epochs,
             line.loss["total"],
-            100. * line.train_accuracy,
-            100. * line.test_accuracy.unwrap_or(f64::NAN),
+            percent(line.train_accuracy),
+            percent(line.test_accuracy.unwrap_or(f64::NAN)),
+            robust.unwrap_or_default(),
             line.images_per_second,
-            line.seconds
+            line.seconds,
+            skipped.unwrap_or_default()
         ));
     }
 }

@@ -3,6 +3,7 @@
 //! said about accuracy.
 
 mod behaviour;
+mod bench;
 mod disk;
 mod numbers;
 mod pipeline;

@@ -1,6 +1,7 @@
 //! The images an attacker may use: within `eps` of the original and inside [0, 1].
 
 use anyhow::{Result, ensure};
+use models::noise;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -54,6 +55,22 @@ impl Ball {
                 &g / length(&g).clamp_min(TINY)
             }
         }
+    }
+
+    /// A random image of the ball around `x`, one key per image: uniform in the box for ℓ∞; for ℓ2
+    /// in a direction without preference at a distance uniform in [0, ε]; then cut to [0, 1].
+    pub fn start(&self, x: &Tensor, keys: &[u64]) -> Tensor {
+        let (shape, device) = (&x.size()[1..], x.device());
+        let d = match self.norm {
+            Norm::Linf => noise::uniform(keys, shape, device) * 2. - 1.,
+            Norm::L2 => {
+                let direction = noise::normal(keys, shape, device);
+                let far: Vec<u64> = keys.iter().map(|&key| noise::key(key, 0, 1)).collect();
+                let distance = noise::uniform(&far, &[1, 1, 1], device);
+                &direction / length(&direction).clamp_min(TINY) * distance
+            }
+        };
+        self.project(x, &(x + d * self.eps))
     }
 
     /// Distance of `x` from `x0` in this norm, `[N]`.

@@ -1,10 +1,21 @@
 //! Attacks: a ball around each image, an objective to climb, and a loop that keeps the best
 //! iterate. Prints nothing and reads no file.
 
+pub mod apgd;
 pub mod ball;
+pub mod loss;
 pub mod map;
 pub mod objective;
+pub mod pgd;
+pub mod prediction;
+pub mod square;
+pub mod standard;
 
 pub use ball::{Ball, Norm};
+pub use loss::Loss;
 pub use map::{MapAttack, Outcome};
 pub use objective::{ATTACKS, MapLoss, Reference, map_loss};
+pub use pgd::Pgd;
+pub use prediction::{ADVERSARIES, Adversary, adversary};
+pub use square::Square;
+pub use standard::{Named, Robustness, Summary};

@@ -29,6 +29,17 @@ impl Conv {
     }
 }
 
+/// What a norm subtracts and divides by.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Statistics {
+    /// The running ones.
+    Running,
+    /// Those of the batch.
+    Batch,
+    /// Those of the batch, which also move the running ones.
+    Moving,
+}
+
 #[derive(Debug)]
 struct Norm {
     scale: Tensor,        // [out]
@@ -47,10 +58,12 @@ impl Norm {
         }
     }
 
-    fn apply(&self, x: &Tensor, batch_statistics: bool) -> Tensor {
+    fn apply(&self, x: &Tensor, statistics: Statistics) -> Tensor {
         let (w, b) = (Some(&self.scale), Some(&self.shift));
-        let (mean, var) = (Some(&self.running_mean), Some(&self.running_var));
-        x.batch_norm(w, b, mean, var, batch_statistics, MOMENTUM, EPS, true)
+        let running = statistics != Statistics::Batch;
+        let of = |t| running.then_some(t);
+        let (mean, var) = (of(&self.running_mean), of(&self.running_var));
+        x.batch_norm(w, b, mean, var, statistics != Statistics::Running, MOMENTUM, EPS, true)
     }
 }
 
@@ -116,13 +129,17 @@ impl Affine {
     /// The affine map outside training, norm included: weight, bias `[out]`. No graph reaches the
     /// trained weights through it, so explaining and attacking cannot touch them.
     pub fn weights(&self) -> (Tensor, Option<Tensor>) {
-        let bias = self.bias.as_ref().map(Tensor::detach);
-        let Some(n) = &self.norm else { return (self.weight.detach(), bias) };
-        tch::no_grad(|| {
-            let gain = &n.scale / (&n.running_var + EPS).sqrt();
-            let mean = bias.map_or_else(|| -&n.running_mean, |bias| bias - &n.running_mean);
-            (&self.weight * gain.view([-1, 1, 1, 1]), Some(&n.shift + mean * gain))
-        })
+        let (weight, bias) = tch::no_grad(|| self.fused_weights());
+        (weight.detach(), bias.map(|t| t.detach()))
+    }
+
+    /// The same with gradients into the trained weights.
+    fn fused_weights(&self) -> (Tensor, Option<Tensor>) {
+        let bias = self.bias.as_ref().map(Tensor::shallow_clone);
+        let Some(n) = &self.norm else { return (self.weight.shallow_clone(), bias) };
+        let gain = &n.scale / (&n.running_var + EPS).sqrt();
+        let mean = bias.map_or_else(|| -&n.running_mean, |bias| bias - &n.running_mean);
+        (&self.weight * gain.view([-1, 1, 1, 1]), Some(&n.shift + mean * gain))
     }
 
     /// The same layer with other weights.
@@ -138,9 +155,15 @@ impl Affine {
     pub fn eval(&self, x: &Tensor) -> Tensor {
         let z = self.with(&x.to_kind(self.weight.kind()), &self.weight, self.bias.as_ref());
         match &self.norm {
-            Some(norm) => norm.apply(&z, false),
+            Some(norm) => norm.apply(&z, Statistics::Running),
             None => z,
         }
+    }
+
+    /// With running statistics, the norm folded into the weights on the way.
+    pub fn fused(&self, x: &Tensor) -> Tensor {
+        let (weight, bias) = self.fused_weights();
+        self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref())
     }
 
     /// With the statistics of this batch and gradients into the weights; moves the running ones.
@@ -149,7 +172,16 @@ impl Affine {
         let bias = self.bias.as_ref().map(|t| precision.cast(t));
         let z = self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref());
         match &self.norm {
-            Some(norm) => norm.apply(&z, true),
+            Some(norm) => norm.apply(&z, Statistics::Moving),
+            None => z,
+        }
+    }
+
+    /// With the statistics of this batch, which move nothing; computes in the type of its weights.
+    pub fn batch(&self, x: &Tensor) -> Tensor {
+        let z = self.with(&x.to_kind(self.weight.kind()), &self.weight, self.bias.as_ref());
+        match &self.norm {
+            Some(norm) => norm.apply(&z, Statistics::Batch),
             None => z,
         }
     }

@@ -60,6 +60,20 @@ pub fn grad(x: &Tensor, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
     pull(&out, &x, Graph::Free)
 }
 
+/// The values `f(x)` `[N]` and the gradient of their sum with respect to `x`; nothing keeps a trace.
+pub fn value_and_grad(x: &Tensor, f: impl FnOnce(&Tensor) -> Tensor) -> (Tensor, Tensor) {
+    let x = x.detach().set_requires_grad(true);
+    let values = tch::with_grad(|| f(&x));
+    let g = pull(&values.sum(None::<Kind>), &x, Graph::Free);
+    (values.detach(), g)
+}
+
+/// Cross-entropy of each image: logits `[N, K]`, labels i64 `[N]` -> `[N]`.
+pub fn cross_entropy(logits: &Tensor, y: &Tensor) -> Tensor {
+    let none = None::<Tensor>;
+    logits.cross_entropy_loss(y, none, tch::Reduction::None, -100, 0.)
+}
+
 /// Whether a backward pass can itself be differentiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Graph {

@@ -66,6 +66,21 @@ impl Ops for Plain {
     }
 }
 
+/// The ordinary pass with gradients into the weights, norms folded on the way: the numbers of
+/// [`Plain`] up to rounding, and second derivatives that touch activations less often.
+#[derive(Clone, Copy, Debug)]
+pub struct Fused(pub Activation);
+
+impl Ops for Fused {
+    fn act(&self, x: &Tensor) -> Tensor {
+        self.0.apply(x)
+    }
+
+    fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
+        layer.fused(x)
+    }
+}
+
 /// The training pass: batch statistics, gradients into the weights; the only one that moves
 /// running statistics.
 #[derive(Clone, Copy, Debug)]
@@ -83,5 +98,20 @@ impl Ops for Training {
 
     fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
         layer.train(x, self.precision)
+    }
+}
+
+/// A pass with the statistics of its batch that moves nothing: the network as its training sees
+/// it, so the images of a batch are coupled.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchStatistics(pub Activation);
+
+impl Ops for BatchStatistics {
+    fn act(&self, x: &Tensor) -> Tensor {
+        self.0.apply(x)
+    }
+
+    fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
+        layer.batch(x)
     }
 }

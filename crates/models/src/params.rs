@@ -111,6 +111,19 @@ impl Params {
         all.iter().map(|(name, p)| (name.clone(), p.tensor.detach())).collect()
     }
 
+    /// Copies of what training stores without gradients, by name: running statistics.
+    pub fn buffers(&self) -> BTreeMap<String, Tensor> {
+        let all = self.entries.borrow();
+        let buffers = all.iter().filter(|(_, p)| p.role == Role::Buffer);
+        buffers.map(|(name, p)| (name.clone(), p.tensor.copy())).collect()
+    }
+
+    /// Takes back what [`Params::buffers`] gave.
+    pub fn restore_buffers(&self, before: &BTreeMap<String, Tensor>) {
+        let all = self.entries.borrow();
+        before.iter().for_each(|(name, t)| all[name].tensor.shallow_clone().copy_(t));
+    }
+
     /// Copies `given` into the tensors of the same names. If anything is missing, unexpected or
     /// of another shape, changes nothing and says all of it in one error.
     pub fn fill(&self, given: &BTreeMap<String, Tensor>) -> Result<()> {

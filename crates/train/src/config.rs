@@ -5,7 +5,8 @@ use anyhow::{Context, Result, ensure};
 use data::Augment;
 use models::{Precision, registry};
 use serde::{Deserialize, Serialize};
-use toml::Table;
+use std::path::Path;
+use toml::{Table, Value};
 
 /// Everything about a run that changes its result. Unknown keys are errors.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -29,6 +30,9 @@ pub struct Config {
     pub clip: Option<f64>,
     /// Decay of a moving average of the weights, which is then what is evaluated and saved.
     pub ema: Option<f64>,
+    /// Test images attacked after each epoch, where the objective has an adversary.
+    #[serde(default = "robust_images")]
+    pub robust_images: usize,
     /// Where images come from.
     pub data: DataConfig,
     /// What is trained.
@@ -63,10 +67,16 @@ pub struct ModelConfig {
     pub arch: String,
     /// Normalisation: `cifar10`, `imagenet`, `mnist`, `none` or `MEAN/STD`.
     pub normalise: Option<String>,
+    /// Weights to start from instead of random ones: fine-tuning.
+    pub weights: Option<String>,
 }
 
 fn batch_size() -> usize {
     128
+}
+
+fn robust_images() -> usize {
+    500
 }
 
 fn yes() -> bool {
@@ -74,10 +84,25 @@ fn yes() -> bool {
 }
 
 impl Config {
-    /// From the text of a TOML file and `key=value` settings that go over it (`optimizer.name=…`).
-    /// Errors: not TOML, unknown keys, values out of range.
+    /// From a TOML file, the files it `extends`, the `[scale.NAME]` part of any of them that
+    /// `scale` names, and `key=value` settings that go over all of it (`optimizer.name=…`).
+    /// Errors: unreadable files, not TOML, unknown keys, values out of range.
+    pub fn read(path: &Path, scale: Option<&str>, set: &[String]) -> Result<Self> {
+        Self::from_table(merged(path, 0)?, scale, set)
+    }
+
+    /// The same from text that extends nothing.
     pub fn parse(text: &str, set: &[String]) -> Result<Self> {
-        let mut table: Table = toml::from_str(text).map_err(|e| one_line(&e, text))?;
+        Self::from_table(toml::from_str(text).map_err(|e| one_line(&e, text))?, None, set)
+    }
+
+    fn from_table(mut table: Table, scale: Option<&str>, set: &[String]) -> Result<Self> {
+        let scales = take_table(&mut table, "scale")?;
+        if let Some(name) = scale {
+            let known = || scales.keys().cloned().collect::<Vec<_>>().join(", ");
+            let told = || format!("no scale `{name}`; known: {}", known());
+            over(&mut table, scales.get(name).and_then(Value::as_table).with_context(told)?);
+        }
         for pair in set {
             assign(&mut table, pair).with_context(|| format!("`--set {pair}`"))?;
         }
@@ -105,6 +130,50 @@ impl Config {
     /// The resolved settings as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a config is a table")
+    }
+}
+
+/// Files that extend files that extend files: more is a circle.
+const DEEPEST: usize = 8;
+
+/// The table of a file over those of the files it extends, later ones over earlier ones.
+fn merged(path: &Path, depth: usize) -> Result<Table> {
+    let name = path.display();
+    ensure!(depth <= DEEPEST, "`{name}`: `extends` goes in a circle");
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
+    let parsed = toml::from_str(&text).map_err(|e| one_line(&e, &text));
+    let mut own: Table = parsed.with_context(|| format!("`{name}`"))?;
+    let mut table = Table::new();
+    let told = || format!("`{name}`: `extends` is a list of files beside this one");
+    let bases = own.remove("extends").unwrap_or_else(|| Value::Array(vec![]));
+    for base in bases.as_array().with_context(told)? {
+        let base = path.with_file_name(base.as_str().with_context(told)?);
+        over(&mut table, &merged(&base, depth + 1).with_context(|| format!("`{name}`"))?);
+    }
+    over(&mut table, &own);
+    Ok(table)
+}
+
+/// Puts `upper` over `table`: tables are merged, but one that says its own `name` replaces one
+/// with another name, whose options would mean nothing to it.
+fn over(table: &mut Table, upper: &Table) {
+    for (key, value) in upper {
+        match (table.get_mut(key).and_then(Value::as_table_mut), value.as_table()) {
+            (Some(below), Some(above)) if !renamed(below, above) => over(below, above),
+            _ => drop(table.insert(key.clone(), value.clone())),
+        }
+    }
+}
+
+fn renamed(below: &Table, above: &Table) -> bool {
+    above.get("name").is_some_and(|name| below.get("name").is_some_and(|was| was != name))
+}
+
+fn take_table(table: &mut Table, key: &str) -> Result<Table> {
+    match table.remove(key) {
+        None => Ok(Table::new()),
+        Some(Value::Table(inner)) => Ok(inner),
+        Some(_) => anyhow::bail!("`{key}` is not a table"),
     }
 }
 

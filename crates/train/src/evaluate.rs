@@ -1,7 +1,8 @@
 //! Accuracy of a classifier.
 
+use crate::objective::Perturb;
 use data::Dataset;
-use models::{Classifier, Model};
+use models::{Classifier, Model, grad, noise};
 use tch::{Kind, Tensor};
 
 /// Fraction of correct predictions, and each image's.
@@ -27,4 +28,24 @@ pub fn accuracy(
     let correct = Tensor::cat(&correct, 0);
     let fraction = correct.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
     Accuracy { fraction, correct }
+}
+
+/// Fraction of images still predicted right after `adversary` climbed their cross-entropy.
+pub fn robust_accuracy(
+    model: &Classifier,
+    data: &Dataset,
+    adversary: &dyn Perturb,
+    seed: u64,
+) -> f64 {
+    let mut correct = vec![];
+    let mut first = 0;
+    for (x, y) in data.ordered(250) {
+        let n = y.size()[0] as u64;
+        let keys: Vec<u64> = (first..first + n).map(|image| noise::key(seed, image, 0)).collect();
+        let loss = |x: &Tensor| grad::cross_entropy(&model.logits(x), &y);
+        let x = adversary.perturb(&|x| grad::value_and_grad(x, loss), &x, &keys, 1.);
+        correct.push(tch::no_grad(|| model.logits(&x)).argmax(1, false).eq_tensor(&y));
+        first += n;
+    }
+    Tensor::cat(&correct, 0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
 }

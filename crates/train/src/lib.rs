@@ -2,7 +2,9 @@
 //! exact resume, logs. Knows no attack: the root hands an adversary in as a closure.
 
 pub mod config;
+pub mod curvature;
 pub mod ema;
+mod epoch;
 pub mod evaluate;
 pub mod log;
 pub mod objective;
@@ -13,6 +15,7 @@ pub mod schedule;
 pub mod tensorboard;
 
 pub use config::Config;
+pub use curvature::curvature;
 pub use evaluate::accuracy;
 pub use log::EpochLine;
-pub use run::{Job, Tick, Watch, run};
+pub use run::{Job, OnNan, Tick, Watch, run};

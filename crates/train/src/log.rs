@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, path::Path};
+use tch::{Kind, Tensor};
 
 /// One epoch: a line of `log.jsonl`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -11,16 +12,47 @@ pub struct EpochLine {
     pub epoch: u32,
     /// Mean of every loss part, and `total`.
     pub loss: BTreeMap<String, f64>,
+    /// What the objective observed of each training image, by name.
+    #[serde(default)]
+    pub observed: BTreeMap<String, Quantiles>,
     /// Accuracy on the training batches as they were seen, in [0, 1].
     pub train_accuracy: f64,
     /// Accuracy on the test images, in [0, 1].
     pub test_accuracy: Option<f64>,
+    /// Accuracy on attacked test images, in [0, 1], where the objective has an adversary.
+    #[serde(default)]
+    pub robust_accuracy: Option<f64>,
+    /// Steps left out because their loss was not finite.
+    #[serde(default)]
+    pub skipped: u64,
     /// Learning rate of the last step.
     pub learning_rate: f64,
     /// Seconds of this epoch, evaluation included.
     pub seconds: f64,
     /// Training images a second.
     pub images_per_second: f64,
+}
+
+/// A distribution over images in three numbers; for heavy tails the mean alone says little.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantiles {
+    /// Arithmetic mean.
+    pub mean: f64,
+    /// Half of the values are below.
+    pub median: f64,
+    /// Nine tenths of the values are below.
+    pub p90: f64,
+}
+
+impl Quantiles {
+    /// Of values `[N]`, at least one; order statistics, not interpolated.
+    pub fn of(values: &Tensor) -> Self {
+        let sorted = values.to_kind(Kind::Double).sort(0, false).0;
+        let last = sorted.size()[0] - 1;
+        let at = |q: f64| sorted.double_value(&[(q * last as f64).round() as i64]);
+        let mean = sorted.mean(Kind::Double).double_value(&[]);
+        Quantiles { mean, median: at(0.5), p90: at(0.9) }
+    }
 }
 
 impl EpochLine {
@@ -32,6 +64,11 @@ impl EpochLine {
             ("images_per_second".to_owned(), self.images_per_second),
         ];
         all.extend(self.test_accuracy.map(|a| ("accuracy/test".to_owned(), a)));
+        all.extend(self.robust_accuracy.map(|a| ("accuracy/robust".to_owned(), a)));
+        for (name, q) in &self.observed {
+            let tagged = [("mean", q.mean), ("median", q.median), ("p90", q.p90)];
+            all.extend(tagged.map(|(of, value)| (format!("{name}/{of}"), value)));
+        }
         all.extend(self.loss.iter().map(|(part, v)| (format!("loss/{part}"), *v)));
         all
     }

@@ -1,13 +1,45 @@
 //! What training minimises: (model, images, labels) -> named loss parts.
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use models::{
-    Classifier, Model, Precision, Training,
+    BatchStatistics, Classifier, Model, Precision, Training,
     registry::{self, Entry},
 };
-use serde::Deserialize;
-use tch::{Reduction, Tensor};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tch::Tensor;
 use toml::Table;
+
+mod adversarial;
+mod curvature;
+mod gradient_norm;
+mod ig_norm;
+mod natural;
+mod ssr;
+mod trades;
+
+/// What an adversary climbs: images `[N, C, H, W]` -> values `[N]` and the gradient of their sum.
+pub type Climb<'a> = dyn Fn(&Tensor) -> (Tensor, Tensor) + 'a;
+
+/// Who looks for bad images near good ones. The root hands one in: training knows no attack.
+pub trait Perturb {
+    /// Images near `x` `[N, C, H, W]` where `climb` is large. One key per image seeds what is
+    /// random; `scale` in [0, 1] shrinks radius and step.
+    fn perturb(&self, climb: &Climb, x: &Tensor, keys: &[u64], scale: f64) -> Tensor;
+}
+
+/// Which statistics batch norms use in a pass that is not the training pass.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Statistics {
+    /// The running ones, as when the network is used: images do not depend on each other.
+    #[default]
+    #[serde(alias = "eval")]
+    Running,
+    /// Those of the batch, as in the training pass; the running ones stay.
+    #[serde(alias = "train")]
+    Batch,
+}
 
 /// One training step, as an objective sees it.
 pub struct Step<'a> {
@@ -17,15 +49,61 @@ pub struct Step<'a> {
     pub x: &'a Tensor,
     /// Labels, i64 `[N]`.
     pub y: &'a Tensor,
+    /// Which training images these are, `[N]`, for what is kept per image.
+    pub numbers: &'a [i64],
+    /// How many training images there are.
+    pub images: usize,
+    /// One key per image for the random draws of this step.
+    pub keys: &'a [u64],
+    /// Epochs done, with the fraction of this one.
+    pub epoch: f64,
     /// Type that affine layers compute in.
     pub precision: Precision,
+    /// The adversary that [`Objective::attack`] asked for.
+    pub adversary: Option<&'a dyn Perturb>,
 }
 
-impl Step<'_> {
+impl<'a> Step<'a> {
+    /// A first step in f32 without an adversary, on images that nothing is kept of.
+    pub fn new(model: &'a Classifier, x: &'a Tensor, y: &'a Tensor) -> Self {
+        let precision = Precision::F32;
+        let (numbers, images, keys, epoch) = (&[][..], 0, &[][..], 0.);
+        Step { model, x, y, numbers, images, keys, epoch, precision, adversary: None }
+    }
+
     /// Logits of a training pass on `x` (batch statistics, running ones moved), f32 `[N, K]`.
     pub fn train_logits(&self, x: &Tensor) -> Tensor {
         let ops = Training { activation: self.model.activation(), precision: self.precision };
         self.model.forward(x, &ops)
+    }
+
+    /// Logits with gradients into `x` and the weights, `[N, K]`; moves no statistics.
+    pub fn logits(&self, x: &Tensor, statistics: Statistics) -> Tensor {
+        match statistics {
+            Statistics::Running => self.model.logits(x),
+            Statistics::Batch => self.model.forward(x, &BatchStatistics(self.model.activation())),
+        }
+    }
+
+    /// The network as a fixed function of images -> logits, out of reach of weight gradients: for
+    /// attacks and whatever else only needs gradients with respect to images.
+    pub fn network(&self, statistics: Statistics) -> Box<dyn Fn(&Tensor) -> Tensor> {
+        match statistics {
+            Statistics::Running => {
+                let folded = self.model.folded(self.precision);
+                Box::new(move |x| folded.logits(x))
+            }
+            Statistics::Batch => {
+                let frozen = self.model.frozen();
+                Box::new(move |x| frozen.forward(x, &BatchStatistics(frozen.activation())))
+            }
+        }
+    }
+
+    /// Images near `x` where `climb` is large, made by this run's adversary at `scale` in [0, 1].
+    pub fn perturb(&self, climb: &Climb, scale: f64) -> Tensor {
+        let adversary = self.adversary.expect("`run` checks that there is one");
+        adversary.perturb(climb, self.x, self.keys, scale)
     }
 }
 
@@ -35,45 +113,108 @@ pub struct Loss {
     pub parts: Vec<(&'static str, Tensor)>,
     /// Logits on the images the weights are fitted to, for the training accuracy.
     pub logits: Tensor,
+    /// Name and value per image, `[N]` without a graph: logged with their quantiles.
+    pub observed: Vec<(&'static str, Tensor)>,
+}
+
+impl Loss {
+    /// The sum of the parts, `[]`.
+    pub fn total(&self) -> Tensor {
+        let parts: Vec<&Tensor> = self.parts.iter().map(|(_, part)| part).collect();
+        Tensor::stack(&parts, 0).sum(None::<tch::Kind>)
+    }
 }
 
 /// A training objective.
 pub trait Objective {
     /// The loss of one batch.
-    fn loss(&self, step: &Step) -> Loss;
+    fn loss(&mut self, step: &Step) -> Loss;
+
+    /// The settings of the adversary it needs, if it needs one.
+    fn attack(&self) -> Option<&Table> {
+        None
+    }
+
+    /// What it carries from step to step, for an exact resume.
+    fn state(&self) -> BTreeMap<String, Tensor> {
+        BTreeMap::new()
+    }
+
+    /// Takes a state back. Errors: not one of its own.
+    fn restore(&mut self, _state: BTreeMap<String, Tensor>) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Every objective, sorted by name.
-pub const OBJECTIVES: &[Entry<dyn Objective>] = &[Entry {
-    name: "natural",
-    about: "cross-entropy; options: label_smoothing (0, in [0, 1))",
-    build: |t| {
-        let natural: Natural = registry::options(t)?;
-        let smoothing = natural.label_smoothing;
-        ensure!((0. ..1.).contains(&smoothing), "`label_smoothing` is {smoothing}, not in [0, 1)");
-        Ok(Box::new(natural))
+pub const OBJECTIVES: &[Entry<dyn Objective>] = &[
+    Entry {
+        name: "adversarial",
+        about: "cross-entropy on attacked images (Madry et al. 2018); options: attack (a table: norm, \
+                eps, steps, step_size, random_start, restarts, best), clean (0: weight of clean \
+                images in the mix), ramp (0: epochs until the full eps), attack_mode (eval or train)",
+        build: adversarial::build,
     },
-}];
+    Entry {
+        name: "curvature",
+        about: "cross-entropy + gamma · |∇loss(x + h z) − ∇loss(x)|² along z, the gradient's signs (CURE, \
+                Moosavi-Dezfooli et al. 2019); options: gamma (4), h (1.5, length of the step in [0, 1] \
+                pixels), ramp (5: epochs until the full h), norm (running or batch: statistics)",
+        build: curvature::build,
+    },
+    Entry {
+        name: "gradient-norm",
+        about: "cross-entropy + lambda · |∇loss(x)|² (Ross & Doshi-Velez 2018); options: lambda (1, for \
+                [0, 1] pixels), ramp (1: epochs until the full lambda), norm (running or batch: \
+                statistics)",
+        build: gradient_norm::build,
+    },
+    Entry {
+        name: "ig-norm",
+        about: "cross-entropy + gamma · largest l1 norm of the loss's integrated gradients from x to x' \
+                in the ball (Chen et al. 2019, IG-NORM); options: gamma (0.1), points (50), \
+                approx_factor (10: the attack uses every tenth point), attack (a table: eps 8/255, steps \
+                7, step_size 2/255), chunk (5: points a pass), norm (running or batch: statistics)",
+        build: ig_norm::build,
+    },
+    Entry {
+        name: "ig-sum-norm",
+        about: "cross-entropy at x' + gamma · l1 norm of the loss's integrated gradients from x to x', \
+                where an attack made the sum large (Chen et al. 2019, IG-SUM-NORM); options: those of \
+                ig-norm",
+        build: ig_norm::build_sum,
+    },
+    Entry {
+        name: "natural",
+        about: "cross-entropy; options: label_smoothing (0, in [0, 1))",
+        build: natural::build,
+    },
+    Entry {
+        name: "ssr",
+        about: "cross-entropy + beta · scale · ξ_max, the largest eigenvalue of its Hessian in the \
+                image (Wang et al. 2020; with smooth activations, as Swin's GELU, of its \
+                Gauss-Newton part); options: beta (0.3), scale (1e6/255²), eigenvector (exact; \
+                warm: one power iteration a visit; naive: the dear reference), norm (running or \
+                batch statistics), convex (false: 1 − beta before the cross-entropy), channels (all \
+                or mean: gradients averaged over channels), clip (none: quantile in (0, 1] of a \
+                batch above which ξ_max is cut), ramp (1: epochs until the full beta)",
+        build: ssr::build,
+    },
+    Entry {
+        name: "trades",
+        about: "cross-entropy + beta · KL(p(x) || p(x')), x' where an attack made it large (Zhang et al. \
+                2019); options: attack (a table, as for adversarial, always from a random start), beta \
+                (6), ramp (0: epochs until the full eps), attack_mode (eval or train)",
+        build: trades::build,
+    },
+];
 
 /// The objective that `table` asks for.
 pub fn objective(table: &Table) -> Result<Box<dyn Objective>> {
     registry::build("objective", OBJECTIVES, table.clone())
 }
 
-/// Cross-entropy with optional label smoothing (Szegedy et al. 2016).
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Natural {
-    #[serde(default)]
-    label_smoothing: f64,
-}
-
-impl Objective for Natural {
-    fn loss(&self, step: &Step) -> Loss {
-        let logits = step.train_logits(step.x);
-        let none = None::<Tensor>;
-        let ce =
-            logits.cross_entropy_loss(step.y, none, Reduction::Mean, -100, self.label_smoothing);
-        Loss { parts: vec![("cross-entropy", ce)], logits }
-    }
+/// Mean cross-entropy `[]` of logits `[N, K]`.
+fn cross_entropy(logits: &Tensor, y: &Tensor) -> Tensor {
+    models::grad::cross_entropy(logits, y).mean(logits.kind())
 }

@@ -1,7 +1,7 @@
 //! The state of a run in one file, so that it is whole or not there: weights, optimiser, average,
 //! epoch, settings. Schedules, order and augmentation follow from the epoch and the seed.
 
-use crate::{Config, ema::Ema, optimizer::Optimizer};
+use crate::{Config, ema::Ema, objective::Objective, optimizer::Optimizer};
 use anyhow::{Context, Result, ensure};
 use models::{Classifier, params::to_channels_last};
 use std::{collections::BTreeMap, path::Path};
@@ -12,6 +12,8 @@ use tensorfile::TensorFile;
 pub struct State<'a> {
     /// The network.
     pub model: &'a Classifier,
+    /// What it is trained for.
+    pub objective: &'a mut dyn Objective,
     /// Its optimiser.
     pub optimizer: &'a mut dyn Optimizer,
     /// Its average, if there is one.
@@ -25,6 +27,7 @@ pub fn save(path: &Path, state: &State, epoch: u32, config: &Config) -> Result<(
         tensors.extend(of.iter().map(|(name, t)| (format!("{part}/{name}"), t.shallow_clone())));
     };
     put("model", &state.model.params().tensors());
+    put("objective", &state.objective.state());
     put("optimizer", &state.optimizer.state());
     if let Some(ema) = &state.ema {
         put("ema", ema.average());
@@ -54,6 +57,7 @@ pub fn load(path: &Path, state: &mut State, config: &Config) -> Result<u32> {
         file.tensors.iter().filter_map(|(full, t)| Some((of(full)?, place(t)))).collect()
     };
     state.model.params().fill(&part("model")).with_context(told)?;
+    state.objective.restore(part("objective")).with_context(told)?;
     state.optimizer.restore(&part("optimizer")).with_context(told)?;
     if let Some(ema) = &mut state.ema {
         ema.restore(part("ema"));

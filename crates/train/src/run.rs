@@ -4,22 +4,23 @@
 use crate::{
     Config, EpochLine, accuracy,
     ema::Ema,
+    epoch::Epoch,
+    evaluate::robust_accuracy,
     log,
-    objective::{self, Objective, Step},
-    optimizer::{self, Optimizer, clip_gradients},
+    objective::{self, Perturb},
+    optimizer,
     resume::{self, State},
-    schedule::{self, Schedule},
-    tensorboard,
+    schedule, tensorboard,
 };
 use anyhow::{Context, Result, ensure};
-use data::{Dataset, Last, Shuffle};
+use data::Dataset;
 use models::{Classifier, checkpoint};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
     time::Instant,
 };
-use tch::{Kind, Tensor};
+use tch::Kind;
 
 /// One run: everything is checked before the first step.
 pub struct Job {
@@ -36,6 +37,20 @@ pub struct Job {
     pub out: PathBuf,
     /// Go on from `resume.safetensors` if it is there.
     pub resume: bool,
+    /// The adversary with the settings that the objective's `attack` says, if it says any.
+    pub adversary: Option<Box<dyn Perturb>>,
+    /// What happens at a loss that is not finite.
+    pub on_nan: OnNan,
+}
+
+/// What happens at a loss or a gradient that is NaN or infinite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnNan {
+    /// The run stops with an error that names the step and the loss parts.
+    #[default]
+    Stop,
+    /// The step is left out and counted; costs one synchronisation a step.
+    Skip,
 }
 
 /// What a progress bar shows; reading it costs one synchronisation, so it comes now and then.
@@ -60,13 +75,12 @@ pub trait Watch {
     fn epoch(&mut self, line: &EpochLine);
 }
 
-/// Steps between two readings of the running loss.
-const READ_EVERY: usize = 20;
-
 /// Trains to the last epoch and returns the log.
 pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
     let config = &job.config;
-    let objective = objective::objective(&config.objective)?;
+    let mut objective = objective::objective(&config.objective)?;
+    let attacked = objective.attack().is_some();
+    ensure!(attacked == job.adversary.is_some(), "the objective and the adversary do not fit");
     let schedule = schedule::schedule(&config.schedule)?;
     let mut optimizer = optimizer::optimizer(&config.optimizer)?;
     let mut ema = config.ema.map(|decay| Ema::new(decay, job.model.params()));
@@ -76,7 +90,12 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
     let mut lines = vec![];
     let mut done = 0;
     if job.resume && state_file.exists() {
-        let mut state = State { model: &job.model, optimizer: &mut *optimizer, ema: ema.as_mut() };
+        let mut state = State {
+            model: &job.model,
+            objective: &mut *objective,
+            optimizer: &mut *optimizer,
+            ema: ema.as_mut(),
+        };
         done = resume::load(&state_file, &mut state, config)?;
         lines = log::read(&log_file)?;
         lines.truncate(done as usize);
@@ -97,15 +116,20 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
         let mut epoch = Epoch {
             job,
             number: done,
-            objective: &*objective,
+            objective: &mut *objective,
             schedule: &*schedule,
             optimizer: &mut *optimizer,
             ema: ema.as_mut(),
         };
         let mut line = epoch.train(watch)?;
         let evaluated = job.evaluated(ema.as_ref())?;
-        line.test_accuracy =
-            Some(accuracy(&evaluated.folded(config.precision), &job.test, 500, |_| {}).fraction);
+        let folded = evaluated.folded(config.precision);
+        line.test_accuracy = Some(accuracy(&folded, &job.test, 500, |_| {}).fraction);
+        if let (Some(adversary), 1..) = (&job.adversary, config.robust_images) {
+            let attacked = job.test.slice(0, Some(config.robust_images))?;
+            line.robust_accuracy =
+                Some(robust_accuracy(&folded, &attacked, &**adversary, config.seed));
+        }
         line.seconds = clock.elapsed().as_secs_f64();
         done += 1;
         watch.epoch(&line);
@@ -114,7 +138,12 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
         log::write(&log_file, &lines)?;
         tensorboard::write(&at("events.out.tfevents.gradproof"), &lines)?;
         save_weights(&at("last.safetensors"), job, &evaluated, &lines)?;
-        let state = State { model: &job.model, optimizer: &mut *optimizer, ema: ema.as_mut() };
+        let state = State {
+            model: &job.model,
+            objective: &mut *objective,
+            optimizer: &mut *optimizer,
+            ema: ema.as_mut(),
+        };
         resume::save(&state_file, &state, done, config)?;
     }
     Ok(lines)
@@ -159,100 +188,4 @@ fn save_weights(path: &Path, job: &Job, model: &Classifier, lines: &[EpochLine])
         about.insert("test_accuracy".into(), format!("{accuracy:.4}"));
     }
     checkpoint::save(path, model, Kind::Float, &about)
-}
-
-struct Epoch<'a> {
-    job: &'a Job,
-    number: u32,
-    objective: &'a dyn Objective,
-    schedule: &'a dyn Schedule,
-    optimizer: &'a mut dyn Optimizer,
-    ema: Option<&'a mut Ema>,
-}
-
-impl Epoch<'_> {
-    fn train(&mut self, watch: &mut dyn Watch) -> Result<EpochLine> {
-        let (config, clock) = (&self.job.config, Instant::now());
-        let weights = self.job.model.params().weights();
-        let (seed, epoch, augment) = (config.seed, u64::from(self.number), config.data.augment);
-        let shuffle = Shuffle { seed, epoch, augment, last: Last::Keep };
-        let batches = self.job.train.epoch(config.batch_size, shuffle);
-        let steps = self.job.train.len().div_ceil(config.batch_size);
-        let mut sums = Sums::default();
-        let mut lr = 0.;
-        for (i, (x, y)) in batches.enumerate() {
-            let at = f64::from(self.number) + i as f64 / steps as f64;
-            let factor = self.schedule.factor(at, f64::from(config.epochs));
-            lr = self.optimizer.learning_rate() * factor;
-            let step = Step { model: &self.job.model, x: &x, y: &y, precision: config.precision };
-            let loss = self.objective.loss(&step);
-            let parts: Vec<&Tensor> = loss.parts.iter().map(|(_, t)| t).collect();
-            Tensor::stack(&parts, 0).sum(Kind::Float).backward();
-            if let Some(most) = config.clip {
-                clip_gradients(&weights, most);
-            }
-            self.optimizer.step(&weights, lr);
-            if let Some(ema) = &mut self.ema {
-                ema.update(self.job.model.params());
-            }
-            sums.add(&loss, &y);
-            let step = i + 1;
-            let read = step % READ_EVERY == 0 || step == steps;
-            let so_far = read.then(|| (sums.mean_total(), sums.accuracy()));
-            watch.tick(&Tick { step, steps, epoch: self.number + 1, so_far });
-        }
-        let total = sums.mean_total();
-        ensure!(
-            total.is_finite(),
-            "the loss is {total} in epoch {}; lower `optimizer.learning_rate` or set `clip`",
-            self.number + 1
-        );
-        Ok(EpochLine {
-            epoch: self.number + 1,
-            loss: sums.means(),
-            train_accuracy: sums.accuracy(),
-            test_accuracy: None,
-            learning_rate: lr,
-            seconds: 0.,
-            images_per_second: sums.images as f64 / clock.elapsed().as_secs_f64(),
-        })
-    }
-}
-
-/// Sums over an epoch, kept on the device.
-#[derive(Default)]
-struct Sums {
-    parts: BTreeMap<&'static str, Tensor>,
-    correct: Option<Tensor>,
-    images: i64,
-}
-
-impl Sums {
-    fn add(&mut self, loss: &objective::Loss, y: &Tensor) {
-        let n = y.numel() as i64;
-        for (name, value) in &loss.parts {
-            let value = value.detach().to_kind(Kind::Double) * n;
-            let sum = self.parts.remove(name).map_or(value.shallow_clone(), |s| s + &value);
-            self.parts.insert(name, sum);
-        }
-        let correct = loss.logits.detach().argmax(1, false).eq_tensor(y).sum(Kind::Int64);
-        self.correct = Some(self.correct.take().map_or(correct.shallow_clone(), |c| c + &correct));
-        self.images += n;
-    }
-
-    fn means(&self) -> BTreeMap<String, f64> {
-        let mean = |t: &Tensor| t.double_value(&[]) / self.images as f64;
-        let mut means: BTreeMap<String, f64> =
-            self.parts.iter().map(|(name, t)| ((*name).to_owned(), mean(t))).collect();
-        means.insert("total".into(), means.values().sum());
-        means
-    }
-
-    fn mean_total(&self) -> f64 {
-        self.means()["total"]
-    }
-
-    fn accuracy(&self) -> f64 {
-        self.correct.as_ref().map_or(0., |c| c.double_value(&[]) / self.images as f64)
-    }
 }

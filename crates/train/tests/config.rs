@@ -9,7 +9,7 @@ use tch::{Device, Kind, Tensor};
 use toml::Table;
 use train::{
     Config,
-    objective::{OBJECTIVES, Step, objective},
+    objective::{Climb, OBJECTIVES, Perturb, Step, objective},
 };
 
 const LEAST: &str = "epochs = 3
@@ -114,12 +114,32 @@ fn small() -> (Classifier, Tensor, Tensor) {
     (model, x, Tensor::from_slice(&[0i64, 1, 2, 3, 0, 2]))
 }
 
+/// One signed step.
+struct Uphill;
+
+impl Perturb for Uphill {
+    fn perturb(&self, climb: &Climb, x: &Tensor, keys: &[u64], scale: f64) -> Tensor {
+        assert_eq!(keys.len() as i64, x.size()[0]);
+        x + climb(x).1.sign() * (0.02 * scale)
+    }
+}
+
 #[test]
 fn every_objective_has_finite_parts_with_a_graph() {
     let (model, x, y) = small();
     for entry in OBJECTIVES {
-        let objective = (entry.build)(Table::new()).unwrap();
-        let step = Step { model: &model, x: &x, y: &y, precision: Precision::F32 };
+        let attack = Table::from_iter([("attack".to_owned(), Table::new().into())]);
+        let mut objective =
+            (entry.build)(Table::new()).or_else(|_| (entry.build)(attack)).expect(entry.name);
+        let numbers: Vec<i64> = (0..6).collect();
+        let keys: Vec<u64> = (0..6).collect();
+        let step = Step {
+            numbers: &numbers,
+            images: 6,
+            keys: &keys,
+            adversary: objective.attack().map(|_| &Uphill as &dyn Perturb),
+            ..Step::new(&model, &x, &y)
+        };
         let loss = objective.loss(&step);
         assert_eq!(loss.logits.size(), [6, 4], "{}", entry.name);
         let mut names: Vec<_> = loss.parts.iter().map(|(name, _)| *name).collect();
@@ -137,8 +157,8 @@ fn cross_entropy_and_smoothing_follow_their_formulas() {
     let (model, x, y) = small();
     for smoothing in [0., 0.2] {
         let asked = format!("name = 'natural'\nlabel_smoothing = {smoothing:?}");
-        let natural = objective(&toml::from_str(&asked).unwrap()).unwrap();
-        let step = Step { model: &model, x: &x, y: &y, precision: Precision::F32 };
+        let mut natural = objective(&toml::from_str(&asked).unwrap()).unwrap();
+        let step = Step::new(&model, &x, &y);
         let loss = natural.loss(&step);
         let logits = loss.logits.detach().to_kind(Kind::Double);
         let mut expected = 0.;
@@ -159,5 +179,53 @@ fn cross_entropy_and_smoothing_follow_their_formulas() {
             format!("{error:#}").contains("objective `natural`: `label_smoothing`"),
             "{error:#}"
         );
+    }
+}
+
+fn written(folder: &std::path::Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        std::fs::write(folder.join(name), text).unwrap();
+    }
+}
+
+#[test]
+fn files_extend_others_and_have_scales() {
+    let folder = tempfile::tempdir().unwrap();
+    let small = "extends = ['base.toml', 'ssr.toml']\nseed = 4\n[scale.smoke]\nbatch_size = 2\n";
+    let base = format!("{LEAST}[scale.smoke]\nepochs = 1\ndata = {{ train = 'shapes:train=8' }}\n");
+    let step = "[schedule]\nname = 'step'\nevery = 5\n";
+    let other = "extends = ['base.toml']\n[optimizer]\nname = 'adamw'\n";
+    let files =
+        [("small.toml", small), ("base.toml", &base), ("ssr.toml", step), ("o.toml", other)];
+    written(folder.path(), &files);
+    let read = |name: &str, scale| Config::read(&folder.path().join(name), scale, &[]);
+    let config = read("small.toml", None).unwrap();
+    assert_eq!((config.seed, config.epochs, config.batch_size), (4, 3, 128));
+    assert_eq!(config.schedule["every"].as_integer(), Some(5));
+    let smoke = read("small.toml", Some("smoke")).unwrap();
+    assert_eq!((smoke.seed, smoke.epochs, smoke.batch_size), (4, 1, 2));
+    assert_eq!(smoke.data.train, "shapes:train=8");
+    // Another optimiser does not inherit the options of the one it replaces.
+    let optimizer = read("o.toml", None).unwrap().optimizer;
+    assert_eq!(optimizer.get("learning_rate"), None);
+}
+
+#[test]
+fn bad_extensions_and_scales_say_what_would_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let circle = ("circle.toml", "extends = ['circle.toml']");
+    let lost = ("lost.toml", "extends = ['nowhere.toml']");
+    let word = ("word.toml", "extends = 'base.toml'");
+    let scaled = format!("{LEAST}[scale.smoke]\nepochs = 1\n");
+    written(folder.path(), &[circle, lost, word, ("scaled.toml", &scaled)]);
+    for (name, scale, expected) in [
+        ("circle.toml", None, "goes in a circle"),
+        ("lost.toml", None, "nowhere.toml`"),
+        ("word.toml", None, "`extends` is a list of files beside this one"),
+        ("scaled.toml", Some("tiny"), "no scale `tiny`; known: smoke"),
+    ] {
+        let error = Config::read(&folder.path().join(name), scale, &[]).expect_err(name);
+        let message = format!("{error:#}");
+        assert!(message.contains(expected) && !message.contains('\n'), "{name}: {message}");
     }
 }

@@ -2,7 +2,7 @@
 //! back, refusals.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
-use data::Dataset;
+use data::{Dataset, Last, Shuffle};
 use models::{
     Classifier, noise,
     zoo::{self, Normalisation, Shape},
@@ -15,7 +15,9 @@ use std::{
 };
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;
-use train::{Config, EpochLine, Job, Tick, Watch, accuracy, log, run, tensorboard};
+use train::{
+    Config, EpochLine, Job, OnNan, Tick, Watch, accuracy, log, log::Quantiles, run, tensorboard,
+};
 
 const CLASSES: i64 = 3;
 
@@ -66,7 +68,16 @@ fn job(config: &Config, out: &Path, resume: bool) -> Job {
     let train = set(1, 21); // the last batch is not full
     model.classes = train.classes.clone();
     let model = model.placed(Device::Cpu, config.channels_last);
-    Job { config: config.clone(), model, train, test: set(2, 12), out: out.into(), resume }
+    Job {
+        config: config.clone(),
+        model,
+        train,
+        test: set(2, 12),
+        out: out.into(),
+        resume,
+        adversary: None,
+        on_nan: OnNan::Stop,
+    }
 }
 
 struct Silent;
@@ -218,8 +229,52 @@ fn a_loss_that_explodes_ends_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let config = config(&["optimizer.learning_rate=1e30", "schedule={name='constant'}"]);
     let told = format!("{:#}", run(&job(&config, folder.path(), false), &mut Silent).unwrap_err());
-    assert!(told.contains("in epoch 1; lower `optimizer.learning_rate`"), "{told}");
+    for words in ["cross-entropy ", "step ", "of epoch 1", "no checkpoint yet", "--on-nan skip"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
     assert!(!folder.path().join("last.safetensors").exists(), "broken weights are not kept");
+}
+
+/// The set, its image 3 spoilt.
+fn spoilt(job: &mut Job) {
+    job.train.images = job.train.images.to_kind(Kind::Float) / 255.;
+    let _ = job.train.images.get(3).fill_(f64::NAN);
+}
+
+#[test]
+fn a_loss_that_is_not_finite_names_its_step_or_is_skipped() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&["data.augment={crop=0,flip=false}", "epochs=2"]);
+    let mut stops = job(&config, &folder.path().join("stops"), false);
+    spoilt(&mut stops);
+    let shuffle = Shuffle { seed: 0, epoch: 0, augment: None, last: Last::Keep };
+    let order = stops.train.order(8, &shuffle);
+    let bad = order.iter().position(|batch| batch.contains(&3)).unwrap() + 1;
+    let told = format!("{:#}", run(&stops, &mut Silent).unwrap_err());
+    assert!(told.contains(&format!("cross-entropy NaN; step {bad} of epoch 1")), "{told}");
+
+    let mut skips =
+        Job { on_nan: OnNan::Skip, ..job(&config, &folder.path().join("skips"), false) };
+    spoilt(&mut skips);
+    let lines = run(&skips, &mut Silent).unwrap();
+    assert_eq!(lines.iter().map(|l| l.skipped).collect::<Vec<_>>(), [1, 1]);
+    assert!(lines.iter().all(|l| l.loss["total"].is_finite() && l.test_accuracy.unwrap() > 0.3));
+}
+
+#[test]
+fn the_last_good_checkpoint_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = config(&[
+        "epochs=2",
+        "optimizer.learning_rate=1e34",
+        "schedule={name='cycles',lengths=[1,1],heights=[1e-35,1]}",
+    ]);
+    let told = format!("{:#}", run(&job(&config, folder.path(), false), &mut Silent).unwrap_err());
+    let kept = folder.path().join("last.safetensors");
+    let expected =
+        format!("of epoch 2; the last good checkpoint is `{}` (epoch 1)", kept.display());
+    assert!(told.contains(&expected), "{told}");
+    assert!(tensors(&kept).values().all(|t| bool::try_from(t.isfinite().all()).unwrap()));
 }
 
 fn lines() -> Vec<EpochLine> {
@@ -228,6 +283,9 @@ fn lines() -> Vec<EpochLine> {
         loss: BTreeMap::from([("cross-entropy".into(), 0.1), ("total".into(), 1.5)]),
         train_accuracy: 0.25,
         test_accuracy,
+        observed: BTreeMap::from([("xi".into(), Quantiles { mean: 3., median: 0.5, p90: 9. })]),
+        robust_accuracy: test_accuracy,
+        skipped: 0,
         learning_rate: 1e-3,
         seconds: 2.5,
         images_per_second: 1234.5,
@@ -332,5 +390,6 @@ fn tensorboard_finds_every_scalar() {
         })
         .collect();
     assert_eq!(found, expected);
-    assert_eq!(found.len(), 5 + 6, "test accuracy where it is known");
+    let (first, last) = (lines()[0].scalars().len(), lines()[1].scalars().len());
+    assert_eq!(last, first + 2, "test and robust accuracy where they are known");
 }

@@ -1,0 +1,216 @@
+//! Robust accuracy under attacks run one after the other, each on the images that the ones before
+//! it left right (AutoAttack, Croce & Hein 2020), and what makes such a number untrustworthy. The
+//! standard selection has no FAB and runs `apgd-dlr` in place of the slower `apgd-t`.
+
+use crate::{
+    Adversary, Ball, Loss, Square, apgd,
+    prediction::{Case, Seen},
+};
+use anyhow::{Context, Result};
+use models::{
+    Model,
+    grad::{cross_entropy, value_and_grad},
+};
+use serde::Serialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+/// An attack and what it is called in tables.
+pub struct Named {
+    /// What it is called; also keys its draws.
+    pub name: String,
+    /// The attack.
+    pub adversary: Box<dyn Adversary>,
+}
+
+/// `apgd-ce`, `apgd-dlr` and `square` with their defaults.
+pub fn standard() -> Vec<Named> {
+    let away = |loss| apgd::Away::build(Table::new(), loss).expect("the defaults are in range");
+    let named = |name: &str, adversary| Named { name: name.into(), adversary };
+    vec![
+        named("apgd-ce", away(Loss::Ce)),
+        named("apgd-dlr", away(Loss::Dlr)),
+        named("square", Box::<Square>::default()),
+    ]
+}
+
+/// Errors: an attack that a network with so many classes cannot be attacked with.
+pub fn check(attacks: &[Named], classes: i64) -> Result<()> {
+    attacks.iter().try_for_each(|named| {
+        named.adversary.check(classes).with_context(|| format!("attack `{}`", named.name))
+    })
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Robustness {
+    /// Images of the ball, `[N, C, H, W]`; the wrong one where an attack found it.
+    pub adversarial: Tensor,
+    /// Whether the network is right without an attack, bool `[N]`.
+    pub clean: Tensor,
+    /// Whether it is right after every attack, bool `[N]`.
+    pub robust: Tensor,
+    /// Counts, to be merged over batches.
+    pub summary: Summary,
+}
+
+/// Counts of images; [`Summary::merge`] adds those of another batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Images.
+    pub images: u64,
+    /// Right without an attack.
+    pub clean: u64,
+    /// Right after every attack.
+    pub robust: u64,
+    /// Each attack in its order.
+    pub attacks: Vec<Tally>,
+    /// Right images whose cross-entropy has a gradient of exactly zero in every pixel.
+    pub no_gradient: u64,
+    /// Whether the same images gave other logits the second time.
+    pub random_output: bool,
+    /// Images that only a black-box attack broke, after attacks with gradients had failed.
+    pub black_box_only: u64,
+}
+
+/// What one attack did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Its name.
+    pub name: String,
+    /// Whether it used no gradient.
+    pub black_box: bool,
+    /// Images it was given.
+    pub given: u64,
+    /// Images it broke.
+    pub broke: u64,
+}
+
+impl Summary {
+    /// Adds the counts of another batch under the same attacks.
+    pub fn merge(&mut self, other: &Summary) {
+        if self.attacks.is_empty() {
+            self.attacks.clone_from(&other.attacks);
+        } else {
+            for (here, there) in self.attacks.iter_mut().zip(&other.attacks) {
+                here.given += there.given;
+                here.broke += there.broke;
+            }
+        }
+        self.images += other.images;
+        self.clean += other.clean;
+        self.robust += other.robust;
+        self.no_gradient += other.no_gradient;
+        self.random_output |= other.random_output;
+        self.black_box_only += other.black_box_only;
+    }
+}
+
+/// Attacks the images `x` `[N, C, H, W]` with labels i64 `[N]` inside `ball` by each of `attacks` in
+/// turn; one key per image. [`check`] comes first. `tick` is called after every attack.
+pub fn run(
+    model: &dyn Model,
+    x: &Tensor,
+    y: &Tensor,
+    ball: &Ball,
+    keys: &[u64],
+    attacks: &[Named],
+    mut tick: impl FnMut(),
+) -> Robustness {
+    let case = Case::new(model, x, y, ball, keys);
+    let (mut all, mut summary) = look(&case);
+    let clean = all.wrong.logical_not();
+    let mut white_box_tried = false;
+    for Named { name, adversary } in attacks {
+        let open = all.open();
+        let black_box = adversary.black_box();
+        let mut tally = Tally { name: name.clone(), black_box, given: open.len() as u64, broke: 0 };
+        if !open.is_empty() {
+            let part = case.pick(&open);
+            let keys = part.keyed(name, 0);
+            let images = adversary.attack(model, &part.x, &part.y, ball, &keys);
+            let found = judge(&part, &images);
+            tally.broke = count(&found.wrong);
+            all.put(&open, &found);
+        }
+        if black_box && white_box_tried {
+            summary.black_box_only += tally.broke;
+        }
+        white_box_tried |= !black_box;
+        summary.attacks.push(tally);
+        tick();
+    }
+    let robust = all.wrong.logical_not();
+    summary.robust = count(&robust);
+    Robustness { adversarial: all.images, clean, robust, summary }
+}
+
+/// The clean images, and all that is known before the first attack.
+fn look(case: &Case) -> (Seen, Summary) {
+    let mut first = None;
+    let (_, g) = value_and_grad(&case.x, |x| {
+        let logits = case.model.logits(x);
+        first = Some(logits.detach());
+        cross_entropy(&logits, &case.y)
+    });
+    let first = first.expect("the network has just been asked");
+    let again = tch::with_grad(|| case.model.logits(&case.x)).detach();
+    let seen = judged(case, &case.x, &first);
+    let flat = g.abs().flatten(1, -1).amax([1].as_slice(), false).eq(0.);
+    let summary = Summary {
+        images: case.keys.len() as u64,
+        clean: count(&seen.wrong.logical_not()),
+        no_gradient: count(&flat.logical_and(&seen.wrong.logical_not())),
+        random_output: differ(&first, &again),
+        ..Summary::default()
+    };
+    (seen, summary)
+}
+
+/// Whether logits differ by more than the order of a sum can explain.
+fn differ(a: &Tensor, b: &Tensor) -> bool {
+    let far = (a - b).abs().max() - a.abs().max() * 1e-4;
+    far.double_value(&[]) > 0.
+}
+
+fn judge(case: &Case, x: &Tensor) -> Seen {
+    judged(case, x, &tch::no_grad(|| case.model.logits(x)))
+}
+
+fn judged(case: &Case, x: &Tensor, logits: &Tensor) -> Seen {
+    let wrong = logits.argmax(1, false).ne_tensor(&case.y);
+    Seen { images: x.shallow_clone(), value: cross_entropy(logits, &case.y), wrong }
+}
+
+fn count(which: &Tensor) -> u64 {
+    which.sum(Kind::Int64).int64_value(&[]) as u64
+}
+
+/// Why a robust accuracy is to be distrusted and what to try, one sentence each.
+pub fn warnings(summary: &Summary) -> Vec<String> {
+    let mut told = vec![];
+    let Summary { no_gradient, black_box_only, clean, .. } = summary;
+    if *no_gradient > 0 {
+        told.push(format!(
+            "the cross-entropy has no gradient at {no_gradient} of {clean} correctly classified \
+             images, where attacks that follow it cannot start: the robust accuracy may be too \
+             high; compare `apgd-dlr`, `square` and a run with the logits scaled down"
+        ));
+    }
+    if summary.random_output {
+        told.push(
+            "the network answers the same images differently each time, so an attack sees noise \
+             and the robust accuracy is itself random: attack the average of several passes, or \
+             the network with its randomness switched off"
+                .into(),
+        );
+    }
+    if *black_box_only > 0 {
+        told.push(format!(
+            "an attack without gradients broke {black_box_only} images that gradient attacks could \
+             not, a sign of masked gradients: the true robust accuracy is probably lower; try \
+             `apgd-t`, more restarts and more queries"
+        ));
+    }
+    told
+}

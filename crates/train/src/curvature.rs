@@ -1,0 +1,167 @@
+//! Curvature of cross-entropy at an image: ξ_max, the largest eigenvalue of H = W(diag p − ppᵀ)Wᵀ
+//! with W = ∂logits/∂x (Wang et al. 2020, Def. 7). H is the Hessian of cross-entropy where the
+//! network is piecewise linear, and its Gauss-Newton part where activations are smooth.
+//! With J = ∂(2√p)/∂x, H = JᵀJ: so ξ_max = λ_max(JJᵀ) = ‖∇ₓ(2√p·u)‖² at its unit eigenvector u.
+
+use data::Dataset;
+use models::{
+    Classifier, Model,
+    grad::{Graph, pull},
+};
+use serde::Deserialize;
+use tch::{Device, Kind, Tensor};
+
+/// Images `[N, C, H, W]` -> logits `[N, K]`.
+pub(crate) type Network<'a> = dyn Fn(&Tensor) -> Tensor + 'a;
+
+/// Which input gradients the eigenvalue is of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channels {
+    /// With respect to every number of the image, as in the paper.
+    #[default]
+    All,
+    /// Averaged over the channels, as in the paper's code.
+    Mean,
+}
+
+impl Channels {
+    /// Input gradients `[N, C, H, W]` -> `[N, D]`.
+    fn flat(self, g: &Tensor) -> Tensor {
+        match self {
+            Channels::All => g.flatten(1, -1),
+            Channels::Mean => g.mean_dim([1i64].as_slice(), false, g.kind()).flatten(1, -1),
+        }
+    }
+}
+
+/// ξ_max of every image of `data`, f32 `[N]` on the CPU, in the order of the set. A folded `model`
+/// is fastest. `tick` is called with the images of each finished batch.
+pub fn curvature(
+    model: &Classifier,
+    data: &Dataset,
+    batch_size: usize,
+    mut tick: impl FnMut(u64),
+) -> Tensor {
+    let mut all = vec![];
+    for (x, y) in data.ordered(batch_size) {
+        let top = exact(&|x| model.logits(x), &x, Channels::All);
+        all.push(top.xi.to_device(Device::Cpu).to_kind(Kind::Float));
+        tick(y.numel() as u64);
+    }
+    Tensor::cat(&all, 0)
+}
+
+/// An eigenvector and its eigenvalue for each image; no graph.
+pub(crate) struct Top {
+    /// Unit vectors in the space of classes `[N, K]`.
+    pub u: Tensor,
+    /// ξ_max `[N]`.
+    pub xi: Tensor,
+}
+
+/// The top eigenvector from K − 1 backward passes: √p is in the kernel of JJᵀ, so the rows of J
+/// along an orthonormal basis of what is left say all.
+pub(crate) fn exact(network: &Network, x: &Tensor, channels: Channels) -> Top {
+    let x = x.detach().set_requires_grad(true);
+    let roots = tch::with_grad(|| twice_roots(&network(&x)));
+    let basis = complement(&(roots.detach() / 2.));
+    let count = basis.size()[2];
+    if count == 0 {
+        let u = roots.detach().zeros_like();
+        return Top { xi: squared(&u), u };
+    }
+    let row = |k: i64| {
+        let out = (&roots * basis.select(2, k)).sum(None::<Kind>);
+        let last = k == count - 1;
+        channels.flat(&Tensor::run_backward(&[&out], &[&x], !last, false).remove(0))
+    };
+    let rows = Tensor::stack(&(0..count).map(row).collect::<Vec<_>>(), 1); // [N, K − 1, D]
+    let (_, vectors) = finite(&rows.bmm(&rows.transpose(1, 2))).linalg_eigh("L");
+    let top = vectors.select(2, -1).unsqueeze(2); // [N, K − 1, 1]
+    let a = rows.transpose(1, 2).bmm(&top).squeeze_dim(2);
+    Top { u: basis.bmm(&top).squeeze_dim(2), xi: squared(&a) }
+}
+
+/// One power iteration from the unit vectors `last` `[N, K]`, or for images where they are zero
+/// from the direction that separates their two most probable classes. Two backward passes.
+pub(crate) fn warmer(network: &Network, x: &Tensor, last: &Tensor, channels: Channels) -> Tensor {
+    let x = x.detach().set_requires_grad(true);
+    let roots = tch::with_grad(|| twice_roots(&network(&x)));
+    if roots.size()[1] < 2 {
+        return last.shallow_clone();
+    }
+    let new = last.abs().amax([1i64].as_slice(), true).eq(0.);
+    let from = separating(&roots.detach()).where_self(&new, last).set_requires_grad(true);
+    let image = tch::with_grad(|| {
+        let a = pull(&(&roots * &from).sum(None::<Kind>), &x, Graph::Keep);
+        pull(&(squared(&channels.flat(&a)) / 2.).sum(None::<Kind>), &from, Graph::Free) // JJᵀu
+    });
+    // Scaled first: squares of what a confident image has left would be zero.
+    let scaled = &image / image.abs().amax([1i64].as_slice(), true);
+    let next = &scaled / squared(&scaled).sqrt().unsqueeze(1);
+    let good = next.isfinite().all_dim(1, true);
+    let next = next.where_self(&good, &from.detach());
+    next.where_self(&next.isfinite().all_dim(1, true), last)
+}
+
+/// ‖∇ₓ(2√p·u)‖² `[N]` at fixed `u` `[N, K]`, with a graph into what `logits` depends on. At the top
+/// eigenvector its gradient is that of ξ_max (envelope theorem), the part through p included.
+pub(crate) fn along(logits: &Network, x: &Tensor, u: &Tensor, channels: Channels) -> Tensor {
+    let x = x.detach().set_requires_grad(true);
+    let out = (twice_roots(&logits(&x)) * u.detach()).sum(None::<Kind>);
+    squared(&channels.flat(&pull(&out, &x, Graph::Keep)))
+}
+
+/// ξ_max `[N]` as the paper has it: every row of W with a graph, the eigenvalue of Mᵀ(WᵀW)M with
+/// M = diag(√p) − p√pᵀ. The reference; dear.
+pub(crate) fn naive(logits: &Network, x: &Tensor, channels: Channels) -> Tensor {
+    let x = x.detach().set_requires_grad(true);
+    let logits = logits(&x);
+    let row =
+        |k: i64| channels.flat(&pull(&logits.select(1, k).sum(None::<Kind>), &x, Graph::Keep));
+    let rows = Tensor::stack(&(0..logits.size()[1]).map(row).collect::<Vec<_>>(), 1); // [N, K, D]
+    let p = logits.softmax(1, logits.kind());
+    let root = twice_roots(&logits) / 2.;
+    let m = root.diag_embed(0, 1, 2) - p.unsqueeze(2).matmul(&root.unsqueeze(1));
+    let wm = rows.transpose(1, 2).bmm(&m); // [N, D, K]
+    let gram = wm.transpose(1, 2).bmm(&wm);
+    // What is not finite stays so: the loop must see it, but LAPACK must not.
+    let poison = (&gram * 0.).sum_dim_intlist([1i64, 2].as_slice(), false, gram.kind());
+    finite(&gram).linalg_eigvalsh("L").select(1, -1) + poison
+}
+
+/// 2√p of logits `[N, K]`; through the logarithm, so that gradients are bounded.
+fn twice_roots(logits: &Tensor) -> Tensor {
+    (logits.log_softmax(1, logits.kind()) * 0.5).exp() * 2.
+}
+
+/// The sum of squares of each row of `[N, D]`: `[N]`.
+fn squared(rows: &Tensor) -> Tensor {
+    rows.square().sum_dim_intlist([1i64].as_slice(), false, rows.kind())
+}
+
+/// An orthonormal basis `[N, K, K − 1]` of what is orthogonal to the unit vectors `root` `[N, K]`:
+/// a Householder reflection without its first column, which is −root.
+fn complement(root: &Tensor) -> Tensor {
+    let k = root.size()[1];
+    let first = root.narrow(1, 0, 1);
+    let v = Tensor::cat(&[&first + 1., root.narrow(1, 1, k - 1)], 1);
+    let scaled = &v / (first + 1.);
+    let reflection =
+        v.ones_like().diag_embed(0, 1, 2) - v.unsqueeze(2).matmul(&scaled.unsqueeze(1));
+    reflection.narrow(2, 1, k - 1)
+}
+
+/// Unit vectors `[N, K]`, orthogonal to √p, that separate the two most probable classes.
+fn separating(twice_roots: &Tensor) -> Tensor {
+    let (two, classes) = twice_roots.topk(2, 1, true, true);
+    let turned = Tensor::cat(&[two.narrow(1, 1, 1), -two.narrow(1, 0, 1)], 1);
+    let unit = &turned / squared(&turned).sqrt().unsqueeze(1);
+    twice_roots.zeros_like().scatter(1, &classes, &unit)
+}
+
+/// Zeros where an entry is not finite: LAPACK would refuse it.
+fn finite(gram: &Tensor) -> Tensor {
+    gram.nan_to_num(0., 0., 0.)
+}

@@ -1,0 +1,62 @@
+//! CURE (Moosavi-Dezfooli et al. 2019, section 4): cross-entropy plus how far its image gradient
+//! turns over a step of length h along its own signs. The paper gives h = 1.5 and no unit; on
+//! CIFAR's [0, 1] pixels that is 7/255 a channel, the size of the ball it defends, so it is ours.
+//! It fine-tunes trained networks: on fresh weights the penalty explodes without `clip`.
+
+use super::{
+    Loss, Objective, Statistics, Step,
+    adversarial::{check_ramp, ramped},
+    cross_entropy,
+    gradient_norm::{check_size, loss_gradient, squared_length},
+};
+use anyhow::Result;
+use models::registry;
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Curvature {
+    gamma: f64,
+    h: f64,
+    ramp: f64,
+    norm: Statistics,
+}
+
+impl Default for Curvature {
+    fn default() -> Self {
+        Curvature { gamma: 4., h: 1.5, ramp: 5., norm: Statistics::Running }
+    }
+}
+
+pub(super) fn build(table: Table) -> Result<Box<dyn Objective>> {
+    let options: Curvature = registry::options(table)?;
+    check_size("gamma", options.gamma)?;
+    check_size("h", options.h)?;
+    check_ramp(options.ramp)?;
+    Ok(Box::new(options))
+}
+
+/// The signs of `g` as an image of Euclidean length one; zero where `g` is.
+fn direction(g: &Tensor) -> Tensor {
+    let signs = g.detach().sign();
+    let length = squared_length(&signs).sqrt().clamp_min(1.);
+    signs / length.view([-1, 1, 1, 1])
+}
+
+impl Objective for Curvature {
+    fn loss(&mut self, step: &Step) -> Loss {
+        let logits = step.train_logits(step.x);
+        let g = loss_gradient(step, step.x, self.norm);
+        // The step may leave [0, 1], as in the paper: it only measures how the loss bends.
+        let ahead = step.x + direction(&g) * (self.h * ramped(step.epoch, self.ramp));
+        let turn = squared_length(&(loss_gradient(step, &ahead, self.norm) - g));
+        let penalty = turn.mean(None::<Kind>) * self.gamma;
+        Loss {
+            parts: vec![("cross-entropy", cross_entropy(&logits, step.y)), ("curvature", penalty)],
+            logits,
+            observed: vec![("gradient-turn", turn.detach())],
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `gradproof bench`: what the hot paths cost. Rounds are interleaved, so that a machine that slows
+//! down slows everybody down; medians and quartiles, because timings have tails.
+
+use crate::{
+    cli::{Bench, Common},
+    commands::doctor,
+    device,
+    ui::Ui,
+};
+use anyhow::{Result, ensure};
+use models::registry::{self, Named};
+use serde_json::{Map, Value, json};
+use std::fmt::Write;
+use tch::Device;
+
+mod train;
+
+/// One benchmark.
+struct Member {
+    name: &'static str,
+    about: &'static str,
+    /// Its contestants' times; the first contestant is the unit.
+    run: fn(&Bench, Device, &Ui) -> Result<Vec<Timed>>,
+}
+
+impl Named for Member {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn about(&self) -> &'static str {
+        self.about
+    }
+}
+
+/// Every benchmark, sorted by name.
+const BENCHES: &[Member] = &[Member {
+    name: "train",
+    about: "one training step (loss, backward, SGD) of each objective, in natural steps",
+    run: train::run,
+}];
+
+/// Milliseconds of one contestant, one number a round.
+struct Timed {
+    name: &'static str,
+    ms: Vec<f64>,
+}
+
+/// Runs the benchmarks that are named, or all, and prints a table of each.
+pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<()> {
+    let named = args.names.iter().map(|name| registry::find("benchmark", BENCHES, name));
+    let mut members = named.collect::<Result<Vec<_>>>()?;
+    if members.is_empty() {
+        members = BENCHES.iter().collect();
+    }
+    ensure!(args.rounds > 0, "`--rounds 0`: one round is the least");
+    ensure!(args.batch_size > 0, "`--batch-size 0`: one image is the least");
+    let device = common.device.resolve()?;
+    let about =
+        format!("{} on {}, {} images a step", args.arch, device::describe(device), args.batch_size);
+    ui.note(&format!("{about}, load {:.2}", doctor::load_average()));
+    let mut all = Map::new();
+    for member in members {
+        let timed = (member.run)(args, device, ui)?;
+        ui.say(&format!("{}: {}\n{}", member.name, member.about, table(&timed)))?;
+        all.insert(member.name.into(), rows(&timed));
+    }
+    ui.result(&json!({
+        "version": env!("CARGO_PKG_VERSION"), "commit": env!("GRADPROOF_COMMIT"),
+        "device": device::describe(device), "threads": tch::get_num_threads(),
+        "load": doctor::load_average(), "arch": args.arch, "batch_size": args.batch_size,
+        "rounds": args.rounds, "benches": all,
+    }))
+}
+
+/// Calls every contestant once a round and collects the milliseconds they return; the first
+/// `warm_up` rounds do not count.
+fn interleaved(
+    contestants: &mut [(&'static str, Box<dyn FnMut() -> f64 + '_>)],
+    warm_up: u32,
+    args: &Bench,
+    ui: &Ui,
+) -> Vec<Timed> {
+    let all = (warm_up + args.rounds) as usize * contestants.len();
+    let bar = ui.bar(all as u64, "timing");
+    let mut timed: Vec<Timed> =
+        contestants.iter().map(|(name, _)| Timed { name, ms: vec![] }).collect();
+    for round in 0..warm_up + args.rounds {
+        for ((name, step), timed) in contestants.iter_mut().zip(&mut timed) {
+            bar.set_message(*name);
+            let ms = step();
+            if round >= warm_up {
+                timed.ms.push(ms);
+            }
+            bar.inc(1);
+        }
+    }
+    bar.finish_and_clear();
+    timed
+}
+
+/// First quartile, median, third quartile; interpolated.
+fn quartiles(values: &[f64]) -> [f64; 3] {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    [0.25, 0.5, 0.75].map(|q| {
+        let at = q * (sorted.len() - 1) as f64;
+        let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
+        below + (above - below) * at.fract()
+    })
+}
+
+/// Median, interquartile range in percent of it, ratio to the unit, quartiles of that ratio.
+fn numbers(timed: &Timed, unit: &Timed) -> [f64; 5] {
+    let [low, median, high] = quartiles(&timed.ms);
+    let ratios: Vec<f64> = timed.ms.iter().zip(&unit.ms).map(|(ms, unit)| ms / unit).collect();
+    let [least, _, most] = quartiles(&ratios);
+    [median, 100. * (high - low) / median, median / quartiles(&unit.ms)[1], least, most]
+}
+
+fn table(all: &[Timed]) -> String {
+    let unit = all.first().map_or("", |t| t.name);
+    let mut text =
+        format!("  {:<16} {:>10} {:>8}   {unit} steps (quartiles)", "", "median ms", "spread");
+    for timed in all {
+        let [median, spread, steps, least, most] = numbers(timed, &all[0]);
+        let _ = write!(
+            text,
+            "\n  {:<16} {median:>10.1} {spread:>6.1} %   {steps:>6.2} ({least:.2} to {most:.2})",
+            timed.name
+        );
+    }
+    text
+}
+
+fn rows(all: &[Timed]) -> Value {
+    let row = |timed: &Timed| {
+        let [median, spread, steps, least, most] = numbers(timed, &all[0]);
+        json!({
+            "name": timed.name, "ms": timed.ms, "median_ms": median, "spread_percent": spread,
+            "steps": steps, "steps_quartiles": [least, most],
+        })
+    };
+    all.iter().map(row).collect()
+}

@@ -1,0 +1,123 @@
+//! One training step of every objective, from the same weights on the same random images.
+
+use super::{Timed, interleaved};
+use crate::{cli::Bench, commands::train::adversary, ui::Ui};
+use ::train::{
+    objective::{self, Objective, Perturb, Step},
+    optimizer::{self, Optimizer},
+};
+use anyhow::{Context, Result, ensure};
+use models::{
+    Classifier, Params, noise,
+    zoo::{self, Normalisation, Shape},
+};
+use std::{collections::BTreeMap, time::Instant};
+use tch::{Device, Kind, Tensor};
+
+/// Name in the table, settings of the objective; the first is the unit.
+const CONTESTANTS: &[(&str, &str)] = &[
+    ("natural", "name = 'natural'"),
+    (
+        "PGD-7",
+        "name = 'adversarial'\n\
+         attack = { norm = 'linf', eps = '8/255', steps = 7, step_size = '2/255' }",
+    ),
+    ("PGD-30", "name = 'adversarial'\nattack = { norm = 'l2', eps = 0.25, steps = 30 }"),
+    (
+        "TRADES-7",
+        "name = 'trades'\n\
+         attack = { norm = 'linf', eps = '8/255', steps = 7, step_size = '2/255' }",
+    ),
+    ("gradient norm", "name = 'gradient-norm'"),
+    ("CURE", "name = 'curvature'"),
+    ("SSR naive", "name = 'ssr'\neigenvector = 'naive'"),
+    ("SSR exact", "name = 'ssr'\neigenvector = 'exact'"),
+    ("SSR warm", "name = 'ssr'\neigenvector = 'warm'"),
+    ("IG-NORM", "name = 'ig-norm'"),
+];
+
+/// Steps before those that count: kernels are chosen, and what is kept per image is there.
+const WARM_UP: u32 = 2;
+
+/// Times the steps.
+pub(super) fn run(args: &Bench, device: Device, ui: &Ui) -> Result<Vec<Timed>> {
+    let (arch, shape) = (zoo::arch(&args.arch)?, Shape::CIFAR10);
+    arch.check(&shape)?;
+    let normalisation = Normalisation::parse("cifar10", shape.image[0])?;
+    let model = Classifier::new(arch, shape, normalisation, 0, device).placed(device, true);
+    let start: BTreeMap<String, Tensor> =
+        model.params().tensors().into_iter().map(|(name, t)| (name, t.copy())).collect();
+    let n = args.batch_size;
+    let keys: Vec<u64> = (0..n as u64).map(|image| noise::key(0, image, 0)).collect();
+    let x = noise::uniform(&keys, &shape.image, device);
+    let y = Tensor::arange(n as i64, (Kind::Int64, device)).remainder(shape.classes);
+    let numbers: Vec<i64> = (0..n as i64).collect();
+    let step = Step {
+        numbers: &numbers,
+        images: n,
+        keys: &keys,
+        // Ramps of settings are over.
+        epoch: 1e3,
+        precision: args.precision,
+        ..Step::new(&model, &x, &y)
+    };
+    let mut runners = vec![];
+    for (name, settings) in wanted(args)? {
+        runners.push((*name, Runner::new(settings).with_context(|| format!("`{name}`"))?));
+    }
+    let mut contestants: Vec<(&'static str, Box<dyn FnMut() -> f64 + '_>)> = vec![];
+    for (name, mut runner) in runners {
+        let (step, start) = (&step, &start);
+        contestants.push((name, Box::new(move || runner.step(step, start))));
+    }
+    Ok(interleaved(&mut contestants, WARM_UP, args, ui))
+}
+
+/// The unit, and the contestants that `--only` asks for.
+fn wanted(args: &Bench) -> Result<Vec<&'static (&'static str, &'static str)>> {
+    let holds = |name: &str, word: &String| name.to_lowercase().contains(&word.to_lowercase());
+    for word in &args.only {
+        let known = || CONTESTANTS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        let found = CONTESTANTS.iter().any(|(name, _)| holds(name, word));
+        ensure!(found, "`--only {word}` is in no name; known: {}", known());
+    }
+    let chosen = |name: &str| args.only.iter().any(|word| holds(name, word));
+    let all = CONTESTANTS.iter().enumerate();
+    let all = all.filter(|(i, (name, _))| *i == 0 || args.only.is_empty() || chosen(name));
+    Ok(all.map(|(_, contestant)| contestant).collect())
+}
+
+struct Runner {
+    objective: Box<dyn Objective>,
+    adversary: Option<Box<dyn Perturb>>,
+    optimizer: Box<dyn Optimizer>,
+}
+
+impl Runner {
+    fn new(settings: &str) -> Result<Self> {
+        let objective = objective::objective(&toml::from_str(settings)?)?;
+        let adversary = objective.attack().map(adversary).transpose()?;
+        let sgd = "name = 'sgd'\nlearning_rate = 0.01\nweight_decay = 5e-4";
+        let optimizer = optimizer::optimizer(&toml::from_str(sgd)?)?;
+        Ok(Runner { objective, adversary, optimizer })
+    }
+
+    /// Milliseconds of one step from the weights `start`.
+    fn step(&mut self, step: &Step, start: &BTreeMap<String, Tensor>) -> f64 {
+        let params = step.model.params();
+        params.fill(start).expect("the same network");
+        wait(params);
+        let clock = Instant::now();
+        let step = Step { adversary: self.adversary.as_deref(), ..*step };
+        self.objective.loss(&step).total().backward();
+        self.optimizer.step(&params.weights(), 0.01);
+        wait(params);
+        clock.elapsed().as_secs_f64() * 1e3
+    }
+}
+
+/// Returns when the device has done all it was asked to: a number is read back.
+fn wait(params: &Params) {
+    let weights = params.weights();
+    let _ = weights[0].1.sum(Kind::Float).double_value(&[]);
+}

@@ -1,0 +1,39 @@
+//! `bench`: every contestant gets its numbers; words that mean nothing are refused.
+
+use crate::place::{Place, says};
+
+#[test]
+fn training_steps_are_timed() {
+    let place = Place::new("bench-train");
+    let line = "bench train --arch mlp --batch-size 4 --rounds 2";
+    let found = place.ok(&format!("{line} --json")).json();
+    assert_eq!(found["rounds"], 2);
+    let rows = found["benches"]["train"].as_array().expect("a list");
+    let named = |name: &str| rows.iter().find(|row| row["name"] == name).expect(name);
+    assert_eq!(rows[0]["name"], "natural");
+    assert_eq!(rows[0]["steps"], 1.);
+    for name in ["natural", "PGD-7", "PGD-30", "SSR naive", "SSR exact", "SSR warm", "IG-NORM"] {
+        let row = named(name);
+        let ms: Vec<f64> = serde_json::from_value(row["ms"].clone()).expect("numbers");
+        assert_eq!(ms.len(), 2, "{name}");
+        assert!(ms.iter().all(|ms| *ms > 0.), "{name}");
+        let median = row["median_ms"].as_f64().expect("a number");
+        assert!((median - (ms[0] + ms[1]) / 2.).abs() < 1e-9 * median, "{name}");
+        let ratio = median / named("natural")["median_ms"].as_f64().expect("a number");
+        assert!((row["steps"].as_f64().expect("a number") - ratio).abs() < 1e-9 * ratio, "{name}");
+    }
+    assert!(place.contents().is_empty(), "nothing is written");
+    let text = place.ok(&format!("{line} --only ssr")).stdout;
+    says(&text, &["median ms", "natural steps", "SSR exact", "SSR warm"]);
+    assert!(!text.contains("PGD"), "{text}");
+}
+
+#[test]
+fn wrong_words() {
+    let place = Place::new("bench-refused");
+    says(&place.refused("bench trian"), &["unknown benchmark `trian`", "train"]);
+    says(&place.refused("bench --only natural,pdg"), &["`--only pdg`", "PGD-7"]);
+    says(&place.refused("bench --rounds 0"), &["--rounds 0"]);
+    says(&place.refused("bench --batch-size 0"), &["--batch-size 0"]);
+    says(&place.refused("bench --arch resnet21"), &["unknown architecture `resnet21`", "resnet20"]);
+}
