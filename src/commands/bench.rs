@@ -19,6 +19,8 @@ mod train;
 struct Member {
     name: &'static str,
     about: &'static str,
+    /// Errors: arguments that it cannot work with.
+    check: fn(&Bench) -> Result<()>,
     /// Its contestants' times; the first contestant is the unit.
     run: fn(&Bench, Device, &Ui) -> Result<Vec<Timed>>,
 }
@@ -36,8 +38,12 @@ impl Named for Member {
 const BENCHES: &[Member] = &[Member {
     name: "train",
     about: "one training step (loss, backward, SGD) of each objective, in natural steps",
+    check: train::check,
     run: train::run,
 }];
+
+/// A name in the table and what does one unit of work and returns its milliseconds.
+type Contestant<'a> = (&'static str, Box<dyn FnMut() -> f64 + 'a>);
 
 /// Milliseconds of one contestant, one number a round.
 struct Timed {
@@ -54,6 +60,7 @@ pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<()> {
     }
     ensure!(args.rounds > 0, "`--rounds 0`: one round is the least");
     ensure!(args.batch_size > 0, "`--batch-size 0`: one image is the least");
+    members.iter().try_for_each(|member| (member.check)(args))?;
     let device = common.device.resolve()?;
     let about =
         format!("{} on {}, {} images a step", args.arch, device::describe(device), args.batch_size);
@@ -74,12 +81,7 @@ pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<()> {
 
 /// Calls every contestant once a round and collects the milliseconds they return; the first
 /// `warm_up` rounds do not count.
-fn interleaved(
-    contestants: &mut [(&'static str, Box<dyn FnMut() -> f64 + '_>)],
-    warm_up: u32,
-    args: &Bench,
-    ui: &Ui,
-) -> Vec<Timed> {
+fn interleaved(contestants: &mut [Contestant], warm_up: u32, args: &Bench, ui: &Ui) -> Vec<Timed> {
     let all = (warm_up + args.rounds) as usize * contestants.len();
     let bar = ui.bar(all as u64, "timing");
     let mut timed: Vec<Timed> =
@@ -120,12 +122,12 @@ fn numbers(timed: &Timed, unit: &Timed) -> [f64; 5] {
 fn table(all: &[Timed]) -> String {
     let unit = all.first().map_or("", |t| t.name);
     let mut text =
-        format!("  {:<16} {:>10} {:>8}   {unit} steps (quartiles)", "", "median ms", "spread");
+        format!("  {:<22} {:>10} {:>8}   {unit} steps (quartiles)", "", "median ms", "spread");
     for timed in all {
         let [median, spread, steps, least, most] = numbers(timed, &all[0]);
         let _ = write!(
             text,
-            "\n  {:<16} {median:>10.1} {spread:>6.1} %   {steps:>6.2} ({least:.2} to {most:.2})",
+            "\n  {:<22} {median:>10.1} {spread:>6.1} %   {steps:>6.2} ({least:.2} to {most:.2})",
             timed.name
         );
     }

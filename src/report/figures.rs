@@ -97,6 +97,11 @@ pub(super) fn history(training: &Training) -> (Vec<Panel>, Vec<(usize, String)>)
         accuracies.push(test);
         legend.push((slot + 1, "accuracy: test".into()));
     }
+    let robust = line(slot + 2, &|e| e.robust_accuracy);
+    if !robust.points.is_empty() {
+        accuracies.push(robust);
+        legend.push((slot + 2, "accuracy: attacked test images".into()));
+    }
     let panel = |title: &str, include, series| Panel {
         title: title.into(),
         across: Across::Epochs,

@@ -237,11 +237,13 @@ fn ending(training: &Training) -> String {
     let Some(last) = training.epochs.last() else { return String::new() };
     let seconds = training.epochs.iter().map(|epoch| epoch.seconds).sum();
     let test = last.test_accuracy.map(|a| format!(", {} on the test images", percent(a)));
+    let robust = last.robust_accuracy.map(|a| format!(", {} on attacked ones", percent(a)));
     format!(
-        "{} epochs in {}: {} on the training images{}.",
+        "{} epochs in {}: {} on the training images{}{}.",
         last.epoch,
         super::html::duration(seconds),
         percent(last.train_accuracy),
-        test.unwrap_or_default()
+        test.unwrap_or_default(),
+        robust.unwrap_or_default()
     )
 }

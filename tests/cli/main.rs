@@ -12,4 +12,5 @@ mod refused_data;
 mod refused_weights;
 mod refused_words;
 mod resume;
+mod robust;
 mod tools;

@@ -75,6 +75,10 @@ pub trait Watch {
     fn epoch(&mut self, line: &EpochLine);
 }
 
+/// The file with the whole state of a run, and its log.
+const STATE: &str = "resume.safetensors";
+const LOG: &str = "log.jsonl";
+
 /// Trains to the last epoch and returns the log.
 pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
     let config = &job.config;
@@ -85,28 +89,13 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
     let mut optimizer = optimizer::optimizer(&config.optimizer)?;
     let mut ema = config.ema.map(|decay| Ema::new(decay, job.model.params()));
     let at = |name: &str| job.out.join(name);
-    let (state_file, log_file) = (at("resume.safetensors"), at("log.jsonl"));
-
-    let mut lines = vec![];
-    let mut done = 0;
-    if job.resume && state_file.exists() {
-        let mut state = State {
-            model: &job.model,
-            objective: &mut *objective,
-            optimizer: &mut *optimizer,
-            ema: ema.as_mut(),
-        };
-        done = resume::load(&state_file, &mut state, config)?;
-        lines = log::read(&log_file)?;
-        lines.truncate(done as usize);
-        ensure!(lines.len() == done as usize, "`{}` is too short", log_file.display());
-    } else {
-        ensure!(
-            !state_file.exists(),
-            "`{}` already holds a run; add `--resume` to go on or choose another `--out`",
-            job.out.display()
-        );
-    }
+    let mut state = State {
+        model: &job.model,
+        objective: &mut *objective,
+        optimizer: &mut *optimizer,
+        ema: ema.as_mut(),
+    };
+    let (mut done, mut lines) = job.resumed(&mut state)?;
     sweep(&job.out)?;
     let text = config.to_toml();
     tensorfile::atomic::write(&at("config.toml"), |f| Ok(f.write_all(text.as_bytes())?))?;
@@ -123,19 +112,13 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
         };
         let mut line = epoch.train(watch)?;
         let evaluated = job.evaluated(ema.as_ref())?;
-        let folded = evaluated.folded(config.precision);
-        line.test_accuracy = Some(accuracy(&folded, &job.test, 500, |_| {}).fraction);
-        if let (Some(adversary), 1..) = (&job.adversary, config.robust_images) {
-            let attacked = job.test.slice(0, Some(config.robust_images))?;
-            line.robust_accuracy =
-                Some(robust_accuracy(&folded, &attacked, &**adversary, config.seed));
-        }
+        job.evaluate(&evaluated.folded(config.precision), &mut line)?;
         line.seconds = clock.elapsed().as_secs_f64();
         done += 1;
         watch.epoch(&line);
         lines.push(line);
         // The log first: a resumed run cuts what is too long, and cannot invent what is missing.
-        log::write(&log_file, &lines)?;
+        log::write(&at(LOG), &lines)?;
         tensorboard::write(&at("events.out.tfevents.gradproof"), &lines)?;
         save_weights(&at("last.safetensors"), job, &evaluated, &lines)?;
         let state = State {
@@ -144,7 +127,7 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
             optimizer: &mut *optimizer,
             ema: ema.as_mut(),
         };
-        resume::save(&state_file, &state, done, config)?;
+        resume::save(&at(STATE), &state, done, config)?;
     }
     Ok(lines)
 }
@@ -163,6 +146,36 @@ fn sweep(folder: &Path) -> Result<()> {
 }
 
 impl Job {
+    /// Epochs done and their log, where this run goes on with one that was stopped.
+    fn resumed(&self, state: &mut State) -> Result<(u32, Vec<EpochLine>)> {
+        let (state_file, log_file) = (self.out.join(STATE), self.out.join(LOG));
+        if !state_file.exists() {
+            return Ok((0, vec![]));
+        }
+        ensure!(
+            self.resume,
+            "`{}` already holds a run; add `--resume` to go on or choose another `--out`",
+            self.out.display()
+        );
+        let done = resume::load(&state_file, state, &self.config)?;
+        let mut lines = log::read(&log_file)?;
+        lines.truncate(done as usize);
+        ensure!(lines.len() == done as usize, "`{}` is too short", log_file.display());
+        Ok((done, lines))
+    }
+
+    /// Accuracy on the test images, and on some of them attacked where there is an adversary.
+    fn evaluate(&self, model: &Classifier, line: &mut EpochLine) -> Result<()> {
+        line.test_accuracy = Some(accuracy(model, &self.test, 500, |_| {}).fraction);
+        let (Some(adversary), 1..) = (&self.adversary, self.config.robust_images) else {
+            return Ok(());
+        };
+        let attacked = self.test.slice(0, Some(self.config.robust_images))?;
+        let robust = robust_accuracy(model, &attacked, &**adversary, self.config.seed);
+        line.robust_accuracy = Some(robust);
+        Ok(())
+    }
+
     /// The network whose accuracy counts: the average where there is one.
     fn evaluated(&self, ema: Option<&Ema>) -> Result<Classifier> {
         let Some(ema) = ema else { return Ok(self.model.frozen()) };

@@ -1,6 +1,6 @@
 //! One training step of every objective, from the same weights on the same random images.
 
-use super::{Timed, interleaved};
+use super::{Contestant, Timed, interleaved};
 use crate::{cli::Bench, commands::train::adversary, ui::Ui};
 use ::train::{
     objective::{self, Objective, Perturb, Step},
@@ -33,16 +33,23 @@ const CONTESTANTS: &[(&str, &str)] = &[
     ("SSR naive", "name = 'ssr'\neigenvector = 'naive'"),
     ("SSR exact", "name = 'ssr'\neigenvector = 'exact'"),
     ("SSR warm", "name = 'ssr'\neigenvector = 'warm'"),
+    ("SSR exact, batch norm", "name = 'ssr'\nnorm = 'batch'"),
+    ("SSR warm, batch norm", "name = 'ssr'\neigenvector = 'warm'\nnorm = 'batch'"),
     ("IG-NORM", "name = 'ig-norm'"),
 ];
 
 /// Steps before those that count: kernels are chosen, and what is kept per image is there.
 const WARM_UP: u32 = 2;
 
+/// Errors: unknown names, an architecture for other images.
+pub(super) fn check(args: &Bench) -> Result<()> {
+    zoo::arch(&args.arch)?.check(&Shape::CIFAR10)?;
+    wanted(args).map(drop)
+}
+
 /// Times the steps.
 pub(super) fn run(args: &Bench, device: Device, ui: &Ui) -> Result<Vec<Timed>> {
     let (arch, shape) = (zoo::arch(&args.arch)?, Shape::CIFAR10);
-    arch.check(&shape)?;
     let normalisation = Normalisation::parse("cifar10", shape.image[0])?;
     let model = Classifier::new(arch, shape, normalisation, 0, device).placed(device, true);
     let start: BTreeMap<String, Tensor> =
@@ -65,7 +72,7 @@ pub(super) fn run(args: &Bench, device: Device, ui: &Ui) -> Result<Vec<Timed>> {
     for (name, settings) in wanted(args)? {
         runners.push((*name, Runner::new(settings).with_context(|| format!("`{name}`"))?));
     }
-    let mut contestants: Vec<(&'static str, Box<dyn FnMut() -> f64 + '_>)> = vec![];
+    let mut contestants: Vec<Contestant> = vec![];
     for (name, mut runner) in runners {
         let (step, start) = (&step, &start);
         contestants.push((name, Box::new(move || runner.step(step, start))));
