@@ -40,10 +40,11 @@ lint:
     cargo clippy --release --quiet --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --release --quiet --workspace --no-deps --document-private-items
 
-# train experiments/train/NAME.toml into runs/NAME; go on where a killed run stopped
+# train experiments/train/NAME.toml into runs/NAME (or runs/NAME-SCALE); go on where a killed run stopped
 [group('experiments')]
 train name *args: build
-    {{ gradproof }} train --config experiments/train/{{ name }}.toml --out runs/{{ name }} --resume {{ args }}
+    {{ gradproof }} train --config experiments/train/{{ name }}.toml --resume {{ args }} \
+        --out runs/{{ name }}{{ if args =~ '--scale' { replace_regex(args, '.*--scale[ =]([a-z0-9-]+).*', '-$1') } else { "" } }}
 
 # ResNet-20 on CIFAR-10, natural
 [group('experiments')]

@@ -61,7 +61,7 @@ pub fn families(ui: &Ui) -> Result<()> {
     for (family, members) in &families {
         let _ = writeln!(text, "{family}");
         for (name, about) in members {
-            let _ = writeln!(text, "  {name:<12} {about}");
+            let _ = writeln!(text, "  {name:<13} {about}");
         }
         text.push('\n');
         let of = |(name, about): &(&str, &str)| ((*name).to_owned(), Value::from(*about));
