@@ -8,7 +8,7 @@ use crate::{
     ui::Ui,
 };
 use ::attack::{
-    Ball, Named, Norm, Robustness, Summary,
+    Ball, Case, Named, Norm, Robustness, Summary,
     prediction::adversary,
     standard::{self, standard, warnings},
 };
@@ -146,7 +146,8 @@ impl Plan {
                 let key = |image| noise::key(args.subject.seed, image, 0);
                 let keys: Vec<u64> = (first..last).map(key).collect();
                 let tick = || bar.inc(1);
-                let found = standard::run(&loaded.model, &x, &y, &ball, &keys, &self.attacks, tick);
+                let case = Case::new(&loaded.model, (&x, &y), ball, &keys);
+                let found = standard::run(&case, &self.attacks, tick);
                 summary.merge(&found.summary);
                 if args.out.is_some() {
                     kept.push((x, found));

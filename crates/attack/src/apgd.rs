@@ -9,7 +9,7 @@ use crate::{
     prediction::{Adversary, Case, Seen, Watch, attempts},
 };
 use anyhow::{Result, ensure};
-use models::{Model, noise};
+use models::noise;
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 use toml::Table;
@@ -47,19 +47,11 @@ pub fn climb(
 /// A random image on the boundary of the ball around each of `x`, cut to [0, 1].
 pub fn start(x: &Tensor, ball: &Ball, keys: &[u64]) -> Tensor {
     let (shape, device) = (&x.size()[1..], x.device());
-    let (d, length) = match ball.norm {
-        Norm::Linf => {
-            let d = noise::uniform(keys, shape, device) * 2. - 1.;
-            let length = d.abs().amax([1, 2, 3].as_slice(), true);
-            (d, length)
-        }
-        Norm::L2 => {
-            let d = noise::normal(keys, shape, device);
-            let squares = d.square().sum_dim_intlist([1, 2, 3].as_slice(), true, None::<Kind>);
-            (d, squares.sqrt())
-        }
+    let direction = match ball.norm {
+        Norm::Linf => noise::uniform(keys, shape, device) * 2. - 1.,
+        Norm::L2 => noise::normal(keys, shape, device),
     };
-    ball.project(x, &(x + d / length.clamp_min(1e-12) * ball.eps))
+    ball.boundary(x, &direction)
 }
 
 /// Images, their values `[N]` and gradients.
@@ -168,20 +160,12 @@ impl Away {
 }
 
 impl Adversary for Away {
-    fn attack(
-        &self,
-        model: &dyn Model,
-        x: &Tensor,
-        y: &Tensor,
-        ball: &Ball,
-        keys: &[u64],
-    ) -> Tensor {
+    fn attack(&self, case: &Case) -> Tensor {
         let name = match self.loss {
             Loss::Ce => "apgd-ce",
             Loss::Dlr => "apgd-dlr",
         };
-        let case = Case::new(model, x, y, ball, keys);
-        attempts(&case, self.options.restarts, |restart, case| {
+        attempts(case, self.options.restarts, |restart, case| {
             let loss = |logits: &Tensor| self.loss.away(logits, &case.y);
             once(case, &loss, self.options.steps, &case.keyed(name, restart))
         })
@@ -205,18 +189,9 @@ impl Towards {
 }
 
 impl Adversary for Towards {
-    fn attack(
-        &self,
-        model: &dyn Model,
-        x: &Tensor,
-        y: &Tensor,
-        ball: &Ball,
-        keys: &[u64],
-    ) -> Tensor {
-        let case = Case::new(model, x, y, ball, keys);
-        let classes = tch::no_grad(|| model.logits(&x.narrow(0, 0, x.size()[0].min(1)))).size()[1];
-        let targets = TARGETS.min(classes - 1) as u32;
-        attempts(&case, targets * self.0.restarts, |attempt, case| {
+    fn attack(&self, case: &Case) -> Tensor {
+        let targets = TARGETS.min(case.classes() - 1) as u32;
+        attempts(case, targets * self.0.restarts, |attempt, case| {
             let rank = i64::from(attempt / self.0.restarts);
             let logits = tch::no_grad(|| case.model.logits(&case.x));
             let order = without(&logits, &case.y).argsort(1, true);
@@ -233,7 +208,7 @@ impl Adversary for Towards {
 
 fn once(case: &Case, loss: &dyn Fn(&Tensor) -> Tensor, steps: u32, keys: &[u64]) -> Seen {
     let watch = Watch::new(case, loss);
-    let start = start(&case.x, case.ball, keys);
-    let _ = climb(&|x| watch.look(x), &case.x, &start, case.ball, steps);
+    let start = start(&case.x, &case.ball, keys);
+    let _ = climb(&|x| watch.look(x), &case.x, &start, &case.ball, steps);
     watch.seen()
 }

@@ -73,12 +73,21 @@ impl Ball {
         self.project(x, &(x + d * self.eps))
     }
 
+    /// The image at the whole radius from `x` along `d`, then cut to [0, 1]; `x` itself where `d` is 0.
+    pub fn boundary(&self, x: &Tensor, d: &Tensor) -> Tensor {
+        self.project(x, &(x + d / self.length(d).clamp_min(TINY) * self.eps))
+    }
+
     /// Distance of `x` from `x0` in this norm, `[N]`.
     pub fn distance(&self, x0: &Tensor, x: &Tensor) -> Tensor {
-        let d = x - x0;
+        self.length(&(x - x0)).flatten(0, -1)
+    }
+
+    /// Length of each change in this norm, `[N, 1, 1, 1]`.
+    fn length(&self, d: &Tensor) -> Tensor {
         match self.norm {
-            Norm::Linf => d.abs().flatten(1, -1).amax([1].as_slice(), false),
-            Norm::L2 => length(&d).flatten(0, -1),
+            Norm::Linf => d.abs().amax([1, 2, 3].as_slice(), true),
+            Norm::L2 => length(d),
         }
     }
 }

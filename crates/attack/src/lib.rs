@@ -16,6 +16,6 @@ pub use loss::Loss;
 pub use map::{MapAttack, Outcome};
 pub use objective::{ATTACKS, MapLoss, Reference, map_loss};
 pub use pgd::Pgd;
-pub use prediction::{ADVERSARIES, Adversary, adversary};
+pub use prediction::{ADVERSARIES, Adversary, Case, adversary};
 pub use square::Square;
 pub use standard::{Named, Robustness, Summary};

@@ -3,7 +3,7 @@
 //! of Croce & Hein 2020 (equations 5 and 6), which no rescaling of the logits can flatten.
 
 use anyhow::{Result, ensure};
-use models::grad::cross_entropy;
+use models::{Target, grad::cross_entropy};
 use serde::Deserialize;
 use tch::Tensor;
 
@@ -89,5 +89,5 @@ pub(crate) fn without(logits: &Tensor, y: &Tensor) -> Tensor {
 const TINY: f64 = 1e-12;
 
 fn of_class(logits: &Tensor, class: &Tensor) -> Tensor {
-    logits.gather(1, &class.unsqueeze(1), false).squeeze_dim(1)
+    Target::logit(class).of(logits)
 }

@@ -6,7 +6,7 @@ use crate::{
     prediction::{Adversary, Case, Seen, Watch, attempts},
 };
 use anyhow::{Result, ensure};
-use models::{Model, noise, registry};
+use models::{noise, registry};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 use toml::Table;
@@ -152,19 +152,11 @@ fn keep(best: &mut Tensor, value: &mut Tensor, images: &Tensor, values: &Tensor)
 pub(crate) struct Fgsm {}
 
 impl Adversary for Fgsm {
-    fn attack(
-        &self,
-        model: &dyn Model,
-        x: &Tensor,
-        y: &Tensor,
-        ball: &Ball,
-        keys: &[u64],
-    ) -> Tensor {
-        let case = Case::new(model, x, y, ball, keys);
-        attempts(&case, 1, |_, case| {
+    fn attack(&self, case: &Case) -> Tensor {
+        attempts(case, 1, |_, case| {
             let loss = |logits: &Tensor| Loss::Ce.away(logits, &case.y);
             let watch = Watch::new(case, &loss);
-            let climbed = Pgd::fgsm(ball).climb(&|x| watch.look(x), &case.x, &case.keys);
+            let climbed = Pgd::fgsm(&case.ball).climb(&|x| watch.look(x), &case.x, &case.keys);
             watch.glance(&climbed);
             watch.seen()
         })
@@ -229,24 +221,24 @@ impl Projected {
     }
 
     /// The classes aimed at, i64 `[N]`: the one asked for, or a random one that is not the label.
-    fn aims(&self, case: &Case, classes: i64, attempt: u32) -> Tensor {
+    fn aims(&self, case: &Case, attempt: u32) -> Tensor {
         if let Some(class) = self.target {
             return case.y.full_like(class);
         }
+        let classes = case.classes();
         let u = noise::uniform(&case.keyed("target", attempt), &[1], case.x.device());
         let other = (u.squeeze_dim(1) * (classes - 1)).floor().to_kind(Kind::Int64);
         &other + other.greater_equal_tensor(&case.y).to_kind(Kind::Int64)
     }
 
     fn once(&self, case: &Case, attempt: u32) -> Seen {
-        let logits = tch::no_grad(|| case.model.logits(&case.x));
-        let aims = self.is_targeted().then(|| self.aims(case, logits.size()[1], attempt));
+        let aims = self.is_targeted().then(|| self.aims(case, attempt));
         let loss = |logits: &Tensor| match &aims {
             Some(target) => self.loss.towards(logits, &case.y, target),
             None => self.loss.away(logits, &case.y),
         };
         let watch = Watch::new(case, &loss);
-        let pgd = Pgd { restarts: 1, ..self.within(case.ball) };
+        let pgd = Pgd { restarts: 1, ..self.within(&case.ball) };
         let keys = case.keyed("pgd", attempt);
         watch.glance(&pgd.climb(&|x| watch.look(x), &case.x, &keys));
         let mut seen = watch.seen();
@@ -260,16 +252,8 @@ impl Projected {
 }
 
 impl Adversary for Projected {
-    fn attack(
-        &self,
-        model: &dyn Model,
-        x: &Tensor,
-        y: &Tensor,
-        ball: &Ball,
-        keys: &[u64],
-    ) -> Tensor {
-        let case = Case::new(model, x, y, ball, keys);
-        attempts(&case, self.restarts, |attempt, case| self.once(case, attempt))
+    fn attack(&self, case: &Case) -> Tensor {
+        attempts(case, self.restarts, |attempt, case| self.once(case, attempt))
     }
 
     fn check(&self, classes: i64) -> Result<()> {

@@ -15,17 +15,9 @@ use toml::Table;
 
 /// An attack on predictions.
 pub trait Adversary {
-    /// Images of `ball` around `x` `[N, C, H, W]` and in [0, 1] for labels i64 `[N]`; one key per
-    /// image seeds its draws. A misclassified image beats any that is not; an image that is wrong
-    /// without an attack stays as it is.
-    fn attack(
-        &self,
-        model: &dyn Model,
-        x: &Tensor,
-        y: &Tensor,
-        ball: &Ball,
-        keys: &[u64],
-    ) -> Tensor;
+    /// Images of the case's ball and in [0, 1], `[N, C, H, W]`. A misclassified image beats any that
+    /// is not; an image that is wrong without an attack stays as it is.
+    fn attack(&self, case: &Case) -> Tensor;
 
     /// Errors: settings or losses that a network with so many classes cannot be attacked with.
     /// To be asked before the first attack.
@@ -82,24 +74,29 @@ pub fn adversary(table: Table) -> Result<Box<dyn Adversary>> {
 }
 
 /// What an attack is given, in one piece, so that images can be left out.
-pub(crate) struct Case<'a> {
-    pub(crate) model: &'a dyn Model,
-    pub(crate) x: Tensor,
-    pub(crate) y: Tensor,
-    pub(crate) ball: &'a Ball,
-    pub(crate) keys: Vec<u64>,
+pub struct Case<'a> {
+    /// The network that is attacked.
+    pub model: &'a dyn Model,
+    /// Clean images in [0, 1], `[N, C, H, W]`.
+    pub x: Tensor,
+    /// Labels, i64 `[N]`.
+    pub y: Tensor,
+    /// How far the images may be moved.
+    pub ball: Ball,
+    /// One key per image seeds its draws, `[N]`.
+    pub keys: Vec<u64>,
 }
 
 impl<'a> Case<'a> {
-    pub(crate) fn new(
-        model: &'a dyn Model,
-        x: &Tensor,
-        y: &Tensor,
-        ball: &'a Ball,
-        keys: &[u64],
-    ) -> Self {
+    /// Images and labels for `model` in `ball`, one key per image.
+    pub fn new(model: &'a dyn Model, (x, y): (&Tensor, &Tensor), ball: Ball, keys: &[u64]) -> Self {
         let (x, y) = (x.detach(), y.shallow_clone());
         Case { model, x, y, ball, keys: keys.to_vec() }
+    }
+
+    /// How many classes the network knows: one pass with one image.
+    pub(crate) fn classes(&self) -> i64 {
+        tch::no_grad(|| self.model.logits(&self.x.narrow(0, 0, self.x.size()[0].min(1)))).size()[1]
     }
 
     /// The images with these numbers.

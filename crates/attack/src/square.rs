@@ -4,12 +4,12 @@
 //! reach the last row and column, and the ℓ2 window's budget is per channel, as in the paper.
 
 use crate::{
-    Ball, Norm,
+    Norm,
     loss::margin,
     prediction::{Adversary, Case, Seen, attempts},
 };
 use anyhow::{Result, ensure};
-use models::{Model, noise, registry};
+use models::{noise, registry};
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 use toml::Table;
@@ -77,18 +77,8 @@ impl Square {
 }
 
 impl Adversary for Square {
-    fn attack(
-        &self,
-        model: &dyn Model,
-        x: &Tensor,
-        y: &Tensor,
-        ball: &Ball,
-        keys: &[u64],
-    ) -> Tensor {
-        tch::no_grad(|| {
-            let case = Case::new(model, x, y, ball, keys);
-            attempts(&case, 1, |_, case| self.search(case))
-        })
+    fn attack(&self, case: &Case) -> Tensor {
+        tch::no_grad(|| attempts(case, 1, |_, case| self.search(case)))
     }
 
     fn check(&self, classes: i64) -> Result<()> {
@@ -152,13 +142,7 @@ fn first(case: &Case) -> Tensor {
     let grid = bumps.permute([0, 1, 2, 4, 3, 5]).reshape([n, channels, rows * s, columns * s]);
     let (above, left) = ((height - rows * s) / 2, (width - columns * s) / 2);
     let (below, right) = (height - rows * s - above, width - columns * s - left);
-    full(case, &grid.constant_pad_nd([left, right, above, below]))
-}
-
-/// The change `d` brought to the ball's whole radius, added and cut to [0, 1].
-fn full(case: &Case, d: &Tensor) -> Tensor {
-    let length = d.square().sum_dim_intlist([1, 2, 3].as_slice(), true, None::<Kind>).sqrt();
-    case.ball.project(&case.x, &(&case.x + d / (length + TINY) * case.ball.eps))
+    case.ball.boundary(&case.x, &grid.constant_pad_nd([left, right, above, below]))
 }
 
 const TINY: f64 = 1e-12;
@@ -204,7 +188,8 @@ fn reshape(case: &Case, best: &Tensor, share: f64, u: &Tensor) -> Tensor {
     let old = d.gather(2, &to, false);
     let shape = bump * signs(u).unsqueeze(2) + &old / (squares(&old).sqrt() + TINY);
     let shape = (&shape / (squares(&shape).sqrt() + TINY) * budget).to_kind(d.kind());
-    full(case, &d.scatter_value(2, &from, 0.).scatter(2, &to, &shape).view_as(best))
+    let d = d.scatter_value(2, &from, 0.).scatter(2, &to, &shape);
+    case.ball.boundary(&case.x, &d.view_as(best))
 }
 
 /// Two pyramids of opposite sign, one above the other, in a square of side `s`; of length one.

@@ -3,14 +3,11 @@
 //! standard selection has no FAB and runs `apgd-dlr` in place of the slower `apgd-t`.
 
 use crate::{
-    Adversary, Ball, Loss, Square, apgd,
+    Adversary, Loss, Square, apgd,
     prediction::{Case, Seen},
 };
 use anyhow::{Context, Result};
-use models::{
-    Model,
-    grad::{cross_entropy, value_and_grad},
-};
+use models::grad::{cross_entropy, value_and_grad};
 use serde::Serialize;
 use tch::{Kind, Tensor};
 use toml::Table;
@@ -106,19 +103,10 @@ impl Summary {
     }
 }
 
-/// Attacks the images `x` `[N, C, H, W]` with labels i64 `[N]` inside `ball` by each of `attacks` in
-/// turn; one key per image. [`check`] comes first. `tick` is called after every attack.
-pub fn run(
-    model: &dyn Model,
-    x: &Tensor,
-    y: &Tensor,
-    ball: &Ball,
-    keys: &[u64],
-    attacks: &[Named],
-    mut tick: impl FnMut(),
-) -> Robustness {
-    let case = Case::new(model, x, y, ball, keys);
-    let (mut all, mut summary) = look(&case);
+/// Attacks the images of `case` by each of `attacks` in turn. [`check`] comes first. `tick` is
+/// called after every attack.
+pub fn run(case: &Case, attacks: &[Named], mut tick: impl FnMut()) -> Robustness {
+    let (mut all, mut summary) = look(case);
     let clean = all.wrong.logical_not();
     let mut white_box_tried = false;
     for Named { name, adversary } in attacks {
@@ -126,9 +114,9 @@ pub fn run(
         let black_box = adversary.black_box();
         let mut tally = Tally { name: name.clone(), black_box, given: open.len() as u64, broke: 0 };
         if !open.is_empty() {
-            let part = case.pick(&open);
-            let keys = part.keyed(name, 0);
-            let images = adversary.attack(model, &part.x, &part.y, ball, &keys);
+            let mut part = case.pick(&open);
+            part.keys = part.keyed(name, 0);
+            let images = adversary.attack(&part);
             let found = judge(&part, &images);
             tally.broke = count(&found.wrong);
             all.put(&open, &found);

@@ -4,7 +4,7 @@
 
 mod stored;
 
-use attack::{Adversary, Ball, Loss, Norm, Pgd, Square, apgd};
+use attack::{Adversary, Ball, Case, Loss, Norm, Pgd, Square, apgd};
 use models::{
     Model,
     grad::{cross_entropy, value_and_grad},
@@ -98,7 +98,7 @@ fn apgd_from_its_own_start_breaks_as_many() {
         for name in ["apgd-ce", "apgd-dlr"] {
             let table = models::registry::parse(&format!("{name}:steps=50")).unwrap();
             let attack = attack::adversary(table).unwrap();
-            let found = attack.attack(&model, &x, &y, &ball, &keys(COUNT));
+            let found = attack.attack(&Case::new(&model, (&x, &y), ball, &keys(COUNT)));
             let theirs = expected.take(&format!("{name}-{norm}.wrong")).unwrap();
             let (ours, theirs) = (share(&wrong(&model, &found, &y)), share(&theirs));
             // other starts move this by a point either way
@@ -113,7 +113,8 @@ fn square_breaks_as_many_with_as_many_queries() {
     let model = Stored::new(&expected);
     let (x, y) = images(COUNT);
     for (norm, ball) in BALLS {
-        let found = Square { queries: 400 }.attack(&model, &x, &y, &ball, &keys(COUNT));
+        let found =
+            Square { queries: 400 }.attack(&Case::new(&model, (&x, &y), ball, &keys(COUNT)));
         let theirs = expected.take(&format!("square-{norm}.wrong")).unwrap();
         let (ours, theirs) = (share(&wrong(&model, &found, &y)), share(&theirs));
         assert!(theirs > 0.1, "or nothing is compared");

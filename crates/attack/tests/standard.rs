@@ -4,7 +4,7 @@
 mod stored;
 
 use attack::{
-    Adversary, Ball, Named, Norm, Summary, adversary,
+    Adversary, Ball, Case, Named, Norm, Summary, adversary,
     standard::{Tally, check, run, standard, warnings},
 };
 use models::{Activation, Model, Ops, noise, registry};
@@ -29,7 +29,9 @@ fn each_attack_gets_what_the_ones_before_left() {
     let model = Stored::new(&golden());
     let (x, y) = images(N);
     let ticks = Cell::new(0);
-    let found = run(&model, &x, &y, &BALL, &keys(N), &attacks(), || ticks.set(ticks.get() + 1));
+    let found = run(&Case::new(&model, (&x, &y), BALL, &keys(N)), &attacks(), || {
+        ticks.set(ticks.get() + 1)
+    });
     assert_eq!(ticks.get(), 3);
     let summary = &found.summary;
     assert_eq!((summary.images, summary.clean), (N as u64, count(&found.clean)));
@@ -56,12 +58,14 @@ fn count(which: &Tensor) -> u64 {
 fn batches_add_up() {
     let model = Stored::new(&golden());
     let (x, y) = images(N);
-    let whole = run(&model, &x, &y, &BALL, &keys(N), &attacks(), || ()).summary;
+    let whole = run(&Case::new(&model, (&x, &y), BALL, &keys(N)), &attacks(), || ()).summary;
     let mut parts = Summary::default();
     for (from, n) in [(0, 25), (25, 35)] {
         let part = |t: &Tensor| t.narrow(0, from, n);
         let keys = &keys(N)[from as usize..(from + n) as usize];
-        parts.merge(&run(&model, &part(&x), &part(&y), &BALL, keys, &attacks(), || ()).summary);
+        parts.merge(
+            &run(&Case::new(&model, (&part(&x), &part(&y)), BALL, keys), &attacks(), || ()).summary,
+        );
     }
     assert_eq!(parts, whole);
 }
@@ -95,7 +99,7 @@ impl Model for Changed {
 fn summary(change: fn(&Tensor, u64) -> Tensor, attacks: &[Named]) -> Summary {
     let model = Changed(Stored::new(&golden()), change, Cell::new(0));
     let (x, y) = images(N);
-    run(&model, &x, &y, &BALL, &keys(N), attacks, || ()).summary
+    run(&Case::new(&model, (&x, &y), BALL, &keys(N)), attacks, || ()).summary
 }
 
 fn one_warning(summary: &Summary) -> String {
@@ -150,8 +154,8 @@ fn nothing_suspicious_is_no_warning() {
 struct Idle;
 
 impl Adversary for Idle {
-    fn attack(&self, _: &dyn Model, x: &Tensor, _: &Tensor, _: &Ball, _: &[u64]) -> Tensor {
-        x.shallow_clone()
+    fn attack(&self, case: &Case) -> Tensor {
+        case.x.shallow_clone()
     }
     fn check(&self, _: i64) -> anyhow::Result<()> {
         Ok(())
@@ -164,8 +168,8 @@ fn an_idle_attack_changes_no_count() {
     let (x, y) = images(N);
     let idle = || Named { name: "idle".into(), adversary: Box::new(Idle) };
     let mixed = [named("fgsm"), idle()];
-    let found = run(&model, &x, &y, &BALL, &keys(N), &mixed, || ());
-    let plain = run(&model, &x, &y, &BALL, &keys(N), &[named("fgsm")], || ());
+    let found = run(&Case::new(&model, (&x, &y), BALL, &keys(N)), &mixed, || ());
+    let plain = run(&Case::new(&model, (&x, &y), BALL, &keys(N)), &[named("fgsm")], || ());
     assert_eq!(found.summary.robust, plain.summary.robust);
     assert_eq!(found.summary.attacks[1].broke, 0);
     assert!(share(&found.robust) < share(&found.clean));

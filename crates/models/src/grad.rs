@@ -55,9 +55,7 @@ impl Target {
 
 /// Gradient of the batch sum of `f(x)` with respect to `x`. `x` and the weights keep no trace.
 pub fn grad(x: &Tensor, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
-    let x = x.detach().set_requires_grad(true);
-    let out = tch::with_grad(|| f(&x).sum(None::<Kind>));
-    pull(&out, &x, Graph::Free)
+    value_and_grad(x, f).1
 }
 
 /// The values `f(x)` `[N]` and the gradient of their sum with respect to `x`; nothing keeps a trace.

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use models::{
-    BatchStatistics, Classifier, Model, Precision, Training,
+    BatchStatistics, Classifier, Fused, Model, Precision, Training,
     registry::{self, Entry},
 };
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ impl<'a> Step<'a> {
     /// Logits with gradients into `x` and the weights, `[N, K]`; moves no statistics.
     pub fn logits(&self, x: &Tensor, statistics: Statistics) -> Tensor {
         match statistics {
-            Statistics::Running => self.model.logits(x),
+            Statistics::Running => self.model.forward(x, &Fused(self.model.activation())),
             Statistics::Batch => self.model.forward(x, &BatchStatistics(self.model.activation())),
         }
     }

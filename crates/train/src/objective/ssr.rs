@@ -9,7 +9,7 @@ use super::{
 };
 use crate::curvature::{self, Channels};
 use anyhow::{Context, Result, ensure};
-use models::{Fused, Model, registry};
+use models::registry;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
@@ -86,11 +86,7 @@ impl Ssr {
     /// ξ_max of every image of the step, with a graph into the weights.
     fn xi(&mut self, step: &Step) -> Tensor {
         let (norm, channels) = (self.norm, self.channels);
-        let fused = Fused(step.model.activation());
-        let logits = |x: &Tensor| match norm {
-            Statistics::Running => step.model.forward(x, &fused),
-            Statistics::Batch => step.logits(x, norm),
-        };
+        let logits = |x: &Tensor| step.logits(x, norm);
         let u = match self.eigenvector {
             Eigenvector::Naive => return curvature::naive(&logits, step.x, channels),
             Eigenvector::Exact => curvature::exact(&*step.network(norm), step.x, channels).u,
