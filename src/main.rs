@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod device;
 mod figure;
+mod radii;
 mod report;
 mod results;
 mod subject;

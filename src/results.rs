@@ -1,7 +1,10 @@
 //! What the commands write as JSON and `report` reads: one file a command, one schema.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 /// How a result came to be; stands in every result file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -97,4 +100,11 @@ pub fn label(eps: f64) -> String {
     } else {
         format!("{eps}")
     }
+}
+
+/// `maps.safetensors` with `-suffix` before the extension.
+pub fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let part = |p: Option<&std::ffi::OsStr>| p.unwrap_or_default().to_string_lossy().into_owned();
+    let (stem, extension) = (part(path.file_stem()), part(path.extension()));
+    path.with_file_name(format!("{stem}-{suffix}.{extension}"))
 }

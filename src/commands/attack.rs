@@ -2,8 +2,8 @@
 
 use crate::{
     cli::{Attack, Common},
-    commands::explain::suffixed,
     figure::{self, Attacked, Picture},
+    radii::Radii,
     results::{AtEps, AttackResult, label},
     subject::{self, Loaded},
     ui::Ui,
@@ -35,18 +35,18 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
 
     let runs = plan.attack(args, &loaded, k, ui)?;
     let result = plan.result(args, &loaded, k, &runs)?;
-    for (at, run) in plan.radii.iter().zip(&runs) {
-        if let Some(path) = plan.tensors_path(args, *at) {
-            run.write(&path, &loaded, &args.method, *at)?;
-        }
-    }
     if let Some(out) = &args.out {
+        for (ball, run) in plan.radii.balls().iter().zip(&runs) {
+            run.write(&plan.radii.file(out, ball.eps), &loaded, &args.method, ball.eps)?;
+        }
         let text = serde_json::to_string_pretty(&result)?;
         let path = out.with_extension("json");
         tensorfile::atomic::write(&path, |f| Ok(f.write_all(text.as_bytes())?))?;
     }
-    if let (Some(path), Some(run)) = (&args.figure, runs.last()) {
-        draw(path, &loaded, args, run, &label(plan.radii[runs.len() - 1]))?;
+    if let (Some(path), Some(run), Some(ball)) =
+        (&args.figure, runs.last(), plan.radii.balls().last())
+    {
+        draw(path, &loaded, args, run, &label(ball.eps))?;
     }
     ui.say(&scores::table(&result))?;
     for path in args.out.iter().chain(&args.figure) {
@@ -59,8 +59,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
 struct Plan {
     method: Box<dyn explain::Attribution>,
     loss: Box<dyn ::attack::MapLoss>,
-    norm: Norm,
-    radii: Vec<f64>,
+    radii: Radii,
 }
 
 impl Plan {
@@ -72,7 +71,6 @@ impl Plan {
             args.method
         );
         let loss = ::attack::map_loss(registry::parse(&args.attack)?)?;
-        let norm = if args.norm == "l2" { Norm::L2 } else { Norm::Linf };
         ensure!(
             args.beta > 0. && args.beta.is_finite(),
             "`--beta {}`: must be positive",
@@ -82,62 +80,36 @@ impl Plan {
         if let Some(step) = args.step {
             ensure!(step > 0., "`--step {step}`: must be positive");
         }
-        let mut radii = args.eps.clone();
-        radii.sort_by(f64::total_cmp);
-        radii.dedup();
-        for &eps in &radii {
-            Ball::new(norm, eps).with_context(|| format!("`--eps {eps}`"))?;
-        }
-        Ok(Plan { method, loss, norm, radii })
+        Ok(Plan { method, loss, radii: Radii::parse(&args.norm, &args.eps)? })
     }
 
     /// The last check, because it may make folders: a refused command leaves nothing behind.
     fn check_outputs(&self, args: &Attack) -> Result<()> {
-        for path in self.radii.iter().filter_map(|&eps| self.tensors_path(args, eps)) {
-            tensorfile::atomic::check_writable(&path)?;
-        }
+        args.out.as_deref().map_or(Ok(()), |out| self.radii.check_writable(out))?;
         args.figure.as_deref().map_or(Ok(()), tensorfile::atomic::check_writable)
-    }
-
-    /// `adv.safetensors` for one radius, `adv-eps8.safetensors` for several.
-    fn tensors_path(&self, args: &Attack, eps: f64) -> Option<PathBuf> {
-        let out = args.out.as_ref()?;
-        let number = label(eps).replace("/255", "");
-        Some(match self.radii.len() {
-            1 => out.clone(),
-            _ => suffixed(out, &format!("eps{number}")),
-        })
-    }
-
-    fn step(&self, args: &Attack, eps: f64) -> f64 {
-        match self.norm {
-            Norm::Linf => args.step.unwrap_or(0.5 / 255.),
-            Norm::L2 => args.step.unwrap_or(2.5 * eps / f64::from(args.iters)),
-        }
     }
 
     /// One run a radius. A smaller ball's result is allowed in a larger one, so that a larger
     /// radius is never weaker.
     fn attack(&self, args: &Attack, loaded: &Loaded, k: i64, ui: &Ui) -> Result<Vec<Run>> {
         let batches = loaded.data.len().div_ceil(args.subject.batch_size);
-        let iterations = batches * self.radii.len() * args.iters as usize;
+        let iterations = batches * self.radii.balls().len() * args.iters as usize;
         let bar = ui.bar(iterations as u64, "attacking");
         let method = self.method.differentiable().expect("checked");
-        let mut runs: Vec<Run> = self.radii.iter().map(|_| Run::default()).collect();
+        let mut runs: Vec<Run> = self.radii.balls().iter().map(|_| Run::default()).collect();
         for (x, y) in loaded.data.ordered(args.subject.batch_size) {
             let target = loaded.target(&args.explained, &x, &y)?;
             let mut smaller = None;
-            for (&eps, run) in self.radii.iter().zip(&mut runs) {
-                let ball = Ball { norm: self.norm, eps };
+            for (ball, run) in self.radii.balls().iter().zip(&mut runs) {
                 let attack = MapAttack {
                     model: &loaded.model,
                     method,
                     loss: &*self.loss,
                     beta: args.beta,
                     iterations: args.iters,
-                    step: self.step(args, eps),
+                    step: args.step.unwrap_or(step(ball, args.iters)),
                 };
-                let mut outcome = attack.run(&x, &target, &ball, k, || bar.inc(1));
+                let mut outcome = attack.run(&x, &target, ball, k, || bar.inc(1));
                 if let Some(smaller) = &smaller {
                     outcome = outcome.or_stronger(smaller);
                 }
@@ -150,14 +122,15 @@ impl Plan {
     }
 
     fn result(&self, args: &Attack, loaded: &Loaded, k: i64, runs: &[Run]) -> Result<AttackResult> {
-        let at = |(&eps, run): (&f64, &Run)| AtEps {
-            eps,
-            label: label(eps),
+        let file = |out: &PathBuf, eps| Some(name(self.radii.file(out, eps).file_name()?));
+        let at = |(ball, run): (&Ball, &Run)| AtEps {
+            eps: ball.eps,
+            label: label(ball.eps),
             success: run.success_rate(),
             metrics: run.summaries(),
-            tensors: self.tensors_path(args, eps).and_then(|p| Some(name(p.file_name()?))),
+            tensors: args.out.as_ref().and_then(|out| file(out, ball.eps)),
         };
-        let eps: Vec<AtEps> = self.radii.iter().zip(runs).map(at).collect();
+        let eps: Vec<AtEps> = self.radii.balls().iter().zip(runs).map(at).collect();
         let settings = serde_json::json!({
             "k": k, "iterations": args.iters, "step": args.step.map_or("0.5/255".into(), label),
             "beta": args.beta, "norm": args.norm, "target": args.explained.target,
@@ -175,6 +148,14 @@ impl Plan {
             auc: scores::auc(&eps),
             eps,
         })
+    }
+}
+
+/// The step where none is asked for.
+fn step(ball: &Ball, iterations: u32) -> f64 {
+    match ball.norm {
+        Norm::Linf => 0.5 / 255.,
+        Norm::L2 => 2.5 * ball.eps / f64::from(iterations),
     }
 }
 

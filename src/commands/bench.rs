@@ -9,6 +9,7 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use models::registry::{self, Named};
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use tch::Device;
@@ -111,12 +112,34 @@ fn quartiles(values: &[f64]) -> [f64; 3] {
     })
 }
 
-/// Median, interquartile range in percent of it, ratio to the unit, quartiles of that ratio.
-fn numbers(timed: &Timed, unit: &Timed) -> [f64; 5] {
-    let [low, median, high] = quartiles(&timed.ms);
-    let ratios: Vec<f64> = timed.ms.iter().zip(&unit.ms).map(|(ms, unit)| ms / unit).collect();
-    let [least, _, most] = quartiles(&ratios);
-    [median, 100. * (high - low) / median, median / quartiles(&unit.ms)[1], least, most]
+/// One contestant's row.
+#[derive(Serialize)]
+struct Row<'a> {
+    name: &'static str,
+    ms: &'a [f64],
+    median_ms: f64,
+    /// Interquartile range in percent of the median.
+    spread_percent: f64,
+    /// Median in medians of the unit.
+    steps: f64,
+    /// First and third quartile of the rounds' own ratios.
+    steps_quartiles: [f64; 2],
+}
+
+impl<'a> Row<'a> {
+    fn of(timed: &'a Timed, unit: &Timed) -> Self {
+        let [low, median_ms, high] = quartiles(&timed.ms);
+        let ratios: Vec<f64> = timed.ms.iter().zip(&unit.ms).map(|(ms, unit)| ms / unit).collect();
+        let [least, _, most] = quartiles(&ratios);
+        Row {
+            name: timed.name,
+            ms: &timed.ms,
+            median_ms,
+            spread_percent: 100. * (high - low) / median_ms,
+            steps: median_ms / quartiles(&unit.ms)[1],
+            steps_quartiles: [least, most],
+        }
+    }
 }
 
 fn table(all: &[Timed]) -> String {
@@ -124,23 +147,18 @@ fn table(all: &[Timed]) -> String {
     let mut text =
         format!("  {:<22} {:>10} {:>8}   {unit} steps (quartiles)", "", "median ms", "spread");
     for timed in all {
-        let [median, spread, steps, least, most] = numbers(timed, &all[0]);
+        let Row { name, median_ms, spread_percent, steps, steps_quartiles, .. } =
+            Row::of(timed, &all[0]);
+        let [least, most] = steps_quartiles;
         let _ = write!(
             text,
-            "\n  {:<22} {median:>10.1} {spread:>6.1} %   {steps:>6.2} ({least:.2} to {most:.2})",
-            timed.name
+            "\n  {name:<22} {median_ms:>10.1} {spread_percent:>6.1} %   {steps:>6.2} ({least:.2} to \
+             {most:.2})",
         );
     }
     text
 }
 
 fn rows(all: &[Timed]) -> Value {
-    let row = |timed: &Timed| {
-        let [median, spread, steps, least, most] = numbers(timed, &all[0]);
-        json!({
-            "name": timed.name, "ms": timed.ms, "median_ms": median, "spread_percent": spread,
-            "steps": steps, "steps_quartiles": [least, most],
-        })
-    };
-    all.iter().map(row).collect()
+    all.iter().map(|timed| json!(Row::of(timed, &all[0]))).collect()
 }

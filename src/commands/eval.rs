@@ -2,21 +2,21 @@
 
 use crate::{
     cli::{Common, Eval},
-    commands::explain::suffixed,
+    radii::Radii,
     results::label,
     subject::{self, Loaded},
     ui::Ui,
 };
 use ::attack::{
-    Ball, Case, Named, Norm, Robustness, Summary,
+    Ball, Case, Named, Robustness, Summary,
     prediction::adversary,
     standard::{self, standard, warnings},
 };
 use ::train::log::Quantiles;
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use models::{noise, registry};
 use serde::Serialize;
-use std::{collections::BTreeMap, fmt::Write, path::PathBuf};
+use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Kind, Tensor};
 use tensorfile::TensorFile;
 use toml::Table;
@@ -26,9 +26,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(args)?;
     let loaded = subject::load(&args.subject, common, ui)?;
     standard::check(&plan.attacks, loaded.model.shape.classes)?;
-    for &eps in &plan.radii {
-        plan.path(args, eps).as_deref().map_or(Ok(()), tensorfile::atomic::check_writable)?;
-    }
+    args.out.as_deref().map_or(Ok(()), |out| plan.radii.check_writable(out))?;
     loaded.announce(ui);
     let (data, model) = (&loaded.data, &loaded.model);
     let bar = ui.bar(data.len() as u64, "evaluating");
@@ -95,37 +93,20 @@ fn curvature(args: &Eval, loaded: &Loaded, ui: &Ui) -> Quantiles {
 /// The attacks that the arguments ask for, checked.
 struct Plan {
     attacks: Vec<Named>,
-    norm: Norm,
-    radii: Vec<f64>,
+    radii: Radii,
 }
 
 impl Plan {
     fn check(args: &Eval) -> Result<Self> {
-        let norm = if args.norm == "l2" { Norm::L2 } else { Norm::Linf };
         let attacks = attacks(args)?;
         let asked = !args.eps.is_empty() || args.out.is_some();
         ensure!(
             !attacks.is_empty() || !asked,
             "`--eps` and `--out` are for attacks; add `--pgd 20` or `--attack standard`"
         );
-        let usual = if norm == Norm::L2 { 0.5 } else { 8. / 255. };
-        let mut radii = if args.eps.is_empty() { vec![usual] } else { args.eps.clone() };
-        radii.sort_by(f64::total_cmp);
-        radii.dedup();
-        for &eps in &radii {
-            Ball::new(norm, eps).with_context(|| format!("`--eps {eps}`"))?;
-        }
-        Ok(Plan { attacks, norm, radii })
-    }
-
-    /// Where the images of one radius go.
-    fn path(&self, args: &Eval, eps: f64) -> Option<PathBuf> {
-        let out = args.out.as_ref()?;
-        let number = label(eps).replace("/255", "");
-        Some(match self.radii.len() {
-            1 => out.clone(),
-            _ => suffixed(out, &format!("eps{number}")),
-        })
+        let usual = [if args.norm == "l2" { 0.5 } else { 8. / 255. }];
+        let eps = if args.eps.is_empty() { &usual } else { &args.eps[..] };
+        Ok(Plan { attacks, radii: Radii::parse(&args.norm, eps)? })
     }
 
     fn attack(&self, args: &Eval, loaded: &Loaded, ui: &Ui) -> Result<Vec<AtRadius>> {
@@ -133,11 +114,10 @@ impl Plan {
             return Ok(vec![]);
         }
         let size = args.subject.batch_size;
-        let batches = loaded.data.len().div_ceil(size) * self.radii.len();
+        let batches = loaded.data.len().div_ceil(size) * self.radii.balls().len();
         let bar = ui.bar((batches * self.attacks.len()) as u64, "attacking");
         let mut all = vec![];
-        for &eps in &self.radii {
-            let ball = Ball { norm: self.norm, eps };
+        for &ball in self.radii.balls() {
             let mut summary = Summary::default();
             let mut kept: Vec<(Tensor, Robustness)> = vec![];
             let mut first = args.subject.offset as u64;
@@ -154,11 +134,12 @@ impl Plan {
                 }
                 first = last;
             }
-            if let Some(path) = self.path(args, eps) {
-                write(&path, loaded, &kept, eps)?;
-                ui.note(&format!("written: {}", path.display()));
+            if let Some(out) = &args.out {
+                let file = self.radii.file(out, ball.eps);
+                write(&file, loaded, &kept, ball)?;
+                ui.note(&format!("written: {}", file.display()));
             }
-            all.push(AtRadius::of(eps, summary));
+            all.push(AtRadius::of(ball.eps, summary));
         }
         bar.finish_and_clear();
         Ok(all)
@@ -220,12 +201,7 @@ impl AtRadius {
     }
 }
 
-fn write(
-    path: &std::path::Path,
-    loaded: &Loaded,
-    found: &[(Tensor, Robustness)],
-    eps: f64,
-) -> Result<()> {
+fn write(path: &Path, loaded: &Loaded, found: &[(Tensor, Robustness)], ball: Ball) -> Result<()> {
     let joined = |of: &dyn Fn(&(Tensor, Robustness)) -> Tensor| {
         Tensor::cat(&found.iter().map(of).collect::<Vec<_>>(), 0).to_device(tch::Device::Cpu)
     };
@@ -240,6 +216,6 @@ fn write(
         ("robust".to_owned(), joined(&|(_, r)| r.robust.to_kind(Kind::Uint8))),
     ]);
     let mut metadata = loaded.header();
-    metadata.insert("eps".into(), eps.to_string());
+    metadata.insert("eps".into(), ball.eps.to_string());
     TensorFile { tensors, metadata }.write(path)
 }

@@ -3,6 +3,7 @@
 use crate::{
     cli::{Common, Explain},
     figure::{Cell, Grid, Picture, Row, grid},
+    results::suffixed,
     subject::{self, Loaded},
     ui::Ui,
 };
@@ -78,13 +79,6 @@ fn methods(args: &Explain) -> Result<Vec<Method>> {
         Ok(Method { spelled, method, out })
     };
     all.into_iter().map(one).collect()
-}
-
-/// `maps.safetensors` with `-suffix` before the extension.
-pub fn suffixed(path: &Path, suffix: &str) -> PathBuf {
-    let part = |p: Option<&std::ffi::OsStr>| p.unwrap_or_default().to_string_lossy().into_owned();
-    let (stem, extension) = (part(path.file_stem()), part(path.extension()));
-    path.with_file_name(format!("{stem}-{suffix}.{extension}"))
 }
 
 /// Everything `--out` holds, over all images, on the CPU.

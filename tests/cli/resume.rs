@@ -8,7 +8,7 @@ use std::{
     os::unix::process::ExitStatusExt,
     process::{Child, Stdio},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tensorfile::TensorFile;
 
@@ -38,7 +38,8 @@ warmup = 1.5
 
 /// When a training is killed.
 enum Moment {
-    /// This many seconds after it says that it begins.
+    /// This many seconds after it says that it begins, and soon after an epoch at the latest: on a
+    /// machine that was slow and no longer is, those seconds would see many epochs.
     After(f64),
     /// As soon as it is seen writing a file.
     Writing,
@@ -62,13 +63,21 @@ fn kill(place: &Place, moment: &Moment) -> bool {
     notes.read_line(&mut line).expect("a first note");
     assert!(line.starts_with("training "), "{line}");
     match moment {
-        Moment::After(seconds) => thread::sleep(Duration::from_secs_f64(*seconds)),
+        Moment::After(seconds) => wait_or_epoch(place, *seconds),
         Moment::Writing => wait_for_a_writer(place, &mut child),
     }
     child.kill().expect("it can be killed");
     let killed = child.wait().expect("it ends").signal() == Some(9);
     check(place, "broken");
     killed
+}
+
+fn wait_or_epoch(place: &Place, seconds: f64) {
+    let written = || place.at("broken/log.jsonl").metadata().and_then(|m| m.modified()).ok();
+    let (begun, before) = (Instant::now(), written());
+    while begun.elapsed().as_secs_f64() < seconds && written() == before {
+        thread::sleep(Duration::from_millis(2));
+    }
 }
 
 fn wait_for_a_writer(place: &Place, child: &mut Child) {

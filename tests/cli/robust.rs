@@ -44,6 +44,14 @@ fn training_starts_from_weights() {
     let (a, b) = (place.tensors("model.safetensors"), place.tensors("tuned/last.safetensors"));
     let (a, b) = (&a.tensors["linear.weight"], &b.tensors["linear.weight"]);
     assert!(a.allclose(b, 1e-4, 1e-6, false), "a step of 1e-9 goes nowhere");
+
+    let frozen = "train --config tune.toml --set model.weights=model.safetensors --out frozen \
+                  --set model.frozen_norm=true --set optimizer.learning_rate=0.01";
+    place.ok(frozen);
+    let (a, b) = (place.tensors("model.safetensors"), place.tensors("frozen/last.safetensors"));
+    let same = |name: &str| a.tensors[name].equal(&b.tensors[name]);
+    assert!(same("bn1.running_mean") && same("layer3.0.bn2.running_var"), "statistics stay");
+    assert!(!same("bn1.weight") && !same("conv1.weight"), "the rest is trained");
 }
 
 #[test]

@@ -161,8 +161,9 @@ impl Affine {
     }
 
     /// With running statistics, the norm folded into the weights on the way.
-    pub fn fused(&self, x: &Tensor) -> Tensor {
+    pub fn fused(&self, x: &Tensor, precision: Precision) -> Tensor {
         let (weight, bias) = self.fused_weights();
+        let (weight, bias) = (precision.cast(&weight), bias.map(|t| precision.cast(&t)));
         self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref())
     }
 

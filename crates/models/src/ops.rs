@@ -69,15 +69,20 @@ impl Ops for Plain {
 /// The ordinary pass with gradients into the weights, norms folded on the way: the numbers of
 /// [`Plain`] up to rounding, and second derivatives that touch activations less often.
 #[derive(Clone, Copy, Debug)]
-pub struct Fused(pub Activation);
+pub struct Fused {
+    /// The network's own nonlinearity.
+    pub activation: Activation,
+    /// Type that convolutions and linear layers compute in; weights stay f32.
+    pub precision: Precision,
+}
 
 impl Ops for Fused {
     fn act(&self, x: &Tensor) -> Tensor {
-        self.0.apply(x)
+        self.activation.apply(x)
     }
 
     fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
-        layer.fused(x)
+        layer.fused(x, self.precision)
     }
 }
 

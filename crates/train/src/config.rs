@@ -69,6 +69,9 @@ pub struct ModelConfig {
     pub normalise: Option<String>,
     /// Weights to start from instead of random ones: fine-tuning.
     pub weights: Option<String>,
+    /// Batch norms keep the running statistics of `weights` and train with them.
+    #[serde(default)]
+    pub frozen_norm: bool,
 }
 
 fn batch_size() -> usize {
@@ -123,6 +126,11 @@ impl Config {
         self.data.augment.map_or(Ok(()), |a| a.check())?;
         let positive = self.clip.is_none_or(|c| c > 0. && c.is_finite());
         ensure!(positive, "`clip` must be positive");
+        ensure!(
+            !self.model.frozen_norm || self.model.weights.is_some(),
+            "`model.frozen_norm` needs `model.weights`: the running statistics of new weights fit \
+             no network"
+        );
         ensure!(self.ema.is_none_or(|d| (0. ..1.).contains(&d)), "`ema` must be in [0, 1)");
         Ok(())
     }

@@ -11,9 +11,6 @@ use models::{
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
 
-/// Images `[N, C, H, W]` -> logits `[N, K]`.
-pub(crate) type Network<'a> = dyn Fn(&Tensor) -> Tensor + 'a;
-
 /// Which input gradients the eigenvalue is of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -45,7 +42,9 @@ pub fn curvature(
 ) -> Tensor {
     let mut all = vec![];
     for (x, y) in data.ordered(batch_size) {
-        let top = exact(&|x| model.logits(x), &x, Channels::All);
+        let x = x.set_requires_grad(true);
+        let logits = tch::with_grad(|| model.logits(&x));
+        let top = exact(&logits, &x, Channels::All);
         all.push(top.xi.to_device(Device::Cpu).to_kind(Kind::Float));
         tick(y.numel() as u64);
     }
@@ -60,11 +59,10 @@ pub(crate) struct Top {
     pub xi: Tensor,
 }
 
-/// The top eigenvector from K − 1 backward passes: √p is in the kernel of JJᵀ, so the rows of J
-/// along an orthonormal basis of what is left say all.
-pub(crate) fn exact(network: &Network, x: &Tensor, channels: Channels) -> Top {
-    let x = x.detach().set_requires_grad(true);
-    let roots = tch::with_grad(|| twice_roots(&network(&x)));
+/// The top eigenvector from K − 1 backward passes from `logits` to `x`, whose graph stays: √p is in
+/// the kernel of JJᵀ, so the rows of J along an orthonormal basis of what is left say all.
+pub(crate) fn exact(logits: &Tensor, x: &Tensor, channels: Channels) -> Top {
+    let roots = tch::with_grad(|| twice_roots(logits));
     let basis = complement(&(roots.detach() / 2.));
     let count = basis.size()[2];
     if count == 0 {
@@ -72,9 +70,8 @@ pub(crate) fn exact(network: &Network, x: &Tensor, channels: Channels) -> Top {
         return Top { xi: squared(&u), u };
     }
     let row = |k: i64| {
-        let out = (&roots * basis.select(2, k)).sum(None::<Kind>);
-        let last = k == count - 1;
-        channels.flat(&Tensor::run_backward(&[&out], &[&x], !last, false).remove(0))
+        let out = tch::with_grad(|| (&roots * basis.select(2, k)).sum(None::<Kind>));
+        channels.flat(&Tensor::run_backward(&[&out], &[x], true, false).remove(0))
     };
     let rows = Tensor::stack(&(0..count).map(row).collect::<Vec<_>>(), 1); // [N, K − 1, D]
     let (_, vectors) = finite(&rows.bmm(&rows.transpose(1, 2))).linalg_eigh("L");
@@ -84,45 +81,45 @@ pub(crate) fn exact(network: &Network, x: &Tensor, channels: Channels) -> Top {
 }
 
 /// One power iteration from the unit vectors `last` `[N, K]`, or for images where they are zero
-/// from the direction that separates their two most probable classes. Two backward passes.
-pub(crate) fn warmer(network: &Network, x: &Tensor, last: &Tensor, channels: Channels) -> Tensor {
-    let x = x.detach().set_requires_grad(true);
-    let roots = tch::with_grad(|| twice_roots(&network(&x)));
+/// from the direction that separates their two most probable classes. Two backward passes from
+/// `logits` to `x`, whose graph stays.
+pub(crate) fn warmer(logits: &Tensor, x: &Tensor, last: &Tensor, channels: Channels) -> Tensor {
+    let roots = twice_roots(logits);
     if roots.size()[1] < 2 {
         return last.shallow_clone();
     }
     let new = last.abs().amax([1i64].as_slice(), true).eq(0.);
     let from = separating(&roots.detach()).where_self(&new, last).set_requires_grad(true);
-    let image = tch::with_grad(|| {
-        let a = pull(&(&roots * &from).sum(None::<Kind>), &x, Graph::Keep);
-        pull(&(squared(&channels.flat(&a)) / 2.).sum(None::<Kind>), &from, Graph::Free) // JJᵀu
-    });
-    // Scaled first: squares of what a confident image has left would be zero.
-    let scaled = &image / image.abs().amax([1i64].as_slice(), true);
-    let next = &scaled / squared(&scaled).sqrt().unsqueeze(1);
-    let good = next.isfinite().all_dim(1, true);
-    let next = next.where_self(&good, &from.detach());
-    next.where_self(&next.isfinite().all_dim(1, true), last)
+    let half = along(logits, x, &from, channels).sum(None::<Kind>) / 2.;
+    let image = Tensor::run_backward(&[&half], &[&from], true, false).remove(0); // JJᵀu
+    next(&from.detach(), &image)
 }
 
-/// ‖∇ₓ(2√p·u)‖² `[N]` at fixed `u` `[N, K]`, with a graph into what `logits` depends on. At the top
-/// eigenvector its gradient is that of ξ_max (envelope theorem), the part through p included.
-pub(crate) fn along(logits: &Network, x: &Tensor, u: &Tensor, channels: Channels) -> Tensor {
-    let x = x.detach().set_requires_grad(true);
-    let out = (twice_roots(&logits(&x)) * u.detach()).sum(None::<Kind>);
-    squared(&channels.flat(&pull(&out, &x, Graph::Keep)))
+/// The unit vectors of `image` `[N, K]`, a power iteration's result up to a positive factor, where
+/// they say something; elsewhere `u`, or zero.
+pub(crate) fn next(u: &Tensor, image: &Tensor) -> Tensor {
+    // Scaled first: squares of what a confident image has left would be zero.
+    let scaled = image / image.abs().amax([1i64].as_slice(), true);
+    let next = &scaled / squared(&scaled).sqrt().unsqueeze(1);
+    let next = next.where_self(&next.isfinite().all_dim(1, true), u);
+    next.where_self(&next.isfinite().all_dim(1, true), &u.zeros_like())
+}
+
+/// ‖∇ₓ(2√p·u)‖² `[N]` of the images `x` of `logits`, with a graph into the weights and into `u`
+/// `[N, K]`. At the top eigenvector its gradient in the weights is that of ξ_max (envelope theorem),
+/// the part through p included; its gradient in u is 2JJᵀu, a power iteration.
+pub(crate) fn along(logits: &Tensor, x: &Tensor, u: &Tensor, channels: Channels) -> Tensor {
+    let out = (twice_roots(logits) * u).sum(None::<Kind>);
+    squared(&channels.flat(&pull(&out, x, Graph::Keep)))
 }
 
 /// ξ_max `[N]` as the paper has it: every row of W with a graph, the eigenvalue of Mᵀ(WᵀW)M with
 /// M = diag(√p) − p√pᵀ. The reference; dear.
-pub(crate) fn naive(logits: &Network, x: &Tensor, channels: Channels) -> Tensor {
-    let x = x.detach().set_requires_grad(true);
-    let logits = logits(&x);
-    let row =
-        |k: i64| channels.flat(&pull(&logits.select(1, k).sum(None::<Kind>), &x, Graph::Keep));
+pub(crate) fn naive(logits: &Tensor, x: &Tensor, channels: Channels) -> Tensor {
+    let row = |k: i64| channels.flat(&pull(&logits.select(1, k).sum(None::<Kind>), x, Graph::Keep));
     let rows = Tensor::stack(&(0..logits.size()[1]).map(row).collect::<Vec<_>>(), 1); // [N, K, D]
     let p = logits.softmax(1, logits.kind());
-    let root = twice_roots(&logits) / 2.;
+    let root = twice_roots(logits) / 2.;
     let m = root.diag_embed(0, 1, 2) - p.unsqueeze(2).matmul(&root.unsqueeze(1));
     let wm = rows.transpose(1, 2).bmm(&m); // [N, D, K]
     let gram = wm.transpose(1, 2).bmm(&wm);

@@ -54,6 +54,7 @@ impl Epoch<'_> {
                 keys: &keys,
                 epoch: at,
                 precision: config.precision,
+                frozen_norm: config.model.frozen_norm,
                 adversary: job.adversary.as_deref(),
             };
             if let Some(loss) = self.descend(&step, lr) {
@@ -97,15 +98,17 @@ impl Epoch<'_> {
         // A pass with NaN in it has moved running statistics before its loss is known.
         let before = skips.then(|| job.model.params().buffers());
         let loss = self.objective.loss(step);
-        loss.total().backward();
+        let total = loss.total();
+        total.backward();
         if let Some(before) = before {
             let gradients = weights.iter().map(|(_, w)| w.grad()).filter(Tensor::defined);
-            if !finite(gradients.chain([loss.total()])) {
+            if !finite(gradients.chain([total])) {
                 job.model.params().restore_buffers(&before);
                 weights.iter().for_each(|(_, w)| w.shallow_clone().zero_grad());
                 return None;
             }
         }
+        self.objective.after_backward();
         if let Some(most) = config.clip {
             clip_gradients(&weights, most);
         }
@@ -119,11 +122,13 @@ impl Epoch<'_> {
     /// Errors: a loss since the last reading, the last of them at `step`, that is not finite.
     fn check(&self, sums: &mut Sums, step: usize) -> Result<()> {
         let unread = std::mem::take(&mut sums.unread);
-        if unread.is_empty() || finite(unread.iter().flat_map(|l| l.iter().map(|(_, t)| t.copy())))
-        {
+        let values = |l: &Vec<(&str, Tensor)>| -> Vec<Tensor> {
+            l.iter().map(|(_, t)| t.shallow_clone()).collect()
+        };
+        if finite(unread.iter().flat_map(values)) {
             return Ok(());
         }
-        let bad = |l: &&Vec<(&str, Tensor)>| !finite(l.iter().map(|(_, t)| t.shallow_clone()));
+        let bad = |l: &&Vec<(&str, Tensor)>| !finite(values(l).into_iter());
         let parts = unread.iter().find(bad).expect("one of them is not finite");
         let after = unread.iter().rev().take_while(|l| !std::ptr::eq(*l, parts)).count();
         let told: Vec<String> = parts

@@ -59,6 +59,8 @@ pub struct Step<'a> {
     pub epoch: f64,
     /// Type that affine layers compute in.
     pub precision: Precision,
+    /// Batch norms keep their running statistics and train with them.
+    pub frozen_norm: bool,
     /// The adversary that [`Objective::attack`] asked for.
     pub adversary: Option<&'a dyn Perturb>,
 }
@@ -68,27 +70,53 @@ impl<'a> Step<'a> {
     pub fn new(model: &'a Classifier, x: &'a Tensor, y: &'a Tensor) -> Self {
         let precision = Precision::F32;
         let (numbers, images, keys, epoch) = (&[][..], 0, &[][..], 0.);
-        Step { model, x, y, numbers, images, keys, epoch, precision, adversary: None }
+        let (frozen_norm, adversary) = (false, None);
+        Step { model, x, y, numbers, images, keys, epoch, precision, frozen_norm, adversary }
     }
 
-    /// Logits of a training pass on `x` (batch statistics, running ones moved), f32 `[N, K]`.
+    /// Logits of a training pass on `x` (batch statistics, running ones moved; the running ones
+    /// where they are frozen), f32 `[N, K]`.
     pub fn train_logits(&self, x: &Tensor) -> Tensor {
-        let ops = Training { activation: self.model.activation(), precision: self.precision };
-        self.model.forward(x, &ops)
+        let (activation, precision) = (self.model.activation(), self.precision);
+        match self.frozen_norm {
+            true => self.model.forward(x, &Fused { activation, precision }),
+            false => self.model.forward(x, &Training { activation, precision }),
+        }
     }
 
     /// Logits with gradients into `x` and the weights, `[N, K]`; moves no statistics.
     pub fn logits(&self, x: &Tensor, statistics: Statistics) -> Tensor {
-        match statistics {
-            Statistics::Running => self.model.forward(x, &Fused(self.model.activation())),
-            Statistics::Batch => self.model.forward(x, &BatchStatistics(self.model.activation())),
+        let (activation, precision) = (self.model.activation(), Precision::F32);
+        match self.used(statistics) {
+            Statistics::Running => self.model.forward(x, &Fused { activation, precision }),
+            Statistics::Batch => self.model.forward(x, &BatchStatistics(activation)),
         }
+    }
+
+    /// Logits of the training pass on the step's images; the images again, with gradients into
+    /// them; their logits with `statistics`. A penalty's pass comes after the training pass, which
+    /// moves running statistics in place, and is the same pass where the two are the same function.
+    pub fn passes(&self, statistics: Statistics) -> (Tensor, Tensor, Tensor) {
+        let x = self.x.detach().set_requires_grad(true);
+        if self.frozen_norm && self.precision == Precision::F32 {
+            let logits = self.train_logits(&x);
+            return (logits.shallow_clone(), x, logits);
+        }
+        let trained = self.train_logits(self.x);
+        let logits = self.logits(&x, statistics);
+        (trained, x, logits)
+    }
+
+    /// What `asked` means in this run: the training pass has no batch statistics where they are
+    /// frozen.
+    fn used(&self, asked: Statistics) -> Statistics {
+        if self.frozen_norm { Statistics::Running } else { asked }
     }
 
     /// The network as a fixed function of images -> logits, out of reach of weight gradients: for
     /// attacks and whatever else only needs gradients with respect to images.
     pub fn network(&self, statistics: Statistics) -> Box<dyn Fn(&Tensor) -> Tensor> {
-        match statistics {
+        match self.used(statistics) {
             Statistics::Running => {
                 let folded = self.model.folded(self.precision);
                 Box::new(move |x| folded.logits(x))
@@ -129,6 +157,9 @@ impl Loss {
 pub trait Objective {
     /// The loss of one batch.
     fn loss(&mut self, step: &Step) -> Loss;
+
+    /// Called when the loss has gone backward and the step will be taken.
+    fn after_backward(&mut self) {}
 
     /// The settings of the adversary it needs, if it needs one.
     fn attack(&self) -> Option<&Table> {
@@ -194,7 +225,7 @@ pub const OBJECTIVES: &[Entry<dyn Objective>] = &[
         about: "cross-entropy + beta · scale · ξ_max, the largest eigenvalue of its Hessian in the \
                 image (Wang et al. 2020; with smooth activations, as Swin's GELU, of its \
                 Gauss-Newton part); options: beta (0.3), scale (1e6/255²), eigenvector (exact; \
-                warm: one power iteration a visit; naive: the dear reference), norm (running or \
+                warm: two power iterations a visit; naive: the dear reference), norm (running or \
                 batch statistics), convex (false: 1 − beta before the cross-entropy), channels (all \
                 or mean: gradients averaged over channels), clip (none: quantile in (0, 1] of a \
                 batch above which ξ_max is cut), ramp (1: epochs until the full beta)",

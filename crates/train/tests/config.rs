@@ -91,6 +91,7 @@ fn what_cannot_be_meant_is_refused() {
         ("epochs", "expected `key=value`"),
         ("epochs.much=3", "`epochs` is not a table"),
         ("optimizer=sgd", "expected a map"),
+        ("model.frozen_norm=true", "`model.frozen_norm` needs `model.weights`"),
     ] {
         let message = told(LEAST, &[set]);
         assert!(message.contains(expected), "`--set {set}`: {message}");

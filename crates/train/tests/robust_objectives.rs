@@ -2,21 +2,19 @@
 //! (tests/reference/objectives.py) and finite differences, options refused, exact resume.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
-use data::Dataset;
+mod tiny;
+
 use models::{
     Classifier, noise,
     zoo::{self, Normalisation, Shape},
 };
-use std::{
-    cell::RefCell,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::Path,
-};
+use std::{cell::RefCell, path::Path};
 use tch::{Device, Kind, Reduction, Tensor};
 use tensorfile::TensorFile;
+use tiny::Silent;
 use toml::Table;
 use train::{
-    Config, EpochLine, Job, OnNan, Tick, Watch,
+    Config, Job,
     objective::{Climb, Loss, Objective, Perturb, Statistics, Step, objective},
     run,
 };
@@ -278,16 +276,6 @@ impl Perturb for Signed {
     }
 }
 
-/// Grey 3×8×8 images whose brightness is their class, in noise.
-fn set(seed: u64, n: i64) -> Dataset {
-    let labels = Tensor::arange(n, (Kind::Int64, Device::Cpu)).remainder(3);
-    let level = labels.view([-1, 1, 1, 1]).to_kind(Kind::Float) * 60. + 40.;
-    let grain = noise::uniform(&[seed], &[n, 3, 8, 8], Device::Cpu).squeeze_dim(0) * 50.;
-    let images = (level + grain).to_kind(Kind::Uint8);
-    let classes = ["dark", "grey", "light"].map(str::to_owned).into();
-    Dataset { name: "grey".into(), images, labels, classes, masks: None }
-}
-
 fn job(options: &str, out: &Path) -> Job {
     let text = format!(
         "epochs = 2\nbatch_size = 8\nclip = 0.1\nrobust_images = 4\n{}\n[data]\ntrain = 'grey'\n\
@@ -297,32 +285,8 @@ fn job(options: &str, out: &Path) -> Job {
     );
     let config = Config::parse(&text, &[]).unwrap();
     let attacked = objective(&config.objective).unwrap().attack().is_some();
-    let mut model = resnet().placed(Device::Cpu, config.channels_last);
-    let (train, test) = (set(1, 20), set(2, 6));
-    model.classes = train.classes.clone();
     let adversary = attacked.then(|| Box::new(Signed) as Box<dyn Perturb>);
-    let (out, on_nan) = (out.into(), OnNan::Stop);
-    Job { config, model, train, test, out, resume: true, adversary, on_nan }
-}
-
-/// Ends the run at a step of an epoch; step 0 is after its evaluation, epoch 0 never comes.
-struct Killer(u32, usize);
-
-impl Killer {
-    fn strike(&self, epoch: u32, step: usize) {
-        if (epoch, step) == (self.0, self.1) {
-            resume_unwind(Box::new("killed"));
-        }
-    }
-}
-
-impl Watch for Killer {
-    fn tick(&mut self, tick: &Tick) {
-        self.strike(tick.epoch, tick.step);
-    }
-    fn epoch(&mut self, line: &EpochLine) {
-        self.strike(line.epoch, 0);
-    }
+    Job { adversary, ..tiny::job(&config, 3, [20, 6], out) }
 }
 
 #[test]
@@ -341,18 +305,16 @@ fn every_objective_trains_and_resumes_exactly() {
     ] {
         let folder = tempfile::tempdir().unwrap();
         let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
-        let lines = run(&job(options, &whole), &mut Killer(0, 0)).unwrap();
+        let lines = run(&job(options, &whole), &mut Silent).unwrap();
         for line in &lines {
             assert!(line.loss.values().all(|v| v.is_finite()), "{options}: {line:?}");
             let penalty = line.loss.keys().any(|part| *part != "cross-entropy" && part != "total");
             assert!(penalty, "{options}: {line:?}");
         }
         for (epoch, step) in [(1, 2), (1, 0), (2, 2)] {
-            let (job, mut killer) = (job(options, &killed), Killer(epoch, step));
-            let end = catch_unwind(AssertUnwindSafe(|| run(&job, &mut killer).map(|_| ())));
-            assert!(end.is_err(), "{options}: killed in epoch {epoch}, step {step}");
+            tiny::killed(&job(options, &killed), epoch, step);
         }
-        let again = run(&job(options, &killed), &mut Killer(0, 0)).unwrap();
+        let again = run(&job(options, &killed), &mut Silent).unwrap();
         for (a, b) in lines.iter().zip(&again) {
             assert_eq!((&a.loss, &a.observed), (&b.loss, &b.observed), "{options}");
             assert_eq!(a.robust_accuracy, b.robust_accuracy, "{options}");

@@ -2,34 +2,14 @@
 //! back, refusals.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
-use data::{Dataset, Last, Shuffle};
-use models::{
-    Classifier, noise,
-    zoo::{self, Normalisation, Shape},
-};
-use std::{
-    collections::BTreeMap,
-    fs,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::Path,
-};
+mod tiny;
+
+use data::{Last, Shuffle};
+use std::{collections::BTreeMap, fs, path::Path};
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;
-use train::{
-    Config, EpochLine, Job, OnNan, Tick, Watch, accuracy, log, log::Quantiles, run, tensorboard,
-};
-
-const CLASSES: i64 = 3;
-
-/// Grey 3×8×8 images whose brightness is their class, in noise.
-fn set(seed: u64, n: i64) -> Dataset {
-    let labels = Tensor::arange(n, (Kind::Int64, Device::Cpu)).remainder(CLASSES);
-    let level = labels.view([-1, 1, 1, 1]).to_kind(Kind::Float) * 60. + 40.;
-    let grain = noise::uniform(&[seed], &[n, 3, 8, 8], Device::Cpu).squeeze_dim(0) * 50.;
-    let classes = ["dark", "grey", "light"].map(str::to_owned).into();
-    let images = (level + grain).to_kind(Kind::Uint8);
-    Dataset { name: "grey".into(), images, labels, classes, masks: None }
-}
+use tiny::Silent;
+use train::{Config, EpochLine, Job, OnNan, accuracy, log, log::Quantiles, run, tensorboard};
 
 const PLAIN: &str = "epochs = 4
 batch_size = 8
@@ -60,54 +40,9 @@ fn config(set: &[&str]) -> Config {
     Config::parse(PLAIN, &set.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
+/// The last batch is not full.
 fn job(config: &Config, out: &Path, resume: bool) -> Job {
-    let shape = Shape { image: [3, 8, 8], classes: CLASSES };
-    let normalisation = Normalisation::parse("0.5/0.25", 3).unwrap();
-    let arch = zoo::arch(&config.model.arch).unwrap();
-    let mut model = Classifier::new(arch, shape, normalisation, config.seed, Device::Cpu);
-    let train = set(1, 21); // the last batch is not full
-    model.classes = train.classes.clone();
-    let model = model.placed(Device::Cpu, config.channels_last);
-    Job {
-        config: config.clone(),
-        model,
-        train,
-        test: set(2, 12),
-        out: out.into(),
-        resume,
-        adversary: None,
-        on_nan: OnNan::Stop,
-    }
-}
-
-struct Silent;
-
-impl Watch for Silent {
-    fn tick(&mut self, _: &Tick) {}
-    fn epoch(&mut self, _: &EpochLine) {}
-}
-
-/// Ends the run, as a kill would, at a step of an epoch; step 0 is after its evaluation.
-struct Killer {
-    epoch: u32,
-    step: usize,
-}
-
-impl Killer {
-    fn strike(&self, epoch: u32, step: usize) {
-        if (epoch, step) == (self.epoch, self.step) {
-            resume_unwind(Box::new("killed"));
-        }
-    }
-}
-
-impl Watch for Killer {
-    fn tick(&mut self, tick: &Tick) {
-        self.strike(tick.epoch, tick.step);
-    }
-    fn epoch(&mut self, line: &EpochLine) {
-        self.strike(line.epoch, 0);
-    }
+    Job { resume, ..tiny::job(config, 3, [21, 12], out) }
 }
 
 fn tensors(path: &Path) -> BTreeMap<String, Tensor> {
@@ -137,10 +72,7 @@ fn a_killed_run_ends_as_one_never_killed() {
         let config = config(set);
         let expected = run(&job(&config, &whole, false), &mut Silent).unwrap();
         for (epoch, step) in [(1, 2), (2, 1), (2, 0), (3, 3), (4, 0)] {
-            let job = job(&config, &killed, true);
-            let mut killer = Killer { epoch, step };
-            let end = catch_unwind(AssertUnwindSafe(|| run(&job, &mut killer).map(|_| ())));
-            assert!(end.is_err(), "it is killed in epoch {epoch}, step {step}");
+            tiny::killed(&job(&config, &killed, true), epoch, step);
         }
         let lines = run(&job(&config, &killed, true), &mut Silent).unwrap();
         assert_eq!(timeless(lines), timeless(expected), "{set:?}");
@@ -158,11 +90,7 @@ fn a_log_that_is_ahead_of_the_state_is_cut() {
     let out = folder.path();
     let config = config(&[]);
     let job_at = |resume| job(&config, out, resume);
-    let killed = |epoch, step| {
-        let (job, mut killer) = (job_at(true), Killer { epoch, step });
-        catch_unwind(AssertUnwindSafe(|| run(&job, &mut killer).map(|_| ()))).unwrap_err();
-    };
-    killed(2, 1);
+    tiny::killed(&job_at(true), 2, 1);
     let state = fs::read(out.join("resume.safetensors")).unwrap();
     let expected = timeless(run(&job_at(true), &mut Silent).unwrap());
     fs::write(out.join("resume.safetensors"), &state).unwrap(); // as if killed before writing it

@@ -2,23 +2,20 @@
 //! finite differences of the parameters; what `warm` keeps; resume; refusals.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
-use data::Dataset;
+mod tiny;
+
 use models::{
     BatchStatistics, Classifier, Model,
     grad::{self, Graph, pull},
     noise,
-    zoo::{self, Normalisation, Shape},
 };
-use std::{
-    collections::BTreeMap,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;
+use tiny::Silent;
 use train::{
-    Config, EpochLine, Job, OnNan, Tick, Watch, curvature,
-    objective::{Objective, Step, objective},
+    Config, Job, curvature,
+    objective::{Objective, Statistics, Step, objective},
     run,
 };
 
@@ -30,10 +27,7 @@ fn ssr(options: &str) -> Box<dyn Objective> {
 
 /// A classifier in f64 for 3×8×8 images, its running statistics off their start.
 fn model(arch: &str) -> Classifier {
-    let shape = Shape { image: [3, 8, 8], classes: CLASSES };
-    let normalisation = Normalisation::parse("0.5/0.25", 3).unwrap();
-    let new = Classifier::new(zoo::arch(arch).unwrap(), shape, normalisation, 7, Device::Cpu);
-    let model = new.in_f64();
+    let model = tiny::model(arch, CLASSES, 7).in_f64();
     let (x, y) = images(6, 77);
     let _ = tch::no_grad(|| Step::new(&model, &x, &y).train_logits(&x));
     model
@@ -67,10 +61,13 @@ fn close(a: &Tensor, b: &Tensor, tolerance: f64) -> bool {
     norm(b) > 0. && norm(&(a - b)) <= tolerance * norm(b)
 }
 
-/// ξ per image and the penalty of a step that leaves the running statistics as they were.
+/// ξ per image and the penalty of a step that leaves weights and running statistics as they were.
 fn observe(ssr: &mut dyn Objective, step: &Step) -> (Tensor, Tensor) {
     let buffers = step.model.params().buffers();
     let loss = ssr.loss(step);
+    loss.total().backward();
+    ssr.after_backward();
+    step.model.params().weights().iter().for_each(|(_, w)| w.shallow_clone().zero_grad());
     step.model.params().restore_buffers(&buffers);
     assert_eq!((loss.parts[0].0, loss.parts[1].0), ("cross-entropy", "ssr"));
     assert_eq!(loss.observed[0].0, "xi");
@@ -220,6 +217,38 @@ fn options_do_what_they_say() {
 }
 
 #[test]
+fn frozen_norms_are_one_function_in_one_pass() {
+    let (model, (x, y)) = (model("resnet20"), images(4, 9));
+    let before: Vec<Tensor> = model.params().buffers().values().map(Tensor::copy).collect();
+    let (w, p) = jacobian(&|x| model.logits(x), &x);
+    let xi = paper(&w, &p);
+    let frozen = Step { frozen_norm: true, ..Step::new(&model, &x, &y) };
+    for options in ["", "norm = 'batch'", "eigenvector = 'naive'"] {
+        let loss = ssr(&format!("beta = 1\nscale = 1\n{options}")).loss(&frozen);
+        assert!(close(&loss.logits, &model.logits(&x), 1e-12), "{options}");
+        assert!(close(&loss.observed[0].1, &xi, 1e-9), "{options}: one statistic for all");
+    }
+    let after = model.params().buffers();
+    assert!(before.iter().zip(after.values()).all(|(a, b)| a.equal(b)), "they did not move");
+    // The shared pass has the gradient of two passes.
+    let both = |step: &Step| {
+        let loss = ssr("beta = 1\nscale = 1").loss(step);
+        (flat_gradient(&model, &loss.parts[0].1), flat_gradient(&model, &loss.parts[1].1))
+    };
+    let (ce, penalty) = both(&frozen);
+    let alone = grad::cross_entropy(&frozen.logits(&x, Statistics::Running), &y).mean(Kind::Double);
+    assert!(close(&ce, &flat_gradient(&model, &alone), 1e-10));
+    let (x_again, buffers) = (x.detach().set_requires_grad(true), model.params().buffers());
+    let logits = frozen.logits(&x_again, Statistics::Running);
+    let rows: Vec<Tensor> = (0..CLASSES)
+        .map(|k| pull(&logits.select(1, k).sum(None::<Kind>), &x_again, Graph::Keep))
+        .collect();
+    let direct = paper(&Tensor::stack(&rows, 1), &logits.softmax(1, Kind::Double));
+    assert!(close(&penalty, &flat_gradient(&model, &direct.mean(Kind::Double)), 1e-6));
+    assert!(buffers.len() == before.len());
+}
+
+#[test]
 fn warm_tends_to_exact() {
     for channels in ["all", "mean"] {
         let (model, (x, y)) = (model("resnet20"), images(8, 6));
@@ -254,21 +283,14 @@ fn what_is_not_finite_is_told_and_not_kept() {
     for eigenvector in ["exact", "warm", "naive"] {
         let mut ssr = ssr(&format!("eigenvector = '{eigenvector}'"));
         let step = Step { numbers: &[0, 1, 2, 3], images: 4, ..Step::new(&model, &x, &y) };
-        assert!(ssr.loss(&step).total().double_value(&[]).is_nan(), "{eigenvector}");
+        let total = ssr.loss(&step).total();
+        assert!(total.double_value(&[]).is_nan(), "{eigenvector}");
+        total.backward();
+        ssr.after_backward();
         for (name, kept) in ssr.state() {
             assert!(bool::try_from(kept.isfinite().all()).unwrap(), "{name}");
         }
     }
-}
-
-/// Grey 3×8×8 images whose brightness is their class, in noise.
-fn grey(seed: u64, n: i64) -> Dataset {
-    let labels = Tensor::arange(n, (Kind::Int64, Device::Cpu)).remainder(CLASSES);
-    let level = labels.view([-1, 1, 1, 1]).to_kind(Kind::Float) * 30. + 40.;
-    let grain = noise::uniform(&[seed], &[n, 3, 8, 8], Device::Cpu).squeeze_dim(0) * 50.;
-    let classes = (0..CLASSES).map(|class| class.to_string()).collect();
-    let images = (level + grain).to_kind(Kind::Uint8);
-    Dataset { name: "grey".into(), images, labels, classes, masks: None }
 }
 
 const CONFIG: &str = "epochs = 3
@@ -288,25 +310,7 @@ learning_rate = 0.05
 
 fn job(out: &Path, eigenvector: &str) -> Job {
     let config = Config::parse(CONFIG, &[format!("objective.eigenvector={eigenvector}")]).unwrap();
-    let shape = Shape { image: [3, 8, 8], classes: CLASSES };
-    let normalisation = Normalisation::parse("0.5/0.25", 3).unwrap();
-    let arch = zoo::arch("resnet20").unwrap();
-    let model = Classifier::new(arch, shape, normalisation, config.seed, Device::Cpu);
-    let model = model.placed(Device::Cpu, config.channels_last);
-    let (train, test, out) = (grey(1, 21), grey(2, 10), out.into());
-    Job { config, model, train, test, out, resume: true, adversary: None, on_nan: OnNan::Stop }
-}
-
-/// Ends the run, as a kill would, at this step of this epoch.
-struct Killer(u32, usize);
-
-impl Watch for Killer {
-    fn tick(&mut self, tick: &Tick) {
-        if (tick.epoch, tick.step) == (self.0, self.1) {
-            resume_unwind(Box::new("killed"));
-        }
-    }
-    fn epoch(&mut self, _: &EpochLine) {}
+    tiny::job(&config, CLASSES, [21, 10], out)
 }
 
 #[test]
@@ -314,14 +318,13 @@ fn a_killed_run_ends_as_one_never_killed() {
     for eigenvector in ["exact", "warm"] {
         let folder = tempfile::tempdir().unwrap();
         let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
-        let lines = run(&job(&whole, eigenvector), &mut Killer(0, 0)).unwrap();
+        let lines = run(&job(&whole, eigenvector), &mut Silent).unwrap();
         let last = lines.last().unwrap();
         assert!(last.observed["xi"].p90 >= last.observed["xi"].median, "{last:?}");
         for (epoch, step) in [(1, 2), (2, 1), (3, 3)] {
-            let (job, mut killer) = (job(&killed, eigenvector), Killer(epoch, step));
-            catch_unwind(AssertUnwindSafe(|| run(&job, &mut killer).map(|_| ()))).unwrap_err();
+            tiny::killed(&job(&killed, eigenvector), epoch, step);
         }
-        run(&job(&killed, eigenvector), &mut Killer(0, 0)).unwrap();
+        run(&job(&killed, eigenvector), &mut Silent).unwrap();
         let state = |folder: &Path| -> BTreeMap<String, Tensor> {
             TensorFile::read(&folder.join("resume.safetensors")).unwrap().tensors
         };
@@ -349,6 +352,7 @@ fn warm_keeps_up_with_training() {
             let loss = warm.loss(&step);
             found += loss.observed[0].1.sum(Kind::Double).double_value(&[]);
             loss.total().backward();
+            warm.after_backward();
             sgd.step(&model.params().weights(), 0.02);
         }
         share = found / right;

@@ -14,7 +14,8 @@ use models::{
 use std::{collections::BTreeMap, time::Instant};
 use tch::{Device, Kind, Tensor};
 
-/// Name in the table, settings of the objective; the first is the unit.
+/// Name in the table, settings of the objective (and the model's `frozen_norm`); the first is the
+/// unit.
 const CONTESTANTS: &[(&str, &str)] = &[
     ("natural", "name = 'natural'"),
     (
@@ -35,6 +36,8 @@ const CONTESTANTS: &[(&str, &str)] = &[
     ("SSR warm", "name = 'ssr'\neigenvector = 'warm'"),
     ("SSR exact, batch norm", "name = 'ssr'\nnorm = 'batch'"),
     ("SSR warm, batch norm", "name = 'ssr'\neigenvector = 'warm'\nnorm = 'batch'"),
+    ("SSR exact, frozen norm", "frozen_norm = true\nname = 'ssr'\neigenvector = 'exact'"),
+    ("SSR warm, frozen norm", "frozen_norm = true\nname = 'ssr'\neigenvector = 'warm'"),
     ("IG-NORM", "name = 'ig-norm'"),
 ];
 
@@ -97,16 +100,19 @@ fn wanted(args: &Bench) -> Result<Vec<&'static (&'static str, &'static str)>> {
 struct Runner {
     objective: Box<dyn Objective>,
     adversary: Option<Box<dyn Perturb>>,
+    frozen_norm: bool,
     optimizer: Box<dyn Optimizer>,
 }
 
 impl Runner {
     fn new(settings: &str) -> Result<Self> {
-        let objective = objective::objective(&toml::from_str(settings)?)?;
+        let mut settings: toml::Table = toml::from_str(settings)?;
+        let frozen_norm = settings.remove("frozen_norm").is_some_and(|on| on == true.into());
+        let objective = objective::objective(&settings)?;
         let adversary = objective.attack().map(adversary).transpose()?;
         let sgd = "name = 'sgd'\nlearning_rate = 0.01\nweight_decay = 5e-4";
         let optimizer = optimizer::optimizer(&toml::from_str(sgd)?)?;
-        Ok(Runner { objective, adversary, optimizer })
+        Ok(Runner { objective, adversary, frozen_norm, optimizer })
     }
 
     /// Milliseconds of one step from the weights `start`.
@@ -115,8 +121,10 @@ impl Runner {
         params.fill(start).expect("the same network");
         wait(params);
         let clock = Instant::now();
-        let step = Step { adversary: self.adversary.as_deref(), ..*step };
+        let (frozen_norm, adversary) = (self.frozen_norm, self.adversary.as_deref());
+        let step = Step { frozen_norm, adversary, ..*step };
         self.objective.loss(&step).total().backward();
+        self.objective.after_backward();
         self.optimizer.step(&params.weights(), 0.01);
         wait(params);
         clock.elapsed().as_secs_f64() * 1e3

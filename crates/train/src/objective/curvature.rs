@@ -47,11 +47,13 @@ fn direction(g: &Tensor) -> Tensor {
 
 impl Objective for Curvature {
     fn loss(&mut self, step: &Step) -> Loss {
-        let logits = step.train_logits(step.x);
-        let g = loss_gradient(step, step.x, self.norm);
+        let (logits, x, again) = step.passes(self.norm);
+        let g = loss_gradient(&again, &x, step.y);
         // The step may leave [0, 1], as in the paper: it only measures how the loss bends.
         let ahead = step.x + direction(&g) * (self.h * ramped(step.epoch, self.ramp));
-        let turn = squared_length(&(loss_gradient(step, &ahead, self.norm) - g));
+        let ahead = ahead.detach().set_requires_grad(true);
+        let there = loss_gradient(&step.logits(&ahead, self.norm), &ahead, step.y);
+        let turn = squared_length(&(there - g));
         let penalty = turn.mean(None::<Kind>) * self.gamma;
         Loss {
             parts: vec![("cross-entropy", cross_entropy(&logits, step.y)), ("curvature", penalty)],

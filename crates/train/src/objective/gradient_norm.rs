@@ -45,13 +45,10 @@ pub(super) fn check_size(name: &str, value: f64) -> Result<()> {
     Ok(())
 }
 
-/// Gradient of the batch sum of cross-entropies with respect to the images `x`, with a graph into
-/// the weights, `[N, C, H, W]`. To be asked for after the training pass of the step: that pass
-/// moves the running statistics in place, under the feet of any graph that holds them.
-pub(super) fn loss_gradient(step: &Step, x: &Tensor, norm: Statistics) -> Tensor {
-    let x = x.detach().set_requires_grad(true);
-    let loss = grad::cross_entropy(&step.logits(&x, norm), step.y).sum(None::<Kind>);
-    grad::pull(&loss, &x, Graph::Keep)
+/// Gradient of the batch sum of cross-entropies of `logits` with respect to their images `x`, with
+/// a graph into the weights, `[N, C, H, W]`.
+pub(super) fn loss_gradient(logits: &Tensor, x: &Tensor, y: &Tensor) -> Tensor {
+    grad::pull(&grad::cross_entropy(logits, y).sum(None::<Kind>), x, Graph::Keep)
 }
 
 /// Squared Euclidean length of each image, `[N]`.
@@ -61,8 +58,8 @@ pub(super) fn squared_length(d: &Tensor) -> Tensor {
 
 impl Objective for GradientNorm {
     fn loss(&mut self, step: &Step) -> Loss {
-        let logits = step.train_logits(step.x);
-        let squared = squared_length(&loss_gradient(step, step.x, self.norm));
+        let (logits, x, again) = step.passes(self.norm);
+        let squared = squared_length(&loss_gradient(&again, &x, step.y));
         let weight = self.lambda * ramped(step.epoch, self.ramp);
         let penalty = squared.mean(None::<Kind>) * weight;
         Loss {

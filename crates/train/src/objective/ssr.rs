@@ -1,6 +1,7 @@
 //! Smooth surface regularisation (Wang et al. 2020, Def. 7): cross-entropy and the largest
 //! eigenvalue ξ_max of its Hessian in the image. The eigenvector is found out of reach of the
-//! weights and held fixed; `warm` follows each image's from visit to visit and lags a little.
+//! weights and held fixed. `warm` follows each image's from visit to visit and lags a little; the
+//! loss's own backward pass leaves one more power iteration behind, free of charge.
 
 use super::{
     Loss, Objective, Statistics, Step,
@@ -25,7 +26,7 @@ enum Eigenvector {
     /// From all classes at every step.
     #[default]
     Exact,
-    /// One power iteration a step from where the image's last visit ended.
+    /// Two power iterations a visit from where the image's last one ended, one of them free.
     Warm,
     /// Not at all: the eigenvalue is differentiated with a graph through every class.
     Naive,
@@ -52,6 +53,9 @@ struct Ssr {
     /// The last eigenvector of every training image `[images, K]`; zero before its first visit.
     #[serde(skip)]
     directions: Option<Tensor>,
+    /// Which images the step is on and their eigenvectors, until the loss has gone backward.
+    #[serde(skip)]
+    used: Option<(Tensor, Tensor)>,
 }
 
 fn beta() -> f64 {
@@ -83,36 +87,33 @@ pub(super) fn build(table: Table) -> Result<Box<dyn Objective>> {
 }
 
 impl Ssr {
-    /// ξ_max of every image of the step, with a graph into the weights.
-    fn xi(&mut self, step: &Step) -> Tensor {
-        let (norm, channels) = (self.norm, self.channels);
-        let logits = |x: &Tensor| step.logits(x, norm);
+    /// ξ_max of the step's images `x`, whose logits are given, with a graph into the weights.
+    fn xi(&mut self, step: &Step, x: &Tensor, logits: &Tensor) -> Tensor {
+        let channels = self.channels;
         let u = match self.eigenvector {
-            Eigenvector::Naive => return curvature::naive(&logits, step.x, channels),
-            Eigenvector::Exact => curvature::exact(&*step.network(norm), step.x, channels).u,
-            Eigenvector::Warm => self.warmer(step),
+            Eigenvector::Naive => return curvature::naive(logits, x, channels),
+            Eigenvector::Exact => curvature::exact(logits, x, channels).u,
+            Eigenvector::Warm => self.warmer(step, x, logits),
         };
-        curvature::along(&logits, step.x, &u, channels)
+        curvature::along(logits, x, &u, channels)
     }
 
-    /// The eigenvectors of the step's images, one power iteration on, and kept.
-    fn warmer(&mut self, step: &Step) -> Tensor {
-        let n = step.x.size()[0];
-        let (images, classes) = (step.images as i64, step.model.shape.classes);
-        let options = (step.x.kind(), step.x.device());
-        let next = |last: &Tensor| {
-            curvature::warmer(&*step.network(self.norm), step.x, last, self.channels)
-        };
+    /// The eigenvectors of the step's images, one power iteration on: a leaf, whose gradient will be
+    /// another one.
+    fn warmer(&mut self, step: &Step, x: &Tensor, logits: &Tensor) -> Tensor {
+        let options = (logits.kind(), logits.device());
+        let next = |last: &Tensor| curvature::warmer(logits, x, last, self.channels);
         if step.numbers.is_empty() {
-            return next(&Tensor::zeros([n, classes], options));
+            return next(&logits.detach().zeros_like());
         }
+        let (images, classes) = (step.images as i64, step.model.shape.classes);
         // An eigenvector of other data would say nothing.
         let kept = self.directions.take().filter(|kept| kept.size() == [images, classes]);
-        let mut kept = kept.unwrap_or_else(|| Tensor::zeros([images, classes], options));
+        let kept = kept.unwrap_or_else(|| Tensor::zeros([images, classes], options));
         let index = Tensor::from_slice(step.numbers).to_device(kept.device());
-        let u = next(&kept.index_select(0, &index));
-        let _ = kept.index_copy_(0, &index, &u);
+        let u = next(&kept.index_select(0, &index)).set_requires_grad(true);
         self.directions = Some(kept);
+        self.used = Some((index, u.shallow_clone()));
         u
     }
 
@@ -128,15 +129,24 @@ impl Ssr {
 
 impl Objective for Ssr {
     fn loss(&mut self, step: &Step) -> Loss {
-        // First, because it moves the running statistics, on which ξ_max's graph depends.
-        let logits = step.train_logits(step.x);
-        let xi = self.xi(step);
+        let (logits, x, again) = step.passes(self.norm);
+        let xi = self.xi(step, &x, &again);
         let share = if self.convex { 1. - self.beta } else { 1. };
         let ce = cross_entropy(&logits, step.y) * share;
         let weight = self.beta * self.scale * ramped(step.epoch, self.ramp);
         let penalty = self.clipped(&xi).mean(xi.kind()) * weight;
         let parts = vec![("cross-entropy", ce), ("ssr", penalty)];
         Loss { parts, logits, observed: vec![("xi", xi.detach())] }
+    }
+
+    fn after_backward(&mut self) {
+        let (Some((index, u)), Some(kept)) = (self.used.take(), &mut self.directions) else {
+            return;
+        };
+        let image = u.grad();
+        if image.defined() {
+            let _ = kept.index_copy_(0, &index, &curvature::next(&u.detach(), &image));
+        }
     }
 
     fn state(&self) -> BTreeMap<String, Tensor> {

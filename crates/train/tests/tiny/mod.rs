@@ -1,0 +1,79 @@
+//! What the tests of whole runs share: a tiny set, a run on it, and a kill at any of its steps.
+
+use data::Dataset;
+use models::{
+    Classifier, noise,
+    zoo::{self, Normalisation, Shape},
+};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::Path,
+};
+use tch::{Device, Kind, Tensor};
+use train::{Config, EpochLine, Job, OnNan, Tick, Watch, run};
+
+/// A new network for 3×8×8 images.
+pub(crate) fn model(arch: &str, classes: i64, seed: u64) -> Classifier {
+    let shape = Shape { image: [3, 8, 8], classes };
+    let normalisation = Normalisation::parse("0.5/0.25", 3).unwrap();
+    Classifier::new(zoo::arch(arch).unwrap(), shape, normalisation, seed, Device::Cpu)
+}
+
+/// Grey 3×8×8 images whose brightness is their class, in noise.
+fn grey(seed: u64, n: i64, classes: i64) -> Dataset {
+    let labels = Tensor::arange(n, (Kind::Int64, Device::Cpu)).remainder(classes);
+    let step = 120. / (classes - 1) as f64;
+    let level = labels.view([-1, 1, 1, 1]).to_kind(Kind::Float) * step + 40.;
+    let grain = noise::uniform(&[seed], &[n, 3, 8, 8], Device::Cpu).squeeze_dim(0) * 50.;
+    let classes = (0..classes).map(|class| class.to_string()).collect();
+    let images = (level + grain).to_kind(Kind::Uint8);
+    Dataset { name: "grey".into(), images, labels, classes, masks: None }
+}
+
+/// A run of `config` in `out` that trains a new network, or goes on with what is there.
+pub(crate) fn job(config: &Config, classes: i64, [train, test]: [i64; 2], out: &Path) -> Job {
+    let model = model(&config.model.arch, classes, config.seed);
+    let mut model = model.placed(Device::Cpu, config.channels_last);
+    let (train, test) = (grey(1, train, classes), grey(2, test, classes));
+    model.classes.clone_from(&train.classes);
+    let (config, out) = (config.clone(), out.into());
+    Job { config, model, train, test, out, resume: true, adversary: None, on_nan: OnNan::Stop }
+}
+
+/// Watches a run to its end.
+pub(crate) struct Silent;
+
+impl Watch for Silent {
+    fn tick(&mut self, _: &Tick) {}
+    fn epoch(&mut self, _: &EpochLine) {}
+}
+
+/// Ends the run, as a kill would, at a step of an epoch; step 0 is after its evaluation.
+struct Killer {
+    epoch: u32,
+    step: usize,
+}
+
+impl Killer {
+    fn strike(&self, epoch: u32, step: usize) {
+        if (epoch, step) == (self.epoch, self.step) {
+            resume_unwind(Box::new("killed"));
+        }
+    }
+}
+
+impl Watch for Killer {
+    fn tick(&mut self, tick: &Tick) {
+        self.strike(tick.epoch, tick.step);
+    }
+    fn epoch(&mut self, line: &EpochLine) {
+        self.strike(line.epoch, 0);
+    }
+}
+
+/// Runs `job` until it is killed there.
+pub(crate) fn killed(job: &Job, epoch: u32, step: usize) {
+    let mut killer = Killer { epoch, step };
+    let end = catch_unwind(AssertUnwindSafe(|| run(job, &mut killer).map(|_| ())));
+    assert!(end.is_err(), "it ended before epoch {epoch}, step {step}");
+}

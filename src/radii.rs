@@ -1,0 +1,39 @@
+//! `--norm` and `--eps`: the balls of a command, the smallest first, and the file of each.
+
+use crate::results::{label, suffixed};
+use anyhow::{Context, Result};
+use attack::{Ball, Norm};
+use std::path::{Path, PathBuf};
+
+/// Balls of one norm, each larger than the one before.
+pub(crate) struct Radii(Vec<Ball>);
+
+impl Radii {
+    /// Of `norm`, `linf` or `l2`, in any order. Errors: radii that are negative or not finite.
+    pub fn parse(norm: &str, eps: &[f64]) -> Result<Self> {
+        let norm = if norm == "l2" { Norm::L2 } else { Norm::Linf };
+        let mut eps = eps.to_vec();
+        eps.sort_by(f64::total_cmp);
+        eps.dedup();
+        let ball = |eps| Ball::new(norm, eps).with_context(|| format!("`--eps {eps}`"));
+        Ok(Radii(eps.into_iter().map(ball).collect::<Result<_>>()?))
+    }
+
+    pub fn balls(&self) -> &[Ball] {
+        &self.0
+    }
+
+    /// `adv.safetensors` for one radius, `adv-eps8.safetensors` for several.
+    pub fn file(&self, out: &Path, eps: f64) -> PathBuf {
+        match self.0.len() {
+            1 => out.to_owned(),
+            _ => suffixed(out, &format!("eps{}", label(eps).replace("/255", ""))),
+        }
+    }
+
+    /// Errors: a file that could not be written.
+    pub fn check_writable(&self, out: &Path) -> Result<()> {
+        let mut files = self.0.iter().map(|ball| self.file(out, ball.eps));
+        files.try_for_each(|file| tensorfile::atomic::check_writable(&file))
+    }
+}
