@@ -135,6 +135,9 @@ pub struct Explained {
     /// Score of that class: logit, prob or logprob
     #[arg(long, default_value = "logit", value_parser = score)]
     pub score: Score,
+    /// Images a pass at most, where a method takes many samples of each: bounds memory
+    #[arg(long, value_name = "IMAGES", default_value_t = 256)]
+    pub chunk: u32,
 }
 
 #[derive(Debug, Args)]

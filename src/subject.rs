@@ -8,7 +8,8 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use data::{Dataset, Options, Split};
-use models::{Classifier, Model, Target, checkpoint, checkpoint::Hints};
+use explain::Batch;
+use models::{Classifier, Model, Target, checkpoint, checkpoint::Hints, noise};
 use std::{collections::BTreeMap, path::Path, time::Instant};
 use tch::{Device, Kind, Tensor};
 
@@ -24,6 +25,8 @@ pub struct Loaded {
     clock: Instant,
     device: Device,
     seed: u64,
+    /// Images of the data before those asked for.
+    offset: u64,
     notes: Vec<String>,
 }
 
@@ -45,7 +48,8 @@ pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let card = card(args, &model, &loaded.metadata);
     let model = model.placed(device, !args.no_fuse);
     let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
-    Ok(Loaded { model, data, card, clock: Instant::now(), device, seed: args.seed, notes })
+    let (clock, seed, offset) = (Instant::now(), args.seed, args.offset as u64);
+    Ok(Loaded { model, data, card, clock, device, seed, offset, notes })
 }
 
 fn images(args: &Subject) -> Result<Dataset> {
@@ -132,18 +136,32 @@ impl Loaded {
         .into()
     }
 
-    /// What is explained for a batch: images `x` with labels `y`.
-    pub fn target(&self, explained: &Explained, x: &Tensor, y: &Tensor) -> Result<Target> {
-        let score = explained.score;
-        Ok(match explained.target.as_str() {
+    /// What is explained for the images `x` with labels `y`, of which `first` is the first.
+    pub fn batch(&self, how: &Explained, x: &Tensor, y: &Tensor, first: u64) -> Result<Batch> {
+        let score = how.score;
+        let target = match how.target.as_str() {
             "predicted" => Target::predicted(&self.model, x, score),
             "label" => Target { class: y.shallow_clone(), score },
             number => Target { class: y.full_like(self.class(number)?), score },
+        };
+        Ok(Batch {
+            x: x.shallow_clone(),
+            target,
+            keys: self.keys(first, y.size()[0] as u64),
+            chunk: how.chunk as i64,
         })
     }
 
-    /// Errors where `--target` is neither a word nor a class of the model.
+    /// Seeds of what is drawn for the `n` images from the `first` of those asked for on: the same
+    /// for an image whatever part of the data was asked for.
+    pub fn keys(&self, first: u64, n: u64) -> Vec<u64> {
+        let first = self.offset + first;
+        (first..first + n).map(|image| noise::key(self.seed, image, 0)).collect()
+    }
+
+    /// Errors where a pass holds no image or `--target` is neither a word nor a class of the model.
     pub fn check_target(&self, explained: &Explained) -> Result<()> {
+        ensure!(explained.chunk > 0, "`--chunk 0`: at least one image is needed");
         match explained.target.as_str() {
             "predicted" | "label" => Ok(()),
             number => self.class(number).map(|_| ()),

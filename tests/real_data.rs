@@ -5,7 +5,7 @@
 
 use attack::{Ball, MapAttack, Norm, map_loss};
 use data::{Dataset, Options, Split};
-use explain::{heat, similarity::top_intersection};
+use explain::{Batch, heat, similarity::top_intersection};
 use models::{Classifier, Precision, Score, Target, checkpoint, registry};
 use std::path::Path;
 use tch::Kind;
@@ -51,7 +51,7 @@ fn the_shipped_networks_maps_fall_to_the_topk_attack() {
     };
     let k_in = |eps: f64| {
         let ball = Ball::new(Norm::Linf, eps / 255.).unwrap();
-        let found = attack.run(&x, &target, &ball, 20, || ());
+        let found = attack.run(&Batch::new(&x, &target), &ball, 20, || ());
         let kept = top_intersection(&heat(&found.maps), &heat(&found.attacked_maps), 20);
         kept.mean(Kind::Double).double_value(&[])
     };

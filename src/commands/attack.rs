@@ -97,8 +97,10 @@ impl Plan {
         let bar = ui.bar(iterations as u64, "attacking");
         let method = self.method.differentiable().expect("checked");
         let mut runs: Vec<Run> = self.radii.balls().iter().map(|_| Run::default()).collect();
+        let mut first = 0;
         for (x, y) in loaded.data.ordered(args.subject.batch_size) {
-            let target = loaded.target(&args.explained, &x, &y)?;
+            let batch = loaded.batch(&args.explained, &x, &y, first)?;
+            first += y.numel() as u64;
             let mut smaller = None;
             for (ball, run) in self.radii.balls().iter().zip(&mut runs) {
                 let attack = MapAttack {
@@ -109,11 +111,11 @@ impl Plan {
                     iterations: args.iters,
                     step: args.step.unwrap_or(step(ball, args.iters)),
                 };
-                let mut outcome = attack.run(&x, &target, ball, k, || bar.inc(1));
+                let mut outcome = attack.run(&batch, ball, k, || bar.inc(1));
                 if let Some(smaller) = &smaller {
                     outcome = outcome.or_stronger(smaller);
                 }
-                run.push(loaded, &x, &y, &target.class, &outcome, k);
+                run.push(loaded, &x, &y, &batch.target.class, &outcome, k);
                 smaller = Some(outcome);
             }
         }

@@ -14,7 +14,7 @@ use ::attack::{
 };
 use ::train::log::Quantiles;
 use anyhow::{Result, ensure};
-use models::{noise, registry};
+use models::registry;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Kind, Tensor};
@@ -120,11 +120,10 @@ impl Plan {
         for &ball in self.radii.balls() {
             let mut summary = Summary::default();
             let mut kept: Vec<(Tensor, Robustness)> = vec![];
-            let mut first = args.subject.offset as u64;
+            let mut first = 0;
             for (x, y) in loaded.data.ordered(size) {
-                let last = first + y.size()[0] as u64;
-                let key = |image| noise::key(args.subject.seed, image, 0);
-                let keys: Vec<u64> = (first..last).map(key).collect();
+                let keys = loaded.keys(first, y.numel() as u64);
+                first += y.numel() as u64;
                 let tick = || bar.inc(1);
                 let case = Case::new(&loaded.model, (&x, &y), ball, &keys);
                 let found = standard::run(&case, &self.attacks, tick);
@@ -132,7 +131,6 @@ impl Plan {
                 if args.out.is_some() {
                     kept.push((x, found));
                 }
-                first = last;
             }
             if let Some(out) = &args.out {
                 let file = self.radii.file(out, ball.eps);

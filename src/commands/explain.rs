@@ -44,7 +44,13 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
     let bar = ui.bar((loaded.data.len() * methods.len()) as u64, "explaining");
     let explained = explain(args, &loaded, &methods, |n| bar.inc(n))?;
     bar.finish_and_clear();
-    for (method, maps) in methods.iter().zip(&explained.maps) {
+    for (method, (maps, gap)) in methods.iter().zip(explained.maps.iter().zip(&explained.gaps)) {
+        if let Some(gap) = gap {
+            ui.say(&format!(
+                "{}: maps miss f(x) − f(baseline) by {gap:.3}, on average",
+                method.spelled
+            ))?;
+        }
         let Some(path) = &method.out else { continue };
         explained.write(path, &loaded, &method.spelled, maps)?;
         ui.say(&format!("{} maps by {}: {}", loaded.data.len(), method.spelled, path.display()))?;
@@ -59,6 +65,7 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
         "data": args.subject.data,
         "images": loaded.data.len(),
         "methods": methods.iter().map(|m| &m.spelled).collect::<Vec<_>>(),
+        "gaps": explained.gaps,
         "out": methods.iter().filter_map(|m| m.out.as_ref()).collect::<Vec<_>>(),
         "figure": args.figure,
     }))
@@ -89,6 +96,8 @@ struct Maps {
     predictions: Tensor, // [N]
     confidence: Tensor,  // [N]
     maps: Vec<Tensor>,   // one [N, C, H, W] a method
+    /// Mean |f(x) − f(baseline) − Σ map| of each method that promises none.
+    gaps: Vec<Option<f64>>,
 }
 
 fn explain(
@@ -98,14 +107,20 @@ fn explain(
     tick: impl Fn(u64),
 ) -> Result<Maps> {
     let mut columns: Vec<Vec<Tensor>> = (0..5 + methods.len()).map(|_| vec![]).collect();
+    let mut gaps: Vec<Vec<Tensor>> = methods.iter().map(|_| vec![]).collect();
+    let mut first = 0;
     for (x, y) in loaded.data.ordered(args.subject.batch_size) {
-        let target = loaded.target(&args.explained, &x, &y)?;
+        let batch = loaded.batch(&args.explained, &x, &y, first)?;
+        first += y.numel() as u64;
         let (prediction, confidence) = loaded.predict(&x);
-        let maps = methods.iter().map(|m| {
+        let maps = methods.iter().zip(&mut gaps).map(|(m, gaps)| {
+            let map = m.method.attribute(&loaded.model, &batch);
+            gaps.extend(m.method.gap(&loaded.model, &batch, &map));
             tick(y.numel() as u64);
-            m.method.attribute(&loaded.model, &x, &target)
+            map
         });
-        let row = [&x, &y, &target.class, &prediction, &confidence].map(Tensor::shallow_clone);
+        let row =
+            [&x, &y, &batch.target.class, &prediction, &confidence].map(Tensor::shallow_clone);
         for (column, part) in columns.iter_mut().zip(row.into_iter().chain(maps)) {
             column.push(part.to_device(tch::Device::Cpu));
         }
@@ -114,7 +129,12 @@ fn explain(
     let mut next = || whole.next().expect("five columns and one a method");
     let (images, labels, targets) = (next(), next(), next());
     let (predictions, confidence) = (next(), next());
-    Ok(Maps { images, labels, targets, predictions, confidence, maps: whole.collect() })
+    let mean = |parts: Vec<Tensor>| {
+        (!parts.is_empty())
+            .then(|| Tensor::cat(&parts, 0).abs().mean(Kind::Double).double_value(&[]))
+    };
+    let (maps, gaps) = (whole.collect(), gaps.into_iter().map(mean).collect());
+    Ok(Maps { images, labels, targets, predictions, confidence, maps, gaps })
 }
 
 impl Maps {
@@ -155,7 +175,7 @@ impl Maps {
         let rows = (0..shown).map(row).collect::<Result<Vec<Row>>>()?;
         let columns = ["image"].into_iter().chain(methods.iter().map(|m| m.spelled.as_str()));
         let columns = columns.map(str::to_owned).collect();
-        let title = Some(format!("{}: what {} looks at", loaded.card.dataset, loaded.card.name));
+        let title = Some(format!("{}: what {} looks at", loaded.data.name, loaded.card.name));
         grid(path, &Grid { title, columns, rows })
     }
 }

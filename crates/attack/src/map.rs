@@ -3,9 +3,9 @@
 //! Dombrowski et al. 2019, Wang et al. 2020).
 
 use crate::{Ball, MapLoss, Reference};
-use explain::{Differentiable, heat};
+use explain::{Batch, Differentiable, heat};
 use models::{
-    Model, Target,
+    Model,
     grad::{Graph, pull},
     softened,
 };
@@ -64,17 +64,12 @@ fn choose(which: &Tensor, a: &Tensor, b: &Tensor) -> Tensor {
 }
 
 impl MapAttack<'_> {
-    /// Attacks the images `x` `[N, C, H, W]` inside `ball`; `k` is the size of the top. `tick` is
-    /// called after every iteration. There is no host synchronisation.
-    pub fn run(
-        &self,
-        x: &Tensor,
-        target: &Target,
-        ball: &Ball,
-        k: i64,
-        mut tick: impl FnMut(),
-    ) -> Outcome {
-        let (maps, logits) = self.method.with_logits(self.model, x, target);
+    /// Attacks the images of `batch` inside `ball`; `k` is the size of the top. What the method
+    /// draws for an image is the same at every iterate. `tick` is called after every iteration.
+    /// There is no host synchronisation.
+    pub fn run(&self, batch: &Batch, ball: &Ball, k: i64, mut tick: impl FnMut()) -> Outcome {
+        let x = &batch.x;
+        let (maps, logits) = self.method.with_logits(self.model, batch);
         let prediction = logits.argmax(1, false);
         let clean = Reference::new(heat(&maps), k);
         let surrogate = softened(self.model, self.beta);
@@ -87,46 +82,33 @@ impl MapAttack<'_> {
         };
         let mut at = x.shallow_clone();
         for _ in 0..self.iterations {
-            let g = self.gradient(&surrogate, &at, target, &clean);
+            let g = self.gradient(&surrogate, &batch.at(&at), &clean);
             at = ball.project(x, &(&at - ball.ascent(&g) * self.step));
-            best.judge(self, &at, target, &prediction, &clean);
+            best.judge(self, &batch.at(&at), &prediction, &clean);
             tick();
         }
         best
     }
 
-    /// Gradient of the loss of the surrogate's heat maps at `x`, `[N, C, H, W]`.
-    fn gradient(
-        &self,
-        surrogate: &dyn Model,
-        x: &Tensor,
-        target: &Target,
-        clean: &Reference,
-    ) -> Tensor {
+    /// Gradient of the loss of the surrogate's heat maps at the images of `at`, `[N, C, H, W]`.
+    fn gradient(&self, surrogate: &dyn Model, at: &Batch, clean: &Reference) -> Tensor {
         let cotangent = |map: &Tensor| {
             let map = map.detach().set_requires_grad(true);
             let loss = tch::with_grad(|| self.loss.loss(&heat(&map), clean).sum(None::<Kind>));
             pull(&loss, &map, Graph::Free)
         };
-        self.method.pullback(surrogate, x, target, &cotangent).1
+        self.method.pullback(surrogate, at, &cotangent).1
     }
 }
 
 impl Outcome {
     /// Keeps the iterates `at` whose prediction is the clean one and whose measure is the best.
-    fn judge(
-        &mut self,
-        attack: &MapAttack,
-        at: &Tensor,
-        target: &Target,
-        prediction: &Tensor,
-        clean: &Reference,
-    ) {
-        let (maps, logits) = attack.method.with_logits(attack.model, at, target);
+    fn judge(&mut self, attack: &MapAttack, at: &Batch, prediction: &Tensor, clean: &Reference) {
+        let (maps, logits) = attack.method.with_logits(attack.model, at);
         let measure = attack.loss.measure(&heat(&maps), clean);
         let kept = logits.argmax(1, false).eq_tensor(prediction);
         let accepted = measure.less_tensor(&self.measure).logical_and(&kept);
-        self.adversarial = choose(&accepted, at, &self.adversarial);
+        self.adversarial = choose(&accepted, &at.x, &self.adversarial);
         self.attacked_maps = choose(&accepted, &maps, &self.attacked_maps);
         self.measure = choose(&accepted, &measure, &self.measure);
         self.success = self.success.logical_or(&accepted);

@@ -4,6 +4,8 @@
 
 mod tiny;
 
+#[path = "../../explain/tests/few/mod.rs"]
+mod few;
 #[path = "../../models/tests/rule/mod.rs"]
 mod rule;
 
@@ -11,7 +13,8 @@ use attack::{
     ATTACKS, Ball, MapAttack, MapLoss, Norm, Outcome, Reference,
     objective::{check_k, default_k},
 };
-use explain::{Attribution, Differentiable, METHODS, heat, similarity::top_intersection};
+use explain::{Attribution, Batch, Differentiable, heat, similarity::top_intersection};
+use few::few;
 use models::{
     Activation, Classifier, Model, Ops, Score, Target, noise, softened,
     zoo::{self, Shape},
@@ -28,9 +31,9 @@ fn all_attacks() -> Vec<(&'static str, Box<dyn MapLoss>)> {
     ATTACKS.iter().map(|a| (a.name, (a.build)(Table::new()).unwrap())).collect()
 }
 
+/// Superpixels jump with an image's rounding; a grid does not.
 fn all_methods() -> Vec<(&'static str, Box<dyn Attribution>)> {
-    let built = METHODS.iter().map(|m| (m.name, (m.build)(Table::new()).unwrap()));
-    built.filter(|(_, m)| m.differentiable().is_some()).collect()
+    few(&[("groups", "grid")]).into_iter().filter(|(_, m)| m.differentiable().is_some()).collect()
 }
 
 fn method(name: &str) -> Box<dyn Attribution> {
@@ -78,7 +81,8 @@ fn same(a: &Outcome, b: &Outcome) -> bool {
 
 /// What holds for every outcome of an attack on the images `x`.
 fn holds(told: &str, by: &MapAttack, outcome: &Outcome, x: &Tensor, target: &Target, ball: &Ball) {
-    let (adversarial, clean) = (&outcome.adversarial, by.method.attribute(by.model, x, target));
+    let (adversarial, clean) =
+        (&outcome.adversarial, by.method.attribute(by.model, &Batch::new(x, target)));
     assert!(outcome.maps.equal(&clean), "{told}: the clean maps");
     let far = ball.distance(x, adversarial).max().double_value(&[]);
     assert!(far <= ball.eps + 1e-6, "{told}: {far} from the image");
@@ -86,7 +90,7 @@ fn holds(told: &str, by: &MapAttack, outcome: &Outcome, x: &Tensor, target: &Tar
     assert!(adversarial.max().double_value(&[]) <= 1., "{told}");
     let predicted = |x: &Tensor| tch::no_grad(|| by.model.logits(x)).argmax(1, false);
     assert!(predicted(adversarial).equal(&predicted(x)), "{told}: a prediction changed");
-    let maps = by.method.attribute(by.model, adversarial, target);
+    let maps = by.method.attribute(by.model, &Batch::new(adversarial, target));
     assert!(distance(&outcome.attacked_maps, &maps) < 1e-9, "{told}: maps of other images");
     let reference = Reference::new(heat(&clean), K);
     let measure = by.loss.measure(&heat(&maps), &reference);
@@ -116,11 +120,11 @@ fn every_attack_conforms() {
                 let by = MapAttack { step: ball.eps / 2., ..by };
                 let told = format!("{attack_name} on {method_name}, {:?}", ball.norm);
                 let mut ticks = 0;
-                let outcome = by.run(&x, &target, &ball, K, || ticks += 1);
+                let outcome = by.run(&Batch::new(&x, &target), &ball, K, || ticks += 1);
                 assert_eq!(ticks, 3, "{told}");
                 holds(&told, &by, &outcome, &x, &target, &ball);
                 assert!(flags(&outcome.success).contains(&true), "{told}: nothing was attacked");
-                let again = by.run(&x, &target, &ball, K, || ());
+                let again = by.run(&Batch::new(&x, &target), &ball, K, || ());
                 assert!(same(&outcome, &again), "{told}: not repeatable");
                 one_by_one(&told, &by, &outcome, &x, &target, &ball);
             }
@@ -130,7 +134,7 @@ fn every_attack_conforms() {
 
 fn one_by_one(told: &str, by: &MapAttack, all: &Outcome, x: &Tensor, target: &Target, ball: &Ball) {
     for i in 0..2 {
-        let alone = by.run(&x.narrow(0, i, 1), &target.narrow(i, 1), ball, K, || ());
+        let alone = by.run(&Batch::new(x, target).narrow(i, 1), ball, K, || ());
         let far = distance(&alone.adversarial, &all.adversarial.narrow(0, i, 1));
         assert!(far < 1e-9, "{told}: image {i} alone is {far:e} off");
         let measure = all.measure.narrow(0, i, 1);
@@ -145,8 +149,12 @@ fn no_room_means_no_change() {
         let method = method("gxi");
         for norm in [Norm::Linf, Norm::L2] {
             let ball = Ball::new(norm, 0.).unwrap();
-            let outcome =
-                attack(&model, smooth(&*method), &*loss).run(&x, &target, &ball, K, || ());
+            let outcome = attack(&model, smooth(&*method), &*loss).run(
+                &Batch::new(&x, &target),
+                &ball,
+                K,
+                || (),
+            );
             assert!(outcome.adversarial.equal(&x), "{name}, {norm:?}");
             assert!(outcome.attacked_maps.equal(&outcome.maps), "{name}, {norm:?}");
             assert!(!flags(&outcome.success).contains(&true), "{name}, {norm:?}");
@@ -179,7 +187,7 @@ fn maps_without_mass_are_left_alone() {
         let method = method("gxi");
         for ball in [linf(0.1), Ball::new(Norm::L2, 1.).unwrap()] {
             let by = attack(&Constant, smooth(&*method), &*loss);
-            let outcome = by.run(&x, &target, &ball, K, || ());
+            let outcome = by.run(&Batch::new(&x, &target), &ball, K, || ());
             assert!(outcome.adversarial.equal(&x), "{name}");
             assert!(outcome.maps.equal(&x.zeros_like()), "{name}");
             assert!(bool::try_from(outcome.measure.isfinite().all()).unwrap(), "{name}");
@@ -196,7 +204,7 @@ fn the_stronger_of_two_outcomes_is_never_weaker_than_either() {
     let ball = linf(8. / 255.);
     let run = |iterations, step| {
         let by = MapAttack { iterations, step, ..attack(&model, smooth(&*method), &*loss) };
-        by.run(&x, &target, &ball, K, || ())
+        by.run(&Batch::new(&x, &target), &ball, K, || ())
     };
     let (short, long, none) = (run(1, 0.002), run(3, 0.015), run(0, 0.1));
     assert!(!flags(&none.success).contains(&true), "no step, no success");
@@ -255,7 +263,7 @@ fn an_iterate_that_changes_the_prediction_is_refused() {
             let x = edge.tiny.tensor(&edge.tiny.image());
             let (method, always) = (method("gxi"), Always(&*loss, Cell::new(0.)));
             let by = attack(&edge, smooth(&*method), &always);
-            let outcome = by.run(&x, &target, &linf(0.05), 4, || ());
+            let outcome = by.run(&Batch::new(&x, &target), &linf(0.05), 4, || ());
             assert_eq!(flags(&outcome.success), [kept], "{name}, {width}");
             assert_eq!(outcome.adversarial.equal(&x), !kept, "{name}, {width}");
         }
@@ -278,13 +286,17 @@ fn the_step_follows_the_objective_as_finite_differences_do() {
                 ..attack(&model, smooth(&*method), &always)
             };
             let room = Ball::new(Norm::L2, 1.).unwrap();
-            let outcome = by.run(&x, &target, &room, K, || ());
+            let outcome = by.run(&Batch::new(&x, &target), &room, K, || ());
             let slope = (&x - outcome.adversarial) / step; // the gradient, but for its length
             let surrogate = softened(&model, beta);
-            let clean = Reference::new(heat(&method.attribute(&model, &x, &target)), K);
+            let clean =
+                Reference::new(heat(&method.attribute(&model, &Batch::new(&x, &target))), K);
             let objective = |x: &Tensor| {
                 let target = Target { class: target.class.expand([n], false), score: target.score };
-                loss.loss(&heat(&method.attribute(&surrogate, x, &target)), &clean)
+                let batch = Batch::new(x, &target);
+                // All are the one image: what is drawn for it stays.
+                let batch = Batch { keys: vec![batch.keys[0]; n as usize], ..batch };
+                loss.loss(&heat(&method.attribute(&surrogate, &batch)), &clean)
             };
             let along = noise::sign(&[5], &[n, 3, 8, 8], Device::Cpu).squeeze_dim(0);
             let along = along.to_kind(Kind::Double);
@@ -316,7 +328,7 @@ fn steps_agree_with_the_formulas_of_the_paper() {
             step: 0.02,
         };
         let x0 = tiny.image();
-        let outcome = by.run(&tiny.tensor(&x0), &target, &ball, k, || ());
+        let outcome = by.run(&Batch::new(&tiny.tensor(&x0), &target), &ball, k, || ());
         let clean = tiny.heat(&x0, None);
         let mut x = x0.clone();
         for _ in 0..iterations {
@@ -361,13 +373,13 @@ fn on_a_trained_network_it_beats_random_signs_by_far() {
     let (method, ball, k) = (method("gxi"), linf(8. / 255.), 10);
     let by = attack(&model, smooth(&*method), &*topk);
     let by = MapAttack { iterations: 15, step: ball.eps / 4., ..by };
-    let outcome = by.run(&x, &target, &ball, k, || ());
+    let outcome = by.run(&Batch::new(&x, &target), &ball, k, || ());
     let clean = heat(&outcome.maps);
     let mean = |t: Tensor| t.mean(Kind::Double).double_value(&[]);
     let attacked = mean(top_intersection(&clean, &heat(&outcome.attacked_maps), k));
     let signs = noise::sign(&[1], &x.size(), Device::Cpu).squeeze_dim(0);
     let noisy = ball.project(&x, &(&x + signs * ball.eps));
-    let noisy = method.attribute(&model, &noisy, &target);
+    let noisy = method.attribute(&model, &Batch::new(&noisy, &target));
     let random = mean(top_intersection(&clean, &heat(&noisy), k));
     assert!((mean(outcome.measure) - attacked).abs() < 1e-12, "topk is judged by k-in");
     assert!(attacked < random - 0.2, "k-in is {attacked} attacked, {random} with random signs");

@@ -2,10 +2,12 @@
 //! forms, finite differences and PyTorch (tests/reference/gradients.py).
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod few;
 #[path = "../../models/tests/rule/mod.rs"]
 mod rule;
 
-use explain::{Attribution, METHODS};
+use explain::{Attribution, Batch};
+use few::few;
 use models::{
     Activation, Classifier, Model, Ops, Precision, Score, Target, noise, softened,
     zoo::{self, Shape},
@@ -14,15 +16,9 @@ use rule::{distance, filled, images};
 use std::{collections::BTreeMap, path::Path};
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;
-use toml::Table;
 
 const SCORES: [(Score, &str); 3] =
     [(Score::Logit, "logit"), (Score::Prob, "prob"), (Score::Logprob, "logprob")];
-
-/// Every method with its defaults.
-fn methods() -> Vec<(&'static str, Box<dyn Attribution>)> {
-    METHODS.iter().map(|m| (m.name, (m.build)(Table::new()).unwrap())).collect()
-}
 
 fn method(name: &str) -> Box<dyn Attribution> {
     explain::method(models::registry::parse(name).unwrap()).unwrap()
@@ -55,9 +51,12 @@ fn second(model: &dyn Model, x: &Tensor, score: Score) -> Target {
     Target { class: logits.argsort(1, true).select(1, 1), score }
 }
 
-/// The same class for each of the `n` images made from one.
-fn repeated(target: &Target, n: i64) -> Target {
-    Target { class: target.class.expand([n], false), score: target.score }
+/// Images made from one: the same class and the same draws for each.
+fn alike(x: &Tensor, target: &Target) -> Batch {
+    let n = x.size()[0];
+    let target = Target { class: target.class.expand([n], false), score: target.score };
+    let batch = Batch::new(x, &target);
+    Batch { keys: vec![batch.keys[0]; n as usize], ..batch }
 }
 
 /// How far a gradient `[1, C, H, W]` at x is from f's central differences of fourth order along
@@ -83,28 +82,31 @@ fn every_method_conforms() {
     let before: BTreeMap<String, Tensor> =
         model.params().tensors().into_iter().map(|(name, t)| (name, t.copy())).collect();
     let x = pixels(4);
-    for (name, method) in methods() {
+    for (name, method) in few(&[]) {
         method.check(&model).unwrap();
         for (score, told) in SCORES {
             let target = target(&model, &x, score);
-            let map = method.attribute(&model, &x, &target);
+            let map = method.attribute(&model, &Batch::new(&x, &target));
             assert_eq!((map.size(), map.kind()), (x.size(), Kind::Float), "{name}, {told}");
             assert!(bool::try_from(map.isfinite().all()).unwrap(), "{name}, {told}");
             assert!(map.abs().max().double_value(&[]) > 0., "{name}, {told}: all zero");
             assert!(!map.requires_grad(), "{name}, {told}: the map has a graph");
-            let again = method.attribute(&model, &x, &target);
+            let again = method.attribute(&model, &Batch::new(&x, &target));
             assert!(map.equal(&again), "{name}, {told}: not repeatable");
-            let (same, logits) = method.with_logits(&model, &x, &target);
+            let (same, logits) = method.with_logits(&model, &Batch::new(&x, &target));
             assert!(same.equal(&map), "{name}, {told}: another map with logits");
             assert!(!logits.requires_grad(), "{name}, {told}: the logits have a graph");
             let plain = tch::no_grad(|| model.logits(&x));
             assert!(distance(&logits, &plain) < 1e-6, "{name}, {told}: other logits");
             if let Some(method) = method.differentiable() {
                 let v = cotangent(&x);
-                let flow = method.vjp(&model, &x, &target, &v);
+                let flow = method.vjp(&model, &Batch::new(&x, &target), &v);
                 assert_eq!(flow.size(), x.size());
                 assert!(!flow.requires_grad(), "{name}, {told}: the product has a graph");
-                assert!(flow.equal(&method.vjp(&model, &x, &target, &v)), "{name}, {told}");
+                assert!(
+                    flow.equal(&method.vjp(&model, &Batch::new(&x, &target), &v)),
+                    "{name}, {told}"
+                );
             }
         }
     }
@@ -122,15 +124,16 @@ fn a_map_does_not_depend_on_its_batch() {
     // In f64: in single precision, rounding moves activations across a ReLU's bend.
     let model = resnet20().in_f64().frozen();
     let x = doubles(5);
-    for (name, method) in methods() {
+    for (name, method) in few(&[]) {
         for (score, told) in SCORES {
             let target = target(&model, &x, score);
-            let together = method.attribute(&model, &x, &target);
+            let batch = Batch::new(&x, &target);
+            let together = method.attribute(&model, &batch);
             for chunk in [1, 2] {
                 let starts = (0..5).step_by(chunk as usize);
                 let part = |start: i64| {
                     let n = chunk.min(5 - start);
-                    method.attribute(&model, &x.narrow(0, start, n), &target.narrow(start, n))
+                    method.attribute(&model, &batch.narrow(start, n))
                 };
                 let parts = Tensor::cat(&starts.map(part).collect::<Vec<_>>(), 0);
                 let far = distance(&parts, &together);
@@ -145,8 +148,8 @@ fn weights_stay_out_of_reach_in_every_copy() {
     let model = resnet20();
     let x = pixels(2);
     for copy in [model.frozen(), model.folded(Precision::F32), model.folded(Precision::Bf16)] {
-        for (name, method) in methods() {
-            let map = method.attribute(&copy, &x, &target(&copy, &x, Score::Logit));
+        for (name, method) in few(&[]) {
+            let map = method.attribute(&copy, &Batch::new(&x, &target(&copy, &x, Score::Logit)));
             assert_eq!(map.kind(), Kind::Float, "{name}");
             assert!(bool::try_from(map.isfinite().all()).unwrap(), "{name}");
         }
@@ -214,7 +217,8 @@ fn a_quadratic_has_the_maps_it_must() {
         let target = Target::logit(&Tensor::from_slice(&[class; 3]));
         let method = method(name);
         let method = method.differentiable().unwrap();
-        let (found, pulled) = method.pullback(&model, &x, &target, &|_| v.shallow_clone());
+        let (found, pulled) =
+            method.pullback(&model, &Batch::new(&x, &target), &|_| v.shallow_clone());
         assert!((found - map).abs().max().double_value(&[]) < 1e-12, "{name} of f{class}");
         let far = (pulled - flow).abs().max().double_value(&[]);
         assert!(far < 1e-12, "the product of {name} of f{class} is {far:e} off");
@@ -231,14 +235,11 @@ fn maps_agree_with_finite_differences() {
     for (model, h, tolerance) in cases {
         for (score, told) in SCORES {
             let target = second(model, &x, score);
-            let map = method("saliency").attribute(model, &x, &target);
-            let f = |x: &Tensor| {
-                let target = repeated(&target, x.size()[0]);
-                tch::no_grad(|| target.of(&model.logits(x)))
-            };
+            let map = method("saliency").attribute(model, &Batch::new(&x, &target));
+            let f = |x: &Tensor| tch::no_grad(|| alike(x, &target).target.of(&model.logits(x)));
             let far = off(&map, &x, h, f);
             assert!(far < tolerance, "{told}: the gradient is {far:e} off");
-            let gxi = method("gxi").attribute(model, &x, &target);
+            let gxi = method("gxi").attribute(model, &Batch::new(&x, &target));
             assert!(distance(&gxi, &(&x * map)) < 1e-15, "{told}: g×i");
         }
     }
@@ -250,19 +251,17 @@ fn products_with_the_jacobian_agree_with_finite_differences() {
     let model = softened(&real, 4.);
     let x = doubles(1);
     let v = cotangent(&x);
-    for (name, method) in methods() {
+    for (name, method) in few(&[]) {
         let Some(smooth) = method.differentiable() else { continue };
         for (score, told) in SCORES {
             let target = second(&model, &x, score);
-            let map_at = |x: &Tensor| {
-                let target = repeated(&target, x.size()[0]);
-                method.attribute(&model, x, &target)
-            };
-            let flow = smooth.vjp(&model, &x, &target, &v);
+            let map_at = |x: &Tensor| method.attribute(&model, &alike(x, &target));
+            let flow = smooth.vjp(&model, &Batch::new(&x, &target), &v);
             let far = off(&flow, &x, 1e-5, |x| products(&map_at(x), &v));
             assert!(far < 1e-6, "{name}, {told}: {far:e} off");
             // a cotangent that depends on the map: the gradient of ½ |map|²
-            let (map, pulled) = smooth.pullback(&model, &x, &target, &Tensor::shallow_clone);
+            let (map, pulled) =
+                smooth.pullback(&model, &Batch::new(&x, &target), &Tensor::shallow_clone);
             assert!(map.equal(&map_at(&x)), "{name}, {told}: another map");
             let square = |m: &Tensor| products(m, m) * 0.5;
             let far = off(&pulled, &x, 1e-5, |x| square(&map_at(x)));
@@ -278,10 +277,10 @@ fn maps_of_a_piecewise_linear_network_bend_nowhere() {
     let (target, v) = (target(&model, &x, Score::Logit), cotangent(&x));
     let product = |name: &str| {
         let method = method(name);
-        method.differentiable().unwrap().vjp(&model, &x, &target, &v)
+        method.differentiable().unwrap().vjp(&model, &Batch::new(&x, &target), &v)
     };
     assert_eq!(product("saliency"), x.zeros_like(), "the gradient is constant around x");
-    let slope = method("saliency").attribute(&model, &x, &target);
+    let slope = method("saliency").attribute(&model, &Batch::new(&x, &target));
     assert!(distance(&product("gxi"), &(slope * v)) < 1e-12);
 }
 
@@ -300,13 +299,14 @@ fn maps_and_products_agree_with_pytorch() {
         for name in ["gxi", "saliency"] {
             let method = method(name);
             let expected = golden.take(&format!("{told}.{name}")).unwrap();
-            let far = distance(&method.attribute(&double, &xx, &target), &expected);
+            let far = distance(&method.attribute(&double, &Batch::new(&xx, &target)), &expected);
             assert!(far < 1e-6, "{told}, {name}: {far:e} off");
             let expected = golden.take(&format!("{told}.{name}.vjp")).unwrap();
             let method = method.differentiable().unwrap();
-            let far = distance(&method.vjp(&soft_double, &xx, &target, &vv), &expected);
+            let far =
+                distance(&method.vjp(&soft_double, &Batch::new(&xx, &target), &vv), &expected);
             assert!(far < 1e-6, "{told}, product of {name}: {far:e} off");
-            let far = distance(&method.vjp(&soft_single, &x, &target, &v), &expected);
+            let far = distance(&method.vjp(&soft_single, &Batch::new(&x, &target), &v), &expected);
             assert!(far < 1e-4, "{told}, product of {name} in f32: {far:e} off");
         }
     }

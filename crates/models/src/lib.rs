@@ -14,5 +14,5 @@ pub mod zoo;
 pub use affine::{Affine, Conv};
 pub use grad::{Score, Target};
 pub use network::{Classifier, Model, softened};
-pub use ops::{Activation, BatchStatistics, Fused, Ops, Plain, Training};
+pub use ops::{Activation, BatchStatistics, Fused, Ops, Plain, Pool, Training};
 pub use params::{Builder, Init, Params, Precision};

@@ -40,6 +40,31 @@ impl Activation {
     }
 }
 
+/// A max-pool with a square window; what pads the borders never wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pool {
+    /// Side of the window.
+    pub kernel: i64,
+    /// Step between windows.
+    pub stride: i64,
+    /// Places added on every side.
+    pub padding: i64,
+}
+
+impl Pool {
+    /// The largest entry of each window: `[N, C, H, W]` -> `[N, C, H', W']`.
+    pub fn apply(self, x: &Tensor) -> Tensor {
+        let Pool { kernel: k, stride: s, padding: p } = self;
+        x.max_pool2d([k, k], [s, s], [p, p], [1, 1], false)
+    }
+
+    /// The same and where each was found, i64, counted row by row in its channel.
+    pub fn winners(self, x: &Tensor) -> (Tensor, Tensor) {
+        let Pool { kernel: k, stride: s, padding: p } = self;
+        x.max_pool2d_with_indices([k, k], [s, s], [p, p], [1, 1], false)
+    }
+}
+
 /// How one pass treats each operation. Override one method to change one thing.
 pub trait Ops {
     /// The nonlinearity.
@@ -48,6 +73,11 @@ pub trait Ops {
     /// A convolution or linear layer together with the norm that follows it.
     fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
         layer.eval(x)
+    }
+
+    /// A max-pool.
+    fn max_pool(&self, pool: Pool, x: &Tensor) -> Tensor {
+        pool.apply(x)
     }
 
     /// Called once per named place; returns what the network goes on with.

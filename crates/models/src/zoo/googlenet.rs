@@ -2,7 +2,7 @@
 //! on; two 3×3 convolutions where the paper has one 5×5). Names: kuangliu/pytorch-cifar.
 
 use super::{Arch, Shape};
-use crate::{Activation, Affine, Builder, Conv, Model, Ops};
+use crate::{Activation, Affine, Builder, Conv, Model, Ops, Pool};
 use tch::Tensor;
 
 pub(super) const GOOGLENET: Arch = Arch {
@@ -58,7 +58,7 @@ impl Inception {
     }
 
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let pooled = x.max_pool2d([3, 3], [1, 1], [1, 1], [1, 1], false);
+        let pooled = ops.max_pool(Pool { kernel: 3, stride: 1, padding: 1 }, x);
         let branch = |(i, convs): (usize, &Vec<Affine>)| {
             let x = if i == 3 { &pooled } else { x }.shallow_clone();
             convs.iter().fold(x, |x, conv| ops.act(&ops.affine(conv, &x)))
@@ -98,7 +98,7 @@ impl Model for GoogLeNet {
         let mut x = ops.tap(TAPS[0], ops.act(&ops.affine(&self.stem, x)));
         for (i, stage) in self.stages.iter().enumerate() {
             if i > 0 {
-                x = x.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
+                x = ops.max_pool(Pool { kernel: 3, stride: 2, padding: 1 }, &x);
             }
             x = stage.iter().fold(x, |x, block| block.forward(&x, ops));
             x = ops.tap(TAPS[i + 1], x);

@@ -3,7 +3,7 @@
 //! bottleneck has its stride in the 3×3 convolution).
 
 use super::{Arch, Shape};
-use crate::{Activation, Affine, Builder, Conv, Model, Ops};
+use crate::{Activation, Affine, Builder, Conv, Model, Ops, Pool};
 use tch::Tensor;
 
 pub(super) const RESNET18: Arch = Arch {
@@ -138,7 +138,7 @@ impl Model for ResNet {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
         let mut x = ops.tap(TAPS[0], ops.act(&ops.affine(&self.stem, x)));
         if self.pool {
-            x = x.max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false);
+            x = ops.max_pool(Pool { kernel: 3, stride: 2, padding: 1 }, &x);
         }
         for (stage, name) in self.stages.iter().zip(&TAPS[1..]) {
             x = stage.iter().fold(x, |x, block| block.forward(&x, ops));

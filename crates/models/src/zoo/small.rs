@@ -2,7 +2,7 @@
 //! convolutions, two dense layers) and the multilayer perceptron of Agarwal et al. 2021.
 
 use super::{Arch, Shape};
-use crate::{Activation, Affine, Conv, Model, Ops};
+use crate::{Activation, Affine, Conv, Model, Ops, Pool};
 use tch::Tensor;
 
 pub(super) const CNN: Arch = Arch {
@@ -47,7 +47,7 @@ struct Cnn {
 
 impl Model for Cnn {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let half = |x: Tensor| x.max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false);
+        let half = |x: Tensor| ops.max_pool(Pool { kernel: 2, stride: 2, padding: 0 }, &x);
         let x = half(ops.tap("conv1", ops.act(&ops.affine(&self.conv1, x))));
         let x = half(ops.tap("conv2", ops.act(&ops.affine(&self.conv2, &x))));
         let x = ops.act(&ops.affine(&self.fc1, &x.flatten(1, -1)));

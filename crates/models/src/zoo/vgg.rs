@@ -2,7 +2,7 @@
 //! layer). Parameter names: kuangliu/pytorch-cifar.
 
 use super::{Arch, Shape};
-use crate::{Activation, Affine, Builder, Conv, Model, Ops};
+use crate::{Activation, Affine, Builder, Conv, Model, Ops, Pool};
 use tch::Tensor;
 
 pub(super) const VGG16: Arch = Arch {
@@ -49,7 +49,7 @@ impl Model for Vgg {
         let mut x = x.shallow_clone();
         for (group, name) in self.groups.iter().zip(TAPS) {
             x = group.iter().fold(x, |x, conv| ops.act(&ops.affine(conv, &x)));
-            x = ops.tap(name, x).max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false);
+            x = ops.max_pool(Pool { kernel: 2, stride: 2, padding: 0 }, &ops.tap(name, x));
         }
         ops.affine(&self.classifier, &x.mean_dim([2, 3].as_slice(), false, None))
     }

@@ -1,0 +1,229 @@
+//! Gradients averaged over points: map = Σᵢ wᵢ cᵢ(x) ⊙ ∇f(pᵢ(x)). Saliency, gradient times input,
+//! SmoothGrad, UniGrad and integrated gradients are points, weights and factors; this file is all
+//! that differentiates. Memory grows with `Batch::chunk`, not with the number of points.
+
+use crate::{Attribution, Batch, Cotangent, Differentiable};
+use anyhow::Result;
+use models::{
+    Model,
+    grad::{Graph, pull},
+    registry,
+};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+/// Where the gradients of a batch are taken, and what multiplies them.
+pub(crate) struct Placed {
+    /// pᵢ(x), `[N, C, H, W]`, with a graph to x where x wants one.
+    pub points: Tensor,
+    /// cᵢ(x), like the points; none is 1.
+    pub factor: Option<Tensor>,
+}
+
+/// The points of one method.
+pub(crate) trait Points {
+    /// How many there are for each image.
+    fn count(&self) -> u64;
+
+    /// The weight of each; they sum to one.
+    fn weight(&self, _sample: u64) -> f64 {
+        1. / self.count() as f64
+    }
+
+    /// The point `samples[n]` of image `n` of the batch, for every `n`.
+    fn place(&self, batch: &Batch, samples: &[u64]) -> Placed;
+
+    /// Whether the only point is the image itself.
+    fn is_image(&self) -> bool {
+        false
+    }
+
+    /// See [`Attribution::gap`].
+    fn gap(&self, _model: &dyn Model, _batch: &Batch, _map: &Tensor) -> Option<Tensor> {
+        None
+    }
+}
+
+/// The method that averages over these points.
+#[derive(Debug)]
+pub(crate) struct Average<P>(pub P);
+
+/// One pass: some samples of some images of a batch, sample after sample.
+pub(crate) struct Pass {
+    /// The images, once.
+    pub block: Batch,
+    /// Number of the first image in the whole batch.
+    pub first: i64,
+    /// The samples taken of each.
+    pub taken: Vec<u64>,
+}
+
+impl Pass {
+    /// The passes over `count` samples of each image of `batch`.
+    pub fn all(batch: &Batch, count: u64) -> Vec<Pass> {
+        let n = batch.x.size()[0];
+        let block = batch.chunk.clamp(1, n.max(1));
+        let together = (batch.chunk / block).max(1) as usize;
+        let samples: Vec<u64> = (0..count).collect();
+        let mut passes = vec![];
+        for first in (0..n).step_by(block as usize) {
+            for taken in samples.chunks(together) {
+                let block = batch.narrow(first, block.min(n - first));
+                passes.push(Pass { block, first, taken: taken.to_vec() });
+            }
+        }
+        passes
+    }
+
+    /// The block once for each sample, with images `x` in place of its own.
+    pub fn repeated(&self, x: &Tensor) -> Batch {
+        let times = self.taken.len();
+        let class = self.block.target.class.repeat([times as i64]);
+        Batch {
+            x: x.repeat([times as i64, 1, 1, 1]),
+            target: models::Target { class, score: self.block.target.score },
+            keys: self.block.keys.repeat(times),
+            chunk: self.block.chunk,
+        }
+    }
+
+    /// The sample number of every row of [`Pass::repeated`].
+    pub fn samples(&self) -> Vec<u64> {
+        let n = self.block.keys.len();
+        self.taken.iter().flat_map(|&sample| std::iter::repeat_n(sample, n)).collect()
+    }
+
+    /// Rows of [`Pass::repeated`] added up image by image: `[N, C, H, W]`.
+    pub fn summed(&self, rows: &Tensor) -> Tensor {
+        let shape = [&[self.taken.len() as i64], &self.block.x.size()[..]].concat();
+        rows.view(&shape[..]).sum_dim_intlist([0i64].as_slice(), false, rows.kind())
+    }
+
+    /// This block's part of a tensor of the whole batch.
+    pub fn part(&self, whole: &Tensor) -> Tensor {
+        whole.narrow(0, self.first, self.block.keys.len() as i64)
+    }
+}
+
+impl<P: Points> Average<P> {
+    /// Σ w c ⊙ ∇f over the points of a pass, and the logits there; a graph reaches `x` if it wants
+    /// one.
+    fn passed(&self, model: &dyn Model, pass: &Pass, x: &Tensor) -> (Tensor, Tensor) {
+        let graph = if x.requires_grad() { Graph::Keep } else { Graph::Free };
+        let (batch, samples) = (pass.repeated(x), pass.samples());
+        let Placed { points, factor } = self.0.place(&batch, &samples);
+        let points = match graph {
+            Graph::Keep => points,
+            Graph::Free => points.detach().set_requires_grad(true),
+        };
+        let logits = tch::with_grad(|| model.logits(&points));
+        let score = tch::with_grad(|| batch.target.of(&logits).sum(None::<Kind>));
+        let g = pull(&score, &points, graph);
+        let weights: Vec<f64> = samples.iter().map(|&s| self.0.weight(s)).collect();
+        let weights = Tensor::from_slice(&weights).to_kind(g.kind()).to_device(g.device());
+        let weighted = g * weights.view([-1, 1, 1, 1]);
+        (pass.summed(&factor.map_or(weighted.shallow_clone(), |c| weighted * c)), logits.detach())
+    }
+
+    fn map(&self, model: &dyn Model, batch: &Batch, passes: &[Pass]) -> (Tensor, Tensor) {
+        let map = batch.x.detach().zeros_like();
+        let mut logits = vec![];
+        for pass in passes {
+            let (sum, here) = self.passed(model, pass, &pass.block.x.detach());
+            let _ = pass.part(&map).g_add_(&sum.detach());
+            logits.push(here);
+        }
+        (map, Tensor::cat(&logits, 0))
+    }
+}
+
+impl<P: Points> Attribution for Average<P> {
+    fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+        self.map(model, batch, &Pass::all(batch, self.0.count())).0
+    }
+
+    fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
+        let (map, logits) = self.map(model, batch, &Pass::all(batch, self.0.count()));
+        match self.0.is_image() {
+            true => (map, logits),
+            false => (map, tch::no_grad(|| model.logits(&batch.x))),
+        }
+    }
+
+    fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
+        self.0.gap(model, batch, map)
+    }
+
+    fn differentiable(&self) -> Option<&dyn Differentiable> {
+        Some(self)
+    }
+}
+
+impl<P: Points> Differentiable for Average<P> {
+    fn pullback(
+        &self,
+        model: &dyn Model,
+        batch: &Batch,
+        cotangent: &Cotangent,
+    ) -> (Tensor, Tensor) {
+        let leaf = |x: &Tensor| x.detach().set_requires_grad(true);
+        let flow = |sum: &Tensor, v: &Tensor, x: &Tensor| {
+            pull(&tch::with_grad(|| (sum * v).sum(None::<Kind>)), x, Graph::Free)
+        };
+        let passes = Pass::all(batch, self.0.count());
+        if let [pass] = &passes[..] {
+            let x = leaf(&pass.block.x);
+            let (sum, _) = tch::with_grad(|| self.passed(model, pass, &x));
+            let v = cotangent(&sum.detach());
+            return (sum.detach(), flow(&sum, &v, &x));
+        }
+        let (map, _) = self.map(model, batch, &passes);
+        let v = cotangent(&map);
+        let total = map.zeros_like();
+        for pass in &passes {
+            let x = leaf(&pass.block.x);
+            let (sum, _) = tch::with_grad(|| self.passed(model, pass, &x));
+            let _ = pass.part(&total).g_add_(&flow(&sum, &pass.part(&v), &x));
+        }
+        (map, total)
+    }
+}
+
+/// The image itself.
+#[derive(Debug)]
+struct Image {
+    times_input: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoOptions {}
+
+impl Points for Image {
+    fn count(&self) -> u64 {
+        1
+    }
+
+    fn place(&self, batch: &Batch, _samples: &[u64]) -> Placed {
+        let x = &batch.x;
+        let factor = self.times_input.then(|| x.shallow_clone());
+        Placed { points: x.shallow_clone(), factor }
+    }
+
+    fn is_image(&self) -> bool {
+        true
+    }
+}
+
+/// ∇f(x).
+pub(crate) fn build_saliency(table: Table) -> Result<Box<dyn Attribution>> {
+    registry::options::<NoOptions>(table)?;
+    Ok(Box::new(Average(Image { times_input: false })))
+}
+
+/// x ⊙ ∇f(x).
+pub(crate) fn build_gxi(table: Table) -> Result<Box<dyn Attribution>> {
+    registry::options::<NoOptions>(table)?;
+    Ok(Box::new(Average(Image { times_input: true })))
+}

@@ -1,0 +1,159 @@
+//! C-LIME (Agarwal et al. 2021, Lemma 6): least squares with intercept on Gaussian neighbours of
+//! the image. In expectation SmoothGrad of the same σ (Theorem 1).
+
+use crate::{
+    Attribution, Batch,
+    surrogate::{Copies, Fit, Linear, Surrogate, operator, sample_keys},
+};
+use anyhow::{Result, ensure};
+use models::{noise, registry};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+/// Which covariance of the neighbours the regression divides by.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Covariance {
+    /// That of the draws: least squares, exact for linear f once there are more draws than
+    /// numbers; with fewer, the shortest of the exact fits.
+    #[default]
+    Sample,
+    /// σ² I: unbiased with any number of draws, exact for none.
+    Population,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    samples: i64,
+    #[serde(deserialize_with = "registry::fraction")]
+    sigma: f64,
+    #[serde(deserialize_with = "registry::fraction")]
+    ridge: f64,
+    covariance: Covariance,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { samples: 1000, sigma: 0.1, ridge: 0., covariance: Covariance::Sample }
+    }
+}
+
+#[derive(Debug)]
+struct Clime {
+    samples: i64,
+    sigma: f64,
+    ridge: f64,
+    covariance: Covariance,
+}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+    let Options { samples, sigma, ridge, covariance } = registry::options(table)?;
+    ensure!(samples >= 2, "`samples` is {samples}; it must be at least 2");
+    ensure!(sigma > 0., "`sigma` is {sigma}; it must be positive");
+    ensure!(ridge >= 0., "`ridge` is {ridge}; it must not be negative");
+    Ok(Box::new(Linear(Clime { samples, sigma, ridge, covariance })))
+}
+
+impl Surrogate for Clime {
+    fn samples(&self, _x: &Tensor) -> i64 {
+        self.samples
+    }
+
+    fn copies(&self, block: &Batch) -> Box<dyn Copies> {
+        let draws = Draws { block: block.at(&block.x.detach()), sigma: self.sigma };
+        let count = self.samples as f64;
+        match self.covariance {
+            Covariance::Sample => {
+                let features = draws.at(0, self.samples).flatten(2, -1);
+                let weights = features.select(2, 0).ones_like();
+                let operator = operator(&features, &weights, Fit::Ridge(self.ridge * count));
+                Box::new(Fitted { draws, operator })
+            }
+            Covariance::Population => {
+                let scale = (count - 1.) * (self.sigma * self.sigma + self.ridge);
+                Box::new(Correlated { draws, scale, samples: self.samples })
+            }
+        }
+    }
+}
+
+/// The neighbours of a block of images, drawn again whenever they are asked for.
+#[derive(Debug)]
+struct Draws {
+    block: Batch,
+    sigma: f64,
+}
+
+impl Draws {
+    /// What is added for samples `start..start + n`, `[N, n, C, H, W]`.
+    fn at(&self, start: i64, n: i64) -> Tensor {
+        let x = &self.block.x;
+        let shape = &x.size()[1..];
+        let keys = sample_keys(&self.block, start, n);
+        let e = noise::normal(&keys, shape, x.device()).to_kind(x.kind());
+        (e * self.sigma).view(&[&[x.size()[0], n], shape].concat()[..])
+    }
+}
+
+/// The regression on the draws themselves.
+struct Fitted {
+    draws: Draws,
+    operator: Tensor, // f64 [N, D, S]
+}
+
+impl Copies for Fitted {
+    fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor {
+        x.unsqueeze(1) + self.draws.at(start, n)
+    }
+
+    fn map(&self, values: &Tensor) -> Tensor {
+        self.operator.matmul(&values.unsqueeze(-1))
+    }
+
+    fn transposed(&self, v: &Tensor) -> Tensor {
+        v.flatten(1, -1).unsqueeze(1).matmul(&self.operator).squeeze_dim(1)
+    }
+}
+
+/// cov(e, f)/(σ² + λ), summed over passes.
+struct Correlated {
+    draws: Draws,
+    scale: f64,
+    samples: i64,
+}
+
+impl Correlated {
+    /// The draws, f64 `[N, n, D]`, a pass at a time, with where they start.
+    fn passes(&self) -> impl Iterator<Item = (i64, Tensor)> + '_ {
+        let block = &self.draws.block;
+        let side = (block.chunk / block.x.size()[0].max(1)).max(1);
+        (0..self.samples).step_by(side as usize).map(move |start| {
+            let e = self.draws.at(start, side.min(self.samples - start));
+            (start, e.flatten(2, -1).to_kind(Kind::Double))
+        })
+    }
+}
+
+fn centred(values: &Tensor) -> Tensor {
+    values - values.mean_dim([1].as_slice(), true, Kind::Double)
+}
+
+impl Copies for Correlated {
+    fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor {
+        x.unsqueeze(1) + self.draws.at(start, n)
+    }
+
+    fn map(&self, values: &Tensor) -> Tensor {
+        let off = centred(values).unsqueeze(1) / self.scale;
+        let part = |(start, e): (i64, Tensor)| off.narrow(2, start, e.size()[1]).matmul(&e);
+        self.passes().map(part).reduce(|a, b| a + b).expect("two samples at least")
+    }
+
+    fn transposed(&self, v: &Tensor) -> Tensor {
+        let v = v.flatten(1, -1).unsqueeze(-1);
+        let along: Vec<_> = self.passes().map(|(_, e)| e.matmul(&v).squeeze_dim(-1)).collect();
+        centred(&Tensor::cat(&along, 1)) / self.scale
+    }
+}

@@ -1,0 +1,104 @@
+//! Grad-CAM (Selvaraju et al. 2017): the activations of a tap, each channel weighted by its mean
+//! gradient, summed, cut at 0 and upsampled bilinearly. Coarse: one value for all channels of a pixel.
+
+use crate::{Attribution, Batch};
+use anyhow::{Result, ensure};
+use models::{
+    Activation, Model, Ops,
+    grad::{Graph, pull},
+    registry,
+};
+use serde::Deserialize;
+use std::cell::RefCell;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+/// Without `layer` the last tap with more than one place is taken; in a model that has none, the
+/// image itself. A tap `[N, F]` counts as one place of F channels, so its map is constant.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct GradCam {
+    layer: Option<String>,
+    #[serde(default = "yes")]
+    relu: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+    Ok(Box::new(registry::options::<GradCam>(table)?))
+}
+
+/// Makes a new leaf of the layer: what comes before it needs no gradient.
+struct Record<'a> {
+    activation: Activation,
+    layer: Option<&'a str>,
+    leaf: RefCell<Tensor>,
+}
+
+impl Ops for Record<'_> {
+    fn act(&self, z: &Tensor) -> Tensor {
+        self.activation.apply(z)
+    }
+
+    fn tap(&self, name: &str, a: Tensor) -> Tensor {
+        let wanted = match self.layer {
+            Some(layer) => layer == name,
+            None => matches!(a.size()[..], [_, _, h, w] if h * w > 1),
+        };
+        if !wanted {
+            return a;
+        }
+        let leaf = a.detach().set_requires_grad(true);
+        *self.leaf.borrow_mut() = leaf.shallow_clone();
+        leaf
+    }
+}
+
+impl Attribution for GradCam {
+    fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+        self.with_logits(model, batch).0
+    }
+
+    fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
+        let x = batch.x.detach().set_requires_grad(true);
+        let record = Record {
+            activation: model.activation(),
+            layer: self.layer.as_deref(),
+            leaf: RefCell::new(x.shallow_clone()),
+        };
+        let (logits, score) = tch::with_grad(|| {
+            let logits = model.forward(&x, &record);
+            let score = batch.target.of(&logits).sum(None::<Kind>);
+            (logits, score)
+        });
+        let a = record.leaf.into_inner();
+        let g = pull(&score, &a, Graph::Free);
+        let (a, g) = (places(&a.detach(), x.kind()), places(&g, x.kind()));
+        let weights = g.mean_dim([2, 3].as_slice(), true, None::<Kind>);
+        let cam = (weights * a).sum_dim_intlist([1].as_slice(), true, None::<Kind>);
+        let cam = if self.relu { cam.relu() } else { cam };
+        let (_, _, h, w) = x.size4().expect("images have four axes");
+        let map = cam.upsample_bilinear2d([h, w], false, None, None);
+        (map.expand_as(&x).contiguous(), logits.detach())
+    }
+
+    fn check(&self, model: &dyn Model) -> Result<()> {
+        let Some(layer) = &self.layer else { return Ok(()) };
+        let taps = model.taps();
+        let known = match taps {
+            [] => "has none; leave `layer` out to explain the image itself".to_owned(),
+            taps => format!("has {}", taps.join(", ")),
+        };
+        ensure!(taps.contains(&layer.as_str()), "no tap `{layer}`; the model {known}");
+        Ok(())
+    }
+}
+
+/// `[N, F]` -> `[N, F, 1, 1]`; maps stay.
+fn places(a: &Tensor, kind: Kind) -> Tensor {
+    let a = a.to_kind(kind);
+    if a.dim() == 4 { a } else { a.flatten(1, -1).unsqueeze(-1).unsqueeze(-1) }
+}

@@ -1,0 +1,127 @@
+//! Which numbers of an image a perturbation switches together. Groups depend on the image alone;
+//! derivatives hold them fixed.
+
+use crate::quickshift;
+use anyhow::{Result, ensure};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+
+/// The names of the ways to group.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Grouping {
+    /// Superpixels of each image.
+    #[default]
+    Quickshift,
+    /// `cells` × `cells` rectangles.
+    Grid,
+    /// One per pixel, channels together.
+    Pixels,
+    /// One per number.
+    Scalars,
+}
+
+impl Grouping {
+    /// With the option `cells`, which only a grid has.
+    pub(crate) fn with(self, cells: Option<i64>) -> Result<Features> {
+        if self != Grouping::Grid {
+            ensure!(cells.is_none(), "`cells` is for `groups = \"grid\"`; leave it out");
+        }
+        let cells = cells.unwrap_or(10);
+        ensure!(cells > 0, "`cells` is {cells}; it must be positive");
+        Ok(Features { grouping: self, cells })
+    }
+}
+
+/// A way to group, with its options.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Features {
+    pub(crate) grouping: Grouping,
+    pub(crate) cells: i64,
+}
+
+impl Features {
+    /// The number of groups of images of shape `[N, C, H, W]`; none if that depends on the image.
+    pub(crate) fn count(&self, size: &[i64]) -> Option<i64> {
+        let (channels, height, width) = (size[1], size[2], size[3]);
+        match self.grouping {
+            Grouping::Quickshift => None,
+            Grouping::Grid => Some(self.cells.min(height) * self.cells.min(width)),
+            Grouping::Pixels => Some(height * width),
+            Grouping::Scalars => Some(channels * height * width),
+        }
+    }
+
+    /// The groups of each image of `x` `[N, C, H, W]`.
+    pub(crate) fn of(&self, x: &Tensor) -> Groups {
+        let size = x.size();
+        let &[n, channels, height, width] = &size[..] else { panic!("images are [N, C, H, W]") };
+        let on = (Kind::Int64, x.device());
+        let Some(count) = self.count(&size) else { return superpixels(x) };
+        let one = match self.grouping {
+            Grouping::Grid => {
+                let band = |side: i64, cells: i64| {
+                    (Tensor::arange(side, on) * cells).floor_divide_scalar(side)
+                };
+                let cells = (self.cells.min(height), self.cells.min(width));
+                let rows = band(height, cells.0).unsqueeze(1) * cells.1;
+                (rows + band(width, cells.1)).view([1, 1, height, width])
+            }
+            Grouping::Pixels => Tensor::arange(count, on).view([1, 1, height, width]),
+            _ => Tensor::arange(count, on).view([1, channels, height, width]),
+        };
+        let labels = one.expand([n, -1, -1, -1], false);
+        let in_order = self.grouping != Grouping::Grid;
+        Groups { labels, in_order, count, counts: Tensor::full([n], count, on) }
+    }
+}
+
+fn superpixels(x: &Tensor) -> Groups {
+    let options = quickshift::Options::default();
+    let each: Vec<Tensor> =
+        (0..x.size()[0]).map(|i| quickshift::segments(&x.select(0, i), &options)).collect();
+    let labels = Tensor::stack(&each, 0).unsqueeze(1).to_device(x.device());
+    let counts = labels.amax([1, 2, 3].as_slice(), false) + 1;
+    Groups { labels, in_order: false, count: counts.max().int64_value(&[]), counts }
+}
+
+/// The groups of a batch of images, as many columns as the image with most of them needs.
+#[derive(Debug)]
+pub(crate) struct Groups {
+    labels: Tensor, // i64 [N, 1 or C, H, W]
+    /// Whether each place is its own group and the numbers just count.
+    in_order: bool,
+    /// The largest number of groups.
+    pub(crate) count: i64,
+    /// How many each image has, i64 `[N]`.
+    pub(crate) counts: Tensor,
+}
+
+impl Groups {
+    /// Which columns of each image stand for a group, `[N, 1, G]` bool.
+    pub(crate) fn real(&self) -> Tensor {
+        let columns = Tensor::arange(self.count, (Kind::Int64, self.counts.device()));
+        columns.lt_tensor(&self.counts.unsqueeze(1)).unsqueeze(1)
+    }
+
+    /// A number per group on the group's pixels: `[N, S, G]` -> `[N, S, 1 or C, H, W]`.
+    pub(crate) fn paint(&self, numbers: &Tensor) -> Tensor {
+        let s = numbers.size()[1];
+        let places = self.labels.flatten(1, -1).unsqueeze(1).expand([-1, s, -1], false);
+        let shape = [&[self.counts.size()[0], s], &self.labels.size()[1..]].concat();
+        numbers.gather(2, &places, false).view(&shape[..])
+    }
+
+    /// Sums over groups: `[N, C, H, W]` -> `[N, G]`; the transpose of painting.
+    pub(crate) fn sums(&self, v: &Tensor) -> Tensor {
+        let alike = self.labels.size()[1] == 1;
+        let v = if alike { v.sum_dim_intlist([1].as_slice(), true, v.kind()) } else { v.copy() };
+        let v = v.flatten(1, -1);
+        if self.in_order {
+            return v;
+        }
+        // A scattered sum would depend on the order in which a GPU adds.
+        let members = self.labels.flatten(1, -1).one_hot(self.count).to_kind(v.kind());
+        v.unsqueeze(1).matmul(&members).squeeze_dim(1)
+    }
+}

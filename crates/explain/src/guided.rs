@@ -1,0 +1,46 @@
+//! Guided back-propagation (Springenberg et al. 2015) and the deconvolution rule (Zeiler & Fergus
+//! 2014). Smooth activations have no mask: guided multiplies by their slope, deconvolution does not.
+
+use crate::{Attribution, Batch, cut};
+use anyhow::Result;
+use models::{Model, registry};
+use serde::Deserialize;
+use tch::Tensor;
+use toml::Table;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoOptions {}
+
+/// What a nonlinearity z ↦ a(z) passes back of the gradient g after it.
+#[derive(Debug)]
+enum Rectified {
+    /// max(g, 0) a′(z): of ReLU, what is positive on both ways.
+    Guided,
+    /// max(g, 0): the pass back is rectified in place of the pass forward.
+    Deconvolution,
+}
+
+pub(crate) fn build_guided(table: Table) -> Result<Box<dyn Attribution>> {
+    registry::options::<NoOptions>(table)?;
+    Ok(Box::new(Rectified::Guided))
+}
+
+pub(crate) fn build_deconvnet(table: Table) -> Result<Box<dyn Attribution>> {
+    registry::options::<NoOptions>(table)?;
+    Ok(Box::new(Rectified::Deconvolution))
+}
+
+impl Attribution for Rectified {
+    fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+        self.with_logits(model, batch).0
+    }
+
+    fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
+        let activation = model.activation();
+        cut::backward(model, batch, |g, z| match self {
+            Rectified::Guided => activation.apply(z) * g.relu(),
+            Rectified::Deconvolution => z * g.relu(),
+        })
+    }
+}

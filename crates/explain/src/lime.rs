@@ -1,0 +1,161 @@
+//! LIME for images (Ribeiro et al. 2016) as captum computes it with scikit-learn's Ridge: groups
+//! switched off at random, one weighted ridge regression an image, coefficients painted on groups.
+
+use crate::{
+    Attribution, Batch,
+    groups::{Features, Grouping},
+    surrogate::{Copies, Fit, Linear, Masked, Surrogate, masked, operator, uniform},
+};
+use anyhow::{Result, ensure};
+use models::registry;
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+/// What the cosine distance of a copy's weight is between.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Kernel {
+    /// Mask and all ones: no derivative.
+    #[default]
+    Cosine,
+    /// Copy and image, as in captum; derivatives go through the weights too.
+    Images,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    samples: i64,
+    groups: Grouping,
+    cells: Option<i64>,
+    kernel: Kernel,
+    #[serde(deserialize_with = "registry::fraction")]
+    width: f64,
+    #[serde(deserialize_with = "registry::fraction")]
+    alpha: f64,
+    #[serde(deserialize_with = "registry::fraction")]
+    baseline: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            samples: 100,
+            groups: Grouping::Quickshift,
+            cells: None,
+            kernel: Kernel::Cosine,
+            width: 1.,
+            alpha: 1.,
+            baseline: 0.,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Lime {
+    samples: i64,
+    features: Features,
+    kernel: Kernel,
+    width: f64,
+    fit: Fit,
+    baseline: f64,
+}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+    let Options { samples, groups, cells, kernel, width, alpha, baseline } =
+        registry::options(table)?;
+    ensure!(samples > 0, "`samples` is {samples}; it must be positive");
+    ensure!(width > 0., "`width` is {width}; it must be positive");
+    ensure!(
+        alpha == 0. || alpha >= 1e-9,
+        "`alpha` is {alpha}; it must be 0 (the shortest least-squares fit) or at least 1e-9"
+    );
+    ensure!(
+        alpha > 0. || kernel == Kernel::Cosine,
+        "`kernel = \"images\"` needs a positive `alpha`; its weights depend on the image"
+    );
+    let fit = if alpha == 0. { Fit::Shortest } else { Fit::Ridge(alpha) };
+    let features = groups.with(cells)?;
+    Ok(Box::new(Linear(Lime { samples, features, kernel, width, fit, baseline })))
+}
+
+impl Surrogate for Lime {
+    fn samples(&self, _x: &Tensor) -> i64 {
+        self.samples
+    }
+
+    fn copies(&self, block: &Batch) -> Box<dyn Copies> {
+        let groups = self.features.of(&block.x);
+        let on = uniform(block, self.samples, groups.count).lt(0.5).logical_and(&groups.real());
+        let masks = on.to_kind(Kind::Double);
+        let weights = match self.kernel {
+            Kernel::Cosine => {
+                let kept = masks.sum_dim_intlist([2].as_slice(), false, Kind::Double);
+                bell(&(kept / groups.counts.unsqueeze(1)).sqrt(), self.width)
+            }
+            Kernel::Images => tch::no_grad(|| {
+                let x = block.x.detach();
+                let each = (0..self.samples).map(|s| {
+                    let z = masked(&x, &groups, &masks.narrow(1, s, 1), self.baseline);
+                    bell(&cosine(&x, &z), self.width)
+                });
+                Tensor::cat(&each.collect::<Vec<_>>(), 1).to_kind(Kind::Double)
+            }),
+        };
+        let operator = operator(&masks, &weights, self.fit);
+        let (baseline, channels) = (self.baseline, block.x.size()[1]);
+        let copies = Masked { groups, masks, baseline, operator, channels };
+        Box::new(Weighted { copies, weights, kernel: self.kernel, width: self.width })
+    }
+}
+
+/// exp(−d²/(2 width²)) for the distance d = 1 − cosine.
+fn bell(cosine: &Tensor, width: f64) -> Tensor {
+    let distance: Tensor = 1. - cosine;
+    (distance.square() / (-2. * width * width)).exp()
+}
+
+/// Cosine of x `[N, C, H, W]` and each of its copies `[N, n, C, H, W]`: `[N, n]`.
+fn cosine(x: &Tensor, z: &Tensor) -> Tensor {
+    Tensor::cosine_similarity(&x.unsqueeze(1).flatten(2, -1), &z.flatten(2, -1), 2, 1e-8)
+}
+
+/// Masked copies with their weights.
+struct Weighted {
+    copies: Masked,
+    weights: Tensor, // f64 [N, S]
+    kernel: Kernel,
+    width: f64,
+}
+
+impl Copies for Weighted {
+    fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor {
+        self.copies.at(x, start, n)
+    }
+
+    fn map(&self, values: &Tensor) -> Tensor {
+        self.copies.map(values)
+    }
+
+    fn transposed(&self, v: &Tensor) -> Tensor {
+        self.copies.transposed(v)
+    }
+
+    /// ∂c/∂wₛ = H⁻¹ mₛ rₛ for residuals r and centred masks m; P has the columns wₛ H⁻¹ mₛ.
+    fn to_weights(&self, values: &Tensor, v: &Tensor) -> Option<Tensor> {
+        if self.kernel == Kernel::Cosine {
+            return None;
+        }
+        let c = self.copies.coefficients(values);
+        let fitted = self.copies.masks.matmul(&c.unsqueeze(-1)).squeeze_dim(-1);
+        let off = values - fitted;
+        let sum = |t: &Tensor| t.sum_dim_intlist([1].as_slice(), true, Kind::Double);
+        let residual = &off - sum(&(&off * &self.weights)) / sum(&self.weights);
+        Some(self.transposed(v) / self.weights.clamp_min(f64::MIN_POSITIVE) * residual)
+    }
+
+    fn weights(&self, x: &Tensor, z: &Tensor) -> Tensor {
+        bell(&cosine(x, z), self.width)
+    }
+}

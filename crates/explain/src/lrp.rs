@@ -1,0 +1,86 @@
+//! Layer-wise relevance propagation: the epsilon rule (Bach et al. 2015) and the gamma rule
+//! (Montavon et al. 2019), as gradient times input of surrogates. Biases, the normalisation's mean
+//! among them, keep their share; attention and layer norm pass gradient times input.
+
+use crate::{Attribution, Batch};
+use anyhow::{Result, ensure};
+use models::{
+    Activation, Affine, Model, Ops,
+    grad::{self, swap_gradient},
+    registry,
+};
+use serde::Deserialize;
+use tch::Tensor;
+use toml::Table;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lrp {
+    #[serde(default = "stabilizer", deserialize_with = "registry::fraction")]
+    epsilon: f64,
+    #[serde(default, deserialize_with = "registry::fraction")]
+    gamma: f64,
+}
+
+fn stabilizer() -> f64 {
+    1e-9
+}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+    let options: Lrp = registry::options(table)?;
+    let Lrp { epsilon, gamma } = options;
+    // smaller ones vanish in single precision and leave 0/0
+    ensure!(epsilon >= 1e-30, "`epsilon` is {epsilon}; it must be positive, 1e-30 or more");
+    ensure!(gamma >= 0., "`gamma` is {gamma}; it must be 0 (off) or positive");
+    Ok(Box::new(options))
+}
+
+/// Passes relevance R back as R = (gradient) · (value), for every tensor on the way.
+struct Rules<'a> {
+    activation: Activation,
+    lrp: &'a Lrp,
+}
+
+impl Rules<'_> {
+    /// z with contributions of its own sign raised by γ. For inputs that are not negative and
+    /// z > 0 these are the positive weights (Montavon's rule); elsewhere the sum stays away from 0.
+    fn raised(&self, layer: &Affine, x: &Tensor, z: &Tensor) -> Tensor {
+        let gamma = self.lrp.gamma;
+        if gamma == 0. {
+            return z.shallow_clone();
+        }
+        let (w, b) = layer.weights();
+        let b = b.map(|b| b.relu());
+        let positive = layer.with(&x.relu(), &w.relu(), b.as_ref())
+            + layer.with(&(-x).relu(), &(-w).relu(), None);
+        z + positive.where_self(&z.ge(0.), &(z - &positive)) * gamma
+    }
+}
+
+impl Ops for Rules<'_> {
+    fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
+        let (w, b) = layer.weights();
+        let x = x.to_kind(w.kind());
+        let z = layer.with(&x, &w, b.as_ref());
+        let raised = self.raised(layer, &x, &z);
+        let sign = raised.ge(0.).to_kind(z.kind()) * 2. - 1.;
+        let share = (&z / (&raised + sign * self.lrp.epsilon)).detach();
+        swap_gradient(&z, &(raised * share))
+    }
+
+    /// All relevance passes, but for what a softplus gives at 0: that part is a bias.
+    fn act(&self, z: &Tensor) -> Tensor {
+        let y = self.activation.apply(z);
+        let at_zero = self.activation.apply(&Tensor::zeros([1], (z.kind(), z.device())));
+        let share = ((&y - at_zero) / z).nan_to_num(0., 0., 0.).detach();
+        swap_gradient(&y.detach(), &(z * share))
+    }
+}
+
+impl Attribution for Lrp {
+    fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+        let rules = Rules { activation: model.activation(), lrp: self };
+        let score = |x: &Tensor| batch.target.of(&model.forward(x, &rules));
+        grad::grad(&batch.x, score) * batch.x.detach()
+    }
+}

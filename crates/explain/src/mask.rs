@@ -1,0 +1,136 @@
+//! Meaningful perturbation (Fong & Vedaldi 2017): the smallest, smoothest part of the image whose
+//! blurring takes the class away. The map is one minus the mask, the same in every channel.
+
+use crate::{
+    Attribution, Batch,
+    path::{Baseline, check_pixel},
+};
+use anyhow::{Result, ensure};
+use models::{
+    Model,
+    grad::{Graph, pull},
+    registry,
+};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::{Table, Value};
+
+/// Adam's constants.
+const BETAS: [f64; 2] = [0.9, 0.999];
+const EPS: f64 = 1e-8;
+
+#[derive(Debug)]
+struct Mask {
+    options: Options,
+    baseline: Baseline,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    steps: u32,
+    learning_rate: f64,
+    cell: i64,
+    lambda1: f64,
+    lambda2: f64,
+    power: f64,
+    baseline: Value,
+    blur: f64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            steps: 300,
+            learning_rate: 0.1,
+            cell: 4,
+            lambda1: 0.01,
+            lambda2: 0.2,
+            power: 3.,
+            baseline: Value::String("blur".into()),
+            blur: 3.,
+        }
+    }
+}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+    let options: Options = registry::options(table)?;
+    ensure!(options.steps > 0, "`steps` is 0; it must be positive");
+    ensure!(options.cell > 0, "`cell` is {}; it must be positive", options.cell);
+    for (name, value) in [
+        ("learning_rate", options.learning_rate),
+        ("lambda1", options.lambda1),
+        ("lambda2", options.lambda2),
+    ] {
+        ensure!(value.is_finite() && value >= 0., "`{name}` is {value}; it must not be negative");
+    }
+    ensure!(options.power >= 1., "`power` is {}; it must be 1 or more", options.power);
+    let baseline = Baseline::parse(&options.baseline, options.blur)?;
+    check_pixel(baseline)?;
+    Ok(Box::new(Mask { options, baseline }))
+}
+
+/// Σ |difference of neighbours|^power of each mask, in units of its cells, `[N]`.
+fn variation(mask: &Tensor, power: f64) -> Tensor {
+    let along = |dim: i64| {
+        let n = mask.size()[dim as usize];
+        let d = mask.narrow(dim, 1, n - 1) - mask.narrow(dim, 0, n - 1);
+        d.abs().pow_tensor_scalar(power).sum_dim_intlist([1i64, 2, 3].as_slice(), false, d.kind())
+    };
+    (along(2) + along(3)) / (mask.size()[2] * mask.size()[3]) as f64
+}
+
+impl Mask {
+    /// Mask `[N, 1, h, w]` -> `[N, 1, H, W]`.
+    fn spread(mask: &Tensor, x: &Tensor) -> Tensor {
+        let (_, _, h, w) = x.size4().expect("images have four dimensions");
+        mask.upsample_bilinear2d([h, w], false, None, None)
+    }
+
+    /// The loss of every image, summed.
+    fn loss(&self, model: &dyn Model, batch: &Batch, blank: &Tensor, mask: &Tensor) -> Tensor {
+        let kept = Self::spread(mask, &batch.x);
+        let logits = model.logits(&(blank + (&batch.x - blank) * kept));
+        let p = logits.softmax(1, logits.kind()).gather(1, &batch.target.class.unsqueeze(1), false);
+        let Options { lambda1, lambda2, power, .. } = self.options;
+        let gone: Tensor = 1. - mask;
+        let gone = gone.abs().mean_dim([1i64, 2, 3].as_slice(), false, mask.kind());
+        let parts = p.squeeze_dim(1) + gone * lambda1 + variation(mask, power) * lambda2;
+        parts.sum(None::<Kind>)
+    }
+
+    /// The masks of one pass's images, by Adam from a mask of ones.
+    fn fitted(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+        let (n, _, h, w) = batch.x.size4().expect("images have four dimensions");
+        let cells = |side: i64| (side + self.options.cell - 1) / self.options.cell;
+        let which = vec![0; n as usize];
+        let blank = tch::no_grad(|| self.baseline.image(batch, &which));
+        let mut mask = Tensor::ones([n, 1, cells(h), cells(w)], (batch.x.kind(), batch.x.device()));
+        let (mut mean, mut square) = (mask.zeros_like(), mask.zeros_like());
+        for step in 1..=self.options.steps {
+            let leaf = mask.detach().set_requires_grad(true);
+            let loss = tch::with_grad(|| self.loss(model, batch, &blank, &leaf));
+            let g = pull(&loss, &leaf, Graph::Free);
+            mean = mean * BETAS[0] + &g * (1. - BETAS[0]);
+            square = square * BETAS[1] + g.square() * (1. - BETAS[1]);
+            let full = BETAS.map(|beta| 1. - beta.powi(step as i32));
+            let down = (&mean / full[0]) / ((&square / full[1]).sqrt() + EPS);
+            mask = (mask - down * self.options.learning_rate).clamp(0., 1.);
+        }
+        mask
+    }
+}
+
+impl Attribution for Mask {
+    fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+        let n = batch.x.size()[0];
+        let block = batch.chunk.clamp(1, n.max(1));
+        let of = |first: i64| {
+            let part = batch.narrow(first, block.min(n - first));
+            let mask = self.fitted(model, &part);
+            let map: Tensor = 1. - Self::spread(&mask, &part.x);
+            map.expand_as(&part.x)
+        };
+        Tensor::cat(&(0..n).step_by(block as usize).map(of).collect::<Vec<_>>(), 0)
+    }
+}

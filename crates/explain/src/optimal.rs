@@ -1,0 +1,167 @@
+//! The maps of least infidelity (Yeh et al. 2019): Φ that minimises E (IᵀΦ − (f(x) − f(x − I)))²
+//! for a kind of perturbation I. `square`: a square of the image becomes black; `noisy-baseline`: the
+//! image becomes noise. Like a gradient, Φ is in units of f per pixel value.
+
+use crate::{Attribution, Batch, average::Pass};
+use anyhow::{Result, ensure};
+use models::{Model, noise, registry};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+/// Numbers of perturbations that are solved for at once, at most.
+const SOLVED: usize = 4_000_000;
+
+#[derive(Debug)]
+enum Perturbation {
+    /// A square of side 1 to `largest`, anywhere inside, over all channels.
+    Square { largest: i64 },
+    /// The image becomes x − I with I = clip(x + scale · n, x − 1, x).
+    Noise { scale: f64 },
+}
+
+#[derive(Debug)]
+struct Optimal {
+    perturbation: Perturbation,
+    samples: u64,
+    ridge: f64,
+}
+
+impl Optimal {
+    fn checked(self) -> Result<Box<dyn Attribution>> {
+        ensure!(self.samples > 0, "`samples` is 0; it must be positive");
+        let ridge = self.ridge;
+        ensure!(ridge.is_finite() && ridge > 0., "`ridge` is {ridge}; it must be positive");
+        Ok(Box::new(self))
+    }
+
+    /// I for each image of `batch` and its sample number, `[N, C, H, W]`.
+    fn perturbation(&self, batch: &Batch, samples: &[u64]) -> Tensor {
+        let x = &batch.x;
+        let id = noise::name_id("perturbation");
+        let pairs = batch.keys.iter().zip(samples);
+        let keys: Vec<u64> = pairs.map(|(&key, &sample)| noise::key(key, id, sample)).collect();
+        match self.perturbation {
+            Perturbation::Noise { scale } => {
+                let n = noise::normal(&keys, &x.size()[1..], x.device()).to_kind(x.kind());
+                (x + n * scale).minimum(x).maximum(&(x - 1.))
+            }
+            Perturbation::Square { largest } => x * squares(x, &keys, largest),
+        }
+    }
+}
+
+/// One where a square drawn for each image covers it, `[N, 1, H, W]`.
+fn squares(x: &Tensor, keys: &[u64], largest: i64) -> Tensor {
+    let (_, _, h, w) = x.size4().expect("images have four dimensions");
+    let u = noise::uniform(keys, &[3], x.device()).to_kind(Kind::Double);
+    let below = |column: i64, count: &Tensor| (u.select(1, column) * count).floor();
+    let most = u.select(1, 0).full_like(largest.min(h).min(w) as f64);
+    let side = below(0, &most) + 1.;
+    let inside = |start: Tensor, n: i64| {
+        let at = Tensor::arange(n, (Kind::Double, x.device())).unsqueeze(0);
+        let (start, end) = (start.unsqueeze(1), (&start + &side).unsqueeze(1));
+        at.ge_tensor(&start).logical_and(&at.less_tensor(&end))
+    };
+    let rows = inside(below(1, &(h as f64 + 1. - &side)), h);
+    let columns = inside(below(2, &(w as f64 + 1. - &side)), w);
+    let both = rows.unsqueeze(2).logical_and(&columns.unsqueeze(1));
+    both.unsqueeze(1).to_kind(x.kind())
+}
+
+/// The shortest Φ `[N, D]` of least (IᵀΦ − Δ)² + λ|Φ|², λ = ridge · trace(IᵀI)/D, in f64:
+/// perturbations `[N, S, D]`, differences `[N, S]`.
+fn solved(perturbations: &Tensor, differences: &Tensor, ridge: f64) -> Tensor {
+    let i = perturbations.to_kind(Kind::Double);
+    let delta = differences.to_kind(Kind::Double).unsqueeze(2);
+    let turned = i.transpose(1, 2);
+    let (samples, d) = (i.size()[1], i.size()[2]);
+    let few = samples <= d;
+    let gram = if few { i.matmul(&turned) } else { turned.matmul(&i) };
+    let trace = i.square().sum_dim_intlist([1i64, 2].as_slice(), true, Kind::Double);
+    // An image that no perturbation changes has no map.
+    let lambda = (trace * (ridge / d as f64)).clamp_min(f64::from(f32::MIN_POSITIVE));
+    let eye = Tensor::eye(gram.size()[1], (Kind::Double, gram.device()));
+    let factor = (gram + eye * lambda).linalg_cholesky(false);
+    let phi = match few {
+        true => turned.matmul(&delta.cholesky_solve(&factor, false)),
+        false => turned.matmul(&delta).cholesky_solve(&factor, false),
+    };
+    phi.squeeze_dim(2)
+}
+
+impl Attribution for Optimal {
+    fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+        let score = |b: &Batch| tch::no_grad(|| b.target.of(&model.logits(&b.x)));
+        let (n, samples) = (batch.x.size()[0], self.samples as i64);
+        let values = Tensor::zeros([samples, n], (batch.x.kind(), batch.x.device()));
+        for pass in Pass::all(batch, self.samples) {
+            let copies = pass.repeated(&pass.block.x);
+            let i = self.perturbation(&copies, &pass.samples());
+            let found = score(&copies.at(&(&copies.x - i)));
+            let (taken, count) = (pass.taken.len() as i64, pass.block.keys.len() as i64);
+            let place = values.narrow(0, pass.taken[0] as i64, taken);
+            let mut place = place.narrow(1, pass.first, count);
+            place.copy_(&found.view([taken, count]));
+        }
+        let numbers = batch.x.size()[1..].iter().product::<i64>();
+        let together = (SOLVED / (samples * numbers) as usize).max(1) as i64;
+        let mut maps = vec![];
+        for first in (0..n).step_by(together as usize) {
+            let part = batch.narrow(first, together.min(n - first));
+            let own = part.keys.len() as i64;
+            let all = Batch { chunk: own * samples, ..part.narrow(0, own) };
+            let pass = &Pass::all(&all, self.samples)[0];
+            let i = self.perturbation(&pass.repeated(&part.x), &pass.samples());
+            let i = i.view([samples, own, numbers]).transpose(0, 1);
+            let clean = score(&part).unsqueeze(1);
+            let delta = clean - values.narrow(1, first, own).transpose(0, 1);
+            let phi = solved(&i, &delta, self.ridge).view_as(&part.x);
+            maps.push(phi.to_kind(batch.x.kind()));
+        }
+        Tensor::cat(&maps, 0)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Square {
+    samples: u64,
+    largest: i64,
+    ridge: f64,
+}
+
+impl Default for Square {
+    fn default() -> Self {
+        Square { samples: 1000, largest: 10, ridge: 1e-6 }
+    }
+}
+
+/// Squares that become black.
+pub(crate) fn build_square(table: Table) -> Result<Box<dyn Attribution>> {
+    let Square { samples, largest, ridge } = registry::options(table)?;
+    ensure!(largest > 0, "`largest` is {largest}; it must be positive");
+    Optimal { perturbation: Perturbation::Square { largest }, samples, ridge }.checked()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct NoisyBaseline {
+    samples: u64,
+    #[serde(deserialize_with = "registry::fraction")]
+    scale: f64,
+    ridge: f64,
+}
+
+impl Default for NoisyBaseline {
+    fn default() -> Self {
+        NoisyBaseline { samples: 1000, scale: 0.2, ridge: 1e-6 }
+    }
+}
+
+/// Images that become noise.
+pub(crate) fn build_noisy_baseline(table: Table) -> Result<Box<dyn Attribution>> {
+    let NoisyBaseline { samples, scale, ridge } = registry::options(table)?;
+    ensure!(scale.is_finite() && scale > 0., "`scale` is {scale}; it must be positive");
+    Optimal { perturbation: Perturbation::Noise { scale }, samples, ridge }.checked()
+}

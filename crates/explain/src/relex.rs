@@ -1,0 +1,241 @@
+//! RelEx (Lim et al. 2021, Eq. 11): the mask m ∈ [0, 1]ᵈ that keeps the class on noisy copies of
+//! the image, while what it leaves out does not. By default with the settings of the authors' code
+//! (momentum 0.99, learning rate 0.1, 50 copies): with the paper's 0.001 a mask hardly moves. It is
+//! differentiated through every step, which their code is not, in memory for one.
+
+use crate::{
+    Attribution, Batch, Cotangent, Differentiable,
+    average::Pass,
+    noisy::{Kernel, Noise},
+};
+use anyhow::{Result, ensure};
+use models::{
+    Model,
+    grad::{Graph, pull},
+    noise, registry,
+};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+/// Guards log(1 − p).
+const TINY: f64 = 1e-7;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RelEx {
+    steps: u64,
+    samples: u64,
+    learning_rate: f64,
+    momentum: f64,
+    lambda1: f64,
+    lambda2: f64,
+    #[serde(deserialize_with = "registry::fraction")]
+    sigma: f64,
+    #[serde(deserialize_with = "registry::fraction")]
+    baseline: f64,
+    shared: bool,
+}
+
+impl Default for RelEx {
+    fn default() -> Self {
+        RelEx {
+            steps: 50,
+            samples: 50,
+            learning_rate: 0.1,
+            momentum: 0.99,
+            lambda1: 1e-4,
+            lambda2: 1.,
+            sigma: 0.1,
+            baseline: 0.,
+            shared: false,
+        }
+    }
+}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+    let relex: RelEx = registry::options(table)?;
+    for (name, value) in [("steps", relex.steps), ("samples", relex.samples)] {
+        ensure!(value > 0, "`{name}` is 0; it must be positive");
+    }
+    for (name, value) in [
+        ("learning_rate", relex.learning_rate),
+        ("lambda1", relex.lambda1),
+        ("lambda2", relex.lambda2),
+        ("sigma", relex.sigma),
+    ] {
+        ensure!(value.is_finite() && value >= 0., "`{name}` is {value}; it must not be negative");
+    }
+    let (momentum, baseline) = (relex.momentum, relex.baseline);
+    ensure!((0. ..1.).contains(&momentum), "`momentum` is {momentum}, not in [0, 1)");
+    ensure!((0. ..=1.).contains(&baseline), "`baseline` is {baseline}; pixels are in [0, 1]");
+    Ok(Box::new(relex))
+}
+
+/// A mask and its velocity, `[N, C or 1, H, W]`.
+struct At {
+    mask: Tensor,
+    velocity: Tensor,
+}
+
+/// The way to the masks of a block of images.
+struct Walk {
+    block: Batch,
+    /// Over the samples of one step.
+    passes: Vec<Pass>,
+    /// Where each step began, and the gradient there.
+    steps: Vec<(At, Tensor)>,
+    /// The masks it came to.
+    last: Tensor,
+}
+
+impl RelEx {
+    /// U[0, 0.01] in every number.
+    fn start(&self, block: &Batch) -> At {
+        let mut shape = block.x.size()[1..].to_vec();
+        if self.shared {
+            shape[0] = 1;
+        }
+        let id = noise::name_id("mask");
+        let keys: Vec<u64> = block.keys.iter().map(|&key| noise::key(key, id, 0)).collect();
+        let mask = noise::uniform(&keys, &shape, block.x.device()) * 0.01;
+        let mask = mask.to_kind(block.x.kind());
+        At { velocity: mask.zeros_like(), mask }
+    }
+
+    /// The part of the loss that the samples of one pass bring in, summed over images `[]`; a graph
+    /// reaches `mask` and `x` where they want one.
+    fn loss(
+        &self,
+        model: &dyn Model,
+        (pass, step): (&Pass, u64),
+        x: &Tensor,
+        mask: &Tensor,
+    ) -> Tensor {
+        let copies = pass.repeated(x);
+        let size = self.sigma;
+        let noise = Noise { kernel: Kernel::Gaussian, size, relative: true, samples: self.samples };
+        let samples: Vec<u64> =
+            pass.samples().iter().map(|sample| step * self.samples + sample).collect();
+        let noisy = noise.around(&copies, &samples) - self.baseline;
+        let mask = mask.repeat([pass.taken.len() as i64, 1, 1, 1]);
+        let log_p = |kept: &Tensor| {
+            let logits = model.logits(&(&noisy * kept + self.baseline));
+            let all = logits.log_softmax(1, logits.kind());
+            all.gather(1, &copies.target.class.unsqueeze(1), false).squeeze_dim(1)
+        };
+        let (inside, outside) = (log_p(&mask), log_p(&(1. - &mask)));
+        let misses = (1. + TINY - outside.exp()).log() * self.lambda2;
+        let size = mask.abs().sum_dim_intlist([1i64, 2, 3].as_slice(), false, mask.kind());
+        (size * self.lambda1 - inside - misses).sum(None::<Kind>) / self.samples as f64
+    }
+
+    /// The gradient of a block's loss in the mask.
+    fn gradient(&self, model: &dyn Model, passes: &[Pass], step: u64, mask: &Tensor) -> Tensor {
+        let sum = mask.zeros_like();
+        for pass in passes {
+            let mask = mask.detach().set_requires_grad(true);
+            let x = pass.block.x.detach();
+            let loss = tch::with_grad(|| self.loss(model, (pass, step), &x, &mask));
+            let _ = sum.shallow_clone().g_add_(&pull(&loss, &mask, Graph::Free));
+        }
+        sum
+    }
+
+    /// One step down a gradient of length one.
+    fn stepped(&self, at: &At, g: &Tensor) -> At {
+        let length = g.square().sum_dim_intlist([1i64, 2, 3].as_slice(), true, g.kind());
+        let unit = g / (length + f64::from(f32::MIN_POSITIVE)).sqrt();
+        let velocity = &at.velocity * self.momentum + unit;
+        At { mask: (&at.mask - &velocity * self.learning_rate).clamp(0., 1.), velocity }
+    }
+
+    /// The walks of all images, a block of them at a time.
+    fn walks(&self, model: &dyn Model, batch: &Batch) -> Vec<Walk> {
+        let n = batch.x.size()[0];
+        let block = batch.chunk.clamp(1, n.max(1));
+        let parts = (0..n).step_by(block as usize);
+        parts.map(|first| self.walk(model, batch.narrow(first, block.min(n - first)))).collect()
+    }
+
+    fn walk(&self, model: &dyn Model, block: Batch) -> Walk {
+        let passes = Pass::all(&block, self.samples);
+        let mut at = self.start(&block);
+        let mut steps = vec![];
+        for step in 0..self.steps {
+            let g = self.gradient(model, &passes, step, &at.mask);
+            let next = self.stepped(&at, &g);
+            steps.push((at, g));
+            at = next;
+        }
+        let last = at.mask.expand_as(&block.x);
+        Walk { block, passes, steps, last }
+    }
+
+    /// What flows from the last masks of a walk back to its images.
+    fn back(&self, model: &dyn Model, walk: &Walk, v: &Tensor) -> Tensor {
+        let leaf = |t: &Tensor| t.detach().set_requires_grad(true);
+        let flow = walk.block.x.detach().zeros_like();
+        let v = match self.shared {
+            true => v.sum_dim_intlist([1i64].as_slice(), true, v.kind()),
+            false => v.shallow_clone(),
+        };
+        let (mut to_velocity, mut to_mask) = (v.zeros_like(), v);
+        for (step, (at, g)) in walk.steps.iter().enumerate().rev() {
+            let before = At { mask: leaf(&at.mask), velocity: leaf(&at.velocity) };
+            let g = leaf(g);
+            let out = tch::with_grad(|| {
+                let after = self.stepped(&before, &g);
+                (after.mask * &to_mask + after.velocity * &to_velocity).sum(None::<Kind>)
+            });
+            let [mask, velocity, to_g] =
+                [&before.mask, &before.velocity, &g].map(|t| pull(&out, t, Graph::Keep).detach());
+            (to_mask, to_velocity) = (mask, velocity);
+            for pass in &walk.passes {
+                let (x, mask) = (leaf(&pass.block.x), leaf(&at.mask));
+                let out = tch::with_grad(|| {
+                    let loss = self.loss(model, (pass, step as u64), &x, &mask);
+                    (pull(&loss, &mask, Graph::Keep) * &to_g).sum(None::<Kind>)
+                });
+                let _ = flow.shallow_clone().g_add_(&pull(&out, &x, Graph::Keep).detach());
+                to_mask += pull(&out, &mask, Graph::Free);
+            }
+        }
+        flow
+    }
+}
+
+/// What is found for each walk, one after the other.
+fn joined(walks: &[Walk], of: impl FnMut(&Walk) -> Tensor) -> Tensor {
+    Tensor::cat(&walks.iter().map(of).collect::<Vec<_>>(), 0)
+}
+
+impl Attribution for RelEx {
+    fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+        joined(&self.walks(model, batch), |walk| walk.last.shallow_clone())
+    }
+
+    fn differentiable(&self) -> Option<&dyn Differentiable> {
+        Some(self)
+    }
+}
+
+impl Differentiable for RelEx {
+    fn pullback(
+        &self,
+        model: &dyn Model,
+        batch: &Batch,
+        cotangent: &Cotangent,
+    ) -> (Tensor, Tensor) {
+        let walks = self.walks(model, batch);
+        let map = joined(&walks, |walk| walk.last.shallow_clone());
+        let v = cotangent(&map);
+        let mut first = 0;
+        let flow = joined(&walks, |walk| {
+            let n = walk.block.keys.len() as i64;
+            first += n;
+            self.back(model, walk, &v.narrow(0, first - n, n))
+        });
+        (map, flow)
+    }
+}

@@ -1,0 +1,109 @@
+//! A method averaged over neighbours of the image (kernel smoothing, Tan & Tian 2023, Theorem 4.3):
+//! map = mean of the inner maps at x + e. SmoothGrad is `smooth` of `saliency`. What the inner
+//! method draws differs from neighbour to neighbour.
+
+use crate::{
+    Attribution, Batch, Cotangent, Differentiable,
+    average::Pass,
+    method,
+    noisy::{Kernel, Noise},
+};
+use anyhow::{Context, Result, bail};
+use models::{
+    Model,
+    grad::{Graph, pull},
+    noise, registry,
+};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::{Table, Value};
+
+/// The inner method and its neighbours.
+struct Smooth {
+    inner: Box<dyn Attribution>,
+    noise: Noise,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    inner: Value,
+    kernel: Kernel,
+    #[serde(deserialize_with = "registry::fraction")]
+    size: f64,
+    relative: bool,
+    samples: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let inner = Value::String("saliency".into());
+        Options { inner, kernel: Kernel::Gaussian, size: 0.03, relative: false, samples: 30 }
+    }
+}
+
+/// `inner` is a method as users type it, or a table.
+pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+    let Options { inner, kernel, size, relative, samples } = registry::options(table)?;
+    let inner = match inner {
+        Value::String(text) => registry::parse(&text).context("`inner`")?,
+        Value::Table(table) => table,
+        other => bail!("`inner` is {other}, not a method such as `ig` or \"ig:points=10\""),
+    };
+    let inner = method(inner).context("`inner`")?;
+    let noise = Noise { kernel, size, relative, samples }.checked("size")?;
+    Ok(Box::new(Smooth { inner, noise }))
+}
+
+impl Smooth {
+    /// The neighbours of a pass's images `x`, each with seeds of its own, with a graph to `x`.
+    fn neighbours(&self, pass: &Pass, x: &Tensor) -> Batch {
+        let (batch, samples) = (pass.repeated(x), pass.samples());
+        let (points, id) = (self.noise.around(&batch, &samples), noise::name_id("smooth"));
+        let seeds = batch.keys.iter().zip(&samples).map(|(&key, &s)| noise::key(key, id, s));
+        Batch { keys: seeds.collect(), ..batch.at(&points) }
+    }
+}
+
+impl Attribution for Smooth {
+    fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+        let map = batch.x.detach().zeros_like();
+        for pass in Pass::all(batch, self.noise.samples) {
+            let near = tch::no_grad(|| self.neighbours(&pass, &pass.block.x));
+            let maps = self.inner.attribute(model, &near);
+            let _ = pass.part(&map).g_add_(&pass.summed(&maps));
+        }
+        map / self.noise.samples as f64
+    }
+
+    fn check(&self, model: &dyn Model) -> Result<()> {
+        self.inner.check(model).context("`inner`")
+    }
+
+    fn differentiable(&self) -> Option<&dyn Differentiable> {
+        self.inner.differentiable().map(|_| self as &dyn Differentiable)
+    }
+}
+
+impl Differentiable for Smooth {
+    fn pullback(
+        &self,
+        model: &dyn Model,
+        batch: &Batch,
+        cotangent: &Cotangent,
+    ) -> (Tensor, Tensor) {
+        let inner = self.inner.differentiable().expect("offered only where the inner method is");
+        let map = self.attribute(model, batch);
+        let v = cotangent(&map) / self.noise.samples as f64;
+        let total = map.zeros_like();
+        for pass in Pass::all(batch, self.noise.samples) {
+            let x = pass.block.x.detach().set_requires_grad(true);
+            let near = tch::with_grad(|| self.neighbours(&pass, &x));
+            let v = pass.part(&v).repeat([pass.taken.len() as i64, 1, 1, 1]);
+            let u = inner.vjp(model, &near.at(&near.x.detach()), &v);
+            let flow = tch::with_grad(|| (&near.x * u).sum(None::<Kind>));
+            let _ = pass.part(&total).g_add_(&pull(&flow, &x, Graph::Free));
+        }
+        (map, total)
+    }
+}

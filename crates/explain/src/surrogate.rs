@@ -1,0 +1,250 @@
+//! Maps that are linear in f at perturbed copies of an image: the weighted linear model that LIME,
+//! KernelSHAP and C-LIME fit, in f64, and the passes and products that all of them share.
+
+use crate::{Attribution, Batch, Cotangent, Differentiable, groups::Groups};
+use models::{
+    Model, Target,
+    grad::{Graph, pull},
+    noise,
+};
+use tch::{Kind, Tensor};
+
+/// How the coefficients of a linear model are chosen. The intercept is never penalised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fit {
+    /// Least squares with this much of the squared coefficients added. 0 is for features in general
+    /// position, such as Gaussian draws: of the many solutions where samples are few, the shortest.
+    Ridge(f64),
+    /// Least squares; of many solutions, the shortest. Any features will do; costs an SVD.
+    Shortest,
+}
+
+/// Coefficients are linear in the values: the matrices P `[N, G, S]`, f64, such that P values are
+/// the coefficients of the weighted least-squares fit with intercept of values `[N, S]` on features
+/// `[N, S, G]`, with weights `[N, S]`. A feature that is zero in every sample gets a zero row,
+/// unless the fit is `Ridge(0.)`, which asks for features in general position.
+pub fn operator(features: &Tensor, weights: &Tensor, fit: Fit) -> Tensor {
+    let features = features.to_kind(Kind::Double);
+    let w = weights.to_kind(Kind::Double).unsqueeze(-1);
+    let total = w.sum_dim_intlist([1].as_slice(), true, Kind::Double);
+    let mean = (&features * &w).sum_dim_intlist([1].as_slice(), true, Kind::Double) / &total;
+    let root = w.sqrt();
+    let rows = (features - mean) * &root; // [N, S, G]
+    let across = root.transpose(1, 2);
+    match fit {
+        Fit::Shortest => rows.linalg_pinv_atol_rtol_float(None, None, false) * across,
+        Fit::Ridge(alpha) => ridge(&rows, &(&root / total.sqrt()), alpha) * across,
+    }
+}
+
+/// (AᵀA + αI)⁻¹Aᵀ = Aᵀ(AAᵀ + αI)⁻¹, whichever is smaller; `mean` `[N, S, 1]` is the unit vector
+/// that centring took out of A.
+fn ridge(rows: &Tensor, mean: &Tensor, alpha: f64) -> Tensor {
+    let (samples, features) = (rows.size()[1], rows.size()[2]);
+    let turned = rows.transpose(1, 2);
+    let few = samples <= features;
+    let gram = if few { rows.matmul(&turned) } else { turned.matmul(rows) };
+    let diagonal = Tensor::eye(gram.size()[1], (Kind::Double, rows.device())) * alpha;
+    let mut gram = gram + diagonal;
+    if few && alpha == 0. {
+        // AAᵀ is singular along `mean` and Aᵀ kills that direction: any number may stand there.
+        let scale = rows.square().mean_dim([1, 2].as_slice(), true, Kind::Double);
+        gram += mean.matmul(&mean.transpose(1, 2)) * scale * features;
+    }
+    let factor = gram.linalg_cholesky(false);
+    if few {
+        rows.cholesky_solve(&factor, false).transpose(1, 2)
+    } else {
+        turned.cholesky_solve(&factor, false)
+    }
+}
+
+/// Perturbed copies of a block of images, and the linear map from f there to the attribution.
+pub(crate) trait Copies {
+    /// Copies `start..start + n` of each image of `x`: `[N, n, C, H, W]`; x is in their graph.
+    fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor;
+
+    /// f at the copies, f64 `[N, S]` -> maps `[N, C, H, W]`.
+    fn map(&self, values: &Tensor) -> Tensor;
+
+    /// The transpose: v, f64 `[N, C, H, W]` -> what flows to each value, `[N, S]`.
+    fn transposed(&self, v: &Tensor) -> Tensor;
+
+    /// Where the map also depends on the pixels through sample weights: the flow to each weight.
+    fn to_weights(&self, _values: &Tensor, _v: &Tensor) -> Option<Tensor> {
+        None
+    }
+
+    /// The weights of copies `z` `[N, n, C, H, W]` of `x`, `[N, n]`; x is in their graph.
+    fn weights(&self, _x: &Tensor, z: &Tensor) -> Tensor {
+        z.new_ones(&z.size()[..2], (z.kind(), z.device()))
+    }
+}
+
+/// A method that is its copies and a linear map.
+pub(crate) trait Surrogate {
+    /// Copies of an image of `x` `[N, C, H, W]`.
+    fn samples(&self, x: &Tensor) -> i64;
+
+    /// The copies of all images of `block`.
+    fn copies(&self, block: &Batch) -> Box<dyn Copies>;
+
+    /// See [`Attribution::gap`].
+    fn gap(&self, _model: &dyn Model, _batch: &Batch, _map: &Tensor) -> Option<Tensor> {
+        None
+    }
+}
+
+/// Attribution by a surrogate, in blocks of images whose copies fill a pass.
+#[derive(Debug)]
+pub(crate) struct Linear<S>(pub(crate) S);
+
+impl<S: Surrogate> Linear<S> {
+    fn blocks(&self, batch: &Batch) -> Vec<Batch> {
+        let images = batch.x.size()[0];
+        let side = (batch.chunk / self.0.samples(&batch.x)).max(1);
+        let starts = (0..images).step_by(side as usize);
+        starts.map(|start| batch.narrow(start, side.min(images - start))).collect()
+    }
+
+    /// The maps, and f at the copies of each block.
+    fn values(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Vec<Tensor>) {
+        let mut maps = vec![];
+        let mut values = vec![];
+        for block in self.blocks(batch) {
+            let copies = self.0.copies(&block);
+            let parts = passes(&block, self.0.samples(&block.x)).map(|(start, n)| {
+                let z = copies.at(&block.x.detach(), start, n);
+                score(model, &block.target, &z).to_kind(Kind::Double)
+            });
+            let all = Tensor::cat(&parts.collect::<Vec<_>>(), 1);
+            maps.push(copies.map(&all).to_kind(batch.x.kind()).reshape(block.x.size()));
+            values.push(all);
+        }
+        (Tensor::cat(&maps, 0), values)
+    }
+
+    /// What flows to the pixels of `block` when v flows to its maps.
+    fn flow(&self, model: &dyn Model, block: &Batch, values: &Tensor, v: &Tensor) -> Tensor {
+        let copies = tch::no_grad(|| self.0.copies(block));
+        let v = v.detach().to_kind(Kind::Double);
+        let (to_values, to_weights) =
+            tch::no_grad(|| (copies.transposed(&v), copies.to_weights(values, &v)));
+        let x = block.x.detach().set_requires_grad(true);
+        let mut total = x.detach().zeros_like();
+        for (start, n) in passes(block, self.0.samples(&block.x)) {
+            let part = |t: &Tensor| t.narrow(1, start, n).to_kind(x.kind());
+            let out = tch::with_grad(|| {
+                let z = copies.at(&x, start, n);
+                let f = score(model, &block.target, &z);
+                let out = (f * part(&to_values)).sum(None::<Kind>);
+                match &to_weights {
+                    Some(t) => out + (copies.weights(&x, &z) * part(t)).sum(None::<Kind>),
+                    None => out,
+                }
+            });
+            total += pull(&out, &x, Graph::Free);
+        }
+        total
+    }
+}
+
+/// Copies `start..start + n` at a time, for as many images as `block` has.
+fn passes(block: &Batch, samples: i64) -> impl Iterator<Item = (i64, i64)> + use<> {
+    let side = (block.chunk / block.x.size()[0].max(1)).max(1);
+    (0..samples).step_by(side as usize).map(move |start| (start, side.min(samples - start)))
+}
+
+/// f at copies `[N, n, C, H, W]` -> `[N, n]`.
+fn score(model: &dyn Model, target: &Target, z: &Tensor) -> Tensor {
+    let n = z.size()[1];
+    let class = target.class.repeat_interleave_self_int(n, 0, None);
+    let target = Target { class, score: target.score };
+    target.of(&model.logits(&z.flatten(0, 1))).view(&z.size()[..2])
+}
+
+impl<S: Surrogate> Attribution for Linear<S> {
+    fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+        tch::no_grad(|| self.values(model, batch).0)
+    }
+
+    fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
+        tch::no_grad(|| self.0.gap(model, batch, map))
+    }
+
+    fn differentiable(&self) -> Option<&dyn Differentiable> {
+        Some(self)
+    }
+}
+
+impl<S: Surrogate> Differentiable for Linear<S> {
+    fn pullback(
+        &self,
+        model: &dyn Model,
+        batch: &Batch,
+        cotangent: &Cotangent,
+    ) -> (Tensor, Tensor) {
+        let (map, values) = tch::no_grad(|| self.values(model, batch));
+        let v = cotangent(&map);
+        let mut start = 0;
+        let blocks = self.blocks(batch);
+        let flows = blocks.iter().zip(&values).map(|(block, values)| {
+            let n = block.x.size()[0];
+            start += n;
+            self.flow(model, block, values, &v.narrow(0, start - n, n))
+        });
+        let flow = Tensor::cat(&flows.collect::<Vec<_>>(), 0);
+        (map, flow)
+    }
+}
+
+/// A key per image and sample, image by image.
+pub(crate) fn sample_keys(block: &Batch, start: i64, n: i64) -> Vec<u64> {
+    let samples = start as u64..(start + n) as u64;
+    let of = |&key: &u64| samples.clone().map(move |sample| noise::key(key, sample, 0));
+    block.keys.iter().flat_map(of).collect()
+}
+
+/// U[0, 1) keyed by image and sample, `[N, S, m]`; the first entries do not depend on m.
+pub(crate) fn uniform(block: &Batch, samples: i64, m: i64) -> Tensor {
+    let keys = sample_keys(block, 0, samples);
+    noise::uniform(&keys, &[m], block.x.device()).view([-1, samples, m])
+}
+
+/// Copies with some groups replaced by a constant, and coefficients painted on the groups.
+#[derive(Debug)]
+pub(crate) struct Masked {
+    pub(crate) groups: Groups,
+    pub(crate) masks: Tensor, // f64 [N, S, G], 1 keeps
+    pub(crate) baseline: f64,
+    pub(crate) operator: Tensor, // f64 [N, G, S]
+    pub(crate) channels: i64,
+}
+
+impl Masked {
+    /// The coefficients of f at the copies `[N, S]` -> `[N, G]`.
+    pub(crate) fn coefficients(&self, values: &Tensor) -> Tensor {
+        self.operator.matmul(&values.unsqueeze(-1)).squeeze_dim(-1)
+    }
+}
+
+/// x `[N, C, H, W]` where the masks `[N, n, G]` say 1, else the baseline: `[N, n, C, H, W]`.
+pub(crate) fn masked(x: &Tensor, groups: &Groups, masks: &Tensor, baseline: f64) -> Tensor {
+    let keep = groups.paint(&masks.to_kind(x.kind()));
+    x.unsqueeze(1) * &keep + (1. - keep) * baseline
+}
+
+impl Copies for Masked {
+    fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor {
+        masked(x, &self.groups, &self.masks.narrow(1, start, n), self.baseline)
+    }
+
+    fn map(&self, values: &Tensor) -> Tensor {
+        let painted = self.groups.paint(&self.coefficients(values).unsqueeze(1)).squeeze_dim(1);
+        painted.expand([-1, self.channels, -1, -1], false)
+    }
+
+    fn transposed(&self, v: &Tensor) -> Tensor {
+        self.groups.sums(v).unsqueeze(1).matmul(&self.operator).squeeze_dim(1)
+    }
+}
