@@ -17,8 +17,9 @@ else
     "$gradproof" train --config experiments/train/quickstart-natural.toml --out "$out/natural" --resume
 fi
 
-say 'explaining 8 test images (seconds)'
-"$gradproof" explain --weights "$weights" --data "$data" --limit 8 --method gxi,saliency \
+say 'explaining 8 test images by seven methods (seconds)'
+"$gradproof" explain --weights "$weights" --data "$data" --limit 8 \
+    --method gxi,smoothgrad,ig,deeplift,gradcam,lime,random \
     --figure "$out/maps.png"
 
 say 'attacking the maps of 32 test images at four radii (about 2 minutes)'

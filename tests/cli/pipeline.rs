@@ -85,6 +85,41 @@ fn a_training_leaves_its_files() {
 }
 
 #[test]
+fn what_is_drawn_belongs_to_the_image() {
+    let place = Place::with_model("draws");
+    let methods = "--method smoothgrad:samples=3,lime:samples=8,ig:points=3";
+    let run = explain(&place, &format!("{methods} --limit 4 --out whole.safetensors"));
+    crate::place::says(&run.stdout, &["ig:points=3: maps miss f(x) − f(baseline) by "]);
+    let apart = format!("{methods} --batch-size 1 --chunk 2");
+    explain(&place, &format!("{apart} --offset 1 --limit 3 --out part.safetensors"));
+    explain(&place, &format!("{methods} --limit 4 --seed 1 --out other.safetensors"));
+    for (name, drawn) in
+        [("smoothgrad-samples-3", true), ("lime-samples-8", true), ("ig-points-3", false)]
+    {
+        let maps = |run: &str| {
+            let mut file = place.tensors(&format!("{run}-{name}.safetensors"));
+            file.tensors.remove("maps").expect("maps")
+        };
+        let whole = maps("whole");
+        let far = largest(&(maps("part") - whole.narrow(0, 1, 3))) / largest(&whole);
+        assert!(far < 1e-3, "{name}: {far} off in another batch, chunk and part of the data");
+        assert_eq!(largest(&(maps("other") - &whole)) > 1e-3 * largest(&whole), drawn, "{name}");
+    }
+    crate::place::says(
+        &place.refused(&format!(
+            "explain --weights model.safetensors --data {SHAPES} --method ig --chunk 0 --figure a.png"
+        )),
+        &["--chunk 0"],
+    );
+    crate::place::says(
+        &place.refused(&format!(
+            "explain --weights model.safetensors --data {SHAPES} --method gradcam:layer=top --figure a.png"
+        )),
+        &["method `gradcam:layer=top`", "layer3"],
+    );
+}
+
+#[test]
 fn explained_images() {
     let place = Place::with_model("explain");
     explain(&place, "--method gxi,saliency --out maps.safetensors --figure grid.png");

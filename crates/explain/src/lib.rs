@@ -158,13 +158,6 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
         build: lrp::build,
     },
     Entry {
-        name: "occlusion",
-        about: "drop of f when a square is covered, averaged over the squares on a pixel (Zeiler & \
-                Fergus 2014); options: size (4 pixels), stride (2 pixels), baseline (0: a value in \
-                [0, 1])",
-        build: occlusion::build,
-    },
-    Entry {
         name: "mask",
         about: "meaningful perturbation (Fong & Vedaldi 2017): one minus the mask that takes the class \
                 away; options: steps (300, of Adam), learning_rate (0.1), cell (4 pixels: side of a \
@@ -179,6 +172,13 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
                 (1000), scale (0.2: of the noise, in [0, 1] pixels), ridge (1e-6, of the mean \
                 squared perturbation)",
         build: optimal::build_noisy_baseline,
+    },
+    Entry {
+        name: "occlusion",
+        about: "drop of f when a square is covered, averaged over the squares on a pixel (Zeiler & \
+                Fergus 2014); options: size (4 pixels), stride (2 pixels), baseline (0: a value in \
+                [0, 1])",
+        build: occlusion::build,
     },
     Entry {
         name: "random",
