@@ -228,13 +228,13 @@ pub struct Attack {
 
 #[derive(Debug, Args)]
 pub struct Bench {
-    /// What is timed: train [default: all]
+    /// What is timed: explain, train [default: all]
     #[arg(value_name = "NAME")]
     pub names: Vec<String>,
     /// Only contestants whose names hold one of these words, beside the unit, such as `ssr,pgd-7`
     #[arg(long, value_name = "WORDS", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Architecture, on random 3x32x32 images
+    /// Architecture, with random weights on 3x32x32 images
     #[arg(long, value_name = "NAME", default_value = "resnet20")]
     pub arch: String,
     /// Images in one step

@@ -26,8 +26,9 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(args)?;
     let loaded = subject::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
-    plan.method.check(&loaded.model).with_context(|| format!("method `{}`", args.method))?;
-    let [_, height, width] = loaded.data.image_shape();
+    let image = loaded.data.image_shape();
+    plan.method.check(&loaded.model, image).with_context(|| format!("method `{}`", args.method))?;
+    let [_, height, width] = image;
     let k = args.k.unwrap_or(objective::default_k(height, width));
     objective::check_k(k, height, width)?;
     plan.check_outputs(args)?;

@@ -8,22 +8,56 @@ use crate::{
     ui::Ui,
 };
 use anyhow::{Result, ensure};
-use models::registry::{self, Named};
+use models::{
+    registry::{self, Named},
+    zoo::{self, Shape},
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use tch::Device;
 
+mod explain;
 mod train;
+
+/// A contestant's name in the table, and the settings that make it.
+type Entrant = (&'static str, &'static str);
+
+/// The times of some entrants.
+type Run = fn(&[&Entrant], &Bench, Device, &Ui) -> Result<Vec<Timed>>;
 
 /// One benchmark.
 struct Member {
     name: &'static str,
     about: &'static str,
-    /// Errors: arguments that it cannot work with.
-    check: fn(&Bench) -> Result<()>,
-    /// Its contestants' times; the first contestant is the unit.
-    run: fn(&Bench, Device, &Ui) -> Result<Vec<Timed>>,
+    /// The first is the unit.
+    entrants: &'static [Entrant],
+    /// What the unit is called.
+    unit: &'static str,
+    run: Run,
+}
+
+impl Member {
+    /// The unit, and the entrants that `--only` asks for.
+    fn wanted(&self, only: &[String]) -> Vec<&'static Entrant> {
+        let chosen = |name: &str| only.is_empty() || only.iter().any(|word| holds(name, word));
+        let all = self.entrants.iter().enumerate();
+        all.filter(|(i, (name, _))| *i == 0 || chosen(name)).map(|(_, entrant)| entrant).collect()
+    }
+}
+
+fn holds(name: &str, word: &str) -> bool {
+    name.to_lowercase().contains(&word.to_lowercase())
+}
+
+/// Errors: a word of `--only` that is in no name of these benchmarks.
+fn check_words(members: &[&Member], only: &[String]) -> Result<()> {
+    let names: Vec<&str> = members.iter().flat_map(|m| m.entrants).map(|(name, _)| *name).collect();
+    for word in only {
+        let found = names.iter().any(|name| holds(name, word));
+        ensure!(found, "`--only {word}` is in no name; known: {}", names.join(", "));
+    }
+    Ok(())
 }
 
 impl Named for Member {
@@ -36,12 +70,22 @@ impl Named for Member {
 }
 
 /// Every benchmark, sorted by name.
-const BENCHES: &[Member] = &[Member {
-    name: "train",
-    about: "one training step (loss, backward, SGD) of each objective, in natural steps",
-    check: train::check,
-    run: train::run,
-}];
+const BENCHES: &[Member] = &[
+    Member {
+        name: "explain",
+        about: "the maps of a batch of shapes by each method, in forward passes",
+        entrants: explain::ENTRANTS,
+        unit: "forward passes",
+        run: explain::run,
+    },
+    Member {
+        name: "train",
+        about: "one training step (loss, backward, SGD) of each objective, in natural steps",
+        entrants: train::ENTRANTS,
+        unit: "natural steps",
+        run: train::run,
+    },
+];
 
 /// A name in the table and what does one unit of work and returns its milliseconds.
 type Contestant<'a> = (&'static str, Box<dyn FnMut() -> f64 + 'a>);
@@ -61,15 +105,21 @@ pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<()> {
     }
     ensure!(args.rounds > 0, "`--rounds 0`: one round is the least");
     ensure!(args.batch_size > 0, "`--batch-size 0`: one image is the least");
-    members.iter().try_for_each(|member| (member.check)(args))?;
+    check_words(&members, &args.only)?;
+    zoo::arch(&args.arch)?.check(&Shape::CIFAR10)?;
     let device = common.device.resolve()?;
     let about =
         format!("{} on {}, {} images a step", args.arch, device::describe(device), args.batch_size);
     ui.note(&format!("{about}, load {:.2}", doctor::load_average()));
     let mut all = Map::new();
     for member in members {
-        let timed = (member.run)(args, device, ui)?;
-        ui.say(&format!("{}: {}\n{}", member.name, member.about, table(&timed)))?;
+        let wanted = member.wanted(&args.only);
+        if wanted.len() == 1 && !args.only.is_empty() {
+            continue;
+        }
+        let timed = (member.run)(&wanted, args, device, ui)?;
+        let table = table(&timed, member.unit);
+        ui.say(&format!("{}: {}\n{table}", member.name, member.about))?;
         all.insert(member.name.into(), rows(&timed));
     }
     ui.result(&json!({
@@ -142,10 +192,8 @@ impl<'a> Row<'a> {
     }
 }
 
-fn table(all: &[Timed]) -> String {
-    let unit = all.first().map_or("", |t| t.name);
-    let mut text =
-        format!("  {:<22} {:>10} {:>8}   {unit} steps (quartiles)", "", "median ms", "spread");
+fn table(all: &[Timed], unit: &str) -> String {
+    let mut text = format!("  {:<22} {:>10} {:>8}   {unit} (quartiles)", "", "median ms", "spread");
     for timed in all {
         let Row { name, median_ms, spread_percent, steps, steps_quartiles, .. } =
             Row::of(timed, &all[0]);

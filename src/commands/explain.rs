@@ -34,7 +34,8 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
     let loaded = subject::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
     for m in &methods {
-        m.method.check(&loaded.model).with_context(|| format!("method `{}`", m.spelled))?;
+        let image = loaded.data.image_shape();
+        m.method.check(&loaded.model, image).with_context(|| format!("method `{}`", m.spelled))?;
     }
     // The last check, because it may make folders: a refused command leaves nothing behind.
     for path in methods.iter().filter_map(|m| m.out.as_ref()).chain(&args.figure) {

@@ -1,7 +1,7 @@
 //! The page itself: one HTML file without a script and without any other file.
 
 use super::group::{Entry, Group};
-use super::html::{duration, list, number, percent, scrolling, text};
+use super::html::{counted, duration, list, number, percent, scrolling, text};
 use super::metric::METRICS;
 use super::{Inputs, section};
 use crate::figure::dark_rules;
@@ -30,7 +30,10 @@ pub(super) fn page(inputs: &Inputs, groups: &[Group]) -> Result<String> {
             format!("<section id=\"{id}\"><h2>{title}</h2>\n{html}</section>\n")
         })
         .collect();
-    let title = "How robust are the explanations?";
+    let title = match groups.is_empty() {
+        true => "How did the trainings go?",
+        false => "How robust are the explanations?",
+    };
     let dark = dark_rules();
     Ok(format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -77,10 +80,6 @@ fn summary(inputs: &Inputs, groups: &[Group]) -> String {
         counted(models.len(), "model"),
         list(&models)
     )
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn results(groups: &[Group]) -> String {

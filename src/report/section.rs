@@ -2,7 +2,7 @@
 
 use super::figures::{history, panels};
 use super::group::{Entry, Group};
-use super::html::{image, list, number, percent, scrolling, text};
+use super::html::{counted, image, list, number, percent, scrolling, text};
 use super::metric::{Better, METRICS, Value, full_area, overall};
 use super::{Inputs, Training, Wall};
 use crate::figure::{Attacked, Picture, svg, swatch};
@@ -238,12 +238,19 @@ fn ending(training: &Training) -> String {
     let seconds = training.epochs.iter().map(|epoch| epoch.seconds).sum();
     let test = last.test_accuracy.map(|a| format!(", {} on the test images", percent(a)));
     let robust = last.robust_accuracy.map(|a| format!(", {} on attacked ones", percent(a)));
+    // An adversary attacks the training images too.
+    let trained = if robust.is_some() { "attacked training images" } else { "the training images" };
+    let observed = last.observed.iter().map(|(name, q)| {
+        let [mean, median, p90] = [q.mean, q.median, q.p90].map(|value| format!("{value:.3}"));
+        format!(" {}: mean {mean}, median {median}, 90 % below {p90}.", text(name))
+    });
     format!(
-        "{} epochs in {}: {} on the training images{}{}.",
-        last.epoch,
+        "{} in {}: {} on {trained}{}{}.{}",
+        counted(last.epoch as usize, "epoch"),
         super::html::duration(seconds),
         percent(last.train_accuracy),
         test.unwrap_or_default(),
-        robust.unwrap_or_default()
+        robust.unwrap_or_default(),
+        observed.collect::<String>()
     )
 }

@@ -29,6 +29,20 @@ fn training_steps_are_timed() {
 }
 
 #[test]
+fn maps_are_timed() {
+    let place = Place::new("bench-explain");
+    let line = "bench explain --arch cnn --batch-size 2 --rounds 1 --only saliency,lime-100";
+    let found = place.ok(&format!("{line} --json")).json();
+    let rows = found["benches"]["explain"].as_array().expect("a list");
+    let names: Vec<&str> = rows.iter().filter_map(|row| row["name"].as_str()).collect();
+    assert_eq!(names, ["forward", "saliency", "LIME-100", "C-LIME-100"]);
+    assert!(rows.iter().all(|row| row["median_ms"].as_f64().expect("a number") > 0.));
+    // Only what has such a contestant is run.
+    let both = place.ok("bench --arch mlp --batch-size 2 --rounds 1 --only pgd-7").stdout;
+    assert!(both.contains("natural steps") && !both.contains("forward passes"), "{both}");
+}
+
+#[test]
 fn wrong_words() {
     let place = Place::new("bench-refused");
     says(&place.refused("bench trian"), &["unknown benchmark `trian`", "train"]);

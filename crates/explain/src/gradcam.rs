@@ -85,7 +85,7 @@ impl Attribution for GradCam {
         (map.expand_as(&x).contiguous(), logits.detach())
     }
 
-    fn check(&self, model: &dyn Model) -> Result<()> {
+    fn check(&self, model: &dyn Model, _image: [i64; 3]) -> Result<()> {
         let Some(layer) = &self.layer else { return Ok(()) };
         let taps = model.taps();
         let known = match taps {

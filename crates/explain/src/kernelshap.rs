@@ -82,17 +82,23 @@ impl Surrogate for KernelShap {
         match self.coalitions {
             Coalitions::Sampled(samples) => samples,
             Coalitions::All => {
-                let size = x.size();
-                let groups = self.features.count(&size).expect("refused when built");
-                assert!(
-                    groups <= MOST,
-                    "kernelshap with `all`: images of shape {:?} have {groups} groups, at most \
-                     {MOST} are possible; use `groups = \"grid\"` with `cells = 3`",
-                    &size[1..]
-                );
+                let groups = self.features.count(&x.size()).expect("refused when built");
+                assert!(groups <= MOST, "`check` refuses {groups} groups");
                 1 << groups
             }
         }
+    }
+
+    fn check(&self, [c, h, w]: [i64; 3]) -> Result<()> {
+        let groups = self.features.count(&[1, c, h, w]);
+        let few = groups.is_none_or(|groups| groups <= MOST);
+        ensure!(
+            few || matches!(self.coalitions, Coalitions::Sampled(_)),
+            "`all` takes at most {MOST} groups, images of {c}x{h}x{w} have {}; use \
+             `groups = \"grid\"` with `cells = 3`",
+            groups.unwrap_or_default()
+        );
+        Ok(())
     }
 
     fn copies(&self, block: &Batch) -> Box<dyn Copies> {

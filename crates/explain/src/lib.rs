@@ -47,8 +47,9 @@ pub trait Attribution {
         (self.attribute(model, batch), tch::no_grad(|| model.logits(&batch.x)))
     }
 
-    /// What the settings ask of a model, checked before the first pass.
-    fn check(&self, _model: &dyn Model) -> Result<()> {
+    /// What the settings ask of a model and of its images, `[C, H, W]`, checked before the first
+    /// pass.
+    fn check(&self, _model: &dyn Model, _image: [i64; 3]) -> Result<()> {
         Ok(())
     }
 

@@ -76,8 +76,8 @@ impl Attribution for Smooth {
         map / self.noise.samples as f64
     }
 
-    fn check(&self, model: &dyn Model) -> Result<()> {
-        self.inner.check(model).context("`inner`")
+    fn check(&self, model: &dyn Model, image: [i64; 3]) -> Result<()> {
+        self.inner.check(model, image).context("`inner`")
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {

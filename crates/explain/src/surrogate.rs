@@ -2,6 +2,7 @@
 //! KernelSHAP and C-LIME fit, in f64, and the passes and products that all of them share.
 
 use crate::{Attribution, Batch, Cotangent, Differentiable, groups::Groups};
+use anyhow::Result;
 use models::{
     Model, Target,
     grad::{Graph, pull},
@@ -89,6 +90,11 @@ pub(crate) trait Surrogate {
     /// The copies of all images of `block`.
     fn copies(&self, block: &Batch) -> Box<dyn Copies>;
 
+    /// See [`Attribution::check`].
+    fn check(&self, _image: [i64; 3]) -> Result<()> {
+        Ok(())
+    }
+
     /// See [`Attribution::gap`].
     fn gap(&self, _model: &dyn Model, _batch: &Batch, _map: &Tensor) -> Option<Tensor> {
         None
@@ -166,6 +172,10 @@ fn score(model: &dyn Model, target: &Target, z: &Tensor) -> Tensor {
 impl<S: Surrogate> Attribution for Linear<S> {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         tch::no_grad(|| self.values(model, batch).0)
+    }
+
+    fn check(&self, _model: &dyn Model, image: [i64; 3]) -> Result<()> {
+        self.0.check(image)
     }
 
     fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {

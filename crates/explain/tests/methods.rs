@@ -83,7 +83,7 @@ fn every_method_conforms() {
         model.params().tensors().into_iter().map(|(name, t)| (name, t.copy())).collect();
     let x = pixels(4);
     for (name, method) in few(&[]) {
-        method.check(&model).unwrap();
+        method.check(&model, [3, 8, 8]).unwrap();
         for (score, told) in SCORES {
             let target = target(&model, &x, score);
             let map = method.attribute(&model, &Batch::new(&x, &target));

@@ -230,12 +230,12 @@ fn gradcam_finds_its_layer_in_every_network() {
     let map = method("gradcam:layer=hidden2,relu=false").attribute(&mlp, &table);
     assert!(map.narrow(1, 0, 1).equal(&map.narrow(1, 1, 1)) && largest(&map) > 0.);
     let asked = method("gradcam:layer=layer9");
-    let told = format!("{:#}", asked.check(&resnet).unwrap_err());
+    let told = format!("{:#}", asked.check(&resnet, [3, 32, 32]).unwrap_err());
     assert_eq!(told, "no tap `layer9`; the model has stem, layer1, layer2, layer3");
     let bare = Squares::new([3, 8, 8], &[]);
-    let told = format!("{:#}", asked.check(&bare).unwrap_err());
+    let told = format!("{:#}", asked.check(&bare, [3, 32, 32]).unwrap_err());
     assert!(told.contains("no tap `layer9`") && told.contains("leave `layer` out"), "{told}");
-    method("gradcam").check(&bare).unwrap();
+    method("gradcam").check(&bare, [3, 32, 32]).unwrap();
 }
 
 #[test]
@@ -245,7 +245,7 @@ fn swin_is_explained() {
     let batch = predicted(&model, &x, Score::Logit);
     for text in METHODS.into_iter().chain(["gradcam:layer=stage2", "lrp:gamma=0.25"]) {
         let method = method(text);
-        method.check(&model).unwrap();
+        method.check(&model, [3, 32, 32]).unwrap();
         let map = method.attribute(&model, &batch);
         assert_eq!((map.size(), map.kind()), (x.size(), Kind::Float), "{text}");
         assert!(bool::try_from(map.isfinite().all()).unwrap() && largest(&map) > 0., "{text}");

@@ -390,9 +390,12 @@ fn options_that_cannot_be_are_refused() {
 }
 
 #[test]
-#[should_panic(expected = "have 15 groups")]
 fn too_many_coalitions_are_refused() {
     let (model, _) = linear(15);
-    let _ = method("kernelshap:groups=scalars,all=true")
-        .attribute(&model, &only(&doubles(1, [3, 1, 5])));
+    for groups in ["pixels", "scalars"] {
+        let method = method(&format!("kernelshap:groups={groups},all=true"));
+        let told = method.check(&model, [3, 1, 15]).unwrap_err().to_string();
+        assert!(told.contains("images of 3x1x15 have "), "{told}");
+        method.check(&model, [1, 2, 7]).unwrap();
+    }
 }

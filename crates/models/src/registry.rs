@@ -56,7 +56,9 @@ pub fn build<T: ?Sized>(kind: &str, entries: &[Entry<T>], mut table: Table) -> R
 
 /// The options of `C` from a table; unknown keys are errors where `C` denies them.
 pub fn options<C: DeserializeOwned>(table: Table) -> Result<C> {
-    table.try_into().map_err(|e: toml::de::Error| anyhow!("{}", e.message().trim()))
+    // The second line of an error says which option it is about.
+    let told = |e: toml::de::Error| anyhow!("{}", e.to_string().trim().replace('\n', " "));
+    table.try_into().map_err(told)
 }
 
 /// `NAME` or `NAME:key=value,key=value` as a table with `name` in it.

@@ -1,12 +1,12 @@
 //! One training step of every objective, from the same weights on the same random images.
 
-use super::{Contestant, Timed, interleaved};
+use super::{Contestant, Entrant, Timed, interleaved};
 use crate::{cli::Bench, commands::train::adversary, ui::Ui};
 use ::train::{
     objective::{self, Objective, Perturb, Step},
     optimizer::{self, Optimizer},
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use models::{
     Classifier, Params, noise,
     zoo::{self, Normalisation, Shape},
@@ -14,9 +14,8 @@ use models::{
 use std::{collections::BTreeMap, time::Instant};
 use tch::{Device, Kind, Tensor};
 
-/// Name in the table, settings of the objective (and the model's `frozen_norm`); the first is the
-/// unit.
-const CONTESTANTS: &[(&str, &str)] = &[
+/// Settings of the objective, and the model's `frozen_norm`.
+pub(super) const ENTRANTS: &[Entrant] = &[
     ("natural", "name = 'natural'"),
     (
         "PGD-7",
@@ -44,14 +43,13 @@ const CONTESTANTS: &[(&str, &str)] = &[
 /// Steps before those that count: kernels are chosen, and what is kept per image is there.
 const WARM_UP: u32 = 2;
 
-/// Errors: unknown names, an architecture for other images.
-pub(super) fn check(args: &Bench) -> Result<()> {
-    zoo::arch(&args.arch)?.check(&Shape::CIFAR10)?;
-    wanted(args).map(drop)
-}
-
 /// Times the steps.
-pub(super) fn run(args: &Bench, device: Device, ui: &Ui) -> Result<Vec<Timed>> {
+pub(super) fn run(
+    wanted: &[&Entrant],
+    args: &Bench,
+    device: Device,
+    ui: &Ui,
+) -> Result<Vec<Timed>> {
     let (arch, shape) = (zoo::arch(&args.arch)?, Shape::CIFAR10);
     let normalisation = Normalisation::parse("cifar10", shape.image[0])?;
     let model = Classifier::new(arch, shape, normalisation, 0, device).placed(device, true);
@@ -72,7 +70,7 @@ pub(super) fn run(args: &Bench, device: Device, ui: &Ui) -> Result<Vec<Timed>> {
         ..Step::new(&model, &x, &y)
     };
     let mut runners = vec![];
-    for (name, settings) in wanted(args)? {
+    for (name, settings) in wanted {
         runners.push((*name, Runner::new(settings).with_context(|| format!("`{name}`"))?));
     }
     let mut contestants: Vec<Contestant> = vec![];
@@ -81,20 +79,6 @@ pub(super) fn run(args: &Bench, device: Device, ui: &Ui) -> Result<Vec<Timed>> {
         contestants.push((name, Box::new(move || runner.step(step, start))));
     }
     Ok(interleaved(&mut contestants, WARM_UP, args, ui))
-}
-
-/// The unit, and the contestants that `--only` asks for.
-fn wanted(args: &Bench) -> Result<Vec<&'static (&'static str, &'static str)>> {
-    let holds = |name: &str, word: &String| name.to_lowercase().contains(&word.to_lowercase());
-    for word in &args.only {
-        let known = || CONTESTANTS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-        let found = CONTESTANTS.iter().any(|(name, _)| holds(name, word));
-        ensure!(found, "`--only {word}` is in no name; known: {}", known());
-    }
-    let chosen = |name: &str| args.only.iter().any(|word| holds(name, word));
-    let all = CONTESTANTS.iter().enumerate();
-    let all = all.filter(|(i, (name, _))| *i == 0 || args.only.is_empty() || chosen(name));
-    Ok(all.map(|(_, contestant)| contestant).collect())
 }
 
 struct Runner {
