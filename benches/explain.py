@@ -47,7 +47,7 @@ def images(program, n):
 
 
 def masks(x):
-    segments = [quickshift(i.permute(1, 2, 0).double().numpy(), 1, max_dist=200, ratio=0.1) for i in x]
+    segments = [quickshift(i.permute(1, 2, 0).double().numpy(), kernel_size=1, max_dist=200, ratio=0.1) for i in x]
     return [torch.from_numpy(s)[None].expand(3, -1, -1)[None] for s in segments]
 
 
