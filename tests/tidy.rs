@@ -103,7 +103,7 @@ fn crates_print_nothing_and_unwrap_nothing() {
 const ARROWS: &[(&str, &[&str])] = &[
     ("attack", &["explain", "models"]),
     ("data", &["tensorfile"]),
-    ("explain", &["models"]),
+    ("explain", &["models", "tensorfile"]),
     ("models", &["tensorfile"]),
     ("tensorfile", &[]),
     ("train", &["data", "models", "tensorfile"]),

@@ -45,6 +45,12 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
     let bar = ui.bar((loaded.data.len() * methods.len()) as u64, "explaining");
     let explained = explain(args, &loaded, &methods, |n| bar.inc(n))?;
     bar.finish_and_clear();
+    let notes: Vec<_> = methods.iter().map(|m| m.method.note(loaded.data.image_shape())).collect();
+    for (method, note) in methods.iter().zip(&notes) {
+        if let Some(note) = note {
+            ui.say(&format!("{}: {note}", method.spelled))?;
+        }
+    }
     for (method, (maps, gap)) in methods.iter().zip(explained.maps.iter().zip(&explained.gaps)) {
         if let Some(gap) = gap {
             ui.say(&format!(
@@ -67,6 +73,7 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
         "images": loaded.data.len(),
         "methods": methods.iter().map(|m| &m.spelled).collect::<Vec<_>>(),
         "gaps": explained.gaps,
+        "notes": notes,
         "out": methods.iter().filter_map(|m| m.out.as_ref()).collect::<Vec<_>>(),
         "figure": args.figure,
     }))

@@ -126,15 +126,19 @@ impl<P: Points> Average<P> {
         (pass.summed(&factor.map_or(weighted.shallow_clone(), |c| weighted * c)), logits.detach())
     }
 
-    fn map(&self, model: &dyn Model, batch: &Batch, passes: &[Pass]) -> (Tensor, Tensor) {
+    /// The map; and the logits at the images, where the only point is the image.
+    fn map(&self, model: &dyn Model, batch: &Batch, passes: &[Pass]) -> (Tensor, Option<Tensor>) {
         let map = batch.x.detach().zeros_like();
         let mut logits = vec![];
         for pass in passes {
             let (sum, here) = self.passed(model, pass, &pass.block.x.detach());
             let _ = pass.part(&map).g_add_(&sum.detach());
-            logits.push(here);
+            // Those at other points would pile up with the samples.
+            if self.0.is_image() {
+                logits.push(here);
+            }
         }
-        (map, Tensor::cat(&logits, 0))
+        (map, self.0.is_image().then(|| Tensor::cat(&logits, 0)))
     }
 }
 
@@ -145,10 +149,7 @@ impl<P: Points> Attribution for Average<P> {
 
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
         let (map, logits) = self.map(model, batch, &Pass::all(batch, self.0.count()));
-        match self.0.is_image() {
-            true => (map, logits),
-            false => (map, tch::no_grad(|| model.logits(&batch.x))),
-        }
+        (map, logits.unwrap_or_else(|| tch::no_grad(|| model.logits(&batch.x))))
     }
 
     fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {

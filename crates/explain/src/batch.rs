@@ -56,6 +56,11 @@ impl Batch {
         }
     }
 
+    /// The same images with draws of their own: judging an attack by what it did not see.
+    pub fn redrawn(&self) -> Self {
+        Batch { keys: self.keys_of(noise::name_id("redrawn")), ..self.at(&self.x) }
+    }
+
     /// A key for sample `sample` of each image.
     pub fn keys_of(&self, sample: u64) -> Vec<u64> {
         self.keys.iter().map(|&key| noise::key(key, sample, 0)).collect()

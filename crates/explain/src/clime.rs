@@ -3,7 +3,7 @@
 
 use crate::{
     Attribution, Batch,
-    surrogate::{Copies, Fit, Linear, Surrogate, operator, sample_keys},
+    surrogate::{Copies, Linear, Surrogate, sample_keys},
 };
 use anyhow::{Result, ensure};
 use models::{noise, registry};
@@ -66,10 +66,7 @@ impl Surrogate for Clime {
         let count = self.samples as f64;
         match self.covariance {
             Covariance::Sample => {
-                let features = draws.at(0, self.samples).flatten(2, -1);
-                let weights = features.select(2, 0).ones_like();
-                let operator = operator(&features, &weights, Fit::Ridge(self.ridge * count));
-                Box::new(Fitted { draws, operator })
+                Box::new(Fitted::new(&draws.at(0, self.samples), self.ridge * count))
             }
             Covariance::Population => {
                 let scale = (count - 1.) * (self.sigma * self.sigma + self.ridge);
@@ -97,23 +94,55 @@ impl Draws {
     }
 }
 
-/// The regression on the draws themselves.
+/// The regression on the draws themselves: (AᵀA + αI)⁻¹Aᵀ = Aᵀ(AAᵀ + αI)⁻¹, whichever is smaller.
+/// Applied by its factor, since the matrix itself costs a solve for every number of an image.
 struct Fitted {
-    draws: Draws,
-    operator: Tensor, // f64 [N, D, S]
+    draws: Tensor,  // [N, S, C, H, W]
+    rows: Tensor,   // A, the draws without their mean, f64 [N, S, D]
+    factor: Tensor, // of the smaller Gram matrix, Cholesky, f64
+    few: bool,      // samples, beside numbers of an image
+}
+
+impl Fitted {
+    fn new(draws: &Tensor, alpha: f64) -> Self {
+        let rows = draws.flatten(2, -1).to_kind(Kind::Double);
+        let rows = &rows - rows.mean_dim([1].as_slice(), true, Kind::Double);
+        let few = rows.size()[1] <= rows.size()[2];
+        let turned = rows.transpose(1, 2);
+        let gram = if few { rows.matmul(&turned) } else { turned.matmul(&rows) };
+        // AAᵀ is singular along (1, …, 1) and Aᵀ kills that direction: any number may stand there.
+        let along = if few { rows.square().mean(Kind::Double) } else { Tensor::from(0.) };
+        let eye = Tensor::eye(gram.size()[1], (Kind::Double, rows.device()));
+        let factor = (gram + along + eye * alpha).linalg_cholesky(false);
+        Fitted { draws: draws.shallow_clone(), rows, factor, few }
+    }
+
+    /// The inverse Gram matrix times `columns`, f64 `[N, m, 1]`.
+    fn solved(&self, columns: &Tensor) -> Tensor {
+        columns.cholesky_solve(&self.factor, false)
+    }
 }
 
 impl Copies for Fitted {
     fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor {
-        x.unsqueeze(1) + self.draws.at(start, n)
+        x.unsqueeze(1) + self.draws.narrow(1, start, n)
     }
 
     fn map(&self, values: &Tensor) -> Tensor {
-        self.operator.matmul(&values.unsqueeze(-1))
+        let (values, turned) = (centred(values).unsqueeze(-1), self.rows.transpose(1, 2));
+        match self.few {
+            true => turned.matmul(&self.solved(&values)),
+            false => self.solved(&turned.matmul(&values)),
+        }
     }
 
     fn transposed(&self, v: &Tensor) -> Tensor {
-        v.flatten(1, -1).unsqueeze(1).matmul(&self.operator).squeeze_dim(1)
+        let v = v.flatten(1, -1).unsqueeze(-1);
+        let flow = match self.few {
+            true => self.solved(&self.rows.matmul(&v)),
+            false => self.rows.matmul(&self.solved(&v)),
+        };
+        centred(&flow.squeeze_dim(-1))
     }
 }
 

@@ -18,6 +18,7 @@ mod gradcam;
 mod groups;
 mod guided;
 pub mod heat;
+mod kernel;
 mod kernelshap;
 mod lime;
 mod lrp;
@@ -27,6 +28,7 @@ mod occlusion;
 mod optimal;
 mod path;
 pub mod quickshift;
+mod references;
 mod relex;
 pub mod similarity;
 mod smooth;
@@ -55,6 +57,11 @@ pub trait Attribution {
 
     /// For methods that promise completeness: f(x) − f(baseline) − Σ map, `[N]`, with no graph.
     fn gap(&self, _model: &dyn Model, _batch: &Batch, _map: &Tensor) -> Option<Tensor> {
+        None
+    }
+
+    /// What follows from the settings for images `[C, H, W]`, in a sentence, where there is something.
+    fn note(&self, _image: [i64; 3]) -> Option<String> {
         None
     }
 
@@ -104,8 +111,9 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
     Entry {
         name: "expected-gradients",
         about: "integrated gradients over many baselines, one place on the way from each (Erion et al. \
-                2021); options: samples (100), baseline (uniform: U[0, 1] noise; blur; or a value in \
-                [0, 1]), blur (3 pixels: σ of the blurred baseline)",
+                2021); options: samples (100), baseline (uniform: U[0, 1] noise; blur; a value in \
+                [0, 1]; or a .safetensors file whose `images` are drawn), blur (3 pixels: σ of the \
+                blurred baseline)",
         build: path::build_expected,
     },
     Entry {
@@ -130,9 +138,9 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
         name: "ig",
         about: "integrated gradients, (x − b) ⊙ mean ∇f on the way from b to x (Sundararajan et al. \
                 2017); options: points (50), rule (right; left, midpoint, trapezoid, \
-                gauss-legendre), baseline (0: a value in [0, 1]; blur; uniform: U[0, 1] noise), \
-                baselines (1: that many uniform ones, averaged), blur (3 pixels: σ of the blurred \
-                baseline)",
+                gauss-legendre), baseline (0: a value in [0, 1]; blur; uniform: U[0, 1] noise; or a \
+                .safetensors file of `images`), baselines (1: that many uniform ones, or images \
+                from the first on, averaged), blur (3 pixels: σ of the blurred baseline)",
         build: path::build_ig,
     },
     Entry {
@@ -204,8 +212,10 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
         name: "smooth",
         about: "any method averaged over neighbours of the image (kernel smoothing, Tan & Tian 2023); \
                 options: inner (saliency: a method, in quotes if it has options of its own), kernel \
-                (gaussian or uniform), size (0.03: σ or radius, in [0, 1] pixels), relative (false: \
-                size in units of each image's max − min), samples (30)",
+                (gaussian; uniform, laplace, or a density of your own, linear between pairs: \
+                [[-1, 0], [0, 1], [1, 0]]), size (0.03: σ, radius, scale, or what 1 means in the \
+                pairs, in [0, 1] pixels), relative (false: size in units of each image's max − \
+                min), samples (30)",
         build: smooth::build,
     },
     Entry {
@@ -218,7 +228,8 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
     Entry {
         name: "square",
         about: "least-infidelity map where a square becomes black (Yeh et al. 2019); options: samples \
-                (1000 squares), largest (10 pixels: side), ridge (1e-6, of the mean squared \
+                (1000 squares; every square where there are no more), largest (10 pixels: side), all \
+                (false; true: every square, one pixel apart), ridge (1e-6, of the mean squared \
                 perturbation)",
         build: optimal::build_square,
     },

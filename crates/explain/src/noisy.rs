@@ -11,21 +11,13 @@ use serde::Deserialize;
 use tch::Tensor;
 use toml::Table;
 
-/// What is added to an image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Kernel {
-    /// N(0, size² I).
-    Gaussian,
-    /// U[−size, size] in every number.
-    Uniform,
-}
+pub(crate) use crate::kernel::Kernel;
 
 /// Noise of one kind and size.
 #[derive(Debug)]
 pub(crate) struct Noise {
     pub kernel: Kernel,
-    /// σ or r, in units of [0, 1] pixels or, if relative, of each image's max − min.
+    /// σ, r or scale, in units of [0, 1] pixels or, if relative, of each image's max − min.
     pub size: f64,
     pub relative: bool,
     pub samples: u64,
@@ -46,11 +38,7 @@ impl Noise {
         let pairs = batch.keys.iter().zip(samples);
         let keys: Vec<u64> = pairs.map(|(&key, &s)| noise::key(key, s, 0)).collect();
         let shape = &x.size()[1..];
-        let unit = match self.kernel {
-            Kernel::Gaussian => noise::normal(&keys, shape, x.device()),
-            Kernel::Uniform => noise::uniform(&keys, shape, x.device()) * 2. - 1.,
-        };
-        let unit = unit.to_kind(x.kind()) * self.size;
+        let unit = self.kernel.draw(&keys, shape, x.device()).to_kind(x.kind()) * self.size;
         match self.relative {
             true => x + unit * range(x),
             false => x + unit,

@@ -9,13 +9,17 @@ use serde::Deserialize;
 use tch::{Kind, Tensor};
 use toml::Table;
 
-/// Numbers of perturbations that are solved for at once, at most.
+/// Numbers of perturbations that are solved for at once, at most; one image may have more.
 const SOLVED: usize = 4_000_000;
+
+/// Numbers of perturbations of one image, at most, where the user does not say how many: 1 GiB.
+const MOST: i64 = 1 << 27;
 
 #[derive(Debug)]
 enum Perturbation {
-    /// A square of side 1 to `largest`, anywhere inside, over all channels.
-    Square { largest: i64 },
+    /// A square of side 1 to `largest`, anywhere inside, over all channels. Sides are drawn first,
+    /// each as often; every square, each once, where there are no more than samples.
+    Square { largest: i64, all: bool },
     /// The image becomes x − I with I = clip(x + scale · n, x − 1, x).
     Noise { scale: f64 },
 }
@@ -35,9 +39,21 @@ impl Optimal {
         Ok(Box::new(self))
     }
 
+    /// How many perturbations an image has.
+    fn count(&self, height: i64, width: i64) -> u64 {
+        match self.perturbation {
+            Perturbation::Square { largest, all } => {
+                let every = every(largest, height, width);
+                if all || every <= self.samples { every } else { self.samples }
+            }
+            Perturbation::Noise { .. } => self.samples,
+        }
+    }
+
     /// I for each image of `batch` and its sample number, `[N, C, H, W]`.
     fn perturbation(&self, batch: &Batch, samples: &[u64]) -> Tensor {
         let x = &batch.x;
+        let (_, _, h, w) = x.size4().expect("images have four dimensions");
         let id = noise::name_id("perturbation");
         let pairs = batch.keys.iter().zip(samples);
         let keys: Vec<u64> = pairs.map(|(&key, &sample)| noise::key(key, id, sample)).collect();
@@ -46,26 +62,62 @@ impl Optimal {
                 let n = noise::normal(&keys, &x.size()[1..], x.device()).to_kind(x.kind());
                 (x + n * scale).minimum(x).maximum(&(x - 1.))
             }
-            Perturbation::Square { largest } => x * squares(x, &keys, largest),
+            Perturbation::Square { largest, .. } => {
+                let corners = match self.count(h, w) == every(largest, h, w) {
+                    true => numbered(x, samples, largest),
+                    false => drawn(x, &keys, largest),
+                };
+                x * squares(x, &corners)
+            }
         }
     }
 }
 
-/// One where a square drawn for each image covers it, `[N, 1, H, W]`.
-fn squares(x: &Tensor, keys: &[u64], largest: i64) -> Tensor {
+/// Squares of sides 1 to `largest` that fit, one pixel apart.
+fn every(largest: i64, height: i64, width: i64) -> u64 {
+    let sides = 1..=largest.min(height).min(width);
+    sides.map(|side| ((height - side + 1) * (width - side + 1)) as u64).sum()
+}
+
+/// Sides, first rows and first columns of squares: f64 `[N, 3]`, whole numbers. These are those of
+/// the numbers `samples`, counted by side, row and column.
+fn numbered(x: &Tensor, samples: &[u64], largest: i64) -> Tensor {
+    let (_, _, h, w) = x.size4().expect("images have four dimensions");
+    let mut corners = vec![];
+    for &sample in samples {
+        let (mut rest, mut side) = (sample as i64, 1);
+        while side < largest && rest >= (h - side + 1) * (w - side + 1) {
+            rest -= (h - side + 1) * (w - side + 1);
+            side += 1;
+        }
+        let across = w - side + 1;
+        corners.extend([side, rest / across, rest % across].map(|n| n as f64));
+    }
+    Tensor::from_slice(&corners).to_device(x.device()).view([-1, 3])
+}
+
+/// The same, drawn.
+fn drawn(x: &Tensor, keys: &[u64], largest: i64) -> Tensor {
     let (_, _, h, w) = x.size4().expect("images have four dimensions");
     let u = noise::uniform(keys, &[3], x.device()).to_kind(Kind::Double);
     let below = |column: i64, count: &Tensor| (u.select(1, column) * count).floor();
     let most = u.select(1, 0).full_like(largest.min(h).min(w) as f64);
     let side = below(0, &most) + 1.;
-    let inside = |start: Tensor, n: i64| {
+    let rows = below(1, &(h as f64 + 1. - &side));
+    let columns = below(2, &(w as f64 + 1. - &side));
+    Tensor::stack(&[side, rows, columns], 1)
+}
+
+/// One where the square covers an image, `[N, 1, H, W]`.
+fn squares(x: &Tensor, corners: &Tensor) -> Tensor {
+    let (_, _, h, w) = x.size4().expect("images have four dimensions");
+    let side = corners.narrow(1, 0, 1);
+    let inside = |column: i64, n: i64| {
         let at = Tensor::arange(n, (Kind::Double, x.device())).unsqueeze(0);
-        let (start, end) = (start.unsqueeze(1), (&start + &side).unsqueeze(1));
-        at.ge_tensor(&start).logical_and(&at.less_tensor(&end))
+        let start = corners.narrow(1, column, 1);
+        at.ge_tensor(&start).logical_and(&at.less_tensor(&(&start + &side)))
     };
-    let rows = inside(below(1, &(h as f64 + 1. - &side)), h);
-    let columns = inside(below(2, &(w as f64 + 1. - &side)), w);
-    let both = rows.unsqueeze(2).logical_and(&columns.unsqueeze(1));
+    let both = inside(1, h).unsqueeze(2).logical_and(&inside(2, w).unsqueeze(1));
     both.unsqueeze(1).to_kind(x.kind())
 }
 
@@ -93,16 +145,18 @@ fn solved(perturbations: &Tensor, differences: &Tensor, ridge: f64) -> Tensor {
 impl Attribution for Optimal {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         let score = |b: &Batch| tch::no_grad(|| b.target.of(&model.logits(&b.x)));
-        let (n, samples) = (batch.x.size()[0], self.samples as i64);
+        let (n, _, h, w) = batch.x.size4().expect("images have four dimensions");
+        let count = self.count(h, w);
+        let samples = count as i64;
         let values = Tensor::zeros([samples, n], (batch.x.kind(), batch.x.device()));
-        for pass in Pass::all(batch, self.samples) {
+        for pass in Pass::all(batch, count) {
             let copies = pass.repeated(&pass.block.x);
             let i = self.perturbation(&copies, &pass.samples());
             let found = score(&copies.at(&(&copies.x - i)));
-            let (taken, count) = (pass.taken.len() as i64, pass.block.keys.len() as i64);
+            let (taken, own) = (pass.taken.len() as i64, pass.block.keys.len() as i64);
             let place = values.narrow(0, pass.taken[0] as i64, taken);
-            let mut place = place.narrow(1, pass.first, count);
-            place.copy_(&found.view([taken, count]));
+            let mut place = place.narrow(1, pass.first, own);
+            place.copy_(&found.view([taken, own]));
         }
         let numbers = batch.x.size()[1..].iter().product::<i64>();
         let together = (SOLVED / (samples * numbers) as usize).max(1) as i64;
@@ -111,7 +165,7 @@ impl Attribution for Optimal {
             let part = batch.narrow(first, together.min(n - first));
             let own = part.keys.len() as i64;
             let all = Batch { chunk: own * samples, ..part.narrow(0, own) };
-            let pass = &Pass::all(&all, self.samples)[0];
+            let pass = &Pass::all(&all, count)[0];
             let i = self.perturbation(&pass.repeated(&part.x), &pass.samples());
             let i = i.view([samples, own, numbers]).transpose(0, 1);
             let clean = score(&part).unsqueeze(1);
@@ -121,27 +175,40 @@ impl Attribution for Optimal {
         }
         Tensor::cat(&maps, 0)
     }
+
+    fn check(&self, _model: &dyn Model, [c, h, w]: [i64; 3]) -> Result<()> {
+        let (squares, all) = (self.count(h, w), self.count(h, w) > self.samples);
+        ensure!(
+            !all || squares as i64 <= MOST / (c * h * w),
+            "`all`: images of {c}x{h}x{w} have {squares} squares, too many at once; use a smaller \
+             `largest`, or `samples`"
+        );
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Square {
-    samples: u64,
+    samples: Option<u64>,
     largest: i64,
     ridge: f64,
+    all: bool,
 }
 
 impl Default for Square {
     fn default() -> Self {
-        Square { samples: 1000, largest: 10, ridge: 1e-6 }
+        Square { samples: None, largest: 10, ridge: 1e-6, all: false }
     }
 }
 
 /// Squares that become black.
 pub(crate) fn build_square(table: Table) -> Result<Box<dyn Attribution>> {
-    let Square { samples, largest, ridge } = registry::options(table)?;
+    let Square { samples, largest, ridge, all } = registry::options(table)?;
     ensure!(largest > 0, "`largest` is {largest}; it must be positive");
-    Optimal { perturbation: Perturbation::Square { largest }, samples, ridge }.checked()
+    ensure!(!all || samples.is_none(), "`all` takes every square; leave `samples` out");
+    let samples = samples.unwrap_or(1000);
+    Optimal { perturbation: Perturbation::Square { largest, all }, samples, ridge }.checked()
 }
 
 #[derive(Deserialize)]

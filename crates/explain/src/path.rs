@@ -2,13 +2,14 @@
 //! baseline b to x; with many baselines expected gradients (Erion et al. 2021).
 
 use crate::{
-    Attribution, Batch,
+    Attribution, Batch, Differentiable,
     average::{Average, Placed, Points},
+    references::References,
 };
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use models::{Model, noise, registry};
 use serde::Deserialize;
-use std::f64::consts::PI;
+use std::{f64::consts::PI, path::Path};
 use tch::Tensor;
 use toml::{Table, Value};
 
@@ -139,10 +140,34 @@ fn gauss_legendre(n: u64, i: u64) -> (f64, f64) {
     ((t + 1.) / 2., 1. / ((1. - t * t) * slope * slope))
 }
 
+/// What ways begin at.
+#[derive(Debug)]
+enum Start {
+    Made(Baseline),
+    Images(References),
+}
+
+impl Start {
+    /// `baseline`: what [`Baseline::parse`] takes, or a file of images.
+    fn parse(value: &Value, blur: f64) -> Result<Self> {
+        match value.as_str().filter(|text| text.ends_with(".safetensors")) {
+            Some(path) => {
+                Ok(Start::Images(References::read(Path::new(path)).context("`baseline`")?))
+            }
+            None => Ok(Start::Made(Baseline::parse(value, blur)?)),
+        }
+    }
+
+    /// Whether one baseline differs from another.
+    fn differs(&self) -> bool {
+        matches!(self, Start::Images(_) | Start::Made(Baseline::Uniform))
+    }
+}
+
 /// The way from one or more baselines.
 #[derive(Debug)]
 struct Way {
-    baseline: Baseline,
+    start: Start,
     baselines: u64,
     /// Places and weights on the way from each baseline; none: one place a baseline, drawn.
     nodes: Option<Vec<(f64, f64)>>,
@@ -151,6 +176,15 @@ struct Way {
 impl Way {
     fn points(&self) -> u64 {
         self.nodes.as_ref().map_or(1, |nodes| nodes.len() as u64)
+    }
+
+    /// The baseline of number `which[n]` of image `n`; many on the way to one place are drawn.
+    fn baseline(&self, batch: &Batch, which: &[u64]) -> Tensor {
+        match (&self.start, &self.nodes) {
+            (Start::Made(baseline), _) => baseline.image(batch, which),
+            (Start::Images(images), Some(_)) => images.in_turn(batch, which),
+            (Start::Images(images), None) => images.drawn(batch, which),
+        }
     }
 
     /// Places in [0, 1] on the way, `[N, 1, 1, 1]`.
@@ -181,7 +215,7 @@ impl Points for Way {
     fn place(&self, batch: &Batch, samples: &[u64]) -> Placed {
         let points = self.points();
         let which: Vec<u64> = samples.iter().map(|sample| sample / points).collect();
-        let baseline = self.baseline.image(batch, &which);
+        let baseline = self.baseline(batch, &which);
         let way = &batch.x - &baseline;
         Placed { points: baseline + &way * self.places(batch, samples), factor: Some(way) }
     }
@@ -189,13 +223,36 @@ impl Points for Way {
     fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
         let score = |x: &Tensor| tch::no_grad(|| batch.target.of(&model.logits(x)));
         let n = batch.keys.len();
-        let from = |i: u64| score(&self.baseline.image(batch, &vec![i; n]));
-        // Baselines that are drawn differ; others are the same every time.
-        let drawn = matches!(self.baseline, Baseline::Uniform);
-        let count = if drawn { self.baselines } else { 1 };
+        let from = |i: u64| score(&self.baseline(batch, &vec![i; n]));
+        let count = if self.start.differs() { self.baselines } else { 1 };
         let mean = (0..count).map(from).sum::<Tensor>() / count as f64;
         let sum = map.sum_dim_intlist([1i64, 2, 3].as_slice(), false, map.kind());
         Some(score(&batch.x) - mean - sum)
+    }
+}
+
+/// The mean over a way, of images that the baselines fit.
+#[derive(Debug)]
+struct Fitting(Average<Way>);
+
+impl Attribution for Fitting {
+    fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+        self.0.attribute(model, batch)
+    }
+
+    fn check(&self, _model: &dyn Model, image: [i64; 3]) -> Result<()> {
+        match &self.0.0.start {
+            Start::Images(images) => images.check(image),
+            Start::Made(_) => Ok(()),
+        }
+    }
+
+    fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
+        self.0.gap(model, batch, map)
+    }
+
+    fn differentiable(&self) -> Option<&dyn Differentiable> {
+        self.0.differentiable()
     }
 }
 
@@ -222,13 +279,17 @@ pub(crate) fn build_ig(table: Table) -> Result<Box<dyn Attribution>> {
     let least = if rule == Rule::Trapezoid { 2 } else { 1 };
     ensure!(points >= least, "`points` is {points}; this rule needs {least} or more");
     ensure!(baselines > 0, "`baselines` is 0; it must be positive");
-    let baseline = Baseline::parse(&baseline, blur)?;
+    let start = Start::parse(&baseline, blur)?;
     ensure!(
-        baselines == 1 || matches!(baseline, Baseline::Uniform),
-        "`baselines` is {baselines}, and only `baseline = \"uniform\"` has more than one"
+        baselines == 1 || start.differs(),
+        "`baselines` is {baselines}, and only `baseline = \"uniform\"` or a file has more than one"
     );
+    if let Start::Images(images) = &start {
+        let count = images.count();
+        ensure!(baselines <= count, "`baselines` is {baselines}; the file has {count} images");
+    }
     let nodes = Some(rule.nodes(points));
-    Ok(Box::new(Average(Way { baseline, baselines, nodes })))
+    Ok(Box::new(Fitting(Average(Way { start, baselines, nodes }))))
 }
 
 #[derive(Deserialize)]
@@ -249,6 +310,6 @@ impl Default for Expected {
 pub(crate) fn build_expected(table: Table) -> Result<Box<dyn Attribution>> {
     let Expected { samples, baseline, blur } = registry::options(table)?;
     ensure!(samples > 0, "`samples` is 0; it must be positive");
-    let baseline = Baseline::parse(&baseline, blur)?;
-    Ok(Box::new(Average(Way { baseline, baselines: samples, nodes: None })))
+    let start = Start::parse(&baseline, blur)?;
+    Ok(Box::new(Fitting(Average(Way { start, baselines: samples, nodes: None }))))
 }

@@ -1,10 +1,11 @@
 //! A method averaged over neighbours of the image (kernel smoothing, Tan & Tian 2023, Theorem 4.3):
 //! map = mean of the inner maps at x + e. SmoothGrad is `smooth` of `saliency`. What the inner
-//! method draws differs from neighbour to neighbour.
+//! method draws differs from neighbour to neighbour. The theorem is about all neighbours, not samples.
 
 use crate::{
     Attribution, Batch, Cotangent, Differentiable,
     average::Pass,
+    kernel::Gamma,
     method,
     noisy::{Kernel, Noise},
 };
@@ -78,6 +79,22 @@ impl Attribution for Smooth {
 
     fn check(&self, model: &dyn Model, image: [i64; 3]) -> Result<()> {
         self.inner.check(model, image).context("`inner`")
+    }
+
+    /// γ, for kernels that are the same for every image.
+    fn note(&self, image: [i64; 3]) -> Option<String> {
+        let Noise { kernel, size, relative, .. } = &self.noise;
+        if *relative || *size == 0. {
+            return None;
+        }
+        let gamma = match kernel.gamma(image.iter().product()) {
+            Gamma::Exactly(gamma) => format!("γ = {:.4}", gamma / size),
+            Gamma::AtMost(gamma) => format!("γ ≤ {:.4}", gamma / size),
+        };
+        Some(format!(
+            "over all neighbours, maps of x and x′ differ by at most γ |x − x′|₂ times the longest \
+             inner map, {gamma} (Tan & Tian 2023, Theorem 4.3)"
+        ))
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {

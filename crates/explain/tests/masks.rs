@@ -224,7 +224,8 @@ fn least_infidelity_of_a_linear_model_is_its_weights() {
 fn perturbations_are_what_they_are_called() {
     let model = Small::new();
     let batch = batch(1, &[0]);
-    let _ = method("square:samples=300,largest=4").attribute(&model, &batch);
+    // One less than all there are.
+    let _ = method("square:samples=67,largest=4").attribute(&model, &batch);
     let x = &batch.x;
     let mut sides = vec![];
     for seen in model.seen.take() {
@@ -239,7 +240,7 @@ fn perturbations_are_what_they_are_called() {
         }
     }
     for side in 1..=4 {
-        assert!(sides.iter().filter(|s| **s == side).count() > 40, "sides are drawn evenly");
+        assert!(sides.iter().filter(|s| **s == side).count() > 8, "sides are drawn evenly");
     }
     let _ = method("noisy-baseline:samples=200,scale=0.5").attribute(&model, &batch);
     let seen = Tensor::cat(&model.seen.take(), 0);
