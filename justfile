@@ -40,6 +40,34 @@ lint:
     cargo clippy --release --quiet --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --release --quiet --workspace --no-deps --document-private-items
 
+# Recipes with `scale=smoke` (the default: a few images of `shapes`, a minute or two), `scale=cpu` (64 images) or
+# `scale=paper` (500 images, 50 samples). The last two need CIFAR-10: `data=PATH`, else data/cifar-10-batches-bin. Results
+# go to results/NAME-SCALE (of `paper` to results/NAME); a killed recipe goes on where it stopped.
+
+# topk, mass-centre and manipulate on gxi, ig, smoothgrad of the four shipped ResNet-20s (cpu: most of a day on two cores)
+[group('experiments')]
+attack-cifar *args: (experiment "attack-cifar" args)
+
+# topk on every method with a product with the Jacobian (cpu: hours)
+[group('experiments')]
+attack-methods *args: (experiment "attack-methods" args)
+
+# images made against gxi, ig, smoothgrad, unigrad, judged on all of them: Wang et al. 2020, 5.3 (cpu: hours)
+[group('experiments')]
+transfer-methods *args: (experiment "transfer-methods" args)
+
+# images made against gxi of each shipped ResNet-20, judged on all of them (cpu: half an hour)
+[group('experiments')]
+transfer-models *args: (experiment "transfer-models" args)
+
+# maps that become the map of the next image, as a picture
+[group('experiments')]
+manipulate-demo *args: (experiment "manipulate-demo" args)
+
+[private]
+experiment name *args: build
+    sh experiments/{{ name }}.sh {{ quote(gradproof) }} {{ args }}
+
 # train experiments/train/NAME.toml into runs/NAME (or runs/NAME-SCALE); go on where a killed run stopped
 [group('experiments')]
 train name *args: build

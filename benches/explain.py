@@ -1,16 +1,17 @@
 """Attribution maps: gradproof against captum, in turn, on the same images and threads.
 
     pip install -r tests/reference/requirements.txt
-    OMP_NUM_THREADS=2 python benches/explain.py target/release/gradproof [ROUNDS [IMAGES]]
+    OMP_NUM_THREADS=2 python benches/explain.py target/release/gradproof [--rounds N] [--images N] [--arch NAME] [--tuned]
 
 Each round runs every method once by gradproof (`bench explain`, one round, its warm-up left out) and
 once by captum with the same architecture, random weights (times do not depend on them) and the same
-images of `shapes`; captum with its defaults, and tuned: all samples in as few passes as fit 256 images,
-channels innermost. Superpixels of LIME and KernelSHAP are part of the time on both sides (captum:
+images of `shapes`; captum with its defaults (left out by `--tuned`: LIME takes a pass a sample), and tuned: all samples
+in as few passes as fit 256 images, channels innermost. Superpixels of LIME and KernelSHAP are part of the time on both sides (captum:
 scikit-image's quickshift). Milliseconds an image, medians; the ratio is captum's time by ours, with
 its quartiles over the rounds.
 """
 
+import argparse
 import json
 import subprocess
 import sys
@@ -89,12 +90,12 @@ def ours(program, arch, n):
     return {row["name"]: row["median_ms"] / n for row in found["benches"]["explain"]}
 
 
-def main(program, rounds=5, n=64, arch="resnet20"):
-    rounds, n = int(rounds), int(n)
+def main(program, rounds, n, arch, only_tuned):
     torch.manual_seed(0)
     x = images(program, n)
     plain = networks.NETWORKS[arch][0]().eval()
-    layouts = {False: torch.contiguous_format, True: torch.channels_last}
+    layouts = {True: torch.channels_last} if only_tuned else {False: torch.contiguous_format, True: torch.channels_last}
+    others = ["tuned"] if only_tuned else ["captum", "tuned"]
     times = {}
     for _ in range(rounds):
         for name, ms in ours(program, arch, n).items():
@@ -108,11 +109,13 @@ def main(program, rounds=5, n=64, arch="resnet20"):
                 elapsed = (time.perf_counter() - start) * 1e3 / n
                 times.setdefault(("tuned" if tuned else "captum", name), []).append(elapsed)
     print(f"{arch}, {n} images, {torch.get_num_threads()} threads, {rounds} rounds; ms an image\n")
-    print("| method | gradproof | captum | ratio | captum tuned | ratio |\n|---|---|---|---|---|---|")
-    for name in [name for who, name in times if who == "captum"]:
+    heads = {"captum": "captum", "tuned": "captum tuned"}
+    print("| method | gradproof |" + "".join(f" {heads[who]} | ratio |" for who in others))
+    print("|---|---" + "|---|---" * len(others) + "|")
+    for name in [name for who, name in times if who == "tuned"]:
         own = times["gradproof", name]
         cells = [f"{median(own):.2f}"]
-        for who in ["captum", "tuned"]:
+        for who in others:
             other = times[who, name]
             ratios = [b / a for a, b in zip(own, other)]
             low, _, high = quantiles(ratios, n=4) if rounds > 1 else ratios * 3
@@ -121,4 +124,11 @@ def main(program, rounds=5, n=64, arch="resnet20"):
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    line = argparse.ArgumentParser()
+    line.add_argument("program")
+    line.add_argument("--rounds", type=int, default=5)
+    line.add_argument("--images", type=int, default=64)
+    line.add_argument("--arch", default="resnet20")
+    line.add_argument("--tuned", action="store_true", help="leave captum's defaults out")
+    given = line.parse_args()
+    main(given.program, given.rounds, given.images, given.arch, given.tuned)

@@ -1,9 +1,16 @@
 //! The command line: what can be asked, with defaults and units. Parsing does no work.
 
 use crate::device::Choice;
+use attack::Beta;
 use clap::{Args, Parser, Subcommand};
-use models::{Precision, Score, registry::parse_fraction};
+use models::{Precision, Score};
 use std::path::PathBuf;
+
+mod parse;
+mod transfer;
+
+use parse::{beta, fraction, picture_file, precision, score, tensor_file};
+pub use transfer::Transfer;
 
 /// Train robust image classifiers, explain them, attack and measure the explanations.
 #[derive(Debug, Parser)]
@@ -45,6 +52,8 @@ pub enum Command {
     Explain(Explain),
     /// Attack attribution maps while the prediction stays
     Attack(Attack),
+    /// Attack the maps of some models and methods, and judge all of them on what was found
+    Transfer(Transfer),
     /// Make one HTML page, pictures, CSV and JSON of what lies in result folders
     Report(Report),
     /// Download, make or look at data
@@ -86,7 +95,7 @@ pub struct Train {
 }
 
 /// A model and the images it is asked about.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct Subject {
     /// Weights: .safetensors, or a PyTorch .pt/.pth/.th
     #[arg(long, value_name = "FILE")]
@@ -197,7 +206,25 @@ pub struct Attack {
     /// Method whose maps are attacked: NAME or NAME:key=value
     #[arg(long)]
     pub method: String,
-    /// Attack: topk
+    #[command(flatten)]
+    pub how: Attacking,
+    /// Write images, maps and metrics here; with several radii one file each
+    #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
+    pub out: Option<PathBuf>,
+    /// Go on where a killed attack with the same `--out` stopped
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+    /// Draw clean and attacked images and maps here
+    #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
+    pub figure: Option<PathBuf>,
+}
+
+/// How maps are attacked.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Attack options")]
+pub struct Attacking {
+    /// manipulate, mass-centre, random, targeted or topk: NAME or NAME:key=value (see `gradproof
+    /// list`)
     #[arg(long)]
     pub attack: String,
     /// Radii, separated by commas, such as 2/255,4/255 [default: 2,4,8,16 /255]
@@ -206,24 +233,32 @@ pub struct Attack {
     /// Norm of the ball: linf or l2
     #[arg(long, default_value = "linf", value_parser = ["linf", "l2"])]
     pub norm: String,
-    /// Iterations
+    /// How steps are made: sign, adam, apgd, or square, which needs no gradient and so attacks any
+    /// method
+    #[arg(long, default_value = "sign")]
+    pub rule: String,
+    /// Iterations from each start
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub iters: u32,
+    /// Starts: the clean image, then random ones; the strongest result of each image counts
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub restarts: u32,
     /// Step size [default: 0.5/255; for l2 2.5 eps / iterations]
     #[arg(long, value_parser = fraction, allow_hyphen_values = true)]
     pub step: Option<f64>,
     /// Pixels that count as the top [default: 20 up to 32x32, 80 up to 64x64, else 1000]
     #[arg(long, value_name = "K")]
     pub k: Option<i64>,
-    /// Sharpness of the softplus that stands for each ReLU while attacking
-    #[arg(long, default_value_t = 20.)]
-    pub beta: f64,
-    /// Write images, maps and metrics here; with several radii one file each
-    #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
-    pub out: Option<PathBuf>,
-    /// Draw clean and attacked images and maps here
-    #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
-    pub figure: Option<PathBuf>,
+    /// Sharpness of the softplus that stands for each ReLU while attacking, or START:END to let it
+    /// grow, such as 10:100
+    #[arg(long, default_value = "20", value_parser = beta, allow_hyphen_values = true)]
+    pub beta: Beta,
+    /// Aim `manipulate` at the map of this image [default: at that of the next image of the data]
+    #[arg(long, value_name = "FILE", conflicts_with = "target_map")]
+    pub target_image: Option<PathBuf>,
+    /// Aim `manipulate` at the first of the `maps` in this file, as `explain --out` writes it
+    #[arg(long, value_name = "FILE.safetensors")]
+    pub target_map: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -243,14 +278,20 @@ pub struct Bench {
     /// Rounds that count, after two that do not
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub rounds: u32,
-    /// f32 or bf16
+    /// Images a pass of a method, samples included
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub chunk: u32,
+    /// f32 or bf16; with bf16, how far each map is from that in f32
     #[arg(long, default_value = "f32", value_parser = precision)]
     pub precision: Precision,
+    /// Peak memory of IG and SmoothGrad with 5,000 samples against 50 too (minutes)
+    #[arg(long)]
+    pub memory: bool,
 }
 
 #[derive(Debug, Args)]
 pub struct Report {
-    /// Folders with results of `train` and `attack`
+    /// Folders with results of `train`, `attack` and `transfer`
     #[arg(required = true, value_name = "DIR")]
     pub dirs: Vec<PathBuf>,
     /// Where the page goes [default: the first folder]
@@ -322,42 +363,4 @@ pub enum Weights {
         #[arg(long)]
         classes: Option<String>,
     },
-}
-
-/// Other names would promise another format, and `attack` puts a `.json` of the same name beside it.
-fn tensor_file(text: &str) -> Result<PathBuf, String> {
-    ending(text, "safetensors")
-}
-
-fn picture_file(text: &str) -> Result<PathBuf, String> {
-    ending(text, "png")
-}
-
-fn ending(text: &str, extension: &str) -> Result<PathBuf, String> {
-    let path = PathBuf::from(text);
-    match path.extension().is_some_and(|e| e == extension) {
-        true => Ok(path),
-        false => Err(format!("write a file name that ends in `.{extension}`")),
-    }
-}
-
-fn fraction(text: &str) -> Result<f64, String> {
-    parse_fraction(text).map_err(|e| e.to_string())
-}
-
-fn precision(text: &str) -> Result<Precision, String> {
-    match text {
-        "f32" => Ok(Precision::F32),
-        "bf16" => Ok(Precision::Bf16),
-        _ => Err("write f32 or bf16".into()),
-    }
-}
-
-fn score(text: &str) -> Result<Score, String> {
-    match text {
-        "logit" => Ok(Score::Logit),
-        "prob" => Ok(Score::Prob),
-        "logprob" => Ok(Score::Logprob),
-        _ => Err("write logit, prob or logprob".into()),
-    }
 }

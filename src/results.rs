@@ -6,6 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod transfer;
+
+pub use transfer::{Maps, TransferCell, TransferResult};
+
 /// How a result came to be; stands in every result file.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Origin {
@@ -107,4 +111,14 @@ pub fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let part = |p: Option<&std::ffi::OsStr>| p.unwrap_or_default().to_string_lossy().into_owned();
     let (stem, extension) = (part(path.file_stem()), part(path.extension()));
     path.with_file_name(format!("{stem}-{suffix}.{extension}"))
+}
+
+/// A line of CSV as in RFC 4180: it ends in CR LF; fields with commas, quotes or line ends are
+/// quoted.
+pub fn csv_line(fields: &[String]) -> String {
+    let quoted = |field: &String| match field.contains([',', '"', '\r', '\n']) {
+        true => format!("\"{}\"", field.replace('"', "\"\"")),
+        false => field.clone(),
+    };
+    fields.iter().map(quoted).collect::<Vec<_>>().join(",") + "\r\n"
 }

@@ -23,7 +23,8 @@ pub struct Loaded {
     pub card: ModelCard,
     /// When the work began.
     clock: Instant,
-    device: Device,
+    /// Where the model and the images are.
+    pub device: Device,
     seed: u64,
     /// Images of the data before those asked for.
     offset: u64,
@@ -34,12 +35,32 @@ pub struct Loaded {
 pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let device = common.device.resolve()?;
     ensure!(args.batch_size > 0, "`--batch-size 0`: at least one image is needed");
+    let weights = weights(args, ui)?;
+    ready(args, weights, images(args)?.to_device(device), device)
+}
+
+/// Loads other weights for the images of `first`, and checks that they fit.
+pub fn load_beside(first: &Loaded, args: &Subject, ui: &Ui) -> Result<Loaded> {
+    let told = || format!("weights `{}`", args.weights.display());
+    let data = first.data.slice(0, None)?;
+    ready(args, weights(args, ui)?, data, first.device).with_context(told)
+}
+
+fn weights(args: &Subject, ui: &Ui) -> Result<checkpoint::Loaded> {
     let hints = Hints { arch: args.arch.clone(), normalise: args.normalise.clone() };
     let loaded = checkpoint::load(&args.weights, &hints)?;
     for (key, value) in &loaded.metadata {
         ui.detail(&format!("  {key}: {}", value.trim().replace('\n', "\n    ")));
     }
-    let data = images(args)?.to_device(device);
+    Ok(loaded)
+}
+
+fn ready(
+    args: &Subject,
+    loaded: checkpoint::Loaded,
+    data: Dataset,
+    device: Device,
+) -> Result<Loaded> {
     let model = loaded.classifier;
     fits(&model, &data)?;
     let (n, device_name) = (data.len(), device::describe(device));
@@ -138,18 +159,31 @@ impl Loaded {
 
     /// What is explained for the images `x` with labels `y`, of which `first` is the first.
     pub fn batch(&self, how: &Explained, x: &Tensor, y: &Tensor, first: u64) -> Result<Batch> {
+        self.explained(how, (x, y), self.keys(first, y.size()[0] as u64))
+    }
+
+    /// What is explained for the images with these numbers among those asked for.
+    pub fn pick(&self, how: &Explained, rows: &[u64]) -> Result<Batch> {
+        let index: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+        let (x, y) = self.data.batch(&Tensor::from_slice(&index).to_device(self.device));
+        let keys = rows.iter().flat_map(|&row| self.keys(row, 1)).collect();
+        self.explained(how, (&x, &y), keys)
+    }
+
+    /// What is explained for images with labels and keys.
+    pub fn explained(
+        &self,
+        how: &Explained,
+        (x, y): (&Tensor, &Tensor),
+        keys: Vec<u64>,
+    ) -> Result<Batch> {
         let score = how.score;
         let target = match how.target.as_str() {
             "predicted" => Target::predicted(&self.model, x, score),
             "label" => Target { class: y.shallow_clone(), score },
             number => Target { class: y.full_like(self.class(number)?), score },
         };
-        Ok(Batch {
-            x: x.shallow_clone(),
-            target,
-            keys: self.keys(first, y.size()[0] as u64),
-            chunk: how.chunk as i64,
-        })
+        Ok(Batch { x: x.shallow_clone(), target, keys, chunk: how.chunk as i64 })
     }
 
     /// Seeds of what is drawn for the `n` images from the `first` of those asked for on: the same

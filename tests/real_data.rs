@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use attack::{Ball, MapAttack, Norm, map_loss};
+use attack::{Ball, Beta, MapAttack, Norm, map_loss};
 use data::{Dataset, Options, Split};
 use explain::{Batch, heat, similarity::top_intersection};
 use models::{Classifier, Precision, Score, Target, checkpoint, registry};
@@ -41,18 +41,24 @@ fn the_shipped_networks_maps_fall_to_the_topk_attack() {
     let target = Target::predicted(&model, &x, Score::Logit);
     let method = explain::method(registry::parse("gxi").unwrap()).unwrap();
     let loss = map_loss(registry::parse("topk").unwrap()).unwrap();
+    let rule = attack::rule(registry::parse("sign").unwrap()).unwrap();
     let attack = MapAttack {
         model: &model,
-        method: method.differentiable().unwrap(),
+        method: &*method,
         loss: &*loss,
-        beta: 20.,
+        rule: &*rule,
+        beta: Beta::fixed(20.),
         iterations: 50,
         step: 0.5 / 255.,
+        restarts: 1,
     };
+    let batch = Batch::new(&x, &target);
+    let clean = attack.reference(&batch, 20);
     let k_in = |eps: f64| {
         let ball = Ball::new(Norm::Linf, eps / 255.).unwrap();
-        let found = attack.run(&Batch::new(&x, &target), &ball, 20, || ());
-        let kept = top_intersection(&heat(&found.maps), &heat(&found.attacked_maps), 20);
+        let found = attack.run(&batch, &clean, &ball, None, &|| ());
+        let maps = method.attribute(&model, &batch.at(&found.adversarial));
+        let kept = top_intersection(&clean.heat, &heat(&maps), 20);
         kept.mean(Kind::Double).double_value(&[])
     };
     let means: Vec<f64> = RADII.iter().map(|&eps| k_in(eps)).collect();

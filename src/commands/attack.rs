@@ -3,39 +3,38 @@
 use crate::{
     cli::{Attack, Common},
     figure::{self, Attacked, Picture},
-    radii::Radii,
     results::{AtEps, AttackResult, label},
     subject::{self, Loaded},
     ui::Ui,
 };
-use ::attack::{Ball, MapAttack, Norm, objective};
-use anyhow::{Context, Result, ensure};
-use models::registry;
+use ::attack::Ball;
+use anyhow::{Result, ensure};
 use std::path::{Path, PathBuf};
 use tch::Tensor;
 
+mod parts;
+mod plan;
 mod scores;
 
-use scores::Run;
+pub(crate) use parts::{Named, Parts};
+pub(crate) use plan::{Fitted, Plan};
+pub(crate) use scores::{Run, auc};
 
 /// Attacked images in a figure, at most.
 const SHOWN: usize = 8;
 
 /// Attacks every image at every radius, the smallest first.
 pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
-    let plan = Plan::check(args)?;
+    let plan = Plan::check(&args.how, &args.explained, &args.method)?;
     let loaded = subject::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
-    let image = loaded.data.image_shape();
-    plan.method.check(&loaded.model, image).with_context(|| format!("method `{}`", args.method))?;
-    let [_, height, width] = image;
-    let k = args.k.unwrap_or(objective::default_k(height, width));
-    objective::check_k(k, height, width)?;
-    plan.check_outputs(args)?;
+    let fitted = plan.fit(&loaded)?;
+    check_outputs(args, &plan)?;
     loaded.announce(ui);
 
-    let runs = plan.attack(args, &loaded, k, ui)?;
-    let result = plan.result(args, &loaded, k, &runs)?;
+    let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
+    let runs = attack(args, &fitted, &loaded, &parts, ui)?;
+    let result = result(args, &plan, &loaded, fitted.k, &runs);
     if let Some(out) = &args.out {
         for (ball, run) in plan.radii.balls().iter().zip(&runs) {
             run.write(&plan.radii.file(out, ball.eps), &loaded, &args.method, ball.eps)?;
@@ -44,6 +43,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
         let path = out.with_extension("json");
         tensorfile::atomic::write(&path, |f| Ok(f.write_all(text.as_bytes())?))?;
     }
+    parts.done()?;
     if let (Some(path), Some(run), Some(ball)) =
         (&args.figure, runs.last(), plan.radii.balls().last())
     {
@@ -56,109 +56,80 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
     ui.result(&result)
 }
 
-/// What the arguments ask for, checked.
-struct Plan {
-    method: Box<dyn explain::Attribution>,
-    loss: Box<dyn ::attack::MapLoss>,
-    radii: Radii,
+/// The last check, because it may make folders: a refused command leaves nothing behind.
+fn check_outputs(args: &Attack, plan: &Plan) -> Result<()> {
+    args.out.as_deref().map_or(Ok(()), |out| plan.radii.check_writable(out))?;
+    args.figure.as_deref().map_or(Ok(()), tensorfile::atomic::check_writable)
 }
 
-impl Plan {
-    fn check(args: &Attack) -> Result<Self> {
-        let method = explain::method(registry::parse(&args.method)?)?;
-        ensure!(
-            method.differentiable().is_some(),
-            "maps of `{}` cannot be differentiated; attack another method and transfer",
-            args.method
-        );
-        let loss = ::attack::map_loss(registry::parse(&args.attack)?)?;
-        ensure!(
-            args.beta > 0. && args.beta.is_finite(),
-            "`--beta {}`: must be positive",
-            args.beta
-        );
-        ensure!(args.iters > 0, "`--iters 0`: at least one iteration is needed");
-        if let Some(step) = args.step {
-            ensure!(step > 0., "`--step {step}`: must be positive");
-        }
-        Ok(Plan { method, loss, radii: Radii::parse(&args.norm, &args.eps)? })
-    }
+/// Everything that decides what is found for a batch, to tell parts of other attacks.
+fn decides(args: &Attack) -> String {
+    format!("{:?} {:?} {:?} {:?}", args.subject, args.explained, args.method, args.how)
+}
 
-    /// The last check, because it may make folders: a refused command leaves nothing behind.
-    fn check_outputs(&self, args: &Attack) -> Result<()> {
-        args.out.as_deref().map_or(Ok(()), |out| self.radii.check_writable(out))?;
-        args.figure.as_deref().map_or(Ok(()), tensorfile::atomic::check_writable)
-    }
-
-    /// One run a radius. A smaller ball's result is allowed in a larger one, so that a larger
-    /// radius is never weaker.
-    fn attack(&self, args: &Attack, loaded: &Loaded, k: i64, ui: &Ui) -> Result<Vec<Run>> {
-        let batches = loaded.data.len().div_ceil(args.subject.batch_size);
-        let iterations = batches * self.radii.balls().len() * args.iters as usize;
-        let bar = ui.bar(iterations as u64, "attacking");
-        let method = self.method.differentiable().expect("checked");
-        let mut runs: Vec<Run> = self.radii.balls().iter().map(|_| Run::default()).collect();
-        let mut first = 0;
-        for (x, y) in loaded.data.ordered(args.subject.batch_size) {
-            let batch = loaded.batch(&args.explained, &x, &y, first)?;
-            first += y.numel() as u64;
-            let mut smaller = None;
-            for (ball, run) in self.radii.balls().iter().zip(&mut runs) {
-                let attack = MapAttack {
-                    model: &loaded.model,
-                    method,
-                    loss: &*self.loss,
-                    beta: args.beta,
-                    iterations: args.iters,
-                    step: args.step.unwrap_or(step(ball, args.iters)),
-                };
-                let mut outcome = attack.run(&batch, ball, k, || bar.inc(1));
-                if let Some(smaller) = &smaller {
-                    outcome = outcome.or_stronger(smaller);
-                }
-                run.push(loaded, &x, &y, &batch.target.class, &outcome, k);
-                smaller = Some(outcome);
+/// One run a radius, of batches found now or, when resuming, before.
+fn attack(
+    args: &Attack,
+    fitted: &Fitted,
+    loaded: &Loaded,
+    parts: &Parts,
+    ui: &Ui,
+) -> Result<Vec<Run>> {
+    let plan = fitted.plan;
+    let batches = loaded.data.len().div_ceil(args.subject.batch_size) as u64;
+    let bar = ui.bar(batches * plan.iterations(), "attacking");
+    let mut runs: Vec<Run> = plan.radii.balls().iter().map(|_| Run::default()).collect();
+    let mut first = 0;
+    for (x, y) in loaded.data.ordered(args.subject.batch_size) {
+        let radii = match parts.read(first)? {
+            Some(radii) => {
+                bar.inc(plan.iterations());
+                bar.reset_eta();
+                radii
             }
-        }
-        bar.finish_and_clear();
-        Ok(runs.into_iter().map(Run::joined).collect())
-    }
-
-    fn result(&self, args: &Attack, loaded: &Loaded, k: i64, runs: &[Run]) -> Result<AttackResult> {
-        let file = |out: &PathBuf, eps| Some(name(self.radii.file(out, eps).file_name()?));
-        let at = |(ball, run): (&Ball, &Run)| AtEps {
-            eps: ball.eps,
-            label: label(ball.eps),
-            success: run.success_rate(),
-            metrics: run.summaries(),
-            tensors: args.out.as_ref().and_then(|out| file(out, ball.eps)),
+            None => {
+                let batch = loaded.batch(&args.explained, &x, &y, first)?;
+                let outcomes = fitted.outcomes(&batch, first, &|| bar.inc(1))?;
+                let judged = batch.redrawn();
+                let clean = plan.method.attribute(&loaded.model, &judged);
+                let kept =
+                    |outcome| scores::kept(loaded, plan, (&judged, &y, &clean), outcome, fitted.k);
+                let radii: Vec<Named> = outcomes.iter().map(kept).collect();
+                parts.write(first, &radii)?;
+                radii
+            }
         };
-        let eps: Vec<AtEps> = self.radii.balls().iter().zip(runs).map(at).collect();
-        let settings = serde_json::json!({
-            "k": k, "iterations": args.iters, "step": args.step.map_or("0.5/255".into(), label),
-            "beta": args.beta, "norm": args.norm, "target": args.explained.target,
-            "score": args.explained.score, "batch_size": args.subject.batch_size,
-        });
-        Ok(AttackResult {
-            origin: loaded.origin(),
-            model: loaded.card.clone(),
-            data: args.subject.data.clone(),
-            images: loaded.data.len(),
-            accuracy: runs.first().map_or(f64::NAN, Run::accuracy),
-            method: args.method.clone(),
-            attack: args.attack.clone(),
-            settings: serde_json::from_value(settings)?,
-            auc: scores::auc(&eps),
-            eps,
-        })
+        ensure!(radii.len() == runs.len(), "a part has {} radii, not {}", radii.len(), runs.len());
+        runs.iter_mut().zip(radii).for_each(|(run, batch)| run.push(batch));
+        first += y.numel() as u64;
     }
+    bar.finish_and_clear();
+    Ok(runs.into_iter().map(Run::joined).collect())
 }
 
-/// The step where none is asked for.
-fn step(ball: &Ball, iterations: u32) -> f64 {
-    match ball.norm {
-        Norm::Linf => 0.5 / 255.,
-        Norm::L2 => 2.5 * ball.eps / f64::from(iterations),
+fn result(args: &Attack, plan: &Plan, loaded: &Loaded, k: i64, runs: &[Run]) -> AttackResult {
+    let file = |out: &PathBuf, eps| Some(name(plan.radii.file(out, eps).file_name()?));
+    let at = |(ball, run): (&Ball, &Run)| AtEps {
+        eps: ball.eps,
+        label: label(ball.eps),
+        success: run.success_rate(),
+        metrics: run.summaries(),
+        tensors: args.out.as_ref().and_then(|out| file(out, ball.eps)),
+    };
+    let eps: Vec<AtEps> = plan.radii.balls().iter().zip(runs).map(at).collect();
+    let mut settings = plan.settings(k);
+    settings.insert("batch_size".into(), args.subject.batch_size.into());
+    AttackResult {
+        origin: loaded.origin(),
+        model: loaded.card.clone(),
+        data: args.subject.data.clone(),
+        images: loaded.data.len(),
+        accuracy: runs.first().map_or(f64::NAN, Run::accuracy),
+        method: args.method.clone(),
+        attack: args.how.attack.clone(),
+        settings,
+        auc: scores::auc(&eps),
+        eps,
     }
 }
 
@@ -167,7 +138,7 @@ fn name(file: &std::ffi::OsStr) -> String {
 }
 
 fn draw(path: &Path, loaded: &Loaded, args: &Attack, run: &Run, eps: &str) -> Result<()> {
-    let title = format!("{}: {} on {} at {eps}", loaded.card.name, args.attack, args.method);
+    let title = format!("{}: {} on {} at {eps}", loaded.card.name, args.how.attack, args.method);
     let class = |name: &str, i: i64| {
         let number = run.tensor(name).int64_value(&[i]) as usize;
         loaded.card.classes[number].clone()

@@ -8,6 +8,7 @@ use crate::{
     ui::Ui,
 };
 use anyhow::{Result, ensure};
+use memory::Peaks;
 use models::{
     registry::{self, Named},
     zoo::{self, Shape},
@@ -18,6 +19,7 @@ use std::fmt::Write;
 use tch::Device;
 
 mod explain;
+mod memory;
 mod train;
 
 /// A contestant's name in the table, and the settings that make it.
@@ -94,6 +96,8 @@ type Contestant<'a> = (&'static str, Box<dyn FnMut() -> f64 + 'a>);
 struct Timed {
     name: &'static str,
     ms: Vec<f64>,
+    /// How far what it gives is from what f32 gives, in units of that.
+    error: Option<f64>,
 }
 
 /// Runs the benchmarks that are named, or all, and prints a table of each.
@@ -105,6 +109,7 @@ pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<()> {
     }
     ensure!(args.rounds > 0, "`--rounds 0`: one round is the least");
     ensure!(args.batch_size > 0, "`--batch-size 0`: one image is the least");
+    ensure!(args.chunk > 0, "`--chunk 0`: one image is the least");
     check_words(&members, &args.only)?;
     zoo::arch(&args.arch)?.check(&Shape::CIFAR10)?;
     let device = common.device.resolve()?;
@@ -122,12 +127,28 @@ pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<()> {
         ui.say(&format!("{}: {}\n{table}", member.name, member.about))?;
         all.insert(member.name.into(), rows(&timed));
     }
+    let memory = if args.memory { peaks(args, device, ui)? } else { Value::Null };
     ui.result(&json!({
         "version": env!("CARGO_PKG_VERSION"), "commit": env!("GRADPROOF_COMMIT"),
         "device": device::describe(device), "threads": tch::get_num_threads(),
         "load": doctor::load_average(), "arch": args.arch, "batch_size": args.batch_size,
-        "rounds": args.rounds, "benches": all,
+        "chunk": args.chunk, "precision": args.precision, "rounds": args.rounds, "benches": all,
+        "memory": memory,
     }))
+}
+
+/// Prints the peaks of memory, or why there are none.
+fn peaks(args: &Bench, device: Device, ui: &Ui) -> Result<Value> {
+    match Peaks::measure(args, device) {
+        Ok(peaks) => {
+            ui.say(&peaks.table())?;
+            Ok(json!(peaks))
+        }
+        Err(why) => {
+            ui.say(&format!("peak memory: not measured: {why:#}"))?;
+            Ok(json!({ "not_measured": format!("{why:#}") }))
+        }
+    }
 }
 
 /// Calls every contestant once a round and collects the milliseconds they return; the first
@@ -136,7 +157,7 @@ fn interleaved(contestants: &mut [Contestant], warm_up: u32, args: &Bench, ui: &
     let all = (warm_up + args.rounds) as usize * contestants.len();
     let bar = ui.bar(all as u64, "timing");
     let mut timed: Vec<Timed> =
-        contestants.iter().map(|(name, _)| Timed { name, ms: vec![] }).collect();
+        contestants.iter().map(|(name, _)| Timed { name, ms: vec![], error: None }).collect();
     for round in 0..warm_up + args.rounds {
         for ((name, step), timed) in contestants.iter_mut().zip(&mut timed) {
             bar.set_message(*name);
@@ -174,6 +195,8 @@ struct Row<'a> {
     steps: f64,
     /// First and third quartile of the rounds' own ratios.
     steps_quartiles: [f64; 2],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<f64>,
 }
 
 impl<'a> Row<'a> {
@@ -188,14 +211,18 @@ impl<'a> Row<'a> {
             spread_percent: 100. * (high - low) / median_ms,
             steps: median_ms / quartiles(&unit.ms)[1],
             steps_quartiles: [least, most],
+            error: timed.error,
         }
     }
 }
 
 fn table(all: &[Timed], unit: &str) -> String {
     let mut text = format!("  {:<22} {:>10} {:>8}   {unit} (quartiles)", "", "median ms", "spread");
+    if all[0].error.is_some() {
+        text += "   error beside f32";
+    }
     for timed in all {
-        let Row { name, median_ms, spread_percent, steps, steps_quartiles, .. } =
+        let Row { name, median_ms, spread_percent, steps, steps_quartiles, error, .. } =
             Row::of(timed, &all[0]);
         let [least, most] = steps_quartiles;
         let _ = write!(
@@ -203,6 +230,7 @@ fn table(all: &[Timed], unit: &str) -> String {
             "\n  {name:<22} {median_ms:>10.1} {spread_percent:>6.1} %   {steps:>6.2} ({least:.2} to \
              {most:.2})",
         );
+        let _ = error.map_or(Ok(()), |error| write!(text, "   {:.2} %", 100. * error));
     }
     text
 }

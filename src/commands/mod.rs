@@ -15,6 +15,7 @@ mod explain;
 mod list;
 mod report;
 mod train;
+mod transfer;
 mod weights;
 
 /// Runs what the user asked for.
@@ -30,6 +31,7 @@ pub fn dispatch(cli: &Cli) -> Result<()> {
         Command::Eval(args) => eval::run(args, common, &ui),
         Command::Explain(args) => explain::run(args, common, &ui),
         Command::Attack(args) => attack::run(args, common, &ui),
+        Command::Transfer(args) => transfer::run(args, common, &ui),
         Command::Report(args) => report::run(args, &ui),
         Command::Data(args) => data::run(args, &ui),
         Command::Models => list::models(&ui),

@@ -3,6 +3,7 @@
 
 mod curves;
 mod grid;
+mod heatmap;
 mod images;
 mod palette;
 mod panel;
@@ -14,6 +15,7 @@ mod wall;
 
 pub use curves::{Figure, curves, svg, swatch};
 pub use grid::{Cell, Grid, Row, grid};
+pub use heatmap::{HeatCell, HeatPanel, Heatmap, heatmap};
 pub use palette::dark_rules;
 pub use panel::{Across, Panel, Point, Series};
 pub use picture::Picture;

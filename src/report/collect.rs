@@ -1,15 +1,15 @@
 //! Finds results and training logs below folders. A JSON file of another kind is passed over; one
 //! that is broken, or begins like a result and is none, is an error, never a missing row.
 
-use super::{Found, Inputs, Training, pictures};
-use crate::results::{AttackResult, EpochLine};
+use super::{Found, Inputs, Training, Transferred, pictures};
+use crate::results::{AttackResult, EpochLine, TransferResult};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{ffi::OsStr, fs};
 
-/// Reads every attack result (`*.json`), the pictures it names and every training log (`log.jsonl`)
+/// Reads every result of `attack` and `transfer` (`*.json`), the pictures it names and every training log (`log.jsonl`)
 /// below `dirs`. Errors: no such folder, a broken file, nothing found.
 pub fn collect(dirs: &[PathBuf]) -> Result<Inputs> {
     let mut files = BTreeMap::new(); // by canonical path: a file found twice counts once
@@ -24,17 +24,25 @@ pub fn collect(dirs: &[PathBuf]) -> Result<Inputs> {
             if !epochs.is_empty() {
                 inputs.trainings.push(Training { name: folder(&path), epochs });
             }
-        } else if let Some(result) = read_result(&path)? {
-            let wall = pictures::read(&path, &result)
-                .with_context(|| format!("the pictures of `{}`", path.display()))?;
-            inputs.results.push(Found { path, result, wall });
+            continue;
+        }
+        match read_result(&path)? {
+            Some(Read::Attack(result)) => {
+                let wall = pictures::read(&path, &result)
+                    .with_context(|| format!("the pictures of `{}`", path.display()))?;
+                inputs.results.push(Found { path, result: *result, wall });
+            }
+            Some(Read::Transfer(result)) => {
+                inputs.transfers.push(Transferred { path, result: *result });
+            }
+            None => {}
         }
     }
-    if inputs.results.is_empty() && inputs.trainings.is_empty() {
+    if inputs.results.is_empty() && inputs.transfers.is_empty() && inputs.trainings.is_empty() {
         let dirs: Vec<String> = dirs.iter().map(|d| format!("`{}`", d.display())).collect();
         bail!(
-            "nothing to report below {}: found no result of `gradproof attack` (*.json) and no log \
-             of `gradproof train` (log.jsonl)",
+            "nothing to report below {}: found no result of `gradproof attack` or `transfer` (*.json) \
+             and no log of `gradproof train` (log.jsonl)",
             dirs.join(", ")
         );
     }
@@ -71,21 +79,34 @@ fn walk(
     Ok(())
 }
 
+enum Read {
+    Attack(Box<AttackResult>),
+    Transfer(Box<TransferResult>),
+}
+
 /// The result in `path`; none if it holds something else.
-fn read_result(path: &Path) -> Result<Option<AttackResult>> {
+fn read_result(path: &Path) -> Result<Option<Read>> {
     let text =
         fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
     let value: Value = serde_json::from_str(&text)
         .with_context(|| format!("`{}` is not a whole JSON file", path.display()))?;
-    let named = path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with("attack"));
-    let alike = ["origin", "attack", "eps"].iter().all(|key| value.get(key).is_some());
-    if !named && !alike {
+    let named = |command: &str| {
+        path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with(command))
+    };
+    let alike = |keys: &[&str]| keys.iter().all(|key| value.get(key).is_some());
+    if alike(&["origin", "attack", "cells"]) || named("transfer") {
+        let told = || format!("`{}` is not a result of `gradproof transfer`", path.display());
+        let result: TransferResult = serde_json::from_value(value).with_context(told)?;
+        result.check().with_context(told)?;
+        return Ok(Some(Read::Transfer(Box::new(result))));
+    }
+    if !named("attack") && !alike(&["origin", "attack", "eps"]) {
         return Ok(None);
     }
     let told = || format!("`{}` is not a result of `gradproof attack`", path.display());
     let result: AttackResult = serde_json::from_value(value).with_context(told)?;
     check(&result).with_context(told)?;
-    Ok(Some(result))
+    Ok(Some(Read::Attack(Box::new(result))))
 }
 
 fn check(result: &AttackResult) -> Result<()> {

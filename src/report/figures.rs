@@ -2,13 +2,13 @@
 
 use super::group::Group;
 use super::metric::METRICS;
-use super::{Inputs, Training};
+use super::{Inputs, Training, transfers};
 use crate::figure::{self, Across, Figure, Panel, Point, Series};
 use anyhow::Result;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Writes `wall-*.png`, `curves-*.png` and `training-*.png` into `dir`.
+/// Writes `wall-*.png`, `curves-*.png`, `transfer-*.png` and `training-*.png` into `dir`.
 pub(super) fn write(dir: &Path, inputs: &Inputs, groups: &[Group]) -> Result<()> {
     let mut used = BTreeSet::new();
     for group in groups {
@@ -25,6 +25,11 @@ pub(super) fn write(dir: &Path, inputs: &Inputs, groups: &[Group]) -> Result<()>
                 figure::wall(&dir.join(name), &title, &wall.rows)?;
             }
         }
+    }
+    for found in &inputs.transfers {
+        let map = transfers::heatmap(&found.result);
+        let name = free(&mut used, &["transfer", &found.result.title()]);
+        figure::heatmap(&dir.join(name), &map)?;
     }
     for training in &inputs.trainings {
         let (panels, legend) = history(training);

@@ -10,18 +10,22 @@ mod page;
 mod pictures;
 mod section;
 mod tables;
+mod transfers;
 
-use crate::results::{AttackResult, EpochLine};
+use crate::results::{AttackResult, EpochLine, TransferResult};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
 pub use collect::collect;
+pub use transfers::heatmap;
 
 /// What a report is made of.
 #[derive(Debug, Default)]
 pub struct Inputs {
     /// Attack results, in the order of their paths.
     pub results: Vec<Found>,
+    /// Transfer results, in the order of their paths.
+    pub transfers: Vec<Transferred>,
     /// Trainings that left a log, in the order of their paths.
     pub trainings: Vec<Training>,
 }
@@ -35,6 +39,15 @@ pub struct Found {
     pub result: AttackResult,
     /// Some of its images; none if it kept none, or the file with them is gone.
     pub wall: Option<Wall>,
+}
+
+/// One transfer result and where it was found.
+#[derive(Debug)]
+pub struct Transferred {
+    /// The JSON file.
+    pub path: PathBuf,
+    /// What it says.
+    pub result: TransferResult,
 }
 
 /// Attacked images at one radius.

@@ -3,7 +3,7 @@
 use super::group::{Entry, Group};
 use super::html::{counted, duration, list, number, percent, scrolling, text};
 use super::metric::METRICS;
-use super::{Inputs, section};
+use super::{Inputs, section, transfers};
 use crate::figure::dark_rules;
 use crate::results::{AtEps, AttackResult};
 use anyhow::Result;
@@ -17,6 +17,7 @@ pub(super) fn page(inputs: &Inputs, groups: &[Group]) -> Result<String> {
     let parts = [
         ("results", "Results", results(groups)),
         ("curves", "Curves over ε", section::curves(groups)?),
+        ("transfer", "Transfer", transfers::section(inputs)),
         ("pictures", "Pictures", section::walls(groups)?),
         ("training", "Training", section::trainings(inputs)?),
         ("settings", "Settings and all numbers", details(groups)),
@@ -30,7 +31,7 @@ pub(super) fn page(inputs: &Inputs, groups: &[Group]) -> Result<String> {
             format!("<section id=\"{id}\"><h2>{title}</h2>\n{html}</section>\n")
         })
         .collect();
-    let title = match groups.is_empty() {
+    let title = match groups.is_empty() && inputs.transfers.is_empty() {
         true => "How did the trainings go?",
         false => "How robust are the explanations?",
     };
@@ -56,6 +57,14 @@ fn summary(inputs: &Inputs, groups: &[Group]) -> String {
     let entries = || groups.iter().flat_map(|group| &group.entries);
     let Some(first) = entries().next() else {
         let count = inputs.trainings.len();
+        if let Some(found) = inputs.transfers.first() {
+            let all = counted(inputs.transfers.len(), "matrix").replace("matrixs", "matrices");
+            return format!(
+                "{all} of transferred attacks, on {} of {}.",
+                counted(found.result.images, "image"),
+                found.result.data
+            );
+        }
         return format!("{} logged; no attack was run.", counted(count, "training"));
     };
     let models: BTreeSet<(usize, &str)> = entries().map(|e| (e.slot, e.label.as_str())).collect();
@@ -210,8 +219,9 @@ fn shown(value: &Value) -> String {
 /// Commands, versions, seeds.
 fn provenance(inputs: &Inputs) -> String {
     let mut rows = String::new();
-    for found in &inputs.results {
-        let origin = &found.result.origin;
+    let attacks = inputs.results.iter().map(|found| (&found.path, &found.result.origin));
+    let transfers = inputs.transfers.iter().map(|found| (&found.path, &found.result.origin));
+    for (path, origin) in attacks.chain(transfers) {
         let cells = [
             format!("{} ({})", origin.version, origin.commit),
             origin.device.clone(),
@@ -221,7 +231,7 @@ fn provenance(inputs: &Inputs) -> String {
         let cells: String = cells.iter().map(|c| format!("<td>{}</td>", text(c))).collect();
         rows.push_str(&format!(
             "<tr><th scope=\"row\">{}<code>{}</code></th>{cells}</tr>",
-            text(&found.path.display().to_string()),
+            text(&path.display().to_string()),
             text(&origin.command)
         ));
     }

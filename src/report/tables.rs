@@ -1,13 +1,15 @@
 //! The numbers for other programs: `results.json` (everything that was read) and `results.csv` (a
-//! line for each model, method, attack, radius and metric).
+//! line for each model, method, attack, radius and metric). `transfer` wrote its own CSV.
 
 use super::{Found, Inputs};
-use crate::results::{AtEps, AttackResult, Summary};
+use crate::results::{AtEps, Summary, csv_line};
 use anyhow::Result;
 
-/// Every result as one JSON array.
+/// Every result as one JSON array, attacks first.
 pub(super) fn json(inputs: &Inputs) -> Result<String> {
-    let all: Vec<&AttackResult> = inputs.results.iter().map(|found| &found.result).collect();
+    let attacks = inputs.results.iter().map(|found| serde_json::to_value(&found.result));
+    let transfers = inputs.transfers.iter().map(|found| serde_json::to_value(&found.result));
+    let all = attacks.chain(transfers).collect::<Result<Vec<_>, _>>()?;
     Ok(serde_json::to_string_pretty(&all)? + "\n")
 }
 
@@ -34,13 +36,12 @@ const COLUMNS: [&str; 20] = [
     "file",
 ];
 
-/// RFC 4180: lines end in CR LF, fields with commas, quotes or line ends are quoted.
 pub(super) fn csv(inputs: &Inputs) -> String {
-    let mut text = line(&COLUMNS.map(str::to_owned));
+    let mut text = csv_line(&COLUMNS.map(str::to_owned));
     for found in &inputs.results {
         for at in &found.result.eps {
             for (metric, summary) in &at.metrics {
-                text.push_str(&line(&record(found, at, metric, summary)));
+                text.push_str(&csv_line(&record(found, at, metric, summary)));
             }
         }
     }
@@ -72,12 +73,4 @@ fn record(found: &Found, at: &AtEps, metric: &str, summary: &Summary) -> [String
         result.origin.commit.clone(),
         found.path.display().to_string(),
     ]
-}
-
-fn line(fields: &[String; 20]) -> String {
-    let quoted = |field: &String| match field.contains([',', '"', '\r', '\n']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.clone(),
-    };
-    fields.iter().map(quoted).collect::<Vec<_>>().join(",") + "\r\n"
 }

@@ -157,7 +157,7 @@ fn hostile_names_are_escaped_everywhere() {
     hostile.eps[0].metrics.insert(evil.into(), summary);
     let found = Found { path: evil.into(), result: hostile, wall: None };
     let training = Training { name: evil.into(), epochs: vec![] };
-    let inputs = Inputs { results: vec![found], trainings: vec![training] };
+    let inputs = Inputs { results: vec![found], trainings: vec![training], ..Inputs::default() };
     let dir = tempfile::tempdir().unwrap();
     let page = fs::read_to_string(write(dir.path(), &inputs).unwrap()).unwrap();
     assert!(!page.contains("<script") && !page.contains("\"x\""));
@@ -170,7 +170,7 @@ fn hostile_names_are_escaped_everywhere() {
 fn a_line_for_each_radius_and_metric() {
     let found =
         |training| Found { path: "r.json".into(), result: result(training, "gxi"), wall: None };
-    let inputs = Inputs { results: vec![found("natural"), found("ssr")], trainings: vec![] };
+    let inputs = Inputs { results: vec![found("natural"), found("ssr")], ..Inputs::default() };
     let csv = tables::csv(&inputs);
     assert_eq!(csv.lines().count(), 1 + 2 * 4 * 4);
     assert!(csv.contains("\r\nresnet20-ssr,resnet20,ssr,shapes,shapes,gxi,topk,"));
@@ -192,7 +192,7 @@ fn models_are_called_by_the_shortest_name_that_tells_them_apart() {
         found("adversarial", "linf", "d/attack.json"),
         found("ssr", "last", "c/attack-k80.json"),
     ];
-    let inputs = Inputs { results, trainings: vec![] };
+    let inputs = Inputs { results, ..Inputs::default() };
     let groups = group::groups(&inputs);
     let labels: Vec<&str> = groups[0].entries.iter().map(|e| e.label.as_str()).collect();
     let expected =

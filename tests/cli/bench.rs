@@ -43,11 +43,46 @@ fn maps_are_timed() {
 }
 
 #[test]
+fn less_precision_has_its_error() {
+    let place = Place::new("bench-bf16");
+    let line = "bench explain --arch cnn --batch-size 2 --rounds 1 --only saliency --chunk 1";
+    let rows =
+        |line: &str| place.ok(&format!("{line} --json")).json()["benches"]["explain"].clone();
+    let both = [rows(line), rows(&format!("{line} --precision bf16"))];
+    assert!(both[0].as_array().expect("a list").iter().all(|row| row.get("error").is_none()));
+    for row in both[1].as_array().expect("a list") {
+        let error = row["error"].as_f64().expect("a number");
+        assert!(error > 1e-5 && error < 0.5, "{row}");
+    }
+    says(&place.ok(&format!("{line} --precision bf16")).stdout, &["error beside f32"]);
+}
+
+/// Whether this system lets a process reset its high-water mark is its own business; that samples
+/// pile up is ours. A small network's buffers drown in what the allocator keeps: the bound is loose.
+#[test]
+fn memory_is_measured_or_not() {
+    let place = Place::new("bench-memory");
+    let line = "bench explain --arch mlp --batch-size 1 --rounds 1 --only saliency --memory";
+    let found = place.ok(&format!("{line} --json")).json()["memory"].clone();
+    match found["rows"].as_array() {
+        Some(rows) => {
+            assert_eq!((rows.len(), found["images_a_pass"].as_i64()), (4, Some(50)));
+            for row in rows {
+                let [few, many] = ["few_mib", "many_mib"].map(|at| row[at].as_f64().expect(at));
+                assert!(few > 0. && many < few + 100., "{row}");
+            }
+        }
+        None => assert!(found["not_measured"].is_string(), "{found}"),
+    }
+}
+
+#[test]
 fn wrong_words() {
     let place = Place::new("bench-refused");
     says(&place.refused("bench trian"), &["unknown benchmark `trian`", "train"]);
     says(&place.refused("bench --only natural,pdg"), &["`--only pdg`", "PGD-7"]);
     says(&place.refused("bench --rounds 0"), &["--rounds 0"]);
     says(&place.refused("bench --batch-size 0"), &["--batch-size 0"]);
+    says(&place.refused("bench --chunk 0"), &["--chunk 0"]);
     says(&place.refused("bench --arch resnet21"), &["unknown architecture `resnet21`", "resnet20"]);
 }

@@ -14,3 +14,4 @@ mod refused_words;
 mod resume;
 mod robust;
 mod tools;
+mod transfer;

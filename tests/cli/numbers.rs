@@ -15,7 +15,7 @@ fn out_of_range() {
         ("--target -1", &["--target -1", "0 to 9"]),
         ("--target cat", &["--target cat", "predicted"]),
         ("--iters 0", &["--iters 0"]),
-        ("--beta 0", &["--beta 0"]),
+        ("--beta 0", &["'0' for '--beta", "not positive"]),
         ("--step -1/255", &["--step -0.0039", "positive"]),
         ("--batch-size 0", &["--batch-size 0"]),
         ("--limit 0", &["limit"]),

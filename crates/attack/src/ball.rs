@@ -45,6 +45,14 @@ impl Ball {
         (x0 + d).clamp(0., 1.)
     }
 
+    /// Another allowed image: where `x` is outside the ball, its whole change is scaled down until it
+    /// is not, then cut to [0, 1]. For ℓ2 the same as [`Ball::project`].
+    pub fn shrink(&self, x0: &Tensor, x: &Tensor) -> Tensor {
+        let d = x - x0;
+        let shrink = self.length(&d).clamp_min(TINY).reciprocal() * self.eps;
+        (x0 + d * shrink.clamp_max(1.)).clamp(0., 1.)
+    }
+
     /// The direction of steepest ascent, of length one in this norm; zero where `g` is.
     pub fn ascent(&self, g: &Tensor) -> Tensor {
         match self.norm {

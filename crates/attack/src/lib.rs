@@ -8,14 +8,16 @@ pub mod map;
 pub mod objective;
 pub mod pgd;
 pub mod prediction;
+pub mod rule;
 pub mod square;
 pub mod standard;
 
 pub use ball::{Ball, Norm};
 pub use loss::Loss;
-pub use map::{MapAttack, Outcome};
+pub use map::{Beta, MapAttack, Outcome, Search};
 pub use objective::{ATTACKS, MapLoss, Reference, map_loss};
 pub use pgd::Pgd;
 pub use prediction::{ADVERSARIES, Adversary, Case, adversary};
+pub use rule::{RULES, Rule, rule};
 pub use square::Square;
 pub use standard::{Named, Robustness, Summary};

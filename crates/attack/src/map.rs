@@ -1,30 +1,64 @@
-//! Attacks on attribution maps: projected steps down the loss of the softplus surrogate's heat
-//! map; every iterate is judged on the real network and the best one kept (Ghorbani et al. 2019,
-//! Dombrowski et al. 2019, Wang et al. 2020).
+//! Attacks on attribution maps: steps down the loss of the softplus surrogate's heat map, as a rule
+//! makes them; every iterate is judged on the real network and the best one kept (Ghorbani et al.
+//! 2019, Dombrowski et al. 2019, Wang et al. 2020).
 
-use crate::{Ball, MapLoss, Reference};
-use explain::{Batch, Differentiable, heat};
-use models::{
-    Model,
-    grad::{Graph, pull},
-    softened,
-};
+use crate::{Ball, MapLoss, Reference, Rule};
+use anyhow::{Context, Result, ensure};
+use explain::{Attribution, Batch, heat};
+use models::{Model, grad::value_and_grad, noise, registry, softened};
+use std::cell::{Cell, RefCell};
 use tch::{Kind, Tensor};
 
+/// Sharpness of the softplus that stands for each ReLU while attacking.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Beta {
+    /// At the first iteration.
+    pub start: f64,
+    /// What it grows to, by the same factor at every iteration.
+    pub end: f64,
+}
+
+impl Beta {
+    /// The same at every iteration.
+    pub fn fixed(beta: f64) -> Self {
+        Beta { start: beta, end: beta }
+    }
+
+    /// `20`, or `10:100` to grow. Errors: not one or two positive numbers.
+    pub fn parse(text: &str) -> Result<Self> {
+        let told =
+            || format!("`{text}` is neither a number such as `20` nor a growth such as `10:100`");
+        let (start, end) = text.split_once(':').unwrap_or((text, text));
+        let number = |text| registry::parse_fraction(text).with_context(told);
+        let beta = Beta { start: number(start)?, end: number(end)? };
+        ensure!(beta.start > 0. && beta.end > 0., "`{text}` is not positive");
+        Ok(beta)
+    }
+
+    fn at(self, iteration: u32, of: u32) -> f64 {
+        self.start * (self.end / self.start).powf(f64::from(iteration) / f64::from(of))
+    }
+}
+
 /// An attack on the maps of one method on one network.
+#[derive(Clone, Copy)]
 pub struct MapAttack<'a> {
     /// The real network, by which iterates are judged.
     pub model: &'a dyn Model,
     /// The method whose maps are attacked.
-    pub method: &'a dyn Differentiable,
+    pub method: &'a dyn Attribution,
     /// What the attacker wants.
     pub loss: &'a dyn MapLoss,
+    /// How steps are made.
+    pub rule: &'a dyn Rule,
     /// Sharpness of the surrogate's softplus.
-    pub beta: f64,
-    /// Steps.
+    pub beta: Beta,
+    /// Steps from each start.
     pub iterations: u32,
     /// Length of a step in the ball's norm, in units of [0, 1] pixels.
     pub step: f64,
+    /// Starts: the first is the clean image, the others are random images of the ball.
+    pub restarts: u32,
 }
 
 /// What an attack found for a batch; no tensor has a graph.
@@ -32,26 +66,22 @@ pub struct MapAttack<'a> {
 pub struct Outcome {
     /// The best accepted iterates, `[N, C, H, W]`; the clean image where there is none.
     pub adversarial: Tensor,
-    /// Signed maps of the clean images, `[N, C, H, W]`.
-    pub maps: Tensor,
-    /// Signed maps of `adversarial` on the real network.
-    pub attacked_maps: Tensor,
     /// Whether an iterate was accepted, bool `[N]`.
     pub success: Tensor,
     /// The attack's own measure at `adversarial`, f64 `[N]`; smaller is stronger.
     pub measure: Tensor,
+    /// Its loss there, `[N]`, by which iterates of equal measure are told apart.
+    pub loss: Tensor,
 }
 
 impl Outcome {
-    /// Per image the stronger of two outcomes for the same clean images.
-    pub fn or_stronger(self, other: &Outcome) -> Outcome {
-        let better = other.measure.less_tensor(&self.measure);
+    fn copy(&self) -> Self {
+        let copy = Tensor::shallow_clone;
         Outcome {
-            adversarial: choose(&better, &other.adversarial, &self.adversarial),
-            attacked_maps: choose(&better, &other.attacked_maps, &self.attacked_maps),
-            success: self.success.logical_or(&other.success),
-            measure: other.measure.minimum(&self.measure),
-            maps: self.maps,
+            adversarial: copy(&self.adversarial),
+            success: copy(&self.success),
+            measure: copy(&self.measure),
+            loss: copy(&self.loss),
         }
     }
 }
@@ -64,53 +94,157 @@ fn choose(which: &Tensor, a: &Tensor, b: &Tensor) -> Tensor {
 }
 
 impl MapAttack<'_> {
-    /// Attacks the images of `batch` inside `ball`; `k` is the size of the top. What the method
-    /// draws for an image is the same at every iterate. `tick` is called after every iteration.
-    /// There is no host synchronisation.
-    pub fn run(&self, batch: &Batch, ball: &Ball, k: i64, mut tick: impl FnMut()) -> Outcome {
-        let x = &batch.x;
-        let (maps, logits) = self.method.with_logits(self.model, batch);
-        let prediction = logits.argmax(1, false);
-        let clean = Reference::new(heat(&maps), k);
-        let surrogate = softened(self.model, self.beta);
-        let mut best = Outcome {
-            adversarial: x.shallow_clone(),
-            attacked_maps: maps.shallow_clone(),
-            success: prediction.zeros_like().to_kind(Kind::Bool),
-            measure: self.loss.measure(&clean.heat, &clean),
-            maps,
-        };
-        let mut at = x.shallow_clone();
-        for _ in 0..self.iterations {
-            let g = self.gradient(&surrogate, &batch.at(&at), &clean);
-            at = ball.project(x, &(&at - ball.ascent(&g) * self.step));
-            best.judge(self, &batch.at(&at), &prediction, &clean);
-            tick();
-        }
-        best
+    /// Errors: a method without derivatives where the rule wants them, settings that do not fit the
+    /// images, `[C, H, W]`.
+    pub fn check(&self, [_, height, width]: [i64; 3]) -> Result<()> {
+        ensure!(
+            self.method.differentiable().is_some() || !self.rule.follows_gradients(),
+            "its maps cannot be differentiated; search with the rule `square`, or attack another \
+             method and transfer"
+        );
+        ensure!(self.iterations > 0, "`iterations` is 0; one is the least");
+        ensure!(self.restarts > 0, "`restarts` is 0; one is the least");
+        self.loss.check(height, width)
     }
 
-    /// Gradient of the loss of the surrogate's heat maps at the images of `at`, `[N, C, H, W]`.
-    fn gradient(&self, surrogate: &dyn Model, at: &Batch, clean: &Reference) -> Tensor {
-        let cotangent = |map: &Tensor| {
-            let map = map.detach().set_requires_grad(true);
-            let loss = tch::with_grad(|| self.loss.loss(&heat(&map), clean).sum(None::<Kind>));
-            pull(&loss, &map, Graph::Free)
+    /// The clean side of `batch`, for every ball; `k` is the size of the top.
+    pub fn reference(&self, batch: &Batch, k: i64) -> Reference {
+        Reference::new(self.method, self.model, batch, k)
+    }
+
+    /// Attacks the images of `batch` inside `ball`. What the method draws for an image is the same
+    /// at every iterate. What was found in a smaller ball is where the first walk starts and what
+    /// is kept where nothing better is found. `tick` is called after every iteration. There is no
+    /// host synchronisation.
+    pub fn run(
+        &self,
+        batch: &Batch,
+        clean: &Reference,
+        ball: &Ball,
+        smaller: Option<&Outcome>,
+        tick: &dyn Fn(),
+    ) -> Outcome {
+        let nothing = || Outcome {
+            adversarial: batch.x.shallow_clone(),
+            success: clean.prediction.zeros_like().to_kind(Kind::Bool),
+            measure: self.loss.measure(&clean.heat, clean),
+            loss: self.loss.loss(&clean.heat, clean),
         };
-        self.method.pullback(surrogate, at, &cotangent).1
+        let best = RefCell::new(smaller.map_or_else(nothing, Outcome::copy));
+        for restart in 0..self.restarts {
+            let search = Search {
+                attack: self,
+                batch,
+                clean: clean.turned(restart),
+                ball,
+                keys: batch.keys_of(noise::key(0, u64::from(restart), noise::name_id("restart"))),
+                start_loss: match restart {
+                    0 => best.borrow().loss.shallow_clone(),
+                    _ => best.borrow().loss.full_like(f64::INFINITY),
+                },
+                best: &best,
+                judged: Cell::new(0),
+                tick,
+            };
+            let start = match restart {
+                0 => best.borrow().adversarial.shallow_clone(),
+                _ => ball.start(&batch.x, &search.keys).to_kind(batch.x.kind()),
+            };
+            self.rule.walk(&search, start);
+        }
+        best.into_inner()
     }
 }
 
-impl Outcome {
-    /// Keeps the iterates `at` whose prediction is the clean one and whose measure is the best.
-    fn judge(&mut self, attack: &MapAttack, at: &Batch, prediction: &Tensor, clean: &Reference) {
-        let (maps, logits) = attack.method.with_logits(attack.model, at);
-        let measure = attack.loss.measure(&heat(&maps), clean);
-        let kept = logits.argmax(1, false).eq_tensor(prediction);
-        let accepted = measure.less_tensor(&self.measure).logical_and(&kept);
-        self.adversarial = choose(&accepted, &at.x, &self.adversarial);
-        self.attacked_maps = choose(&accepted, &maps, &self.attacked_maps);
-        self.measure = choose(&accepted, &measure, &self.measure);
-        self.success = self.success.logical_or(&accepted);
+/// One walk of an attack: what a [`Rule`] may ask.
+pub struct Search<'a> {
+    attack: &'a MapAttack<'a>,
+    batch: &'a Batch,
+    clean: Reference,
+    /// Where iterates must stay.
+    pub ball: &'a Ball,
+    /// One key per image seeds the walk's own draws.
+    pub keys: Vec<u64>,
+    /// The loss at the start, `[N]`; infinite where it is not known.
+    pub start_loss: Tensor,
+    best: &'a RefCell<Outcome>,
+    judged: Cell<u32>,
+    tick: &'a dyn Fn(),
+}
+
+impl Search<'_> {
+    /// The clean images, `[N, C, H, W]`.
+    pub fn x(&self) -> &Tensor {
+        &self.batch.x
+    }
+
+    /// The real network and its predictions.
+    pub(crate) fn victim(&self) -> (&dyn Model, &Tensor) {
+        (self.attack.model, &self.clean.prediction)
+    }
+
+    /// Steps of the walk.
+    pub fn iterations(&self) -> u32 {
+        self.attack.iterations
+    }
+
+    /// Length of a step.
+    pub fn step(&self) -> f64 {
+        self.attack.step
+    }
+
+    /// The loss `[N]` at the images `at` and its gradient `[N, C, H, W]`: of the surrogate's heat
+    /// maps, with the sharpness of the iteration under way, and of the real network's outputs.
+    pub fn gradient(&self, at: &Tensor) -> (Tensor, Tensor) {
+        let MapAttack { model, method, loss, beta, iterations, .. } = *self.attack;
+        if loss.is_blind() {
+            let draw = noise::key(1, u64::from(self.judged.get()), 0);
+            let keys: Vec<u64> = self.keys.iter().map(|&key| noise::key(key, draw, 0)).collect();
+            let signs = noise::sign(&keys, &at.size()[1..], at.device()).to_kind(at.kind());
+            return (self.clean.heat.select(1, 0).select(1, 0).zeros_like(), signs);
+        }
+        let values = RefCell::new(None);
+        let cotangent = |map: &Tensor| {
+            let (value, g) = value_and_grad(map, |map| loss.loss(&heat(map), &self.clean));
+            values.replace(Some(value));
+            g
+        };
+        let surrogate = softened(model, beta.at(self.judged.get(), iterations));
+        let differentiable = method.differentiable().expect("`check` asks for it");
+        let (_, g) = differentiable.pullback(&surrogate, &self.batch.at(at), &cotangent);
+        let value = values.into_inner().expect("every pullback asks for its cotangent");
+        if loss.output_loss(&self.clean.logits, &self.clean).is_none() {
+            return (value, g);
+        }
+        let (cost, back) = value_and_grad(at, |x| {
+            let cost = loss.output_loss(&model.logits(x), &self.clean);
+            cost.expect("its clean outputs cost something")
+        });
+        (value + cost, g + back)
+    }
+
+    /// Keeps each of the images `at` whose prediction is the clean one and which is the best so far
+    /// on the real network. Returns the loss there `[N]`, infinite where the prediction is another.
+    /// One iteration is over.
+    pub fn judge(&self, at: &Tensor) -> Tensor {
+        let MapAttack { model, method, loss, .. } = *self.attack;
+        let (maps, logits) = method.with_logits(model, &self.batch.at(at));
+        let heat = heat(&maps);
+        let (measure, value) = (loss.measure(&heat, &self.clean), loss.loss(&heat, &self.clean));
+        let kept = logits.argmax(1, false).eq_tensor(&self.clean.prediction);
+        let mut best = self.best.borrow_mut();
+        let equal = measure.eq_tensor(&best.measure).logical_and(&value.less_tensor(&best.loss));
+        let better = measure.less_tensor(&best.measure);
+        // An equal measure is no success where there was none before.
+        let accepted = better.logical_or(&equal.logical_and(&best.success)).logical_and(&kept);
+        *best = Outcome {
+            adversarial: choose(&accepted, at, &best.adversarial),
+            measure: choose(&accepted, &measure, &best.measure),
+            loss: choose(&accepted, &value, &best.loss),
+            success: best.success.logical_or(&accepted),
+        };
+        self.judged.set(self.judged.get() + 1);
+        (self.tick)();
+        value.where_self(&kept, &value.full_like(f64::INFINITY))
     }
 }

@@ -52,11 +52,7 @@ impl Square {
             let block = from..self.queries.min(from + BLOCK);
             let draws = draws(&case, block.clone());
             for (query, u) in block.zip(draws.unbind(0)) {
-                let share = self.share(query - 1);
-                let proposal = match case.ball.norm {
-                    Norm::Linf => repaint(&case, &best.images, share, &u),
-                    Norm::L2 => reshape(&case, &best.images, share, &u),
-                };
+                let proposal = proposal(&case, &best.images, (query, self.queries), &u);
                 let new = judge(&case, &proposal);
                 let larger = new.value.greater_tensor(&best.value);
                 best.take(&new, &larger.logical_and(&best.wrong.logical_not()));
@@ -65,15 +61,40 @@ impl Square {
         }
         all
     }
+}
 
-    /// Share of the image that the window of a query covers: the paper's schedule for 10,000
-    /// queries, stretched to as many as there are.
-    fn share(&self, query: u32) -> f64 {
-        let at = (f64::from(query) / f64::from(self.queries) * 10_000.) as u32;
-        let falls = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000];
-        let passed = falls.iter().filter(|&&fall| at > fall).count();
-        FIRST / f64::from(1 << passed)
+/// `queries` proposals for the images of `case`, each made from the best images so far: `look` is
+/// given what makes one.
+pub(crate) fn proposals(
+    case: &Case,
+    queries: u32,
+    mut look: impl FnMut(&dyn Fn(&Tensor) -> Tensor),
+) {
+    look(&|_| first(case));
+    for from in (1..queries).step_by(BLOCK as usize) {
+        let block = from..queries.min(from + BLOCK);
+        for (query, u) in block.clone().zip(draws(case, block).unbind(0)) {
+            look(&|best| proposal(case, best, (query, queries), &u));
+        }
     }
+}
+
+/// What query number `query` of so many tries, from the best images so far.
+fn proposal(case: &Case, best: &Tensor, (query, queries): (u32, u32), u: &Tensor) -> Tensor {
+    let share = share(query - 1, queries);
+    match case.ball.norm {
+        Norm::Linf => repaint(case, best, share, u),
+        Norm::L2 => reshape(case, best, share, u),
+    }
+}
+
+/// Share of the image that the window of a query covers: the paper's schedule for 10,000 queries,
+/// stretched to as many as there are.
+fn share(query: u32, queries: u32) -> f64 {
+    let at = (f64::from(query) / f64::from(queries) * 10_000.) as u32;
+    let falls = [10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000];
+    let passed = falls.iter().filter(|&&fall| at > fall).count();
+    FIRST / f64::from(1 << passed)
 }
 
 impl Adversary for Square {

@@ -1,221 +1,21 @@
-//! Attacks on maps: what every line of the registry must do, the surrogate's gradient against
-//! finite differences, a step against the paper's formulas, and strength on a trained network.
+//! Attacks on maps: the surrogate's gradient against finite differences, steps against the papers'
+//! formulas, each goal against plain arithmetic, and strength on a trained network.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
+#![allow(dead_code)] // not every test file uses every helper
 
 mod tiny;
-
-#[path = "../../explain/tests/few/mod.rs"]
-mod few;
-#[path = "../../models/tests/rule/mod.rs"]
-mod rule;
+mod victims;
 
 use attack::{
-    ATTACKS, Ball, MapAttack, MapLoss, Norm, Outcome, Reference,
+    Ball, Beta, MapAttack, MapLoss, Norm, Outcome, Reference,
     objective::{check_k, default_k},
 };
-use explain::{Attribution, Batch, Differentiable, heat, similarity::top_intersection};
-use few::few;
-use models::{
-    Activation, Classifier, Model, Ops, Score, Target, noise, softened,
-    zoo::{self, Shape},
-};
-use rule::{distance, filled, images};
+use explain::{Batch, heat, similarity::top_intersection};
+use models::{Activation, Model, Ops, Score, Target, noise, softened};
 use std::cell::Cell;
 use tch::{Device, Kind, Tensor};
 use tiny::Tiny;
-use toml::Table;
-
-const K: i64 = 12;
-
-fn all_attacks() -> Vec<(&'static str, Box<dyn MapLoss>)> {
-    ATTACKS.iter().map(|a| (a.name, (a.build)(Table::new()).unwrap())).collect()
-}
-
-/// Superpixels jump with an image's rounding; a grid does not.
-fn all_methods() -> Vec<(&'static str, Box<dyn Attribution>)> {
-    few(&[("groups", "grid")]).into_iter().filter(|(_, m)| m.differentiable().is_some()).collect()
-}
-
-fn method(name: &str) -> Box<dyn Attribution> {
-    explain::method(models::registry::parse(name).unwrap()).unwrap()
-}
-
-fn smooth(method: &dyn Attribution) -> &dyn Differentiable {
-    method.differentiable().expect("only such methods are asked for")
-}
-
-/// A ResNet-20 and four 8×8 images, in f64: rounding moves no activation across a ReLU's bend.
-fn subject() -> (Classifier, Tensor, Target) {
-    let model = filled(zoo::arch("resnet20").unwrap()).in_f64().frozen();
-    let x = images(4, &Shape { image: [3, 8, 8], classes: 10 }).to_kind(Kind::Double);
-    let target = Target::predicted(&model, &x, Score::Logit);
-    (model, x, target)
-}
-
-fn linf(eps: f64) -> Ball {
-    Ball::new(Norm::Linf, eps).unwrap()
-}
-
-fn attack<'a>(
-    model: &'a dyn Model,
-    method: &'a dyn Differentiable,
-    loss: &'a dyn MapLoss,
-) -> MapAttack<'a> {
-    MapAttack { model, method, loss, beta: 20., iterations: 3, step: 0.01 }
-}
-
-fn flags(t: &Tensor) -> Vec<bool> {
-    t.try_into().unwrap()
-}
-
-fn same(a: &Outcome, b: &Outcome) -> bool {
-    let pairs = [
-        (&a.adversarial, &b.adversarial),
-        (&a.maps, &b.maps),
-        (&a.attacked_maps, &b.attacked_maps),
-        (&a.success, &b.success),
-        (&a.measure, &b.measure),
-    ];
-    pairs.iter().all(|(a, b)| a.equal(b))
-}
-
-/// What holds for every outcome of an attack on the images `x`.
-fn holds(told: &str, by: &MapAttack, outcome: &Outcome, x: &Tensor, target: &Target, ball: &Ball) {
-    let (adversarial, clean) =
-        (&outcome.adversarial, by.method.attribute(by.model, &Batch::new(x, target)));
-    assert!(outcome.maps.equal(&clean), "{told}: the clean maps");
-    let far = ball.distance(x, adversarial).max().double_value(&[]);
-    assert!(far <= ball.eps + 1e-6, "{told}: {far} from the image");
-    assert!(adversarial.min().double_value(&[]) >= 0., "{told}");
-    assert!(adversarial.max().double_value(&[]) <= 1., "{told}");
-    let predicted = |x: &Tensor| tch::no_grad(|| by.model.logits(x)).argmax(1, false);
-    assert!(predicted(adversarial).equal(&predicted(x)), "{told}: a prediction changed");
-    let maps = by.method.attribute(by.model, &Batch::new(adversarial, target));
-    assert!(distance(&outcome.attacked_maps, &maps) < 1e-9, "{told}: maps of other images");
-    let reference = Reference::new(heat(&clean), K);
-    let measure = by.loss.measure(&heat(&maps), &reference);
-    assert!((&outcome.measure - measure).abs().max().double_value(&[]) < 1e-9, "{told}: measure");
-    let before = by.loss.measure(&reference.heat, &reference);
-    let stronger = outcome.measure.less_tensor(&before);
-    assert_eq!(flags(&outcome.success), flags(&stronger), "{told}: success means stronger");
-    for (i, success) in flags(&outcome.success).into_iter().enumerate() {
-        let row = |t: &Tensor| t.get(i as i64);
-        if !success {
-            assert!(row(adversarial).equal(&row(x)), "{told}: image {i} failed and moved");
-            assert!(row(&outcome.attacked_maps).equal(&row(&clean)), "{told}: map {i}");
-        }
-    }
-    for t in [adversarial, &outcome.maps, &outcome.attacked_maps, &outcome.measure] {
-        assert!(!t.requires_grad(), "{told}: something has a graph");
-    }
-}
-
-#[test]
-fn every_attack_conforms() {
-    let (model, x, target) = subject();
-    for (attack_name, loss) in all_attacks() {
-        for (method_name, method) in all_methods() {
-            let by = attack(&model, smooth(&*method), &*loss);
-            for ball in [linf(8. / 255.), Ball::new(Norm::L2, 0.4).unwrap()] {
-                let by = MapAttack { step: ball.eps / 2., ..by };
-                let told = format!("{attack_name} on {method_name}, {:?}", ball.norm);
-                let mut ticks = 0;
-                let outcome = by.run(&Batch::new(&x, &target), &ball, K, || ticks += 1);
-                assert_eq!(ticks, 3, "{told}");
-                holds(&told, &by, &outcome, &x, &target, &ball);
-                assert!(flags(&outcome.success).contains(&true), "{told}: nothing was attacked");
-                let again = by.run(&Batch::new(&x, &target), &ball, K, || ());
-                assert!(same(&outcome, &again), "{told}: not repeatable");
-                one_by_one(&told, &by, &outcome, &x, &target, &ball);
-            }
-        }
-    }
-}
-
-fn one_by_one(told: &str, by: &MapAttack, all: &Outcome, x: &Tensor, target: &Target, ball: &Ball) {
-    for i in 0..2 {
-        let alone = by.run(&Batch::new(x, target).narrow(i, 1), ball, K, || ());
-        let far = distance(&alone.adversarial, &all.adversarial.narrow(0, i, 1));
-        assert!(far < 1e-9, "{told}: image {i} alone is {far:e} off");
-        let measure = all.measure.narrow(0, i, 1);
-        assert!((alone.measure - measure).abs().max().double_value(&[]) < 1e-9, "{told}");
-    }
-}
-
-#[test]
-fn no_room_means_no_change() {
-    let (model, x, target) = subject();
-    for (name, loss) in all_attacks() {
-        let method = method("gxi");
-        for norm in [Norm::Linf, Norm::L2] {
-            let ball = Ball::new(norm, 0.).unwrap();
-            let outcome = attack(&model, smooth(&*method), &*loss).run(
-                &Batch::new(&x, &target),
-                &ball,
-                K,
-                || (),
-            );
-            assert!(outcome.adversarial.equal(&x), "{name}, {norm:?}");
-            assert!(outcome.attacked_maps.equal(&outcome.maps), "{name}, {norm:?}");
-            assert!(!flags(&outcome.success).contains(&true), "{name}, {norm:?}");
-        }
-    }
-}
-
-/// The same logits for every image.
-struct Constant;
-
-impl Model for Constant {
-    fn forward(&self, x: &Tensor, _ops: &dyn Ops) -> Tensor {
-        Tensor::from_slice(&[1., 2.]).expand([x.size()[0], 2], false)
-    }
-
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
-    }
-}
-
-#[test]
-fn maps_without_mass_are_left_alone() {
-    let (_, x, _) = subject();
-    let target = Target::logit(&Tensor::from_slice(&[1i64; 4]));
-    for (name, loss) in all_attacks() {
-        let method = method("gxi");
-        for ball in [linf(0.1), Ball::new(Norm::L2, 1.).unwrap()] {
-            let by = attack(&Constant, smooth(&*method), &*loss);
-            let outcome = by.run(&Batch::new(&x, &target), &ball, K, || ());
-            assert!(outcome.adversarial.equal(&x), "{name}");
-            assert!(outcome.maps.equal(&x.zeros_like()), "{name}");
-            assert!(bool::try_from(outcome.measure.isfinite().all()).unwrap(), "{name}");
-        }
-    }
-}
-
-#[test]
-fn the_stronger_of_two_outcomes_is_never_weaker_than_either() {
-    let (model, x, target) = subject();
-    let loss = attack::map_loss(models::registry::parse("topk").unwrap()).unwrap();
-    let method = method("gxi");
-    let by = attack(&model, smooth(&*method), &*loss);
-    let ball = linf(8. / 255.);
-    let run = |iterations, step| {
-        let by = MapAttack { iterations, step, ..attack(&model, smooth(&*method), &*loss) };
-        by.run(&Batch::new(&x, &target), &ball, K, || ())
-    };
-    let (short, long, none) = (run(1, 0.002), run(3, 0.015), run(0, 0.1));
-    assert!(!flags(&none.success).contains(&true), "no step, no success");
-    for (first, second) in [((1, 0.002), (3, 0.015)), ((3, 0.015), (1, 0.002))] {
-        let both = run(first.0, first.1).or_stronger(&run(second.0, second.1));
-        assert!(both.measure.equal(&short.measure.minimum(&long.measure)));
-        holds("the stronger of two", &by, &both, &x, &target, &ball);
-    }
-    assert!(same(&run(0, 0.1).or_stronger(&long), &long), "anything beats nothing");
-    assert!(same(&run(3, 0.015).or_stronger(&none), &long), "nothing beats nothing");
-}
+use victims::{K, all_attacks, all_methods, attack, flags, goal, linf, method, rule, run, subject};
 
 /// Another attack's loss with a measure that makes every iterate the best so far.
 struct Always<'a>(&'a dyn MapLoss, Cell<f64>);
@@ -223,6 +23,14 @@ struct Always<'a>(&'a dyn MapLoss, Cell<f64>);
 impl MapLoss for Always<'_> {
     fn loss(&self, heat: &Tensor, clean: &Reference) -> Tensor {
         self.0.loss(heat, clean)
+    }
+
+    fn output_loss(&self, logits: &Tensor, clean: &Reference) -> Option<Tensor> {
+        self.0.output_loss(logits, clean)
+    }
+
+    fn is_blind(&self) -> bool {
+        self.0.is_blind()
     }
 
     fn measure(&self, heat: &Tensor, _clean: &Reference) -> Tensor {
@@ -256,51 +64,54 @@ impl Model for Edge {
 
 #[test]
 fn an_iterate_that_changes_the_prediction_is_refused() {
-    let target = Target::logit(&Tensor::from_slice(&[0i64]));
+    let (target, sign) = (Target::logit(&Tensor::from_slice(&[0i64])), rule("sign"));
     for (name, loss) in all_attacks() {
         for (width, kept) in [(1e-5, false), (1e3, true)] {
             let edge = Edge { tiny: Tiny::new(7), width };
             let x = edge.tiny.tensor(&edge.tiny.image());
             let (method, always) = (method("gxi"), Always(&*loss, Cell::new(0.)));
-            let by = attack(&edge, smooth(&*method), &always);
-            let outcome = by.run(&Batch::new(&x, &target), &linf(0.05), 4, || ());
+            let by = attack(&edge, &*method, &always, &*sign);
+            let outcome = run(&by, &Batch::new(&x, &target), &linf(0.05));
             assert_eq!(flags(&outcome.success), [kept], "{name}, {width}");
             assert_eq!(outcome.adversarial.equal(&x), !kept, "{name}, {width}");
         }
     }
 }
 
+/// The whole objective at the images `x`, of which each is image 0 of `batch`, moved.
+fn objective(by: &MapAttack, batch: &Batch, clean: &Reference, x: &Tensor) -> Tensor {
+    let rows = vec![0; x.size()[0] as usize];
+    let surrogate = softened(by.model, by.beta.start);
+    let moved = batch.select(&rows).at(x);
+    let loss = by.loss.loss(&heat(&by.method.attribute(&surrogate, &moved)), clean);
+    match by.loss.output_loss(&by.model.logits(x), clean) {
+        Some(cost) => loss + cost,
+        None => loss,
+    }
+}
+
 #[test]
 fn the_step_follows_the_objective_as_finite_differences_do() {
     let (model, x, target) = subject();
-    let (x, target) = (x.narrow(0, 0, 1) * 0.6 + 0.2, target.narrow(0, 1));
-    let target = Target { score: Score::Logprob, ..target };
-    let (beta, step, n) = (4., 1e-7, 16);
-    for (attack_name, loss) in all_attacks() {
+    let x = x.narrow(0, 0, 1) * 0.6 + 0.2;
+    let target = Target { score: Score::Logprob, ..target.narrow(0, 1) };
+    let (batch, sign, n) = (Batch::new(&x, &target), rule("sign"), 16);
+    // At the clean image itself a change of the logits has no slope: begin beside it.
+    let start = &x + noise::sign(&[9], &[3, 8, 8], Device::Cpu).to_kind(Kind::Double) * 1e-3;
+    for (attack_name, loss) in all_attacks().into_iter().filter(|(_, loss)| !loss.is_blind()) {
         for (method_name, method) in all_methods() {
             let always = Always(&*loss, Cell::new(0.));
-            let by = MapAttack {
-                beta,
-                step,
-                iterations: 1,
-                ..attack(&model, smooth(&*method), &always)
-            };
-            let room = Ball::new(Norm::L2, 1.).unwrap();
-            let outcome = by.run(&Batch::new(&x, &target), &room, K, || ());
-            let slope = (&x - outcome.adversarial) / step; // the gradient, but for its length
-            let surrogate = softened(&model, beta);
-            let clean =
-                Reference::new(heat(&method.attribute(&model, &Batch::new(&x, &target))), K);
-            let objective = |x: &Tensor| {
-                let target = Target { class: target.class.expand([n], false), score: target.score };
-                let batch = Batch::new(x, &target);
-                // All are the one image: what is drawn for it stays.
-                let batch = Batch { keys: vec![batch.keys[0]; n as usize], ..batch };
-                loss.loss(&heat(&method.attribute(&surrogate, &batch)), &clean)
-            };
+            let by = attack(&model, &*method, &always, &*sign);
+            let by = MapAttack { beta: Beta::fixed(4.), step: 1e-7, iterations: 1, ..by };
+            let aim = noise::uniform(&[3], &[8, 8], Device::Cpu);
+            let clean = by.reference(&batch, K).aiming_at(&(&aim / aim.sum(Kind::Float)));
+            let (begun, room) = (begun(&start, &clean), Ball::new(Norm::L2, 1.).unwrap());
+            let outcome = by.run(&batch, &clean, &room, Some(&begun), &|| ());
+            let slope = (&start - outcome.adversarial) / by.step; // the gradient, but for its length
             let along = noise::sign(&[5], &[n, 3, 8, 8], Device::Cpu).squeeze_dim(0);
             let along = along.to_kind(Kind::Double);
-            let at = |steps: f64| objective(&(&x + &along * (steps * 1e-6)));
+            let at =
+                |steps: f64| objective(&by, &batch, &clean, &(&start + &along * (steps * 1e-6)));
             let found = ((at(1.) - at(-1.)) * 8. - (at(2.) - at(-2.))) / 12e-6;
             let expected =
                 (slope * along).sum_dim_intlist([1, 2, 3].as_slice(), false, Kind::Double);
@@ -311,24 +122,38 @@ fn the_step_follows_the_objective_as_finite_differences_do() {
     }
 }
 
+/// An outcome from which a walk begins at `start`, and that anything beats.
+fn begun(start: &Tensor, clean: &Reference) -> Outcome {
+    let most = Tensor::from_slice(&[f64::INFINITY]);
+    Outcome {
+        adversarial: start.shallow_clone(),
+        success: clean.prediction.zeros_like().to_kind(Kind::Bool),
+        measure: most.shallow_clone(),
+        loss: most,
+    }
+}
+
 #[test]
 fn steps_agree_with_the_formulas_of_the_paper() {
     let tiny = Tiny::new(7);
     let target = Target::logit(&Tensor::from_slice(&[0i64]));
     let (method, ball, k) = (method("gxi"), linf(0.05), 4);
-    let topk = attack::map_loss(models::registry::parse("topk").unwrap()).unwrap();
+    let (topk, sign) = (goal("topk"), rule("sign"));
     for iterations in [1, 3] {
         let always = Always(&*topk, Cell::new(0.));
         let by = MapAttack {
             model: &tiny,
-            method: smooth(&*method),
+            method: &*method,
             loss: &always,
-            beta: 5.,
+            rule: &*sign,
+            beta: Beta::fixed(5.),
             iterations,
             step: 0.02,
+            restarts: 1,
         };
         let x0 = tiny.image();
-        let outcome = by.run(&Batch::new(&tiny.tensor(&x0), &target), &ball, k, || ());
+        let batch = Batch::new(&tiny.tensor(&x0), &target);
+        let outcome = by.run(&batch, &by.reference(&batch, k), &ball, None, &|| ());
         let clean = tiny.heat(&x0, None);
         let mut x = x0.clone();
         for _ in 0..iterations {
@@ -341,7 +166,8 @@ fn steps_agree_with_the_formulas_of_the_paper() {
         let expected = tiny.tensor(&x);
         let far = (&outcome.adversarial - expected).abs().max().double_value(&[]);
         assert!(far < 1e-12, "after {iterations} steps: {far:e} off");
-        let found = heat(&outcome.attacked_maps).contiguous().view(-1);
+        let attacked = method.attribute(&tiny, &batch.at(&outcome.adversarial));
+        let found = heat(&attacked).contiguous().view(-1);
         let found = Vec::<f64>::try_from(found).unwrap();
         for (found, expected) in found.iter().zip(tiny.heat(&x, None)) {
             assert!((found - expected).abs() < 1e-12, "the heat on the real network");
@@ -369,18 +195,153 @@ fn on_a_trained_network_it_beats_random_signs_by_far() {
     let (model, accuracy, x) = tiny::trained();
     assert!(accuracy > 0.9, "the network learns its task: {accuracy}");
     let target = Target::predicted(&model, &x, Score::Logit);
-    let topk = attack::map_loss(models::registry::parse("topk").unwrap()).unwrap();
+    let (topk, sign) = (goal("topk"), rule("sign"));
     let (method, ball, k) = (method("gxi"), linf(8. / 255.), 10);
-    let by = attack(&model, smooth(&*method), &*topk);
+    let by = attack(&model, &*method, &*topk, &*sign);
     let by = MapAttack { iterations: 15, step: ball.eps / 4., ..by };
-    let outcome = by.run(&Batch::new(&x, &target), &ball, k, || ());
-    let clean = heat(&outcome.maps);
-    let mean = |t: Tensor| t.mean(Kind::Double).double_value(&[]);
-    let attacked = mean(top_intersection(&clean, &heat(&outcome.attacked_maps), k));
+    let batch = Batch::new(&x, &target);
+    let clean = by.reference(&batch, k);
+    let outcome = by.run(&batch, &clean, &ball, None, &|| ());
+    let k_in = |x: &Tensor| {
+        let maps = method.attribute(&model, &batch.at(x));
+        let kept = top_intersection(&clean.heat, &heat(&maps), k);
+        kept.mean(Kind::Double).double_value(&[])
+    };
+    let attacked = k_in(&outcome.adversarial);
     let signs = noise::sign(&[1], &x.size(), Device::Cpu).squeeze_dim(0);
-    let noisy = ball.project(&x, &(&x + signs * ball.eps));
-    let noisy = method.attribute(&model, &Batch::new(&noisy, &target));
-    let random = mean(top_intersection(&clean, &heat(&noisy), k));
-    assert!((mean(outcome.measure) - attacked).abs() < 1e-12, "topk is judged by k-in");
+    let random = k_in(&ball.project(&x, &(&x + signs * ball.eps)));
+    let measured = outcome.measure.mean(Kind::Double).double_value(&[]);
+    assert!((measured - attacked).abs() < 1e-12, "topk is judged by k-in");
     assert!(attacked < random - 0.2, "k-in is {attacked} attacked, {random} with random signs");
+}
+
+/// Two 3×4 heat maps that sum to one, and what an attacker of the first knows.
+fn two_maps() -> (Tensor, Tensor) {
+    let map = |values: [f64; 12]| {
+        let t = Tensor::from_slice(&values).view([1, 3, 4]);
+        &t / t.sum(Kind::Double)
+    };
+    (
+        map([5., 1., 1., 1., 1., 4., 1., 1., 1., 1., 1., 2.]),
+        map([1., 1., 2., 1., 1., 1., 9., 1., 0., 0., 1., 2.]),
+    )
+}
+
+/// What is known where a method gave the map `heat`.
+fn knowing(heat: &Tensor) -> Reference {
+    let (tiny, method) = (Tiny::new(7), method("gxi"));
+    let x = tiny.tensor(&tiny.image());
+    let batch = Batch::new(&x, &Target::logit(&Tensor::from_slice(&[0i64])));
+    let mut known = Reference::new(&*method, &tiny, &batch, 3);
+    known.heat = heat.shallow_clone();
+    known
+}
+
+#[test]
+fn goals_are_what_they_say() {
+    let (clean, other) = two_maps();
+    let known = knowing(&clean).aiming_at(&other);
+    let number = |t: Tensor| t.double_value(&[0]);
+    let measure = |name: &str, at: &Tensor| number(goal(name).measure(at, &known));
+    let values = |t: &Tensor| Vec::<f64>::try_from(t.contiguous().view(-1)).unwrap();
+    let near = |found: f64, expected: f64, told: &str| {
+        assert!(
+            (found - expected).abs() < 1e-9 * expected.abs().max(1.),
+            "{told}: {found} {expected}"
+        );
+    };
+
+    let mean_square: f64 =
+        values(&clean).iter().zip(values(&other)).map(|(a, b)| (a - b).powi(2) / 12.).sum();
+    near(measure("manipulate", &clean), mean_square, "mean squared difference");
+    near(measure("manipulate", &other), 0., "the map aimed at");
+    let loss = |name: &str| number(goal(name).loss(&clean, &known));
+    near(loss("manipulate:scaled=false"), 1e11 * mean_square, "as in the paper");
+    let scaled = 1e11 * (12f64 / 50176.).powi(2);
+    near(loss("manipulate"), scaled * mean_square, "for twelve pixels");
+
+    let centre = |t: &Tensor| {
+        let all = values(t);
+        let sum = |by: &dyn Fn(usize) -> usize| -> f64 {
+            all.iter().enumerate().map(|(i, v)| v * by(i) as f64).sum()
+        };
+        [sum(&|i| i / 4), sum(&|i| i % 4)]
+    };
+    let (a, b) = (centre(&clean), centre(&other));
+    near(measure("mass-centre", &other), -(a[0] - b[0]).hypot(a[1] - b[1]), "centre of mass");
+    near(measure("mass-centre", &clean), 0., "the clean centre");
+    let push = number(goal("mass-centre:push=0.5").loss(&clean, &known));
+    near(push, -0.25, "at the clean centre the push alone is left");
+
+    let inside = |range: &[usize]| range.iter().map(|&i| values(&other)[i]).sum::<f64>();
+    near(measure("targeted:region=[1,2,1,2]", &other), 1. - inside(&[6, 7]), "row, column, sides");
+    near(measure("targeted:region=top-left", &other), 1. - inside(&[0, 1]), "a quarter");
+    near(measure("targeted:region=bottom-right", &other), 1. - inside(&[10, 11]), "a quarter");
+    near(measure("targeted", &other), 1. - inside(&[5, 6]), "the middle");
+    let told = goal("targeted:region=[2,0,2,1]").check(3, 4).unwrap_err().to_string();
+    assert!(told.contains("3×4"), "{told}");
+}
+
+#[test]
+fn outputs_are_held_by_softmax_or_by_logits() {
+    let known = knowing(&two_maps().0);
+    let moved = &known.logits + Tensor::from_slice(&[0.5, -1.]);
+    let cost = |name: &str| {
+        let cost = goal(name).output_loss(&moved, &known);
+        cost.map(|cost| cost.double_value(&[0]))
+    };
+    let logits = cost("manipulate:outputs=logits,scaled=false,gamma_outputs=2").unwrap();
+    assert!((logits - 1.25).abs() < 1e-12, "{logits}");
+    let p = |logits: &Tensor| logits.softmax(1, Kind::Double).double_value(&[0, 0]);
+    let expected = (p(&moved) - p(&known.logits)).powi(2) * 1e6 * 2. / 1000.;
+    let softmax = cost("manipulate").unwrap();
+    assert!((softmax - expected).abs() < 1e-9 * expected, "{softmax} {expected}");
+    assert!(cost("manipulate:gamma_outputs=0").is_none());
+    assert!(cost("topk").is_none());
+}
+
+#[test]
+fn any_method_can_be_searched_without_gradients() {
+    let (model, x, target) = subject();
+    let (batch, topk, sign, square) =
+        (Batch::new(&x, &target), goal("topk"), rule("sign"), rule("square"));
+    let optimal = method("noisy-baseline:samples=60");
+    let with = |rule| attack(&model, &*optimal, &*topk, rule);
+    let told = with(&*sign).check([3, 8, 8]).unwrap_err().to_string();
+    assert!(told.contains("`square`"), "{told}");
+    let by = MapAttack { iterations: 20, ..with(&*square) };
+    by.check([3, 8, 8]).unwrap();
+    let found = run(&by, &batch, &linf(0.1));
+    let before = topk.measure(&by.reference(&batch, K).heat, &by.reference(&batch, K));
+    let gained = (before - &found.measure).mean(Kind::Double).double_value(&[]);
+    assert!(gained > 0.1, "k-in falls by {gained}");
+}
+
+#[test]
+fn sharpness_is_a_number_or_a_growth() {
+    assert_eq!(Beta::parse("20").unwrap(), Beta::fixed(20.));
+    assert_eq!(Beta::parse("10:100").unwrap(), Beta { start: 10., end: 100. });
+    for wrong in ["0", "-1", "10:", "a", "10:0", "inf"] {
+        assert!(Beta::parse(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn a_growing_sharpness_is_that_of_each_iteration() {
+    let (model, x, target) = subject();
+    let (batch, method, topk, sign) =
+        (Batch::new(&x, &target), method("gxi"), goal("topk"), rule("sign"));
+    let by = |beta| MapAttack { beta, ..attack(&model, &*method, &*topk, &*sign) };
+    let at = |beta, iterations, from: Option<&Outcome>| {
+        let by = MapAttack { iterations, step: 1e-5, ..by(beta) };
+        let always = Always(&*topk, Cell::new(from.map_or(0., |_| -9.)));
+        let by = MapAttack { loss: &always, ..by };
+        by.run(&batch, &by.reference(&batch, K), &linf(0.1), from, &|| ())
+    };
+    // Of two iterations from 2 to 32, the second is at 2 · (32 / 2)^(1/2) = 8.
+    let grown = at(Beta { start: 2., end: 32. }, 2, None);
+    let first = at(Beta::fixed(2.), 1, None);
+    let second = at(Beta::fixed(8.), 1, Some(&first));
+    let far = (&grown.adversarial - &second.adversarial).abs().max().double_value(&[]);
+    assert!(far < 1e-12, "{far:e}");
 }

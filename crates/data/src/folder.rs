@@ -106,6 +106,11 @@ fn decode_all(files: &[PathBuf], size: Option<i64>) -> Result<Tensor> {
     Ok(Tensor::from_data_size(&bytes, &shape, Kind::Uint8).permute([0, 3, 1, 2]).contiguous())
 }
 
+/// One png or jpeg as f32 [1, 3, H, W] in [0, 1]; with a size, resized to that square.
+pub fn image(file: &Path, size: Option<i64>) -> Result<Tensor> {
+    Ok(crate::dataset::pixels(&decode_all(&[file.to_owned()], size)?))
+}
+
 fn decode(file: &Path, size: Option<i64>) -> Result<RgbImage> {
     let told = || format!("cannot read `{}` as an image", file.display());
     // By contents, not by extension: a jpeg called .png is still an image.

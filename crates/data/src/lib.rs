@@ -20,4 +20,5 @@ pub use augment::{Augment, Move};
 pub use batches::{Last, Shuffle};
 pub use dataset::Dataset;
 pub use describe::{Channel, Description};
+pub use folder::image;
 pub use spec::{KINDS, Options, Split, load};

@@ -1,17 +1,51 @@
 //! Per-image results of an attack at one radius, and what is said of them.
 
+use super::{Plan, parts::Named};
 use crate::{
     results::{AtEps, AttackResult, Summary},
     subject::Loaded,
 };
 use ::attack::Outcome;
 use anyhow::Result;
-use explain::{heat, similarity::SIMILARITIES};
+use explain::{Batch, heat, similarity::SIMILARITIES};
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;
 
-/// Named per-image tensors, batch after batch and then joined, on the CPU.
+/// What is kept of one batch at one radius, on the CPU. Maps are drawn anew: an attacker who bent
+/// the map of one set of samples has gained nothing.
+pub(crate) fn kept(
+    loaded: &Loaded,
+    plan: &Plan,
+    (batch, y, clean): (&Batch, &Tensor, &Tensor),
+    outcome: &Outcome,
+    k: i64,
+) -> Named {
+    let adversarial = &outcome.adversarial;
+    let maps = plan.method.attribute(&loaded.model, &batch.at(adversarial));
+    let (predictions, clean_confidence) = loaded.predict(&batch.x);
+    let (_, confidence) = loaded.predict(adversarial);
+    let (before, after) = (heat(clean), heat(&maps));
+    let scores = SIMILARITIES
+        .iter()
+        .map(|metric| (metric.name, (metric.score)(&before, &after, k).to_kind(Kind::Float)));
+    let tensors = [
+        ("images", batch.x.shallow_clone()),
+        ("labels", y.shallow_clone()),
+        ("targets", batch.target.class.shallow_clone()),
+        ("predictions", predictions),
+        ("clean_confidence", clean_confidence),
+        ("confidence", confidence),
+        ("adversarial", adversarial.shallow_clone()),
+        ("maps", clean.to_kind(Kind::Float)),
+        ("attacked_maps", maps.to_kind(Kind::Float)),
+        ("success", outcome.success.to_kind(Kind::Uint8)),
+    ];
+    let all = tensors.into_iter().chain(scores);
+    all.map(|(name, tensor)| (name.to_owned(), tensor.to_device(Device::Cpu))).collect()
+}
+
+/// Per-image tensors at one radius, batch after batch and then joined.
 #[derive(Default)]
 pub struct Run {
     batches: BTreeMap<String, Vec<Tensor>>,
@@ -20,35 +54,9 @@ pub struct Run {
 
 impl Run {
     /// Adds one batch.
-    pub fn push(
-        &mut self,
-        loaded: &Loaded,
-        x: &Tensor,
-        y: &Tensor,
-        target: &Tensor,
-        outcome: &Outcome,
-        k: i64,
-    ) {
-        let (predictions, clean_confidence) = loaded.predict(x);
-        let (_, confidence) = loaded.predict(&outcome.adversarial);
-        let (clean, attacked) = (heat(&outcome.maps), heat(&outcome.attacked_maps));
-        let scores = SIMILARITIES
-            .iter()
-            .map(|metric| (metric.name, (metric.score)(&clean, &attacked, k).to_kind(Kind::Float)));
-        let tensors = [
-            ("images", x.shallow_clone()),
-            ("labels", y.shallow_clone()),
-            ("targets", target.shallow_clone()),
-            ("predictions", predictions),
-            ("clean_confidence", clean_confidence),
-            ("confidence", confidence),
-            ("adversarial", outcome.adversarial.shallow_clone()),
-            ("maps", outcome.maps.to_kind(Kind::Float)),
-            ("attacked_maps", outcome.attacked_maps.to_kind(Kind::Float)),
-            ("success", outcome.success.to_kind(Kind::Uint8)),
-        ];
-        for (name, tensor) in tensors.into_iter().chain(scores) {
-            self.batches.entry(name.into()).or_default().push(tensor.to_device(Device::Cpu));
+    pub fn push(&mut self, batch: Named) {
+        for (name, tensor) in batch {
+            self.batches.entry(name).or_default().push(tensor);
         }
     }
 
@@ -79,7 +87,8 @@ impl Run {
         names.map(|name| (name.to_owned(), self.summary(self.tensor(name)))).collect()
     }
 
-    fn summary(&self, values: &Tensor) -> Summary {
+    /// Of per-image values.
+    pub fn summary(&self, values: &Tensor) -> Summary {
         let n = values.numel() as f64;
         let deviation =
             if n > 1. { values.to_kind(Kind::Double).std(true).double_value(&[]) } else { 0. };

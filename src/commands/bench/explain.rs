@@ -1,5 +1,5 @@
 //! The maps of one batch of images by every method, with a folded network. Superpixels depend on
-//! the images, so they are those of `shapes`; nothing depends on what the weights are.
+//! the images, so they are those of `shapes`; times do not depend on what the weights are.
 
 use super::{Contestant, Entrant, Timed, interleaved};
 use crate::{cli::Bench, ui::Ui};
@@ -7,7 +7,7 @@ use ::data::{Options, Split};
 use anyhow::{Context, Result};
 use explain::{Attribution, Batch};
 use models::{
-    Classifier, Model, Score, Target, registry,
+    Classifier, Model, Precision, Score, Target, registry,
     zoo::{self, Normalisation, Shape},
 };
 use std::time::Instant;
@@ -34,42 +34,80 @@ pub(super) const ENTRANTS: &[Entrant] = &[
 /// Rounds that do not count: kernels are chosen.
 const WARM_UP: u32 = 1;
 
-/// Times the maps.
+/// A network with random weights and the images it is asked about.
+pub(super) struct Scene {
+    pub model: Classifier,
+    /// The same weights in f32, where `model` is in less.
+    exact: Option<Classifier>,
+    pub batch: Batch,
+}
+
+impl Scene {
+    /// Errors: an unknown architecture.
+    pub fn new(args: &Bench, device: Device) -> Result<Self> {
+        let (arch, shape) = (zoo::arch(&args.arch)?, Shape::CIFAR10);
+        let normalisation = Normalisation::parse("cifar10", shape.image[0])?;
+        let trained = Classifier::new(arch, shape, normalisation, 0, device).placed(device, true);
+        let model = trained.folded(args.precision);
+        let exact = (args.precision != Precision::F32).then(|| trained.folded(Precision::F32));
+        let images = format!("shapes:seed=0,train=1,test={}", args.batch_size);
+        let data = ::data::load(&images, &Options { split: Split::Test, size: None })?;
+        let (x, _) = data.to_device(device).ordered(args.batch_size).next().context("no images")?;
+        let target = Target::predicted(exact.as_ref().unwrap_or(&model), &x, Score::Logit);
+        let batch = Batch { chunk: i64::from(args.chunk), ..Batch::new(&x, &target) };
+        Ok(Scene { model, exact, batch })
+    }
+}
+
+/// The method that is spelled so; none for the forward pass.
+pub(super) fn method(spelled: &str) -> Result<Box<dyn Attribution>> {
+    explain::method(registry::parse(spelled)?)
+}
+
+/// Maps, or logits where there is no method.
+fn answer(method: Option<&dyn Attribution>, model: &Classifier, batch: &Batch) -> Tensor {
+    match method {
+        Some(method) => method.attribute(model, batch),
+        None => tch::no_grad(|| model.logits(&batch.x)),
+    }
+}
+
+/// Times the maps; beside them, in less than f32, how far they are from those in f32.
 pub(super) fn run(
     wanted: &[&Entrant],
     args: &Bench,
     device: Device,
     ui: &Ui,
 ) -> Result<Vec<Timed>> {
-    let (arch, shape) = (zoo::arch(&args.arch)?, Shape::CIFAR10);
-    let normalisation = Normalisation::parse("cifar10", shape.image[0])?;
-    let model = Classifier::new(arch, shape, normalisation, 0, device).placed(device, true);
-    let model = model.folded(args.precision);
-    let images = format!("shapes:seed=0,train=1,test={}", args.batch_size);
-    let data = ::data::load(&images, &Options { split: Split::Test, size: None })?;
-    let (x, _) = data.to_device(device).ordered(args.batch_size).next().context("no images")?;
-    let batch = Batch::new(&x, &Target::predicted(&model, &x, Score::Logit));
-    let method = |spelled: &str| explain::method(registry::parse(spelled)?);
+    let Scene { model, exact, batch } = Scene::new(args, device)?;
     let methods: Vec<Option<Box<dyn Attribution>>> = wanted
         .iter()
         .map(|(_, spelled)| (!spelled.is_empty()).then(|| method(spelled)).transpose())
         .collect::<Result<_>>()?;
     for (method, (name, _)) in methods.iter().zip(wanted) {
         let told = || format!("`{name}` with {}", args.arch);
-        method.as_ref().map_or(Ok(()), |m| m.check(&model, shape.image)).with_context(told)?;
+        let image = Shape::CIFAR10.image;
+        method.as_ref().map_or(Ok(()), |m| m.check(&model, image)).with_context(told)?;
     }
-    let once = |method: &Option<Box<dyn Attribution>>| -> Tensor {
-        match method {
-            Some(method) => method.attribute(&model, &batch),
-            None => tch::no_grad(|| model.logits(&batch.x)),
-        }
-    };
     let mut contestants: Vec<Contestant> = vec![];
     for (method, (name, _)) in methods.iter().zip(wanted) {
-        let once = &once;
-        contestants.push((name, Box::new(move || milliseconds(|| once(method)))));
+        let once = || answer(method.as_deref(), &model, &batch);
+        contestants.push((name, Box::new(move || milliseconds(once))));
     }
-    Ok(interleaved(&mut contestants, WARM_UP, args, ui))
+    let mut timed = interleaved(&mut contestants, WARM_UP, args, ui);
+    if let Some(exact) = &exact {
+        for (method, timed) in methods.iter().zip(&mut timed) {
+            let [own, best] = [&model, exact].map(|model| answer(method.as_deref(), model, &batch));
+            timed.error = Some(relative(&own, &best));
+        }
+    }
+    Ok(timed)
+}
+
+/// ‖a − b‖₂ / ‖b‖₂ over all numbers.
+fn relative(a: &Tensor, b: &Tensor) -> f64 {
+    let [a, b] = [a, b].map(|t| t.to_kind(Kind::Double));
+    ((a - &b).norm() / b.norm()).double_value(&[])
 }
 
 /// How long the device takes: a number is read back.

@@ -1,0 +1,52 @@
+//! Words of the command line as values; errors are what clap tells after naming the option.
+
+use attack::Beta;
+use models::{Precision, Score, registry::parse_fraction};
+use std::path::PathBuf;
+
+/// Other names would promise another format, and `attack` puts a `.json` of the same name beside it.
+pub(super) fn tensor_file(text: &str) -> Result<PathBuf, String> {
+    ending(text, "safetensors")
+}
+
+/// `transfer` puts a `.csv` of the same name beside it.
+pub(super) fn json_file(text: &str) -> Result<PathBuf, String> {
+    ending(text, "json")
+}
+
+pub(super) fn picture_file(text: &str) -> Result<PathBuf, String> {
+    ending(text, "png")
+}
+
+fn ending(text: &str, extension: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.extension().is_some_and(|e| e == extension) {
+        true => Ok(path),
+        false => Err(format!("write a file name that ends in `.{extension}`")),
+    }
+}
+
+pub(super) fn fraction(text: &str) -> Result<f64, String> {
+    parse_fraction(text).map_err(|e| e.to_string())
+}
+
+pub(super) fn beta(text: &str) -> Result<Beta, String> {
+    Beta::parse(text).map_err(|e| format!("{e:#}"))
+}
+
+pub(super) fn precision(text: &str) -> Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::F32),
+        "bf16" => Ok(Precision::Bf16),
+        _ => Err("write f32 or bf16".into()),
+    }
+}
+
+pub(super) fn score(text: &str) -> Result<Score, String> {
+    match text {
+        "logit" => Ok(Score::Logit),
+        "prob" => Ok(Score::Prob),
+        "logprob" => Ok(Score::Logprob),
+        _ => Err("write logit, prob or logprob".into()),
+    }
+}

@@ -1,0 +1,36 @@
+//! The arguments of `transfer`: those of an attack, with several models and methods.
+
+use super::{
+    Attacking, Explained, Subject,
+    parse::{json_file, picture_file},
+};
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(mut_arg("weights", |weights| weights
+    .value_name("FILES")
+    .help("Weights of the models, separated by commas: .safetensors, or a PyTorch .pt/.pth/.th")))]
+pub struct Transfer {
+    #[command(flatten)]
+    pub subject: Subject,
+    #[command(flatten)]
+    pub explained: Explained,
+    /// Methods whose maps are attacked, separated by commas: NAME or NAME:key=value
+    #[arg(long, value_name = "METHODS")]
+    pub from: String,
+    /// Methods whose maps are judged on the attacked images [default: those of --from]
+    #[arg(long, value_name = "METHODS")]
+    pub to: Option<String>,
+    #[command(flatten)]
+    pub how: Attacking,
+    /// Write every number here, and as CSV beside it
+    #[arg(long, value_name = "FILE.json", value_parser = json_file)]
+    pub out: Option<PathBuf>,
+    /// Go on where a killed command with the same `--out` stopped
+    #[arg(long, requires = "out")]
+    pub resume: bool,
+    /// Draw a heat map of each metric here: rows attacked, columns judged
+    #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
+    pub figure: Option<PathBuf>,
+}

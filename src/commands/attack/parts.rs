@@ -1,0 +1,83 @@
+//! The finished batches of an attack under way, beside its result: a killed run goes on behind the
+//! last of them.
+
+use anyhow::{Context, Result, ensure};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+use tch::Tensor;
+use tensorfile::TensorFile;
+
+/// Named per-image tensors of one batch.
+pub(crate) type Named = BTreeMap<String, Tensor>;
+
+/// A folder with one file a batch; without an output there is none.
+pub(crate) struct Parts {
+    folder: Option<PathBuf>,
+    settings: String,
+}
+
+/// The header key of what decides a part.
+const SETTINGS: &str = "settings";
+
+impl Parts {
+    /// Beside `out`. `settings` is whatever the result depends on: parts made with others are not
+    /// gone on with. Without `resume` what is there is thrown away.
+    pub fn open(out: Option<&Path>, resume: bool, settings: String) -> Result<Self> {
+        let folder = out.map(|out| out.with_extension("parts"));
+        let parts = Parts { folder, settings };
+        if let Some(folder) = parts.folder.as_ref().filter(|folder| folder.exists() && !resume) {
+            let told = || format!("cannot remove `{}`", folder.display());
+            fs::remove_dir_all(folder).with_context(told)?;
+        }
+        Ok(parts)
+    }
+
+    fn file(&self, first: u64) -> Option<PathBuf> {
+        self.folder.as_ref().map(|folder| folder.join(format!("{first:09}.safetensors")))
+    }
+
+    /// The batch that begins with image number `first`, one entry for each radius, if it is there.
+    pub fn read(&self, first: u64) -> Result<Option<Vec<Named>>> {
+        let Some(file) = self.file(first).filter(|file| file.exists()) else { return Ok(None) };
+        let part = TensorFile::read(&file)?;
+        ensure!(
+            part.metadata.get(SETTINGS) == Some(&self.settings),
+            "`{}` is part of another attack; leave out `--resume` to begin anew",
+            file.display()
+        );
+        let mut radii: Vec<Named> = vec![];
+        for (name, tensor) in part.tensors {
+            let told = || format!("`{}` holds `{name}`", file.display());
+            let (radius, name) = name.split_once('/').with_context(told)?;
+            let radius: usize = radius.parse().with_context(told)?;
+            radii.resize_with(radii.len().max(radius + 1), Named::new);
+            radii[radius].insert(name.to_owned(), tensor);
+        }
+        Ok(Some(radii))
+    }
+
+    /// Keeps a finished batch.
+    pub fn write(&self, first: u64, radii: &[Named]) -> Result<()> {
+        let Some(file) = self.file(first) else { return Ok(()) };
+        let mut part = TensorFile::default();
+        part.metadata.insert(SETTINGS.into(), self.settings.clone());
+        for (i, tensors) in radii.iter().enumerate() {
+            let named = tensors.iter().map(|(name, t)| (format!("{i}/{name}"), t.shallow_clone()));
+            part.tensors.extend(named);
+        }
+        part.write(&file).inspect_err(|_| {
+            // A folder without a finished batch is of no use; one with some stays.
+            let _ = self.folder.as_deref().map(fs::remove_dir);
+        })
+    }
+
+    /// Throws the batches away: their result is written.
+    pub fn done(self) -> Result<()> {
+        let Some(folder) = self.folder.filter(|folder| folder.exists()) else { return Ok(()) };
+        let told = || format!("cannot remove `{}`", folder.display());
+        fs::remove_dir_all(&folder).with_context(told)
+    }
+}

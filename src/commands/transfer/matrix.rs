@@ -1,0 +1,126 @@
+//! Batches of images attacked for every row and judged in every column; only per-image numbers are
+//! kept.
+
+use crate::{
+    cli::Explained,
+    commands::attack::{Fitted, Named, Run},
+    subject::Loaded,
+};
+use ::attack::Outcome;
+use anyhow::{Result, ensure};
+use explain::{Attribution, heat, similarity::SIMILARITIES};
+use tch::{Device, Kind, Tensor};
+
+/// A row: maps that are attacked.
+pub(super) struct Source<'a> {
+    pub loaded: &'a Loaded,
+    pub fitted: Fitted<'a>,
+}
+
+/// A column: maps that are judged.
+pub(super) struct Target<'a> {
+    pub loaded: &'a Loaded,
+    pub method: &'a dyn Attribution,
+}
+
+/// Every row against every column.
+pub(super) struct Matrix<'a> {
+    pub explained: &'a Explained,
+    pub sources: Vec<Source<'a>>,
+    pub targets: Vec<Target<'a>>,
+    /// How many.
+    pub radii: usize,
+}
+
+/// One run for each column, row and radius, in this order.
+pub(super) struct Runs {
+    runs: Vec<Run>,
+    sources: usize,
+    radii: usize,
+}
+
+impl Matrix<'_> {
+    /// Pixels that count as the top; they depend on the images alone.
+    pub fn k(&self) -> i64 {
+        self.sources[0].fitted.k
+    }
+
+    /// No image yet.
+    pub fn runs(&self) -> Runs {
+        let (sources, radii) = (self.sources.len(), self.radii);
+        let count = self.targets.len() * sources * radii;
+        Runs { runs: (0..count).map(|_| Run::default()).collect(), sources, radii }
+    }
+
+    /// The numbers of one batch in the order of [`Runs`].
+    pub fn batch(
+        &self,
+        (x, y): (&Tensor, &Tensor),
+        first: u64,
+        tick: &dyn Fn(),
+    ) -> Result<Vec<Named>> {
+        let attack = |source: &Source| {
+            let batch = source.loaded.batch(self.explained, x, y, first)?;
+            source.fitted.outcomes(&batch, first, tick)
+        };
+        let attacked = self.sources.iter().map(attack).collect::<Result<Vec<_>>>()?;
+        let attacked: Vec<&Outcome> = attacked.iter().flatten().collect();
+        let mut all = vec![];
+        for target in &self.targets {
+            all.extend(self.judge(target, (x, y), first, &attacked)?);
+        }
+        Ok(all)
+    }
+
+    /// Judges one column's maps. They are drawn anew, as `attack` does it.
+    fn judge(
+        &self,
+        Target { loaded, method }: &Target,
+        (x, y): (&Tensor, &Tensor),
+        first: u64,
+        attacked: &[&Outcome],
+    ) -> Result<Vec<Named>> {
+        let batch = loaded.batch(self.explained, x, y, first)?.redrawn();
+        let before = heat(&method.attribute(&loaded.model, &batch));
+        let (prediction, _) = loaded.predict(x);
+        let on = |outcome: &&Outcome| {
+            let adversarial = &outcome.adversarial;
+            let after = heat(&method.attribute(&loaded.model, &batch.at(adversarial)));
+            let (class, confidence) = loaded.predict(adversarial);
+            let score =
+                |score: fn(&Tensor, &Tensor, i64) -> Tensor| score(&before, &after, self.k());
+            let scores = SIMILARITIES.iter().map(|m| (m.name, score(m.score).to_kind(Kind::Float)));
+            let rest = [
+                ("labels", y.shallow_clone()),
+                ("predictions", prediction.shallow_clone()),
+                ("confidence", confidence),
+                ("kept", class.eq_tensor(&prediction).to_kind(Kind::Float)),
+                ("success", outcome.success.to_kind(Kind::Uint8)),
+            ];
+            let all = rest.into_iter().chain(scores);
+            all.map(|(name, tensor)| (name.to_owned(), tensor.to_device(Device::Cpu))).collect()
+        };
+        Ok(attacked.iter().map(on).collect())
+    }
+}
+
+impl Runs {
+    /// Adds one batch.
+    pub fn push(&mut self, batch: Vec<Named>) -> Result<()> {
+        let (found, wanted) = (batch.len(), self.runs.len());
+        ensure!(found == wanted, "a part has {found} runs, not {wanted}");
+        self.runs.iter_mut().zip(batch).for_each(|(run, batch)| run.push(batch));
+        Ok(())
+    }
+
+    /// All batches as one.
+    pub fn joined(self) -> Self {
+        Runs { runs: self.runs.into_iter().map(Run::joined).collect(), ..self }
+    }
+
+    /// The runs of a column and a row, the smallest radius first.
+    pub fn at(&self, target: usize, source: usize) -> &[Run] {
+        let first = (target * self.sources + source) * self.radii;
+        &self.runs[first..first + self.radii]
+    }
+}

@@ -1,0 +1,39 @@
+//! The matrix of one metric as text.
+
+use crate::results::TransferResult;
+use std::fmt::Write;
+
+/// Characters a line may have before columns get numbers for names.
+const WIDEST: usize = 110;
+
+/// k-in of every row and column.
+pub(super) fn table(result: &TransferResult) -> String {
+    let (rows, mut columns) = (result.labels(&result.sources), result.labels(&result.targets));
+    let corner = "attacked \\ judged";
+    let width = |all: &[String], least: usize| {
+        all.iter().map(|label| label.chars().count()).fold(least, usize::max)
+    };
+    let mut text =
+        format!("k-in, {}: {}, {} images\n", result.over(), result.title(), result.images);
+    let left = width(&rows, corner.len());
+    if left + columns.len() * (width(&columns, 6) + 2) > WIDEST {
+        for (column, number) in columns.iter_mut().zip(1..) {
+            let _ = writeln!(text, "({number}) {column}");
+            *column = format!("({number})");
+        }
+    }
+    let cell = width(&columns, 6);
+    let _ = write!(text, "{corner:<left$}");
+    for column in &columns {
+        let _ = write!(text, "  {column:>cell$}");
+    }
+    for (from, row) in rows.iter().enumerate() {
+        let _ = write!(text, "\n{row:<left$}");
+        for to in 0..columns.len() {
+            let value = result.cell(from, to).and_then(|cell| cell.value("k-in"));
+            let shown = value.map_or("–".into(), |value| format!("{value:.3}"));
+            let _ = write!(text, "  {shown:>cell$}");
+        }
+    }
+    text
+}

@@ -1,0 +1,133 @@
+//! `transfer`: its diagonal is `attack`; its files; going on where a killed run stopped; what it
+//! refuses.
+
+use crate::place::{CONFIG, Place, SHAPES, says};
+use serde_json::Value;
+
+const SUBJECT: &str = "--weights model.safetensors --data shapes:seed=0,train=64,test=16 --limit 8";
+const HOW: &str = "--attack topk --iters 2 --eps 4/255,8/255";
+
+fn cell(result: &Value, from: usize, to: usize) -> &Value {
+    let cells = result["cells"].as_array().expect("cells");
+    let found = cells.iter().find(|c| c["from"] == from && c["to"] == to);
+    found.unwrap_or_else(|| panic!("no cell {from}, {to}"))
+}
+
+/// What is the same whenever and wherever it was found.
+fn numbers(result: &Value) -> Value {
+    let mut numbers = result.clone();
+    numbers.as_object_mut().expect("an object").remove("origin");
+    numbers
+}
+
+#[test]
+fn the_diagonal_is_what_attack_finds() {
+    let place = Place::with_model("transfer");
+    let methods = ["gxi", "smoothgrad:samples=2"];
+    let list = methods.join(",");
+    let out = "--out t/transfer.json --figure t/heat.png --json";
+    let line = format!("transfer {SUBJECT} --from {list} --to {list},random {HOW} {out}");
+    let said = place.ok(&line).json();
+    for (i, method) in methods.iter().enumerate() {
+        let attack = place.ok(&format!("attack {SUBJECT} --method {method} {HOW} --json")).json();
+        let own = cell(&said, i, i);
+        for (mine, theirs) in own["eps"].as_array().expect("radii").iter().zip([0, 1]) {
+            let theirs = &attack["eps"][theirs];
+            assert_eq!(mine["success"], theirs["success"], "{method}");
+            for (metric, summary) in theirs["metrics"].as_object().expect("metrics") {
+                assert_eq!(mine["metrics"][metric], *summary, "{metric} of {method}");
+            }
+        }
+        assert_eq!(said["accuracy"][0], attack["accuracy"]);
+        assert_eq!(own["auc"]["k-in"], attack["auc"]["k-in"]);
+        // One model: what keeps the prediction for one method keeps it for every other.
+        for to in 0..3 {
+            assert_eq!(cell(&said, i, to)["eps"][1]["metrics"]["kept"]["mean"], 1.);
+        }
+        // Maps that know nothing of the image are not moved.
+        assert_eq!(cell(&said, i, 2)["auc"]["k-in"], 1.);
+    }
+    let off = &cell(&said, 0, 1)["auc"]["k-in"];
+    assert!(off.as_f64().expect("a number") < 1. && *off != cell(&said, 1, 1)["auc"]["k-in"]);
+
+    let kept: Value = serde_json::from_str(&place.text("t/transfer.json")).expect("JSON");
+    assert_eq!(kept, said);
+    let csv = place.text("t/transfer.csv");
+    assert!(csv.starts_with("from_model,from_method,to_model,to_method,"));
+    assert_eq!(csv.lines().count(), 1 + 2 * 3 * 2 * 6);
+    image::load_from_memory(&place.read("t/heat.png")).expect("a picture");
+    let files = place.at("t").read_dir().expect("a folder").count();
+    assert_eq!(files, 3, "parts stayed");
+
+    place.ok("report t --out page");
+    let page = place.text("page/index.html");
+    says(&page, &["<h2>Transfer</h2>", "smoothgrad:samples=2", "judged"]);
+    assert!(place.text("page/results.json").contains("\"cells\""));
+    let mut torn = numbers(&kept);
+    torn["origin"] = kept["origin"].clone();
+    torn["cells"].as_array_mut().expect("cells").pop();
+    place.write("torn/t.json", torn.to_string());
+    says(&place.refused("report torn --out new"), &["torn/t.json", "row 1 and column 2"]);
+}
+
+/// Two models, the second of another seed; killed as soon as its first batch is kept.
+#[test]
+fn a_killed_transfer_goes_on() {
+    let place = Place::with_model("transfer-resume");
+    place.write("run.toml", CONFIG);
+    place.ok("train --config run.toml --out other --set seed=1");
+    let line = format!(
+        "transfer --weights model.safetensors,other/last.safetensors --data {SHAPES} --limit 8 \
+         --batch-size 4 --from gxi {HOW}"
+    );
+    let whole = place.ok(&format!("{line} --json")).json();
+    assert_eq!(whole["models"][1]["name"], "other");
+    assert_eq!(cell(&whole, 1, 0)["eps"].as_array().map(Vec::len), Some(2));
+
+    let out = "--out k/transfer.json --json --resume";
+    let mut child = place.command(&format!("{line} {out} --quiet")).spawn().expect("starts");
+    let part = place.at("k/transfer.parts/000000000.safetensors");
+    while !part.exists() {
+        assert!(child.try_wait().expect("a child").is_none(), "it ended before its first part");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    child.kill().expect("it can be killed");
+    child.wait().expect("it ends");
+    if part.exists() {
+        let refused = place.refused(&format!("{line} --seed 1 {out} --quiet"));
+        says(&refused, &["000000000.safetensors", "--resume"]);
+    }
+    let resumed = place.ok(&format!("{line} {out}")).json();
+    assert_eq!(numbers(&resumed), numbers(&whole));
+    assert!(!place.at("k/transfer.parts").exists(), "parts stayed");
+}
+
+#[test]
+fn wrong_words_are_refused() {
+    let place = Place::with_model("transfer-words");
+    let topk = "--attack topk --out new/t.json";
+    for (options, parts) in [
+        (format!("{SUBJECT} --from gxi,gxi {topk}"), vec!["--from", "`gxi` twice"]),
+        (format!("{SUBJECT} --from gxi --to ig,gxi,ig {topk}"), vec!["--to", "`ig` twice"]),
+        (format!("{SUBJECT} --from gxi, {topk}"), vec!["--from", "nothing"]),
+        (format!("{SUBJECT} --from gix {topk}"), vec!["`gix`", "nearest first: gxi"]),
+        (format!("{SUBJECT} --from gxi --to salency {topk}"), vec!["nearest first: saliency"]),
+        (format!("{SUBJECT} --from deconvnet {topk}"), vec!["deconvnet", "square"]),
+        (format!("{SUBJECT} --from gxi --attack topq"), vec!["`topq`", "nearest first: topk"]),
+        (format!("{SUBJECT} --from gxi {topk} --iters 0"), vec!["--iters 0"]),
+        (format!("{SUBJECT} --from gxi --attack topk --out new/t.txt"), vec![".json"]),
+        (format!("{SUBJECT} --from gxi --attack topk --resume"), vec!["--out"]),
+        (
+            format!(
+                "--weights model.safetensors,model.safetensors --data {SHAPES} --from gxi {topk}"
+            ),
+            vec!["--weights", "twice"],
+        ),
+        (
+            format!("--weights model.safetensors,no.safetensors --data {SHAPES} --from gxi {topk}"),
+            vec!["no.safetensors"],
+        ),
+    ] {
+        says(&place.refused(&format!("transfer {options}")), &parts);
+    }
+}
