@@ -68,6 +68,25 @@ pub struct AtEps {
     pub tensors: Option<String>,
 }
 
+impl AtEps {
+    /// What a line of CSV says of one metric: radius, its label, metric, mean, standard error, mean
+    /// over successes, area where there is one, success.
+    pub fn record(&self, metric: &str, auc: &BTreeMap<String, f64>) -> [String; 8] {
+        let summary = &self.metrics[metric];
+        let maybe = |number: Option<f64>| number.map(|n| n.to_string()).unwrap_or_default();
+        [
+            self.eps.to_string(),
+            self.label.clone(),
+            metric.to_owned(),
+            summary.mean.to_string(),
+            summary.stderr.to_string(),
+            maybe(summary.successes),
+            maybe(auc.get(metric).copied()),
+            self.success.to_string(),
+        ]
+    }
+}
+
 /// What `gradproof attack` found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AttackResult {

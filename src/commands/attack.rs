@@ -18,7 +18,7 @@ mod scores;
 
 pub(crate) use parts::{Named, Parts};
 pub(crate) use plan::{Fitted, Plan};
-pub(crate) use scores::{Run, auc};
+pub(crate) use scores::{Judge, Run, auc};
 
 /// Attacked images in a figure, at most.
 const SHOWN: usize = 8;
@@ -76,34 +76,20 @@ fn attack(
     ui: &Ui,
 ) -> Result<Vec<Run>> {
     let plan = fitted.plan;
-    let batches = loaded.data.len().div_ceil(args.subject.batch_size) as u64;
-    let bar = ui.bar(batches * plan.iterations(), "attacking");
     let mut runs: Vec<Run> = plan.radii.balls().iter().map(|_| Run::default()).collect();
-    let mut first = 0;
-    for (x, y) in loaded.data.ordered(args.subject.batch_size) {
-        let radii = match parts.read(first)? {
-            Some(radii) => {
-                bar.inc(plan.iterations());
-                bar.reset_eta();
-                radii
-            }
-            None => {
-                let batch = loaded.batch(&args.explained, &x, &y, first)?;
-                let outcomes = fitted.outcomes(&batch, first, &|| bar.inc(1))?;
-                let judged = batch.redrawn();
-                let clean = plan.method.attribute(&loaded.model, &judged);
-                let kept =
-                    |outcome| scores::kept(loaded, plan, (&judged, &y, &clean), outcome, fitted.k);
-                let radii: Vec<Named> = outcomes.iter().map(kept).collect();
-                parts.write(first, &radii)?;
-                radii
-            }
-        };
-        ensure!(radii.len() == runs.len(), "a part has {} radii, not {}", radii.len(), runs.len());
+    let make = |(x, y): (&Tensor, &Tensor), first, tick: &dyn Fn()| -> Result<Vec<Named>> {
+        let batch = loaded.batch(&args.explained, x, y, first)?;
+        let outcomes = fitted.outcomes(&batch, first, tick)?;
+        let judge = Judge::new(loaded, &*plan.method, (&batch, y), fitted.k);
+        Ok(outcomes.iter().map(|outcome| judge.everything(outcome)).collect())
+    };
+    let images = (loaded, args.subject.batch_size);
+    parts.each(images, (ui, "attacking", plan.iterations()), make, |radii| {
+        let (found, wanted) = (radii.len(), runs.len());
+        ensure!(found == wanted, "a part has {found} radii, not {wanted}");
         runs.iter_mut().zip(radii).for_each(|(run, batch)| run.push(batch));
-        first += y.numel() as u64;
-    }
-    bar.finish_and_clear();
+        Ok(())
+    })?;
     Ok(runs.into_iter().map(Run::joined).collect())
 }
 

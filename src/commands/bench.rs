@@ -10,8 +10,9 @@ use crate::{
 use anyhow::{Result, ensure};
 use memory::Peaks;
 use models::{
+    Classifier,
     registry::{self, Named},
-    zoo::{self, Shape},
+    zoo::{self, Normalisation, Shape},
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -88,6 +89,13 @@ const BENCHES: &[Member] = &[
         run: train::run,
     },
 ];
+
+/// The architecture asked for with random weights, on images of CIFAR-10's shape.
+fn untrained(args: &Bench, device: Device) -> Result<Classifier> {
+    let (arch, shape) = (zoo::arch(&args.arch)?, Shape::CIFAR10);
+    let normalisation = Normalisation::parse("cifar10", shape.image[0])?;
+    Ok(Classifier::new(arch, shape, normalisation, 0, device).placed(device, true))
+}
 
 /// A name in the table and what does one unit of work and returns its milliseconds.
 type Contestant<'a> = (&'static str, Box<dyn FnMut() -> f64 + 'a>);

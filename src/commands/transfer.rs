@@ -1,7 +1,7 @@
 //! `gradproof transfer`: what images made against the maps of one model and method do to those of
 //! others (Wang et al. 2020, section 5.3).
 
-use super::attack::{Fitted, Parts, Plan, auc};
+use super::attack::{Parts, Plan, auc};
 use crate::{
     cli::{Common, Subject, Transfer},
     figure, report,
@@ -12,6 +12,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use models::registry;
 use std::path::{Path, PathBuf};
+use tch::Tensor;
 
 mod matrix;
 mod table;
@@ -168,33 +169,13 @@ fn decides(args: &Transfer) -> String {
 
 /// Every cell's runs, of batches found now or, when resuming, before.
 fn work(args: &Transfer, matrix: &Matrix, loaded: &Loaded, parts: &Parts, ui: &Ui) -> Result<Runs> {
-    let each: u64 = matrix.sources.iter().map(|s: &Source| iterations(&s.fitted)).sum();
-    let batches = loaded.data.len().div_ceil(args.subject.batch_size) as u64;
-    let bar = ui.bar(batches * each, "transferring");
+    let steps = matrix.sources.iter().map(|source| source.fitted.plan.iterations()).sum();
     let mut runs = matrix.runs();
-    let mut first = 0;
-    for (x, y) in loaded.data.ordered(args.subject.batch_size) {
-        let found = match parts.read(first)? {
-            Some(found) => {
-                bar.inc(each);
-                bar.reset_eta();
-                found
-            }
-            None => {
-                let found = matrix.batch((&x, &y), first, &|| bar.inc(1))?;
-                parts.write(first, &found)?;
-                found
-            }
-        };
-        runs.push(found)?;
-        first += y.numel() as u64;
-    }
-    bar.finish_and_clear();
+    let images = (loaded, args.subject.batch_size);
+    let make =
+        |images: (&Tensor, &Tensor), first, tick: &dyn Fn()| matrix.batch(images, first, tick);
+    parts.each(images, (ui, "transferring", steps), make, |found| runs.push(found))?;
     Ok(runs.joined())
-}
-
-fn iterations(fitted: &Fitted) -> u64 {
-    fitted.plan.iterations()
 }
 
 fn cells(matrix: &Matrix, plan: &Plan, runs: &Runs) -> Vec<TransferCell> {

@@ -2,7 +2,7 @@
 //! line for each model, method, attack, radius and metric). `transfer` wrote its own CSV.
 
 use super::{Found, Inputs};
-use crate::results::{AtEps, Summary, csv_line};
+use crate::results::{AtEps, csv_line};
 use anyhow::Result;
 
 /// Every result as one JSON array, attacks first.
@@ -40,18 +40,17 @@ pub(super) fn csv(inputs: &Inputs) -> String {
     let mut text = csv_line(&COLUMNS.map(str::to_owned));
     for found in &inputs.results {
         for at in &found.result.eps {
-            for (metric, summary) in &at.metrics {
-                text.push_str(&csv_line(&record(found, at, metric, summary)));
+            for metric in at.metrics.keys() {
+                text.push_str(&csv_line(&record(found, at, metric)));
             }
         }
     }
     text
 }
 
-fn record(found: &Found, at: &AtEps, metric: &str, summary: &Summary) -> [String; 20] {
+fn record(found: &Found, at: &AtEps, metric: &str) -> Vec<String> {
     let result = &found.result;
-    let maybe = |number: Option<f64>| number.map(|n| n.to_string()).unwrap_or_default();
-    [
+    let about = [
         result.model.name.clone(),
         result.model.arch.clone(),
         result.model.training.clone(),
@@ -59,18 +58,13 @@ fn record(found: &Found, at: &AtEps, metric: &str, summary: &Summary) -> [String
         result.data.clone(),
         result.method.clone(),
         result.attack.clone(),
-        at.eps.to_string(),
-        at.label.clone(),
-        metric.to_owned(),
-        summary.mean.to_string(),
-        summary.stderr.to_string(),
-        maybe(summary.successes),
-        maybe(result.auc.get(metric).copied()),
-        at.success.to_string(),
+    ];
+    let origin = [
         result.images.to_string(),
         result.accuracy.to_string(),
         result.origin.seed.to_string(),
         result.origin.commit.clone(),
         found.path.display().to_string(),
-    ]
+    ];
+    [&about[..], &at.record(metric, &result.auc), &origin].concat()
 }

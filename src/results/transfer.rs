@@ -137,25 +137,18 @@ impl TransferResult {
             let (from, to) = (&self.sources[cell.from], &self.targets[cell.to]);
             let name = |maps: &Maps| self.models[maps.model].name.clone();
             for at in &cell.eps {
-                for (metric, summary) in &at.metrics {
-                    let maybe = |n: Option<f64>| n.map(|n| n.to_string()).unwrap_or_default();
-                    text.push_str(&csv_line(&[
+                for metric in at.metrics.keys() {
+                    let about = [
                         name(from),
                         from.method.clone(),
                         name(to),
                         to.method.clone(),
                         self.data.clone(),
                         self.attack.clone(),
-                        at.eps.to_string(),
-                        at.label.clone(),
-                        metric.clone(),
-                        summary.mean.to_string(),
-                        summary.stderr.to_string(),
-                        maybe(summary.successes),
-                        maybe(cell.auc.get(metric).copied()),
-                        at.success.to_string(),
-                        self.images.to_string(),
-                    ]));
+                    ];
+                    let numbers = at.record(metric, &cell.auc);
+                    let images = [self.images.to_string()];
+                    text.push_str(&csv_line(&[&about[..], &numbers, &images].concat()));
                 }
             }
         }

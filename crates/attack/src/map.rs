@@ -135,6 +135,7 @@ impl MapAttack<'_> {
             let search = Search {
                 attack: self,
                 batch,
+                holds_outputs: self.loss.output_loss(&clean.logits, clean).is_some(),
                 clean: clean.turned(restart),
                 ball,
                 keys: batch.keys_of(noise::key(0, u64::from(restart), noise::name_id("restart"))),
@@ -161,6 +162,7 @@ pub struct Search<'a> {
     attack: &'a MapAttack<'a>,
     batch: &'a Batch,
     clean: Reference,
+    holds_outputs: bool,
     /// Where iterates must stay.
     pub ball: &'a Ball,
     /// One key per image seeds the walk's own draws.
@@ -213,7 +215,7 @@ impl Search<'_> {
         let differentiable = method.differentiable().expect("`check` asks for it");
         let (_, g) = differentiable.pullback(&surrogate, &self.batch.at(at), &cotangent);
         let value = values.into_inner().expect("every pullback asks for its cotangent");
-        if loss.output_loss(&self.clean.logits, &self.clean).is_none() {
+        if !self.holds_outputs {
             return (value, g);
         }
         let (cost, back) = value_and_grad(at, |x| {

@@ -39,6 +39,16 @@ pub(crate) trait Points {
         false
     }
 
+    /// See [`Attribution::check`].
+    fn check(&self, _image: [i64; 3]) -> Result<()> {
+        Ok(())
+    }
+
+    /// See [`Attribution::note`].
+    fn note(&self, _image: [i64; 3]) -> Option<String> {
+        None
+    }
+
     /// See [`Attribution::gap`].
     fn gap(&self, _model: &dyn Model, _batch: &Batch, _map: &Tensor) -> Option<Tensor> {
         None
@@ -150,6 +160,14 @@ impl<P: Points> Attribution for Average<P> {
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
         let (map, logits) = self.map(model, batch, &Pass::all(batch, self.0.count()));
         (map, logits.unwrap_or_else(|| tch::no_grad(|| model.logits(&batch.x))))
+    }
+
+    fn check(&self, _model: &dyn Model, image: [i64; 3]) -> Result<()> {
+        self.0.check(image)
+    }
+
+    fn note(&self, image: [i64; 3]) -> Option<String> {
+        self.0.note(image)
     }
 
     fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {

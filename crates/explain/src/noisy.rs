@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tch::Tensor;
 use toml::Table;
 
-pub(crate) use crate::kernel::Kernel;
+pub(crate) use crate::kernel::{Gamma, Kernel};
 
 /// Noise of one kind and size.
 #[derive(Debug)]
@@ -44,6 +44,22 @@ impl Noise {
             false => x + unit,
         }
     }
+
+    /// How far apart the means of `averaged` at two images can be; nothing is known of noise whose
+    /// size depends on the image.
+    pub fn note(&self, image: [i64; 3], averaged: &str) -> Option<String> {
+        if self.relative || self.size == 0. {
+            return None;
+        }
+        let gamma = match self.kernel.gamma(image.iter().product()) {
+            Gamma::Exactly(gamma) => format!("γ = {:.4}", gamma / self.size),
+            Gamma::AtMost(gamma) => format!("γ ≤ {:.4}", gamma / self.size),
+        };
+        Some(format!(
+            "over all neighbours, maps of x and x′ differ by at most γ |x − x′|₂ times the longest \
+             {averaged}, {gamma} (Tan & Tian 2023, Theorem 4.3)"
+        ))
+    }
 }
 
 /// max − min of each image, `[N, 1, 1, 1]`.
@@ -58,6 +74,10 @@ impl Points for Noise {
 
     fn place(&self, batch: &Batch, samples: &[u64]) -> Placed {
         Placed { points: self.around(batch, samples), factor: None }
+    }
+
+    fn note(&self, image: [i64; 3]) -> Option<String> {
+        Noise::note(self, image, "gradient")
     }
 }
 

@@ -2,7 +2,7 @@
 //! baseline b to x; with many baselines expected gradients (Erion et al. 2021).
 
 use crate::{
-    Attribution, Batch, Differentiable,
+    Attribution, Batch,
     average::{Average, Placed, Points},
     references::References,
 };
@@ -220,6 +220,13 @@ impl Points for Way {
         Placed { points: baseline + &way * self.places(batch, samples), factor: Some(way) }
     }
 
+    fn check(&self, image: [i64; 3]) -> Result<()> {
+        match &self.start {
+            Start::Images(images) => images.check(image),
+            Start::Made(_) => Ok(()),
+        }
+    }
+
     fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
         let score = |x: &Tensor| tch::no_grad(|| batch.target.of(&model.logits(x)));
         let n = batch.keys.len();
@@ -228,31 +235,6 @@ impl Points for Way {
         let mean = (0..count).map(from).sum::<Tensor>() / count as f64;
         let sum = map.sum_dim_intlist([1i64, 2, 3].as_slice(), false, map.kind());
         Some(score(&batch.x) - mean - sum)
-    }
-}
-
-/// The mean over a way, of images that the baselines fit.
-#[derive(Debug)]
-struct Fitting(Average<Way>);
-
-impl Attribution for Fitting {
-    fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        self.0.attribute(model, batch)
-    }
-
-    fn check(&self, _model: &dyn Model, image: [i64; 3]) -> Result<()> {
-        match &self.0.0.start {
-            Start::Images(images) => images.check(image),
-            Start::Made(_) => Ok(()),
-        }
-    }
-
-    fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
-        self.0.gap(model, batch, map)
-    }
-
-    fn differentiable(&self) -> Option<&dyn Differentiable> {
-        self.0.differentiable()
     }
 }
 
@@ -289,7 +271,7 @@ pub(crate) fn build_ig(table: Table) -> Result<Box<dyn Attribution>> {
         ensure!(baselines <= count, "`baselines` is {baselines}; the file has {count} images");
     }
     let nodes = Some(rule.nodes(points));
-    Ok(Box::new(Fitting(Average(Way { start, baselines, nodes }))))
+    Ok(Box::new(Average(Way { start, baselines, nodes })))
 }
 
 #[derive(Deserialize)]
@@ -311,5 +293,5 @@ pub(crate) fn build_expected(table: Table) -> Result<Box<dyn Attribution>> {
     let Expected { samples, baseline, blur } = registry::options(table)?;
     ensure!(samples > 0, "`samples` is 0; it must be positive");
     let start = Start::parse(&baseline, blur)?;
-    Ok(Box::new(Fitting(Average(Way { start, baselines: samples, nodes: None }))))
+    Ok(Box::new(Average(Way { start, baselines: samples, nodes: None })))
 }

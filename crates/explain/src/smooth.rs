@@ -5,7 +5,6 @@
 use crate::{
     Attribution, Batch, Cotangent, Differentiable,
     average::Pass,
-    kernel::Gamma,
     method,
     noisy::{Kernel, Noise},
 };
@@ -83,18 +82,7 @@ impl Attribution for Smooth {
 
     /// γ, for kernels that are the same for every image.
     fn note(&self, image: [i64; 3]) -> Option<String> {
-        let Noise { kernel, size, relative, .. } = &self.noise;
-        if *relative || *size == 0. {
-            return None;
-        }
-        let gamma = match kernel.gamma(image.iter().product()) {
-            Gamma::Exactly(gamma) => format!("γ = {:.4}", gamma / size),
-            Gamma::AtMost(gamma) => format!("γ ≤ {:.4}", gamma / size),
-        };
-        Some(format!(
-            "over all neighbours, maps of x and x′ differ by at most γ |x − x′|₂ times the longest \
-             inner map, {gamma} (Tan & Tian 2023, Theorem 4.3)"
-        ))
+        self.noise.note(image, "inner map")
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {

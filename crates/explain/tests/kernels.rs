@@ -2,8 +2,11 @@
 //! over grids and against smoothed maps.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod of;
+
 use explain::{Attribution, Batch};
-use models::{Activation, Model, Ops, Target, noise, registry::parse};
+use models::{Target, noise, registry::parse};
+use of::Of;
 use std::f64::consts::TAU;
 use tch::{Device, Kind, Tensor};
 
@@ -38,21 +41,6 @@ fn density(kernel: &str, t: &Tensor) -> Tensor {
 }
 
 const KERNELS: [&str; 5] = ["gaussian", "uniform", "laplace", TRIANGLE, RAMP];
-
-/// One logit: a function of the flattened image, `[N, D]` -> `[N]`.
-struct Of<F: Fn(&Tensor) -> Tensor>(F);
-
-impl<F: Fn(&Tensor) -> Tensor> Model for Of<F> {
-    fn forward(&self, x: &Tensor, _ops: &dyn Ops) -> Tensor {
-        (self.0)(&x.flatten(1, -1)).unsqueeze(1)
-    }
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
-    }
-}
 
 fn over(t: &Tensor) -> Tensor {
     t.sum_dim_intlist([1].as_slice(), false, None)

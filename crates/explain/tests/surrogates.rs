@@ -2,6 +2,7 @@
 //! models whose maps are known, and their products against finite differences.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod of;
 #[path = "../../models/tests/rule/mod.rs"]
 mod rule;
 
@@ -10,10 +11,11 @@ use explain::{
     surrogate::{Fit, operator},
 };
 use models::{
-    Activation, Classifier, Model, Ops, Target, noise,
+    Classifier, Model, Target, noise,
     registry::parse,
     zoo::{self, Shape},
 };
+use of::Of;
 use rule::{distance, filled, images};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -55,23 +57,6 @@ fn doubles(n: i64, image: [i64; 3]) -> Tensor {
 fn second(model: &dyn Model, x: &Tensor) -> Target {
     let logits = tch::no_grad(|| model.logits(x));
     Target::logit(&logits.argsort(1, true).select(1, 1))
-}
-
-/// One logit: a function of the flattened image, `[N, D]` -> `[N]`.
-struct Of<F: Fn(&Tensor) -> Tensor>(F);
-
-impl<F: Fn(&Tensor) -> Tensor> Model for Of<F> {
-    fn forward(&self, x: &Tensor, _ops: &dyn Ops) -> Tensor {
-        (self.0)(&x.flatten(1, -1)).unsqueeze(1)
-    }
-
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
-    }
 }
 
 /// Images for a model with one logit.

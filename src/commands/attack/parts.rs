@@ -1,6 +1,7 @@
 //! The finished batches of an attack under way, beside its result: a killed run goes on behind the
 //! last of them.
 
+use crate::{subject::Loaded, ui::Ui};
 use anyhow::{Context, Result, ensure};
 use std::{
     collections::BTreeMap,
@@ -40,7 +41,7 @@ impl Parts {
     }
 
     /// The batch that begins with image number `first`, one entry for each radius, if it is there.
-    pub fn read(&self, first: u64) -> Result<Option<Vec<Named>>> {
+    fn read(&self, first: u64) -> Result<Option<Vec<Named>>> {
         let Some(file) = self.file(first).filter(|file| file.exists()) else { return Ok(None) };
         let part = TensorFile::read(&file)?;
         ensure!(
@@ -60,7 +61,7 @@ impl Parts {
     }
 
     /// Keeps a finished batch.
-    pub fn write(&self, first: u64, radii: &[Named]) -> Result<()> {
+    fn write(&self, first: u64, radii: &[Named]) -> Result<()> {
         let Some(file) = self.file(first) else { return Ok(()) };
         let mut part = TensorFile::default();
         part.metadata.insert(SETTINGS.into(), self.settings.clone());
@@ -72,6 +73,37 @@ impl Parts {
             // A folder without a finished batch is of no use; one with some stays.
             let _ = self.folder.as_deref().map(fs::remove_dir);
         })
+    }
+
+    /// The batches of `loaded`, in order, that are here or else are what `make` finds for images,
+    /// labels and the first one's number; these are kept. Each is `steps` of the bar `what`.
+    pub fn each(
+        &self,
+        (loaded, size): (&Loaded, usize),
+        (ui, what, steps): (&Ui, &str, u64),
+        make: impl Fn((&Tensor, &Tensor), u64, &dyn Fn()) -> Result<Vec<Named>>,
+        mut take: impl FnMut(Vec<Named>) -> Result<()>,
+    ) -> Result<()> {
+        let bar = ui.bar(loaded.data.len().div_ceil(size) as u64 * steps, what);
+        let mut first = 0;
+        for (x, y) in loaded.data.ordered(size) {
+            let found = match self.read(first)? {
+                Some(found) => {
+                    bar.inc(steps);
+                    bar.reset_eta();
+                    found
+                }
+                None => {
+                    let found = make((&x, &y), first, &|| bar.inc(1))?;
+                    self.write(first, &found)?;
+                    found
+                }
+            };
+            take(found)?;
+            first += y.numel() as u64;
+        }
+        bar.finish_and_clear();
+        Ok(())
     }
 
     /// Throws the batches away: their result is written.

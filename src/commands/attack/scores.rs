@@ -1,48 +1,83 @@
 //! Per-image results of an attack at one radius, and what is said of them.
 
-use super::{Plan, parts::Named};
+use super::parts::Named;
 use crate::{
     results::{AtEps, AttackResult, Summary},
     subject::Loaded,
 };
 use ::attack::Outcome;
 use anyhow::Result;
-use explain::{Batch, heat, similarity::SIMILARITIES};
+use explain::{Attribution, Batch, heat, similarity::SIMILARITIES};
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;
 
-/// What is kept of one batch at one radius, on the CPU. Maps are drawn anew: an attacker who bent
-/// the map of one set of samples has gained nothing.
-pub(crate) fn kept(
-    loaded: &Loaded,
-    plan: &Plan,
-    (batch, y, clean): (&Batch, &Tensor, &Tensor),
-    outcome: &Outcome,
+/// The maps of one method on one model, as results are judged: drawn anew, because an attacker who
+/// bent the map of one set of samples has gained nothing.
+pub(crate) struct Judge<'a> {
+    loaded: &'a Loaded,
+    method: &'a dyn Attribution,
+    labels: &'a Tensor,
+    batch: Batch,
+    /// Signed maps of the clean images.
+    maps: Tensor,
+    predictions: Tensor,
+    confidence: Tensor,
     k: i64,
-) -> Named {
-    let adversarial = &outcome.adversarial;
-    let maps = plan.method.attribute(&loaded.model, &batch.at(adversarial));
-    let (predictions, clean_confidence) = loaded.predict(&batch.x);
-    let (_, confidence) = loaded.predict(adversarial);
-    let (before, after) = (heat(clean), heat(&maps));
-    let scores = SIMILARITIES
-        .iter()
-        .map(|metric| (metric.name, (metric.score)(&before, &after, k).to_kind(Kind::Float)));
-    let tensors = [
-        ("images", batch.x.shallow_clone()),
-        ("labels", y.shallow_clone()),
-        ("targets", batch.target.class.shallow_clone()),
-        ("predictions", predictions),
-        ("clean_confidence", clean_confidence),
-        ("confidence", confidence),
-        ("adversarial", adversarial.shallow_clone()),
-        ("maps", clean.to_kind(Kind::Float)),
-        ("attacked_maps", maps.to_kind(Kind::Float)),
-        ("success", outcome.success.to_kind(Kind::Uint8)),
-    ];
-    let all = tensors.into_iter().chain(scores);
-    all.map(|(name, tensor)| (name.to_owned(), tensor.to_device(Device::Cpu))).collect()
+}
+
+impl<'a> Judge<'a> {
+    /// Of the images of `batch`; `k` is the size of the top.
+    pub fn new(
+        loaded: &'a Loaded,
+        method: &'a dyn Attribution,
+        (batch, labels): (&Batch, &'a Tensor),
+        k: i64,
+    ) -> Self {
+        let batch = batch.redrawn();
+        let maps = method.attribute(&loaded.model, &batch);
+        let (predictions, confidence) = loaded.predict(&batch.x);
+        Judge { loaded, method, labels, batch, maps, predictions, confidence, k }
+    }
+
+    /// The numbers of an attack's images, one an image, on the CPU, and the signed maps there.
+    pub fn numbers(&self, outcome: &Outcome) -> (Named, Tensor) {
+        let adversarial = &outcome.adversarial;
+        let maps = self.method.attribute(&self.loaded.model, &self.batch.at(adversarial));
+        let (class, confidence) = self.loaded.predict(adversarial);
+        let (before, after) = (heat(&self.maps), heat(&maps));
+        let score = |score: fn(&Tensor, &Tensor, i64) -> Tensor| score(&before, &after, self.k);
+        let scores = SIMILARITIES.iter().map(|m| (m.name, score(m.score).to_kind(Kind::Float)));
+        let rest = [
+            ("labels", self.labels.shallow_clone()),
+            ("predictions", self.predictions.shallow_clone()),
+            ("confidence", confidence),
+            ("kept", class.eq_tensor(&self.predictions).to_kind(Kind::Float)),
+            ("success", outcome.success.to_kind(Kind::Uint8)),
+        ];
+        (named(rest.into_iter().chain(scores)), maps)
+    }
+
+    /// Everything there is about them.
+    pub fn everything(&self, outcome: &Outcome) -> Named {
+        let (mut all, maps) = self.numbers(outcome);
+        // Of the model under attack every prediction stays.
+        all.remove("kept");
+        all.extend(named([
+            ("images", self.batch.x.shallow_clone()),
+            ("targets", self.batch.target.class.shallow_clone()),
+            ("clean_confidence", self.confidence.shallow_clone()),
+            ("adversarial", outcome.adversarial.shallow_clone()),
+            ("maps", self.maps.to_kind(Kind::Float)),
+            ("attacked_maps", maps.to_kind(Kind::Float)),
+        ]));
+        all
+    }
+}
+
+fn named<'a>(tensors: impl IntoIterator<Item = (&'a str, Tensor)>) -> Named {
+    let on_cpu = |(name, t): (&str, Tensor)| (name.to_owned(), t.to_device(Device::Cpu));
+    tensors.into_iter().map(on_cpu).collect()
 }
 
 /// Per-image tensors at one radius, batch after batch and then joined.

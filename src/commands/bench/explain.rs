@@ -1,15 +1,12 @@
 //! The maps of one batch of images by every method, with a folded network. Superpixels depend on
 //! the images, so they are those of `shapes`; times do not depend on what the weights are.
 
-use super::{Contestant, Entrant, Timed, interleaved};
+use super::{Contestant, Entrant, Timed, interleaved, untrained};
 use crate::{cli::Bench, ui::Ui};
 use ::data::{Options, Split};
 use anyhow::{Context, Result};
 use explain::{Attribution, Batch};
-use models::{
-    Classifier, Model, Precision, Score, Target, registry,
-    zoo::{self, Normalisation, Shape},
-};
+use models::{Classifier, Model, Precision, Score, Target, registry, zoo::Shape};
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
@@ -45,11 +42,9 @@ pub(super) struct Scene {
 impl Scene {
     /// Errors: an unknown architecture.
     pub fn new(args: &Bench, device: Device) -> Result<Self> {
-        let (arch, shape) = (zoo::arch(&args.arch)?, Shape::CIFAR10);
-        let normalisation = Normalisation::parse("cifar10", shape.image[0])?;
-        let trained = Classifier::new(arch, shape, normalisation, 0, device).placed(device, true);
-        let model = trained.folded(args.precision);
-        let exact = (args.precision != Precision::F32).then(|| trained.folded(Precision::F32));
+        let whole = untrained(args, device)?;
+        let model = whole.folded(args.precision);
+        let exact = (args.precision != Precision::F32).then(|| whole.folded(Precision::F32));
         let images = format!("shapes:seed=0,train=1,test={}", args.batch_size);
         let data = ::data::load(&images, &Options { split: Split::Test, size: None })?;
         let (x, _) = data.to_device(device).ordered(args.batch_size).next().context("no images")?;

@@ -1,16 +1,13 @@
 //! One training step of every objective, from the same weights on the same random images.
 
-use super::{Contestant, Entrant, Timed, interleaved};
+use super::{Contestant, Entrant, Timed, interleaved, untrained};
 use crate::{cli::Bench, commands::train::adversary, ui::Ui};
 use ::train::{
     objective::{self, Objective, Perturb, Step},
     optimizer::{self, Optimizer},
 };
 use anyhow::{Context, Result};
-use models::{
-    Classifier, Params, noise,
-    zoo::{self, Normalisation, Shape},
-};
+use models::{Params, noise, zoo::Shape};
 use std::{collections::BTreeMap, time::Instant};
 use tch::{Device, Kind, Tensor};
 
@@ -50,9 +47,7 @@ pub(super) fn run(
     device: Device,
     ui: &Ui,
 ) -> Result<Vec<Timed>> {
-    let (arch, shape) = (zoo::arch(&args.arch)?, Shape::CIFAR10);
-    let normalisation = Normalisation::parse("cifar10", shape.image[0])?;
-    let model = Classifier::new(arch, shape, normalisation, 0, device).placed(device, true);
+    let (model, shape) = (untrained(args, device)?, Shape::CIFAR10);
     let start: BTreeMap<String, Tensor> =
         model.params().tensors().into_iter().map(|(name, t)| (name, t.copy())).collect();
     let n = args.batch_size;

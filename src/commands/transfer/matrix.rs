@@ -3,13 +3,13 @@
 
 use crate::{
     cli::Explained,
-    commands::attack::{Fitted, Named, Run},
+    commands::attack::{Fitted, Judge, Named, Run},
     subject::Loaded,
 };
 use ::attack::Outcome;
 use anyhow::{Result, ensure};
-use explain::{Attribution, heat, similarity::SIMILARITIES};
-use tch::{Device, Kind, Tensor};
+use explain::Attribution;
+use tch::Tensor;
 
 /// A row: maps that are attacked.
 pub(super) struct Source<'a> {
@@ -72,7 +72,7 @@ impl Matrix<'_> {
         Ok(all)
     }
 
-    /// Judges one column's maps. They are drawn anew, as `attack` does it.
+    /// Judges one column's maps.
     fn judge(
         &self,
         Target { loaded, method }: &Target,
@@ -80,27 +80,9 @@ impl Matrix<'_> {
         first: u64,
         attacked: &[&Outcome],
     ) -> Result<Vec<Named>> {
-        let batch = loaded.batch(self.explained, x, y, first)?.redrawn();
-        let before = heat(&method.attribute(&loaded.model, &batch));
-        let (prediction, _) = loaded.predict(x);
-        let on = |outcome: &&Outcome| {
-            let adversarial = &outcome.adversarial;
-            let after = heat(&method.attribute(&loaded.model, &batch.at(adversarial)));
-            let (class, confidence) = loaded.predict(adversarial);
-            let score =
-                |score: fn(&Tensor, &Tensor, i64) -> Tensor| score(&before, &after, self.k());
-            let scores = SIMILARITIES.iter().map(|m| (m.name, score(m.score).to_kind(Kind::Float)));
-            let rest = [
-                ("labels", y.shallow_clone()),
-                ("predictions", prediction.shallow_clone()),
-                ("confidence", confidence),
-                ("kept", class.eq_tensor(&prediction).to_kind(Kind::Float)),
-                ("success", outcome.success.to_kind(Kind::Uint8)),
-            ];
-            let all = rest.into_iter().chain(scores);
-            all.map(|(name, tensor)| (name.to_owned(), tensor.to_device(Device::Cpu))).collect()
-        };
-        Ok(attacked.iter().map(on).collect())
+        let batch = loaded.batch(self.explained, x, y, first)?;
+        let judge = Judge::new(loaded, *method, (&batch, y), self.k());
+        Ok(attacked.iter().map(|outcome| judge.numbers(outcome).0).collect())
     }
 }
 

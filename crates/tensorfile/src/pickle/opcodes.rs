@@ -288,7 +288,7 @@ fn unquoted(literal: &[u8]) -> Result<Vec<u8>> {
     Ok(plain)
 }
 
-/// Text in Python's raw-unicode-escape: Latin-1 with `\uXXXX` and `\UXXXXXXXX`.
+/// Text in Python's raw-unicode-escape: Latin-1 with `\u` and four hexadecimal digits or `\U` and eight.
 fn unescaped(line: &[u8]) -> Result<String> {
     let mut bytes = line.iter().copied().peekable();
     let mut text = String::new();
