@@ -15,6 +15,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    keep_freed_memory();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -38,6 +39,23 @@ fn main() -> ExitCode {
         Err(_) => ExitCode::from(1),
     }
 }
+
+/// Every pass makes tensors as large as those that the last one freed. glibc would give these back to
+/// the system and wait for their pages to be made anew: a fifth of the time of an attack on a CPU
+/// (docs/decisions/threads.md).
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "mallopt has no safe wrapper; no other thread runs yet")]
+fn keep_freed_memory() {
+    const KEPT: i32 = 1 << 30; // bytes
+    // SAFETY: both take any number; a setting that is refused changes nothing.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, KEPT);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
+    }
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn keep_freed_memory() {}
 
 /// What clap found wrong, with its tip, without its usage summary.
 fn one_line(error: &clap::Error) -> String {

@@ -8,6 +8,7 @@ use models::{
     Model,
     grad::{Graph, pull},
     registry,
+    tangent::Trace,
 };
 use serde::Deserialize;
 use tch::{Kind, Tensor};
@@ -125,15 +126,21 @@ impl<P: Points> Average<P> {
         let Placed { points, factor } = self.0.place(&batch, &samples);
         let points = match graph {
             Graph::Keep => points,
-            Graph::Free => points.detach().set_requires_grad(true),
+            _ => points.detach().set_requires_grad(true),
         };
         let logits = tch::with_grad(|| model.logits(&points));
         let score = tch::with_grad(|| batch.target.of(&logits).sum(None::<Kind>));
         let g = pull(&score, &points, graph);
+        let weighted = self.weighted(&g, &samples, factor.as_ref());
+        (pass.summed(&weighted), logits.detach())
+    }
+
+    /// w c ⊙ `rows`, row by row of a pass.
+    fn weighted(&self, rows: &Tensor, samples: &[u64], factor: Option<&Tensor>) -> Tensor {
         let weights: Vec<f64> = samples.iter().map(|&s| self.0.weight(s)).collect();
-        let weights = Tensor::from_slice(&weights).to_kind(g.kind()).to_device(g.device());
-        let weighted = g * weights.view([-1, 1, 1, 1]);
-        (pass.summed(&factor.map_or(weighted.shallow_clone(), |c| weighted * c)), logits.detach())
+        let weights = Tensor::from_slice(&weights).to_kind(rows.kind()).to_device(rows.device());
+        let weighted = rows * weights.view([-1, 1, 1, 1]);
+        factor.map_or(weighted.shallow_clone(), |c| weighted * c)
     }
 
     /// The map; and the logits at the images, where the only point is the image.
@@ -179,6 +186,61 @@ impl<P: Points> Attribution for Average<P> {
     }
 }
 
+/// What is pulled back through one pass.
+enum Pulled<'a> {
+    /// This, `[N, C, H, W]`.
+    Known(Tensor),
+    /// What is chosen once the pass's part of the map, here all of it, is known.
+    Chosen(&'a Cotangent<'a>),
+}
+
+impl<P: Points> Average<P> {
+    /// One pass of a pullback: its part of the map if that was asked for, and of (∂map/∂x)ᵀ v.
+    fn pulled(&self, model: &dyn Model, pass: &Pass, v: &Pulled) -> (Option<Tensor>, Tensor) {
+        let x = pass.block.x.detach().set_requires_grad(true);
+        tch::with_grad(|| {
+            self.traced(model, pass, &x, v).unwrap_or_else(|| {
+                let (sum, _) = self.passed(model, pass, &x);
+                let map = sum.detach();
+                let v = match v {
+                    Pulled::Known(v) => v.shallow_clone(),
+                    Pulled::Chosen(cotangent) => cotangent(&map),
+                };
+                (Some(map), pull(&(sum * v).sum(None::<Kind>), &x, Graph::Free))
+            })
+        })
+    }
+
+    /// The same from first derivatives, where the network allows: Σᵢ wᵢ (cᵢ ⊙ ∇f(pᵢ))ᵀ v is the
+    /// slope of the scores at pᵢ along wᵢ cᵢ ⊙ v.
+    fn traced(
+        &self,
+        model: &dyn Model,
+        pass: &Pass,
+        x: &Tensor,
+        v: &Pulled,
+    ) -> Option<(Option<Tensor>, Tensor)> {
+        let (batch, samples) = (pass.repeated(x), pass.samples());
+        let Placed { points, factor } = self.0.place(&batch, &samples);
+        let trace = Trace::of(model, &points)?;
+        let (map, v) = match v {
+            Pulled::Known(v) => (None, v.shallow_clone()),
+            Pulled::Chosen(cotangent) => {
+                let score = batch.target.of(&trace.logits).sum(None::<Kind>);
+                let g = pull(&score, &points, Graph::Retain);
+                let constant = factor.as_ref().map(Tensor::detach);
+                let map = pass.summed(&self.weighted(&g, &samples, constant.as_ref()));
+                let v = cotangent(&map);
+                (Some(map), v)
+            }
+        };
+        let rows = v.repeat([pass.taken.len() as i64, 1, 1, 1]);
+        let direction = self.weighted(&rows, &samples, factor.as_ref());
+        let slopes = batch.target.along(&trace.logits, &trace.along(&direction));
+        Some((map, pull(&slopes.sum(None::<Kind>), x, Graph::Free)))
+    }
+}
+
 impl<P: Points> Differentiable for Average<P> {
     fn pullback(
         &self,
@@ -186,24 +248,17 @@ impl<P: Points> Differentiable for Average<P> {
         batch: &Batch,
         cotangent: &Cotangent,
     ) -> (Tensor, Tensor) {
-        let leaf = |x: &Tensor| x.detach().set_requires_grad(true);
-        let flow = |sum: &Tensor, v: &Tensor, x: &Tensor| {
-            pull(&tch::with_grad(|| (sum * v).sum(None::<Kind>)), x, Graph::Free)
-        };
         let passes = Pass::all(batch, self.0.count());
         if let [pass] = &passes[..] {
-            let x = leaf(&pass.block.x);
-            let (sum, _) = tch::with_grad(|| self.passed(model, pass, &x));
-            let v = cotangent(&sum.detach());
-            return (sum.detach(), flow(&sum, &v, &x));
+            let (map, back) = self.pulled(model, pass, &Pulled::Chosen(cotangent));
+            return (map.expect("it was asked for"), back);
         }
         let (map, _) = self.map(model, batch, &passes);
         let v = cotangent(&map);
         let total = map.zeros_like();
         for pass in &passes {
-            let x = leaf(&pass.block.x);
-            let (sum, _) = tch::with_grad(|| self.passed(model, pass, &x));
-            let _ = pass.part(&total).g_add_(&flow(&sum, &pass.part(&v), &x));
+            let (_, back) = self.pulled(model, pass, &Pulled::Known(pass.part(&v)));
+            let _ = pass.part(&total).g_add_(&back);
         }
         (map, total)
     }

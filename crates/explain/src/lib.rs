@@ -23,6 +23,7 @@ mod kernelshap;
 mod lime;
 mod lrp;
 mod mask;
+pub mod metric;
 mod noisy;
 mod occlusion;
 mod optimal;
@@ -36,6 +37,7 @@ pub mod surrogate;
 
 pub use batch::Batch;
 pub use heat::heat;
+pub use metric::Metric;
 pub use similarity::Similarity;
 
 /// Says which pixels a score comes from.

@@ -15,61 +15,108 @@ const SOLVED: usize = 4_000_000;
 /// Numbers of perturbations of one image, at most, where the user does not say how many: 1 GiB.
 const MOST: i64 = 1 << 27;
 
+/// How many perturbations of an image are drawn, where nothing else is asked for.
+const DRAWN: u64 = 1000;
+
+/// What Φ is to tell: the image becomes x − I.
 #[derive(Debug)]
-enum Perturbation {
-    /// A square of side 1 to `largest`, anywhere inside, over all channels. Sides are drawn first,
-    /// each as often; every square, each once, where there are no more than samples.
+pub(crate) enum Perturbation {
+    /// A square of side 1 to `largest`, anywhere inside, over all channels, becomes black. Sides
+    /// are drawn first, each as often; every square, each once, where there are no more than samples.
     Square { largest: i64, all: bool },
-    /// The image becomes x − I with I = clip(x + scale · n, x − 1, x).
+    /// The image becomes noise: I = clip(x + scale · n, x − 1, x).
     Noise { scale: f64 },
+    /// The image becomes a neighbour: I = sigma · n.
+    Gaussian { sigma: f64 },
+}
+
+/// Perturbations of each image of a batch, keyed by image and number.
+#[derive(Debug)]
+pub(crate) struct Perturbations {
+    of: Perturbation,
+    samples: u64,
+}
+
+impl Perturbations {
+    /// Errors: no samples, or some beside every square; a size that is not positive.
+    pub fn new(of: Perturbation, samples: Option<u64>) -> Result<Self> {
+        let positive = |name: &str, size: f64| {
+            ensure!(size.is_finite() && size > 0., "`{name}` is {size}; it must be positive");
+            Ok(())
+        };
+        match of {
+            Perturbation::Square { largest, all } => {
+                ensure!(largest > 0, "`largest` is {largest}; it must be positive");
+                ensure!(!all || samples.is_none(), "`all` takes every square; leave `samples` out");
+            }
+            Perturbation::Noise { scale } => positive("scale", scale)?,
+            Perturbation::Gaussian { sigma } => positive("sigma", sigma)?,
+        }
+        let samples = samples.unwrap_or(DRAWN);
+        ensure!(samples > 0, "`samples` is 0; it must be positive");
+        Ok(Perturbations { of, samples })
+    }
+
+    /// How many an image has.
+    pub fn count(&self, height: i64, width: i64) -> u64 {
+        match self.of {
+            Perturbation::Square { largest, all } => {
+                let every = every(largest, height, width);
+                if all || every <= self.samples { every } else { self.samples }
+            }
+            _ => self.samples,
+        }
+    }
+
+    /// I for each image of `batch` and its sample number, `[N, C, H, W]`.
+    pub fn drawn(&self, batch: &Batch, samples: &[u64]) -> Tensor {
+        let x = &batch.x;
+        let normal = || {
+            let keys = keys(batch, samples);
+            noise::normal(&keys, &x.size()[1..], x.device()).to_kind(x.kind())
+        };
+        match self.of {
+            Perturbation::Gaussian { sigma } => normal() * sigma,
+            Perturbation::Noise { scale } => (x + normal() * scale).minimum(x).maximum(&(x - 1.)),
+            Perturbation::Square { largest, .. } => x * self.covered(batch, samples, largest),
+        }
+    }
+
+    /// Where I is x rather than 0, one there: `[N, 1, H, W]`; for squares alone.
+    pub fn squares(&self, batch: &Batch, samples: &[u64]) -> Option<Tensor> {
+        match self.of {
+            Perturbation::Square { largest, .. } => Some(self.covered(batch, samples, largest)),
+            _ => None,
+        }
+    }
+
+    fn covered(&self, batch: &Batch, samples: &[u64], largest: i64) -> Tensor {
+        let x = &batch.x;
+        let (_, _, h, w) = x.size4().expect("images have four dimensions");
+        let corners = match self.count(h, w) == every(largest, h, w) {
+            true => numbered(x, samples, largest),
+            false => drawn(x, &keys(batch, samples), largest),
+        };
+        squares(x, &corners)
+    }
+}
+
+fn keys(batch: &Batch, samples: &[u64]) -> Vec<u64> {
+    let id = noise::name_id("perturbation");
+    batch.keys.iter().zip(samples).map(|(&key, &sample)| noise::key(key, id, sample)).collect()
 }
 
 #[derive(Debug)]
 struct Optimal {
-    perturbation: Perturbation,
-    samples: u64,
+    perturbations: Perturbations,
     ridge: f64,
 }
 
 impl Optimal {
     fn checked(self) -> Result<Box<dyn Attribution>> {
-        ensure!(self.samples > 0, "`samples` is 0; it must be positive");
         let ridge = self.ridge;
         ensure!(ridge.is_finite() && ridge > 0., "`ridge` is {ridge}; it must be positive");
         Ok(Box::new(self))
-    }
-
-    /// How many perturbations an image has.
-    fn count(&self, height: i64, width: i64) -> u64 {
-        match self.perturbation {
-            Perturbation::Square { largest, all } => {
-                let every = every(largest, height, width);
-                if all || every <= self.samples { every } else { self.samples }
-            }
-            Perturbation::Noise { .. } => self.samples,
-        }
-    }
-
-    /// I for each image of `batch` and its sample number, `[N, C, H, W]`.
-    fn perturbation(&self, batch: &Batch, samples: &[u64]) -> Tensor {
-        let x = &batch.x;
-        let (_, _, h, w) = x.size4().expect("images have four dimensions");
-        let id = noise::name_id("perturbation");
-        let pairs = batch.keys.iter().zip(samples);
-        let keys: Vec<u64> = pairs.map(|(&key, &sample)| noise::key(key, id, sample)).collect();
-        match self.perturbation {
-            Perturbation::Noise { scale } => {
-                let n = noise::normal(&keys, &x.size()[1..], x.device()).to_kind(x.kind());
-                (x + n * scale).minimum(x).maximum(&(x - 1.))
-            }
-            Perturbation::Square { largest, .. } => {
-                let corners = match self.count(h, w) == every(largest, h, w) {
-                    true => numbered(x, samples, largest),
-                    false => drawn(x, &keys, largest),
-                };
-                x * squares(x, &corners)
-            }
-        }
     }
 }
 
@@ -146,12 +193,12 @@ impl Attribution for Optimal {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         let score = |b: &Batch| tch::no_grad(|| b.target.of(&model.logits(&b.x)));
         let (n, _, h, w) = batch.x.size4().expect("images have four dimensions");
-        let count = self.count(h, w);
+        let count = self.perturbations.count(h, w);
         let samples = count as i64;
         let values = Tensor::zeros([samples, n], (batch.x.kind(), batch.x.device()));
         for pass in Pass::all(batch, count) {
             let copies = pass.repeated(&pass.block.x);
-            let i = self.perturbation(&copies, &pass.samples());
+            let i = self.perturbations.drawn(&copies, &pass.samples());
             let found = score(&copies.at(&(&copies.x - i)));
             let (taken, own) = (pass.taken.len() as i64, pass.block.keys.len() as i64);
             let place = values.narrow(0, pass.taken[0] as i64, taken);
@@ -166,7 +213,7 @@ impl Attribution for Optimal {
             let own = part.keys.len() as i64;
             let all = Batch { chunk: own * samples, ..part.narrow(0, own) };
             let pass = &Pass::all(&all, count)[0];
-            let i = self.perturbation(&pass.repeated(&part.x), &pass.samples());
+            let i = self.perturbations.drawn(&pass.repeated(&part.x), &pass.samples());
             let i = i.view([samples, own, numbers]).transpose(0, 1);
             let clean = score(&part).unsqueeze(1);
             let delta = clean - values.narrow(1, first, own).transpose(0, 1);
@@ -177,7 +224,8 @@ impl Attribution for Optimal {
     }
 
     fn check(&self, _model: &dyn Model, [c, h, w]: [i64; 3]) -> Result<()> {
-        let (squares, all) = (self.count(h, w), self.count(h, w) > self.samples);
+        let squares = self.perturbations.count(h, w);
+        let all = squares > self.perturbations.samples;
         ensure!(
             !all || squares as i64 <= MOST / (c * h * w),
             "`all`: images of {c}x{h}x{w} have {squares} squares, too many at once; use a smaller \
@@ -205,10 +253,8 @@ impl Default for Square {
 /// Squares that become black.
 pub(crate) fn build_square(table: Table) -> Result<Box<dyn Attribution>> {
     let Square { samples, largest, ridge, all } = registry::options(table)?;
-    ensure!(largest > 0, "`largest` is {largest}; it must be positive");
-    ensure!(!all || samples.is_none(), "`all` takes every square; leave `samples` out");
-    let samples = samples.unwrap_or(1000);
-    Optimal { perturbation: Perturbation::Square { largest, all }, samples, ridge }.checked()
+    let of = Perturbation::Square { largest, all };
+    Optimal { perturbations: Perturbations::new(of, samples)?, ridge }.checked()
 }
 
 #[derive(Deserialize)]
@@ -222,13 +268,13 @@ struct NoisyBaseline {
 
 impl Default for NoisyBaseline {
     fn default() -> Self {
-        NoisyBaseline { samples: 1000, scale: 0.2, ridge: 1e-6 }
+        NoisyBaseline { samples: DRAWN, scale: 0.2, ridge: 1e-6 }
     }
 }
 
 /// Images that become noise.
 pub(crate) fn build_noisy_baseline(table: Table) -> Result<Box<dyn Attribution>> {
     let NoisyBaseline { samples, scale, ridge } = registry::options(table)?;
-    ensure!(scale.is_finite() && scale > 0., "`scale` is {scale}; it must be positive");
-    Optimal { perturbation: Perturbation::Noise { scale }, samples, ridge }.checked()
+    let of = Perturbation::Noise { scale };
+    Optimal { perturbations: Perturbations::new(of, Some(samples))?, ridge }.checked()
 }

@@ -160,6 +160,13 @@ impl Affine {
         }
     }
 
+    /// Wx + `scale` · b for the affine map Wx + b outside training; no graph reaches the weights.
+    pub fn scaled(&self, x: &Tensor, scale: f64) -> Tensor {
+        let (weight, bias) = self.weights();
+        let bias = bias.filter(|_| scale != 0.).map(|bias| bias * scale);
+        self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref())
+    }
+
     /// With running statistics, the norm folded into the weights on the way.
     pub fn fused(&self, x: &Tensor, precision: Precision) -> Tensor {
         let (weight, bias) = self.fused_weights();

@@ -47,6 +47,21 @@ impl Target {
         values.gather(1, &self.class.unsqueeze(1), false).squeeze_dim(1)
     }
 
+    /// Derivative of the score `[N]` where the logits `[N, K]` move along `direction` `[N, K]`.
+    pub fn along(&self, logits: &Tensor, direction: &Tensor) -> Tensor {
+        let class = self.class.unsqueeze(1);
+        let own = direction.gather(1, &class, false).squeeze_dim(1);
+        if self.score == Score::Logit {
+            return own;
+        }
+        let p = logits.softmax(1, logits.kind());
+        let others = (&p * direction).sum_dim_intlist([1].as_slice(), false, logits.kind());
+        match self.score {
+            Score::Prob => p.gather(1, &class, false).squeeze_dim(1) * (own - others),
+            _ => own - others,
+        }
+    }
+
     /// The images `start..start + n` of this target.
     pub fn narrow(&self, start: i64, n: i64) -> Self {
         Target { class: self.class.narrow(0, start, n), score: self.score }
@@ -77,6 +92,8 @@ pub fn cross_entropy(logits: &Tensor, y: &Tensor) -> Tensor {
 pub enum Graph {
     /// The graph is freed; the result is a constant.
     Free,
+    /// The graph stays for another pass; the result is a constant.
+    Retain,
     /// The graph stays and the result has one of its own.
     Keep,
 }
@@ -86,8 +103,8 @@ pub fn pull(out: &Tensor, x: &Tensor, graph: Graph) -> Tensor {
     if !out.requires_grad() {
         return x.zeros_like();
     }
-    let keep = graph == Graph::Keep;
-    let g = Tensor::run_backward(&[out], &[x], keep, keep).remove(0);
+    let (stays, own) = (graph != Graph::Free, graph == Graph::Keep);
+    let g = Tensor::run_backward(&[out], &[x], stays, own).remove(0);
     if g.defined() { g } else { x.zeros_like() }
 }
 

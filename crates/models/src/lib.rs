@@ -9,6 +9,7 @@ pub mod noise;
 pub mod ops;
 pub mod params;
 pub mod registry;
+pub mod tangent;
 pub mod zoo;
 
 pub use affine::{Affine, Conv};

@@ -19,6 +19,11 @@ pub trait Model {
     /// Names that `forward` passes to [`Ops::tap`], input side first.
     fn taps(&self) -> &'static [&'static str];
 
+    /// Whether `forward` is linear but for what it leaves to [`Ops`].
+    fn bends_in_ops(&self) -> bool {
+        false
+    }
+
     /// The ordinary pass: x `[N, C, H, W]` -> logits `[N, K]`.
     fn logits(&self, x: &Tensor) -> Tensor {
         self.forward(x, &Plain(self.activation()))
@@ -133,7 +138,7 @@ impl Classifier {
 
 impl Model for Classifier {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let x = (x - &self.mean) / &self.std;
+        let x = ops.normalise(x, &self.mean, &self.std);
         let x = if self.channels_last { to_channels_last(&x) } else { x };
         let logits = self.net.forward(&x, ops);
         match logits.kind() {
@@ -148,6 +153,10 @@ impl Model for Classifier {
 
     fn taps(&self) -> &'static [&'static str] {
         self.net.taps()
+    }
+
+    fn bends_in_ops(&self) -> bool {
+        self.net.bends_in_ops()
     }
 }
 
@@ -172,5 +181,9 @@ impl Model for Softened<'_> {
 
     fn taps(&self) -> &'static [&'static str] {
         self.model.taps()
+    }
+
+    fn bends_in_ops(&self) -> bool {
+        self.model.bends_in_ops()
     }
 }

@@ -27,7 +27,21 @@ impl Activation {
             Activation::Relu => x.relu(),
             Activation::Elu => x.elu(),
             Activation::Gelu => x.gelu("none"),
-            Activation::Softplus { beta } => (x * beta).softplus() / beta,
+            // libtorch's softplus is cut off, and its backward pass makes the exponential again.
+            Activation::Softplus { beta } => (x * -beta).log_sigmoid() / -beta,
+        }
+    }
+
+    /// Its derivative at every entry of `x`.
+    pub fn slope(self, x: &Tensor) -> Tensor {
+        match self {
+            Activation::Relu => x.gt(0.).to_kind(x.kind()),
+            Activation::Elu => x.clamp_max(0.).exp(),
+            Activation::Gelu => {
+                let density = (x.square() * -0.5).exp() / (2. * std::f64::consts::PI).sqrt();
+                ((x / std::f64::consts::SQRT_2).erf() + 1.) * 0.5 + x * density
+            }
+            Activation::Softplus { beta } => (x * beta).sigmoid(),
         }
     }
 
@@ -67,6 +81,11 @@ impl Pool {
 
 /// How one pass treats each operation. Override one method to change one thing.
 pub trait Ops {
+    /// What the network does to pixels first; mean and standard deviation are `[1, C, 1, 1]`.
+    fn normalise(&self, x: &Tensor, mean: &Tensor, std: &Tensor) -> Tensor {
+        (x - mean) / std
+    }
+
     /// The nonlinearity.
     fn act(&self, x: &Tensor) -> Tensor;
 

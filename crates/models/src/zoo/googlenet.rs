@@ -113,4 +113,8 @@ impl Model for GoogLeNet {
     fn taps(&self) -> &'static [&'static str] {
         &TAPS
     }
+
+    fn bends_in_ops(&self) -> bool {
+        true
+    }
 }

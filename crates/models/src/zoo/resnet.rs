@@ -154,4 +154,8 @@ impl Model for ResNet {
     fn taps(&self) -> &'static [&'static str] {
         &TAPS
     }
+
+    fn bends_in_ops(&self) -> bool {
+        true
+    }
 }

@@ -61,6 +61,10 @@ impl Model for Cnn {
     fn taps(&self) -> &'static [&'static str] {
         &["conv1", "conv2"]
     }
+
+    fn bends_in_ops(&self) -> bool {
+        true
+    }
 }
 
 struct Mlp {
@@ -82,5 +86,9 @@ impl Model for Mlp {
 
     fn taps(&self) -> &'static [&'static str] {
         &["hidden1", "hidden2"]
+    }
+
+    fn bends_in_ops(&self) -> bool {
+        true
     }
 }

@@ -61,4 +61,8 @@ impl Model for Vgg {
     fn taps(&self) -> &'static [&'static str] {
         &TAPS
     }
+
+    fn bends_in_ops(&self) -> bool {
+        true
+    }
 }

@@ -94,4 +94,8 @@ impl Model for WideResNet {
     fn taps(&self) -> &'static [&'static str] {
         &TAPS
     }
+
+    fn bends_in_ops(&self) -> bool {
+        true
+    }
 }

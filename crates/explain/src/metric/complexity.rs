@@ -1,0 +1,82 @@
+//! How few pixels a map names: entropy (Bhatt et al. 2020), Gini index (Chalasani et al. 2020), number
+//! of hot pixels (Nguyen & Martínez 2020). An all-zero map counts as an even one: it tells no pixel
+//! from another.
+
+use crate::{
+    heat::heat,
+    metric::{Better, Case, Column, Metric},
+};
+use anyhow::{Result, ensure};
+use models::registry;
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+const COLUMNS: [Column; 3] = [
+    Column {
+        name: "entropy",
+        about: "Shannon entropy of the heat, in nats, from 0 (one pixel) to the log of the number of \
+                pixels (an even or all-zero map)",
+        better: Better::Lower,
+    },
+    Column {
+        name: "sparseness",
+        about: "Gini index of the heat, in [0, 1): 0 for an even or all-zero map",
+        better: Better::Higher,
+    },
+    Column {
+        name: "effective",
+        about: "number of pixels with at least `threshold` of the largest heat, from 1 (all for an \
+                all-zero map)",
+        better: Better::Lower,
+    },
+];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Complexity {
+    threshold: f64,
+}
+
+impl Default for Complexity {
+    fn default() -> Self {
+        Complexity { threshold: 0.01 }
+    }
+}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+    let complexity: Complexity = registry::options(table)?;
+    let threshold = complexity.threshold;
+    ensure!(
+        threshold > 0. && threshold <= 1.,
+        "`threshold` is {threshold}; it must be above 0 and at most 1, a share of the largest heat"
+    );
+    Ok(Box::new(complexity))
+}
+
+impl Metric for Complexity {
+    fn columns(&self) -> &[Column] {
+        &COLUMNS
+    }
+
+    fn measure(&self, case: &Case) -> Vec<Tensor> {
+        tch::no_grad(|| {
+            let sum = |t: &Tensor| t.sum_dim_intlist([1].as_slice(), true, Kind::Double);
+            let heat = heat(&case.maps.to_kind(Kind::Double)).flatten(1, -1);
+            let pixels = heat.size()[1];
+            let empty = sum(&heat).eq(0.).to_kind(Kind::Double);
+            let heat = heat + empty / pixels as f64;
+            let log = heat.clamp_min(f64::MIN_POSITIVE).log();
+            let entropy = -sum(&(&heat * log));
+            let (sorted, _) = heat.sort(1, false);
+            let place = Tensor::arange(pixels, (Kind::Double, heat.device()));
+            let gini = sum(&(sorted * (place * 2. + (1 - pixels)))) / pixels as f64;
+            let most = heat.amax([1].as_slice(), true);
+            let effective = sum(&heat.ge_tensor(&(most * self.threshold)));
+            // Rounding can bring what is even below zero.
+            [entropy.clamp_min(0.), gini.clamp_min(0.), effective]
+                .map(|column| column.squeeze_dim(1))
+                .into()
+        })
+    }
+}

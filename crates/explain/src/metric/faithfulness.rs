@@ -1,0 +1,147 @@
+//! Faithfulness (Tan & Tian 2023, Definition 3.4 and Eq. 5): a map against what f loses when a
+//! group of pixels is set to a reference. Groups are the cells of a grid, seen one at a time, so what
+//! pixels do together is not.
+
+use crate::{
+    groups::{Features, Grouping},
+    metric::{
+        Better, Case, Column, Metric,
+        removal::at_copies,
+        statistics::{correlation, rank_correlation},
+    },
+};
+use anyhow::{Result, ensure};
+use models::registry;
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+/// Groups whose mean is nearer to the reference are left out of quotients.
+const NEAREST: f64 = 1e-3;
+
+const COLUMNS: [Column; 3] = [
+    Column {
+        name: "faithfulness",
+        about: "1 / ‖φ − p‖₂ over groups, φ of the map, p of f, above 0; infinite where they are equal",
+        better: Better::Higher,
+    },
+    Column {
+        name: "pearson",
+        about: "Pearson's correlation of φ and p over groups, in [-1, 1]; 1 where both are constant, \
+                0 where one is",
+        better: Better::Higher,
+    },
+    Column {
+        name: "spearman",
+        about: "Spearman's rank correlation of φ and p over groups, in [-1, 1]; 1 where both are \
+                constant, 0 where one is",
+        better: Better::Higher,
+    },
+];
+
+/// What a group's number is.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Values {
+    /// Per pixel: the drop of f over the group's mean distance to the reference; the mean of the map.
+    #[default]
+    Mean,
+    /// The drop of f; the sum of the map's contributions.
+    Contribution,
+}
+
+/// What a map's numbers are.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Units {
+    /// Change of f per change of a pixel.
+    #[default]
+    Gradient,
+    /// Parts of f.
+    Contribution,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    cells: i64,
+    #[serde(deserialize_with = "registry::fraction")]
+    reference: f64,
+    values: Values,
+    units: Option<Units>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { cells: 10, reference: 0., values: Values::Mean, units: None }
+    }
+}
+
+#[derive(Debug)]
+struct Faithfulness {
+    features: Features,
+    reference: f64,
+    values: Values,
+    units: Units,
+}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+    let Options { cells, reference, values, units } = registry::options(table)?;
+    ensure!((0. ..=1.).contains(&reference), "`reference` is {reference}; pixels are in [0, 1]");
+    ensure!(
+        values == Values::Contribution || units.is_none(),
+        "`units` is for `values = \"contribution\"`; leave it out"
+    );
+    let features = Grouping::Grid.with(Some(cells))?;
+    Ok(Box::new(Faithfulness { features, reference, values, units: units.unwrap_or_default() }))
+}
+
+impl Faithfulness {
+    /// φ and p of each group and which of them count, `[N, G]`.
+    fn groups(&self, case: &Case) -> (Tensor, Tensor, Tensor) {
+        let x = &case.batch.x;
+        // A grid is the same for every image.
+        let groups = self.features.of(&x.narrow(0, 0, 1));
+        let numbers = Tensor::arange(groups.count, (Kind::Int64, x.device()));
+        let labels = groups.paint(&numbers.view([1, 1, -1])).squeeze_dim(0);
+        let f = at_copies(case, case.batch.target.score, groups.count + 1, |image, copy| {
+            // The first copy has no group, so it is the image.
+            let gone = labels.eq_tensor(&(copy - 1).view([-1, 1, 1, 1]));
+            x.index_select(0, image).masked_fill(&gone, self.reference)
+        });
+        let drops = f.narrow(1, 0, 1) - f.narrow(1, 1, groups.count);
+        let far = x.to_kind(Kind::Double) - self.reference;
+        let maps = case.maps.to_kind(Kind::Double);
+        let all = drops.ones_like().to_kind(Kind::Bool);
+        match (self.values, self.units) {
+            (Values::Mean, _) => {
+                let sizes = groups.sums(&far.narrow(0, 0, 1).ones_like());
+                let far = groups.sums(&far) / &sizes;
+                let kept = far.abs().ge(NEAREST);
+                let p = drops / far.masked_fill(&kept.logical_not(), 1.);
+                (groups.sums(&maps) / sizes, p, kept)
+            }
+            (_, Units::Contribution) => (groups.sums(&maps), drops, all),
+            (_, Units::Gradient) => (groups.sums(&(maps * far)), drops, all),
+        }
+    }
+}
+
+impl Metric for Faithfulness {
+    fn columns(&self) -> &[Column] {
+        &COLUMNS
+    }
+
+    fn measure(&self, case: &Case) -> Vec<Tensor> {
+        tch::no_grad(|| {
+            let (map, p, kept) = self.groups(case);
+            let apart = (&map - &p).square() * &kept;
+            let distance = apart.sum_dim_intlist([1].as_slice(), false, Kind::Double).sqrt();
+            vec![
+                distance.reciprocal(),
+                correlation(&map, &p, &kept),
+                rank_correlation(&map, &p, &kept),
+            ]
+        })
+    }
+}

@@ -1,0 +1,209 @@
+//! Infidelity (Yeh et al. 2019, Definition 2.1), E (β IᵀΦ − (f(x) − f(x − I)))², and its maximum near
+//! the image (Definition C.1), sampled. Draws are not those that `square` and `noisy-baseline` are
+//! fitted to.
+
+use crate::{
+    Batch,
+    average::Pass,
+    metric::{
+        Better, Case, Column, Metric,
+        lipschitz::{Keep, Near, each, scores, zeros},
+    },
+    noisy::{Kernel, Noise},
+    optimal::{Perturbation, Perturbations},
+};
+use anyhow::{Result, bail, ensure};
+use models::{Model, noise, registry};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+struct Infidelity {
+    perturbations: Perturbations,
+    scaling: Scaling,
+    units: Units,
+    /// Where the map is explained too.
+    near: Option<Near>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Named {
+    #[default]
+    Gaussian,
+    Square,
+    NoisyBaseline,
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Scaling {
+    /// The β of least infidelity.
+    #[default]
+    Optimal,
+    None,
+}
+
+#[derive(Clone, Copy, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+enum Units {
+    #[default]
+    Gradient,
+    Contribution,
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Size(#[serde(deserialize_with = "registry::fraction")] f64);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    perturbation: Named,
+    samples: Option<u64>,
+    sigma: Option<Size>,
+    scale: Option<Size>,
+    largest: Option<i64>,
+    all: Option<bool>,
+    scaling: Scaling,
+    units: Units,
+    #[serde(deserialize_with = "registry::fraction")]
+    robust: f64,
+    robust_samples: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            perturbation: Named::default(),
+            samples: None,
+            sigma: None,
+            scale: None,
+            largest: None,
+            all: None,
+            scaling: Scaling::default(),
+            units: Units::default(),
+            robust: 0.,
+            robust_samples: 10,
+        }
+    }
+}
+
+impl Options {
+    fn perturbation(&self) -> Result<Perturbation> {
+        let size = |given: &Option<Size>| given.as_ref().map_or(0.2, |size| size.0);
+        let (of, own): (_, &[&str]) = match self.perturbation {
+            Named::Gaussian => (Perturbation::Gaussian { sigma: size(&self.sigma) }, &["sigma"]),
+            Named::NoisyBaseline => (Perturbation::Noise { scale: size(&self.scale) }, &["scale"]),
+            Named::Square => {
+                let (largest, all) = (self.largest.unwrap_or(10), self.all.unwrap_or(false));
+                (Perturbation::Square { largest, all }, &["largest", "all"])
+            }
+        };
+        let given = [
+            ("sigma", "gaussian", self.sigma.is_some()),
+            ("scale", "noisy-baseline", self.scale.is_some()),
+            ("largest", "square", self.largest.is_some()),
+            ("all", "square", self.all.is_some()),
+        ];
+        let foreign = given.iter().find(|(name, _, given)| *given && !own.contains(name));
+        if let Some((name, whose, _)) = foreign {
+            bail!("`{name}` is an option of `perturbation = \"{whose}\"`; leave it out");
+        }
+        Ok(of)
+    }
+}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+    let options: Options = registry::options(table)?;
+    let perturbations = Perturbations::new(options.perturbation()?, options.samples)?;
+    let Options { perturbation, scaling, units, robust, robust_samples, .. } = options;
+    ensure!(
+        units == Units::Gradient || matches!(perturbation, Named::Square),
+        "`units = \"contribution\"` needs `perturbation = \"square\"`: only of squares is it known \
+         what share of a contribution they take"
+    );
+    ensure!(robust >= 0., "`robust` is {robust}; it must not be negative");
+    ensure!(robust_samples > 0, "`robust_samples` is 0; it must be positive");
+    let kernel = Kernel::Uniform;
+    let noise = Noise { kernel, size: robust, relative: false, samples: robust_samples };
+    let near = (robust > 0.).then_some(Near { noise, id: "robust-infidelity" });
+    Ok(Box::new(Infidelity { perturbations, scaling, units, near }))
+}
+
+const COLUMNS: &[Column] = &[
+    Column {
+        name: "infidelity",
+        about: "mean of (β IᵀΦ − (f(x) − f(x − I)))²; 0 or more, score squared",
+        better: Better::Lower,
+    },
+    Column {
+        name: "robust-infidelity",
+        about: "its maximum over the image and points of the ball; 0 or more, score squared",
+        better: Better::Lower,
+    },
+];
+
+impl Infidelity {
+    /// Of the maps of a batch whose scores are `f`, f64 `[N]`. Three sums are kept, not the samples.
+    fn of(&self, model: &dyn Model, batch: &Batch, maps: &Tensor, f: &Tensor) -> Tensor {
+        let (_, _, h, w) = batch.x.size4().expect("images have four dimensions");
+        let count = self.perturbations.count(h, w);
+        let keys = batch.keys_of(noise::name_id("infidelity"));
+        let batch = &Batch { keys, ..batch.at(&batch.x) };
+        let sums = [zeros(batch), zeros(batch), zeros(batch)];
+        for pass in Pass::all(batch, count) {
+            let (told, drop) = self.pairs(model, &pass, maps, f);
+            for (sum, rows) in sums.iter().zip([&told * &told, &told * &drop, &drop * &drop]) {
+                Keep::Mean.take(sum, &pass, &rows, count);
+            }
+        }
+        let [told, both, drop] = sums;
+        let least = match self.scaling {
+            // A map that tells nothing is scaled by 0; then `both` is 0 as well.
+            Scaling::Optimal => drop - both.square() / told.clamp_min(f64::MIN_POSITIVE),
+            Scaling::None => told - both * 2. + drop,
+        };
+        least.clamp_min(0.)
+    }
+
+    /// IᵀΦ and f(x) − f(x − I) of each row of a pass, f64.
+    fn pairs(&self, model: &dyn Model, pass: &Pass, maps: &Tensor, f: &Tensor) -> (Tensor, Tensor) {
+        let (images, samples) = (pass.repeated(&pass.block.x), pass.samples());
+        let (i, along) = match self.units {
+            Units::Gradient => {
+                let i = self.perturbations.drawn(&images, &samples);
+                (i.shallow_clone(), i)
+            }
+            Units::Contribution => {
+                let squares = self.perturbations.squares(&images, &samples);
+                let squares = squares.expect("other perturbations are refused");
+                (&images.x * &squares, squares)
+            }
+        };
+        let after = tch::no_grad(|| images.target.of(&model.logits(&(&images.x - i))));
+        let told = along * each(pass, maps);
+        let told = told.sum_dim_intlist([1i64, 2, 3].as_slice(), false, Kind::Double);
+        (told, each(pass, f) - after)
+    }
+}
+
+impl Metric for Infidelity {
+    fn columns(&self) -> &[Column] {
+        if self.near.is_some() { COLUMNS } else { &COLUMNS[..1] }
+    }
+
+    fn measure(&self, case: &Case) -> Vec<Tensor> {
+        let f = scores(case.model, case.batch);
+        let here = self.of(case.model, case.batch, case.maps, &f);
+        let Some(near) = &self.near else { return vec![here] };
+        let most = here.copy();
+        for (pass, points) in near.passes(case.batch) {
+            let (maps, logits) = case.method.with_logits(case.model, &points);
+            let f = points.target.of(&logits).to_kind(Kind::Double);
+            let there = self.of(case.model, &points, &maps, &f);
+            Keep::Max.take(&most, &pass, &there, near.noise.samples);
+        }
+        vec![here, most]
+    }
+}

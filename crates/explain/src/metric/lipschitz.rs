@@ -1,0 +1,201 @@
+//! Local Lipschitz constants (Tan & Tian 2023, Eq. 4): how far maps move, in units of how far the
+//! image moved, over sampled neighbours. Sampling bounds the constant from below.
+
+use crate::{
+    Batch,
+    average::Pass,
+    metric::{Better, Case, Column, Metric},
+    noisy::{Kernel, Noise},
+};
+use anyhow::{Result, ensure};
+use models::{Model, noise, registry};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+/// Neighbours of every image, drawn apart from what methods draw and the same for all methods.
+pub(super) struct Near {
+    pub noise: Noise,
+    /// What they are drawn for.
+    pub id: &'static str,
+}
+
+impl Near {
+    /// Each pass over the images of `batch` and their neighbours. A neighbour has the class and the
+    /// key of its image: a method draws there what it draws at the image.
+    pub fn passes<'a>(&'a self, batch: &Batch) -> impl Iterator<Item = (Pass, Batch)> + 'a {
+        Pass::all(batch, self.noise.samples).into_iter().map(|pass| {
+            let images = pass.repeated(&pass.block.x);
+            let keys = images.keys_of(noise::name_id(self.id));
+            let drawn = Batch { keys, ..images.at(&images.x) };
+            let points = tch::no_grad(|| self.noise.around(&drawn, &pass.samples()));
+            (pass, images.at(&points))
+        })
+    }
+}
+
+/// What is kept of one number for each neighbour, none negative.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Keep {
+    Max,
+    Mean,
+}
+
+impl Keep {
+    /// Takes the numbers of a pass, f64 in the order of its rows, into those of all images, `[N]`.
+    pub fn take(self, kept: &Tensor, pass: &Pass, rows: &Tensor, samples: u64) {
+        let rows = rows.view([pass.taken.len() as i64, -1]);
+        let mut part = pass.part(kept);
+        match self {
+            Keep::Max => part.copy_(&part.maximum(&rows.amax([0i64].as_slice(), false))),
+            Keep::Mean => {
+                let sum = rows.sum_dim_intlist([0i64].as_slice(), false, Kind::Double);
+                let _ = part.g_add_(&(sum / samples as f64));
+            }
+        }
+    }
+}
+
+/// A zero for each image, f64 `[N]`.
+pub(super) fn zeros(batch: &Batch) -> Tensor {
+    Tensor::zeros([batch.x.size()[0]], (Kind::Double, batch.x.device()))
+}
+
+/// The explained score of each image, f64 `[N]`.
+pub(super) fn scores(model: &dyn Model, batch: &Batch) -> Tensor {
+    let of = |pass: Pass| pass.block.target.of(&model.logits(&pass.block.x));
+    let found: Vec<Tensor> = tch::no_grad(|| Pass::all(batch, 1).into_iter().map(of).collect());
+    Tensor::cat(&found, 0).to_kind(Kind::Double)
+}
+
+/// This pass's part of a tensor of the whole batch, in f64, for each of its rows.
+pub(super) fn each(pass: &Pass, whole: &Tensor) -> Tensor {
+    let mut times = vec![1; whole.dim()];
+    times[0] = pass.taken.len() as i64;
+    pass.part(whole).to_kind(Kind::Double).repeat(times)
+}
+
+/// Σ|t|ᵖ to the power 1/p of each row, f64 `[N]`.
+pub(super) fn norm(rows: &Tensor, p: f64) -> Tensor {
+    rows.to_kind(Kind::Double).flatten(1, -1).norm_scalaropt_dim(p, [1i64].as_slice(), false)
+}
+
+struct Lipschitz {
+    near: Near,
+    options: Options,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    samples: u64,
+    #[serde(deserialize_with = "registry::fraction")]
+    sigma: f64,
+    channels: Channels,
+    norm: Norm,
+    ratio: bool,
+    aggregate: Keep,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Channels {
+    All,
+    Mean,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Norm {
+    L1,
+    L2,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            samples: 50,
+            sigma: 0.03,
+            channels: Channels::All,
+            norm: Norm::L2,
+            ratio: true,
+            aggregate: Keep::Max,
+        }
+    }
+}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+    let options: Options = registry::options(table)?;
+    let Options { samples, sigma, .. } = options;
+    ensure!(sigma > 0., "`sigma` is {sigma}; it must be positive");
+    let noise = Noise { kernel: Kernel::Gaussian, size: sigma, relative: false, samples };
+    let near = Near { noise: noise.checked("sigma")?, id: "lipschitz" };
+    Ok(Box::new(Lipschitz { near, options }))
+}
+
+const RATIOS: &[Column] = &[
+    Column {
+        name: "lipschitz",
+        about: "|φ(x) − φ(x′)| / |x − x′| over neighbours x′, maps signed; 0 or more, map per pixel \
+                value",
+        better: Better::Lower,
+    },
+    Column {
+        name: "model-lipschitz",
+        about: "|f(x) − f(x′)| / |x − x′| over the same neighbours; 0 or more, score per pixel value",
+        better: Better::Lower,
+    },
+];
+
+const DISTANCES: &[Column] = &[
+    Column {
+        name: "distance",
+        about: "|φ(x) − φ(x′)| over neighbours x′, maps signed; 0 or more, in units of the map",
+        better: Better::Lower,
+    },
+    Column {
+        name: "model-distance",
+        about: "|f(x) − f(x′)| over the same neighbours; 0 or more, in units of the score",
+        better: Better::Lower,
+    },
+];
+
+impl Lipschitz {
+    fn length(&self, rows: &Tensor) -> Tensor {
+        norm(rows, if matches!(self.options.norm, Norm::L1) { 1. } else { 2. })
+    }
+
+    /// What is compared of maps.
+    fn view(&self, maps: &Tensor) -> Tensor {
+        match self.options.channels {
+            Channels::All => maps.shallow_clone(),
+            Channels::Mean => maps.mean_dim([1i64].as_slice(), true, Kind::Double),
+        }
+    }
+}
+
+impl Metric for Lipschitz {
+    fn columns(&self) -> &[Column] {
+        if self.options.ratio { RATIOS } else { DISTANCES }
+    }
+
+    fn measure(&self, case: &Case) -> Vec<Tensor> {
+        let Options { ratio, aggregate, samples, .. } = self.options;
+        let (maps, f) = (self.view(case.maps), scores(case.model, case.batch));
+        let kept = [zeros(case.batch), zeros(case.batch)];
+        for (pass, near) in self.near.passes(case.batch) {
+            let (moved, logits) = case.method.with_logits(case.model, &near);
+            let explained = self.length(&(self.view(&moved) - each(&pass, &maps)));
+            let scored = (near.target.of(&logits) - each(&pass, &f)).abs();
+            let apart = self.length(&(&near.x - each(&pass, &case.batch.x)));
+            // A neighbour that rounding puts on the image says nothing.
+            let apart = apart.masked_fill(&apart.eq(0.), f64::INFINITY);
+            let by = if ratio { apart } else { apart.ones_like() };
+            for (kept, rows) in kept.iter().zip([explained, scored]) {
+                aggregate.take(kept, &pass, &(rows / &by), samples);
+            }
+        }
+        kept.into()
+    }
+}

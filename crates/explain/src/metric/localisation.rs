@@ -1,0 +1,67 @@
+//! Does a map lie on the object? Relevance mass and rank accuracy (Arras et al. 2022) and the pointing
+//! game (Zhang et al. 2018, without its tolerance). A network may rightly look elsewhere.
+
+use crate::{
+    heat::heat,
+    metric::{Better, Case, Column, Metric, Needs, removal::places},
+};
+use anyhow::Result;
+use models::registry;
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+const COLUMNS: [Column; 3] = [
+    Column {
+        name: "mass",
+        about: "share of the heat on the object, in [0, 1]; 0 for an all-zero map or no object",
+        better: Better::Higher,
+    },
+    Column {
+        name: "pointing",
+        about: "1 if the hottest pixel, of equal ones the first, is on the object, else 0; 0 for an \
+                all-zero map",
+        better: Better::Higher,
+    },
+    Column {
+        name: "rank",
+        about: "share of the hottest pixels, as many as the object has, that are on it, in [0, 1]; 0 \
+                for an all-zero map or no object",
+        better: Better::Higher,
+    },
+];
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Localisation {}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+    Ok(Box::new(registry::options::<Localisation>(table)?))
+}
+
+impl Metric for Localisation {
+    fn columns(&self) -> &[Column] {
+        &COLUMNS
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { masks: true, ..Needs::default() }
+    }
+
+    fn measure(&self, case: &Case) -> Vec<Tensor> {
+        let masks = case.masks.expect("the metric needs masks");
+        tch::no_grad(|| {
+            let sum = |t: &Tensor| t.sum_dim_intlist([1].as_slice(), true, Kind::Double);
+            let inside = masks.flatten(1, -1).to_kind(Kind::Double);
+            let heat = heat(&case.maps.to_kind(Kind::Double)).flatten(1, -1);
+            let some = sum(&heat).gt(0.);
+            let area = sum(&inside);
+            let places = places(&heat);
+            let first = sum(&(places.eq(0) * &inside));
+            let hottest = sum(&(places.lt_tensor(&area) * &inside)) / area.clamp_min(1.);
+            [sum(&(&heat * &inside)), first, hottest]
+                .map(|column| (column * &some).squeeze_dim(1))
+                .into()
+        })
+    }
+}

@@ -1,0 +1,268 @@
+//! Curves of the class's probability while pixels leave an image or come back, in the order of its
+//! heat map: deletion and insertion (Petsiuk et al. 2018), preservation and relevance (Lim et al.
+//! 2021, S3.3). Images with holes are not what a network was trained on.
+
+use crate::{
+    Batch,
+    heat::heat,
+    metric::{Better, Case, Column, Metric},
+    path::Baseline,
+};
+use anyhow::{Result, anyhow, ensure};
+use models::{Score, Target, registry};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::{Table, Value};
+
+/// Scores of the case's class at copies `0..copies` of each image, f64 `[N, copies]`. `copy` makes
+/// those that a pass wants from their images and numbers, both i64 `[n]`.
+pub(super) fn at_copies(
+    case: &Case,
+    score: Score,
+    copies: i64,
+    copy: impl Fn(&Tensor, &Tensor) -> Tensor,
+) -> Tensor {
+    let Batch { x, target, chunk, .. } = case.batch;
+    let (rows, side) = (x.size()[0] * copies, (*chunk).max(1));
+    let parts = (0..rows).step_by(side as usize).map(|start| {
+        let end = rows.min(start + side);
+        let row = Tensor::arange_start(start, end, (Kind::Int64, x.device()));
+        let image = row.floor_divide_scalar(copies);
+        let z = copy(&image, &(row - &image * copies));
+        let target = Target { class: target.class.index_select(0, &image), score };
+        target.of(&case.model.logits(&z)).to_kind(Kind::Double)
+    });
+    Tensor::cat(&parts.collect::<Vec<_>>(), 0).view([-1, copies])
+}
+
+/// The place of each pixel when the largest comes first, from 0, the earlier of two equal ones
+/// first: `[N, H, W]` -> i64 `[N, H·W]`.
+pub(super) fn places(values: &Tensor) -> Tensor {
+    values.flatten(1, -1).argsort_stable(true, 1, true).argsort(1, false)
+}
+
+/// What stands where a pixel is gone.
+#[derive(Debug)]
+enum Hole {
+    /// The mean of each channel of the image.
+    Mean,
+    Made(Baseline),
+}
+
+impl Hole {
+    fn parse(value: &Value, blur: f64) -> Result<Self> {
+        ensure!(blur.is_finite() && blur > 0., "`blur` is {blur}; it must be positive");
+        if value.as_str() == Some("mean") {
+            return Ok(Hole::Mean);
+        }
+        let made = Baseline::parse(value, blur).ok();
+        made.filter(|made| !matches!(made, Baseline::Uniform)).map(Hole::Made).ok_or_else(|| {
+            anyhow!("`baseline` is {value}, not a number in [0, 1], `mean` or `blur`")
+        })
+    }
+
+    /// `[N, C, H, W]`.
+    fn image(&self, batch: &Batch) -> Tensor {
+        match self {
+            Hole::Mean => batch.x.mean_dim([2, 3].as_slice(), true, None).expand_as(&batch.x),
+            Hole::Made(baseline) => baseline.image(batch, &vec![0; batch.keys.len()]),
+        }
+    }
+}
+
+/// Which pixels go, or come, first.
+#[derive(Clone, Copy, Debug)]
+enum Curve {
+    /// The most relevant go first.
+    Deletion,
+    /// The most relevant come first.
+    Insertion,
+    /// The least relevant go first.
+    Preservation,
+}
+
+impl Curve {
+    /// Where the image is itself after `done` `[n, 1]` of the pixels at `places` `[n, H·W]`.
+    fn stays(self, places: &Tensor, done: &Tensor) -> Tensor {
+        match self {
+            Curve::Deletion => places.ge_tensor(done),
+            Curve::Insertion => places.lt_tensor(done),
+            Curve::Preservation => places.lt_tensor(&(places.size()[1] - done)),
+        }
+    }
+
+    fn column(self) -> Column {
+        match self {
+            Curve::Deletion => Column {
+                name: "deletion",
+                about: "area under the class's probability over the share of pixels removed, most \
+                        relevant first, in [0, 1]",
+                better: Better::Lower,
+            },
+            Curve::Insertion => Column {
+                name: "insertion",
+                about: "area under the class's probability over the share of pixels put back, most \
+                        relevant first, in [0, 1]",
+                better: Better::Higher,
+            },
+            Curve::Preservation => Column {
+                name: "preservation",
+                about: "area under the class's probability over the share of pixels removed, least \
+                        relevant first, in [0, 1]",
+                better: Better::Higher,
+            },
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    steps: i64,
+    baseline: Option<Value>,
+    blur: f64,
+    signed: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { steps: 32, baseline: None, blur: 3., signed: false }
+    }
+}
+
+/// How pixels are ranked and removed.
+#[derive(Debug)]
+struct Removal {
+    steps: i64,
+    hole: Hole,
+    signed: bool,
+}
+
+impl Removal {
+    fn new(table: Table, baseline: impl Into<Value>) -> Result<Self> {
+        let Options { steps, baseline: given, blur, signed } = registry::options(table)?;
+        ensure!(steps > 0, "`steps` is {steps}; it must be positive");
+        let hole = Hole::parse(&given.unwrap_or(baseline.into()), blur)?;
+        Ok(Removal { steps, hole, signed })
+    }
+
+    fn check(&self, [_, height, width]: [i64; 3]) -> Result<()> {
+        let (steps, pixels) = (self.steps, height * width);
+        ensure!(
+            steps <= pixels,
+            "`steps` is {steps}, more than the {pixels} pixels of an image of {height}x{width}"
+        );
+        Ok(())
+    }
+
+    /// Pixels done after `step` steps.
+    fn done(&self, step: i64, pixels: i64) -> i64 {
+        step * pixels / self.steps
+    }
+
+    /// What the trapezoidal rule gives each of the `steps + 1` points, f64.
+    fn weights(&self, pixels: i64) -> Tensor {
+        let share = |step: i64| self.done(step.clamp(0, self.steps), pixels) as f64 / pixels as f64;
+        let weight = |step: i64| (share(step + 1) - share(step - 1)) / 2.;
+        Tensor::from_slice(&(0..=self.steps).map(weight).collect::<Vec<_>>())
+    }
+
+    /// The area under `curve`, f64 `[N]`.
+    fn area(&self, case: &Case, curve: Curve) -> Tensor {
+        let x = &case.batch.x;
+        let (height, width) = (x.size()[2], x.size()[3]);
+        let pixels = height * width;
+        let values = match self.signed {
+            true => case.maps.sum_dim_intlist([1].as_slice(), false, None::<Kind>),
+            false => heat(case.maps),
+        };
+        let (places, holes) = (places(&values), self.hole.image(case.batch));
+        let at = at_copies(case, Score::Prob, self.steps + 1, |image, step| {
+            let done = (step * pixels).floor_divide_scalar(self.steps).unsqueeze(1);
+            let stays = curve.stays(&places.index_select(0, image), &done);
+            let of = |t: &Tensor| t.index_select(0, image);
+            of(x).where_self(&stays.view([-1, 1, height, width]), &of(&holes))
+        });
+        at.matmul(&self.weights(pixels).to_device(x.device()))
+    }
+}
+
+/// The area under one curve.
+#[derive(Debug)]
+struct Area {
+    removal: Removal,
+    curve: Curve,
+    columns: [Column; 1],
+}
+
+impl Metric for Area {
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn check(&self, image: [i64; 3]) -> Result<()> {
+        self.removal.check(image)
+    }
+
+    fn measure(&self, case: &Case) -> Vec<Tensor> {
+        tch::no_grad(|| vec![self.removal.area(case, self.curve)])
+    }
+}
+
+fn area(table: Table, curve: Curve, baseline: impl Into<Value>) -> Result<Box<dyn Metric>> {
+    let removal = Removal::new(table, baseline)?;
+    Ok(Box::new(Area { removal, curve, columns: [curve.column()] }))
+}
+
+pub(crate) fn build_deletion(table: Table) -> Result<Box<dyn Metric>> {
+    area(table, Curve::Deletion, 0)
+}
+
+/// From a blurred image by default, as in the paper: with one baseline, insertion is preservation
+/// told backwards.
+pub(crate) fn build_insertion(table: Table) -> Result<Box<dyn Metric>> {
+    area(table, Curve::Insertion, "blur")
+}
+
+pub(crate) fn build_preservation(table: Table) -> Result<Box<dyn Metric>> {
+    area(table, Curve::Preservation, 0)
+}
+
+/// R of Lim et al. 2021, S3.3.
+#[derive(Debug)]
+struct Relevance {
+    removal: Removal,
+    columns: [Column; 3],
+}
+
+impl Metric for Relevance {
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn check(&self, image: [i64; 3]) -> Result<()> {
+        self.removal.check(image)
+    }
+
+    fn measure(&self, case: &Case) -> Vec<Tensor> {
+        tch::no_grad(|| {
+            let kept = self.removal.area(case, Curve::Preservation);
+            let deleted = self.removal.area(case, Curve::Deletion);
+            // Rounding can bring an area above one.
+            let lost = (&deleted - 1.).neg().clamp_min(0.);
+            let both = (&kept + &lost).clamp_min(f64::MIN_POSITIVE);
+            vec![2. * &kept * lost / both, kept, deleted]
+        })
+    }
+}
+
+pub(crate) fn build_relevance(table: Table) -> Result<Box<dyn Metric>> {
+    let relevance = Column {
+        name: "relevance",
+        about: "R with 1/R = ½(1/P + 1/(1 − D)), P preservation and D deletion of the image, in \
+                [0, 1]; 0 where P = 0 or D = 1",
+        better: Better::Higher,
+    };
+    let columns = [relevance, Curve::Preservation.column(), Curve::Deletion.column()];
+    Ok(Box::new(Relevance { removal: Removal::new(table, 0)?, columns }))
+}

@@ -1,0 +1,125 @@
+//! Class retrieval (Lim et al. 2021, 4.1): does an image, seen only where a map points, still have
+//! its class when the image, the map or both come from an attack? The mask times pixels in [0, 1],
+//! where the paper's code multiplies normalised ones: what is masked there is the mean colour.
+
+use crate::metric::{Better, Case, Column, Metric, Needs};
+use anyhow::{Result, ensure};
+use models::registry;
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+const COLUMNS: [Column; 4] = [
+    Column {
+        name: "m0-adv",
+        about: "1 if the attacked image under the clean map's mask has its true class, else 0",
+        better: Better::Higher,
+    },
+    Column {
+        name: "madv-adv",
+        about: "1 if the attacked image under its own map's mask has its true class, else 0",
+        better: Better::Higher,
+    },
+    Column {
+        name: "m0-clean",
+        about: "1 if the clean image under its own map's mask has its true class, else 0",
+        better: Better::Higher,
+    },
+    Column {
+        name: "madv-clean",
+        about: "1 if the clean image under the attacked map's mask has its true class, else 0",
+        better: Better::Higher,
+    },
+];
+
+/// How a map becomes a mask in [0, 1]: Lim et al. 2021, S2.1.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Mask {
+    /// |map|, mean over channels, over its 99th percentile, cut at 1: for gradients.
+    #[default]
+    Percentile,
+    /// (g − min g) / (max g − min g), g the mean over channels: for Grad-CAM.
+    Minmax,
+    /// The map, cut to [0, 1]: for maps that are masks.
+    Raw,
+}
+
+impl Mask {
+    /// `[N, C, H, W]` -> f64 `[N, 1 or C, H, W]`; an all-zero or constant map hides the image.
+    fn of(self, maps: &Tensor) -> Tensor {
+        let maps = maps.to_kind(Kind::Double);
+        let over = |t: &Tensor| t.mean_dim([1].as_slice(), true, Kind::Double);
+        let sides = [1i64, 2, 3].as_slice();
+        let quotient = |above: &Tensor, below: &Tensor| above / below.clamp_min(f64::MIN_POSITIVE);
+        match self {
+            Mask::Percentile => {
+                let heat = over(&maps.abs());
+                let (high, most) = (percentile(&heat, 0.99), heat.amax(sides, true));
+                let unit = most.where_self(&high.eq(0.), &high); // few pixels that are not zero
+                quotient(&heat, &unit).clamp_max(1.)
+            }
+            Mask::Minmax => {
+                let g = over(&maps);
+                let least = g.amin(sides, true);
+                quotient(&(&g - &least), &(g.amax(sides, true) - &least))
+            }
+            Mask::Raw => maps.clamp(0., 1.),
+        }
+    }
+}
+
+/// Of the pixels of each image, on the line between the two nearest: `[N, 1, H, W]` -> `[N, 1, 1, 1]`.
+fn percentile(t: &Tensor, share: f64) -> Tensor {
+    let (sorted, _) = t.flatten(1, -1).sort(1, false);
+    let at = share * (sorted.size()[1] - 1) as f64;
+    let (below, above) = (sorted.select(1, at.floor() as i64), sorted.select(1, at.ceil() as i64));
+    (&below + (above - &below) * at.fract()).view([-1, 1, 1, 1])
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Retrieval {
+    mask: Mask,
+    #[serde(deserialize_with = "registry::fraction")]
+    baseline: f64,
+}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+    let retrieval: Retrieval = registry::options(table)?;
+    let baseline = retrieval.baseline;
+    ensure!((0. ..=1.).contains(&baseline), "`baseline` is {baseline}; pixels are in [0, 1]");
+    Ok(Box::new(retrieval))
+}
+
+impl Retrieval {
+    /// Whether `x` under the masks of `maps` has its class, f64 `[N]`.
+    fn right(&self, case: &Case, maps: &Tensor, x: &Tensor) -> Tensor {
+        let (images, side) = (x.size()[0], case.batch.chunk.max(1));
+        let parts = (0..images).step_by(side as usize).map(|start| {
+            let part = |t: &Tensor| t.narrow(0, start, side.min(images - start));
+            let (x, mask) = (part(x), self.mask.of(&part(maps)));
+            let seen = ((&x - self.baseline) * &mask + self.baseline).to_kind(x.kind());
+            case.model.logits(&seen).argmax(1, false).eq_tensor(&part(case.labels))
+        });
+        Tensor::cat(&parts.collect::<Vec<_>>(), 0).to_kind(Kind::Double)
+    }
+}
+
+impl Metric for Retrieval {
+    fn columns(&self) -> &[Column] {
+        &COLUMNS
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { attacked: true, ..Needs::default() }
+    }
+
+    fn measure(&self, case: &Case) -> Vec<Tensor> {
+        let attacked = case.attacked.expect("the metric needs attacked images");
+        let (x, maps) = (&case.batch.x, case.maps);
+        let pairs =
+            [(maps, attacked.x), (attacked.maps, attacked.x), (maps, x), (attacked.maps, x)];
+        tch::no_grad(|| pairs.map(|(maps, x)| self.right(case, maps, x)).into())
+    }
+}

@@ -1,0 +1,81 @@
+//! Sensitivity of explanations (Yeh et al. 2019, Definition 3.1): how much of a map changes within an
+//! ℓ∞ ball, over sampled points, which bounds the true maximum from below.
+
+use crate::metric::{
+    Better, Case, Column, Metric,
+    lipschitz::{Keep, Near, each, norm, zeros},
+};
+use crate::noisy::{Kernel, Noise};
+use anyhow::Result;
+use models::registry;
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+struct Sensitivity {
+    near: Near,
+    unit: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Options {
+    samples: u64,
+    #[serde(deserialize_with = "registry::fraction")]
+    radius: f64,
+    unit: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { samples: 50, radius: 0.1, unit: false }
+    }
+}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+    let Options { samples, radius, unit } = registry::options(table)?;
+    let noise = Noise { kernel: Kernel::Uniform, size: radius, relative: false, samples };
+    let near = Near { noise: noise.checked("radius")?, id: "sensitivity" };
+    Ok(Box::new(Sensitivity { near, unit }))
+}
+
+const COLUMNS: &[Column] = &[
+    Column {
+        name: "max-sensitivity",
+        about: "max |Φ(x + δ) − Φ(x)|₂ / |Φ(x)|₂ over points of the ball, by 1 if Φ(x) is 0; 0 or more",
+        better: Better::Lower,
+    },
+    Column {
+        name: "avg-sensitivity",
+        about: "the mean of the same; 0 or more",
+        better: Better::Lower,
+    },
+];
+
+/// |Φ|₂ of each map, one where it is zero, f64 `[N, 1, 1, 1]`.
+fn lengths(maps: &Tensor) -> Tensor {
+    let length = norm(maps, 2.);
+    let empty = length.eq(0.).to_kind(Kind::Double);
+    (length + empty).view([-1, 1, 1, 1])
+}
+
+impl Metric for Sensitivity {
+    fn columns(&self) -> &[Column] {
+        COLUMNS
+    }
+
+    fn measure(&self, case: &Case) -> Vec<Tensor> {
+        let before = lengths(case.maps);
+        let maps = case.maps / &before;
+        let kept = [Keep::Max, Keep::Mean].map(|keep| (keep, zeros(case.batch)));
+        for (pass, near) in self.near.passes(case.batch) {
+            let moved = case.method.attribute(case.model, &near);
+            let by = if self.unit { lengths(&moved) } else { each(&pass, &before) };
+            let changed = norm(&(moved / by - each(&pass, &maps)), 2.);
+            for (keep, kept) in &kept {
+                keep.take(kept, &pass, &changed, self.near.noise.samples);
+            }
+        }
+        kept.map(|(_, kept)| kept).into()
+    }
+}

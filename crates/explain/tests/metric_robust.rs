@@ -1,0 +1,380 @@
+//! Measures of how steady and how true maps are: closed forms on functions whose maps are known, and
+//! against loops that take one neighbour, one perturbation at a time.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+mod known;
+
+use explain::{
+    Batch, heat,
+    metric::{self, Better, Case, Metric, Randomised},
+    similarity::spearman,
+};
+use known::{D, IMAGE, Of, batch, bent, close, drawn, linear, method, number};
+use models::{Activation, Model, Ops, noise, registry::parse};
+use tch::{Device, Kind, Tensor};
+
+fn symmetric() -> Tensor {
+    let a = drawn(2, &[D, D]);
+    &a + a.transpose(0, 1)
+}
+
+/// ½ xᵀAx.
+fn bowl() -> Of<impl Fn(&Tensor) -> Tensor> {
+    Of(|x: &Tensor| (x.matmul(&symmetric()) * x * 0.5).sum_dim_intlist([1].as_slice(), false, None))
+}
+
+fn built(spelled: &str) -> Box<dyn Metric> {
+    metric::metric(parse(spelled).unwrap()).expect(spelled)
+}
+
+fn among(
+    spelled: &str,
+    model: &dyn Model,
+    of: &str,
+    batch: &Batch,
+    randomised: &[Randomised],
+) -> Vec<Tensor> {
+    let (metric, method) = (built(spelled), method(of));
+    metric.check(IMAGE).unwrap();
+    let maps = method.attribute(model, batch);
+    let labels = batch.target.class.shallow_clone();
+    let (method, masks, attacked) = (&*method, None, None);
+    let case =
+        Case { model, method, batch, maps: &maps, labels: &labels, masks, attacked, randomised };
+    let found = metric.measure(&case);
+    assert_eq!(found.len(), metric.columns().len(), "{spelled}");
+    for column in &found {
+        assert_eq!((column.size(), column.kind()), (vec![batch.x.size()[0]], Kind::Double));
+    }
+    found
+}
+
+fn measured(spelled: &str, model: &dyn Model, of: &str, batch: &Batch) -> Vec<Vec<f64>> {
+    let found = among(spelled, model, of, batch, &[]);
+    found.into_iter().map(|column| Vec::try_from(column).unwrap()).collect()
+}
+
+/// Neighbour `s` of image `n`: what is added is keyed by image, by what it is for and by number.
+fn neighbour(batch: &Batch, n: i64, id: &str, s: u64, size: f64) -> Batch {
+    let key = noise::key(noise::key(batch.keys[n as usize], noise::name_id(id), 0), s, 0);
+    let e = match id {
+        "lipschitz" => noise::normal(&[key], &IMAGE, Device::Cpu),
+        _ => noise::uniform(&[key], &IMAGE, Device::Cpu) * 2. - 1.,
+    };
+    let one = batch.narrow(n, 1);
+    one.at(&(&one.x + e.to_kind(Kind::Double) * size))
+}
+
+fn score(model: &dyn Model, batch: &Batch) -> f64 {
+    number(&batch.target.of(&model.logits(&batch.x)))
+}
+
+/// Eq. 4 and its variants for one image: of maps, and of the score.
+fn slow_lipschitz(
+    model: &dyn Model,
+    of: &str,
+    batch: &Batch,
+    n: i64,
+    options: (bool, f64, bool, bool),
+) -> [f64; 2] {
+    let (mean, p, ratio, max) = options;
+    let (method, one) = (method(of), batch.narrow(n, 1));
+    let view =
+        |m: Tensor| if mean { m.sum_dim_intlist([1].as_slice(), true, None) / 2. } else { m };
+    let size = |t: Tensor| number(&t.abs().pow_tensor_scalar(p).sum(None)).powf(1. / p);
+    let map = |b: &Batch| view(method.attribute(model, b));
+    let mut kept = [0f64; 2];
+    for s in 0..5 {
+        let near = neighbour(batch, n, "lipschitz", s, 0.1);
+        let by = if ratio { size(&near.x - &one.x) } else { 1. };
+        let moved =
+            [size(map(&near) - map(&one)), (score(model, &near) - score(model, &one)).abs()];
+        for (kept, moved) in kept.iter_mut().zip(moved) {
+            *kept = if max { kept.max(moved / by) } else { *kept + moved / by / 5. };
+        }
+    }
+    kept
+}
+
+#[test]
+fn gradients_of_a_line_stay_and_its_slope_bounds_the_score() {
+    let found = measured("lipschitz:samples=50", &linear(), "saliency", &batch(2));
+    close(&found[0], &[0., 0.], "the gradient does not move");
+    let slope = number(&drawn(1, &[D]).norm());
+    assert!(found[1].iter().all(|&l| l <= slope && l > slope / 10.), "{found:?} {slope}");
+}
+
+#[test]
+fn lipschitz_constants_are_those_of_a_slow_loop() {
+    let batch = batch(2);
+    for (options, slow) in [
+        ("", (false, 2., true, true)),
+        (",aggregate=mean", (false, 2., true, false)),
+        (",channels=mean", (true, 2., true, true)),
+        (",norm=l1", (false, 1., true, true)),
+        (",norm=l1,ratio=false", (false, 1., false, true)),
+        (",ratio=false,channels=mean,aggregate=mean", (true, 2., false, false)),
+    ] {
+        let spelled = format!("lipschitz:samples=5,sigma=0.1{options}");
+        let models: [&dyn Model; 3] = [&linear(), &bowl(), &bent()];
+        for (model, of) in models.iter().flat_map(|m| [(m, "saliency"), (m, "smoothgrad")]) {
+            let found = measured(&spelled, *model, of, &batch);
+            for n in 0..2 {
+                let expected = slow_lipschitz(*model, of, &batch, n, slow);
+                let found = [found[0][n as usize], found[1][n as usize]];
+                close(&found, &expected, &format!("{spelled} of {of}"));
+            }
+        }
+    }
+    assert_eq!(built("lipschitz:ratio=false").columns()[0].name, "distance");
+}
+
+#[test]
+fn a_neighbour_is_explained_with_the_draws_of_its_image() {
+    let batch = batch(3);
+    let found = measured("lipschitz:samples=4", &bowl(), "saliency", &batch);
+    for n in 0..3 {
+        let ratios = (0..4).map(|s| {
+            let e = neighbour(&batch, n, "lipschitz", s, 0.03).x - batch.x.narrow(0, n, 1);
+            number(&symmetric().matmul(&e.flatten(0, -1)).norm()) / number(&e.norm())
+        });
+        close(&found[0][n as usize..][..1], &[ratios.fold(0., f64::max)], "|A e| / |e|");
+    }
+    // A(x′ + e) − A(x + e) = A(x′ − x) only if both e are one.
+    let smoothed = measured("lipschitz:samples=4", &bowl(), "smoothgrad:samples=2", &batch);
+    close(&smoothed[0], &found[0], "smoothgrad");
+}
+
+#[test]
+fn sensitivity_is_that_of_a_slow_loop() {
+    let batch = batch(2);
+    for (of, unit) in [("saliency", false), ("gxi", true), ("smoothgrad:samples=3", true)] {
+        let spelled = format!("sensitivity:samples=6,radius=0.2,unit={unit}");
+        let found = measured(&spelled, &bent(), of, &batch);
+        for n in 0..2 {
+            let map = |b: &Batch| {
+                let map = method(of).attribute(&bent(), b);
+                if unit { &map / map.norm() } else { map }
+            };
+            let here = map(&batch.narrow(n, 1));
+            let changed = (0..6).map(|s| {
+                let there = map(&neighbour(&batch, n, "sensitivity", s, 0.2));
+                number(&((there - &here).norm() / here.norm()))
+            });
+            let changed: Vec<f64> = changed.collect();
+            let most = changed.iter().copied().fold(0., f64::max);
+            let mean = changed.iter().sum::<f64>() / 6.;
+            let found = [found[0][n as usize], found[1][n as usize]];
+            close(&found, &[most, mean], &format!("{spelled} of {of}"));
+            assert!(mean < most && mean > 0.);
+        }
+    }
+}
+
+#[test]
+fn a_map_that_is_zero_at_the_image_alone_counts_by_one() {
+    let batch = batch(1);
+    let black = batch.at(&batch.x.zeros_like());
+    let found = measured("sensitivity:samples=6", &bowl(), "saliency", &black);
+    let change = |s: u64| {
+        let e = neighbour(&black, 0, "sensitivity", s, 0.1).x.flatten(0, -1);
+        number(&symmetric().matmul(&e).norm())
+    };
+    close(&found[0], &[(0..6).map(change).fold(0., f64::max)], "|A e|");
+    let found = measured("sensitivity:samples=6,unit=true", &bowl(), "saliency", &black);
+    close(&[found[0][0], found[1][0]], &[1., 1.], "unit maps");
+}
+
+/// Every measure here, with options of its own.
+const EVERY: [&str; 8] = [
+    "gap:samples=30",
+    "infidelity:samples=20",
+    "infidelity:samples=20,perturbation=noisy-baseline,robust=0.1,robust_samples=3",
+    "infidelity:samples=7,perturbation=square,largest=2",
+    "lipschitz:samples=5",
+    "lipschitz:samples=5,aggregate=mean,channels=mean",
+    "randomisation",
+    "sensitivity:samples=5",
+];
+
+#[test]
+fn chunks_and_batches_change_no_number() {
+    let batch = batch(5);
+    let other = linear();
+    let randomised = [true, false].map(|cascade| Randomised { cascade, model: &other });
+    for spelled in EVERY {
+        let at = |batch: &Batch| {
+            among(spelled, &bent(), "smoothgrad:samples=3,sigma=0.1", batch, &randomised)
+        };
+        let whole = at(&batch);
+        let flat = |t: &Tensor| Vec::<f64>::try_from(t).unwrap();
+        for chunk in [1, 7, 256] {
+            let chunked = at(&Batch { chunk, ..batch.at(&batch.x) });
+            let alone: Vec<_> = (0..5).map(|n| at(&batch.narrow(n, 1))).collect();
+            for (column, whole) in whole.iter().enumerate() {
+                close(&flat(&chunked[column]), &flat(whole), &format!("{spelled}, chunk {chunk}"));
+                let alone = Tensor::cat(&alone.iter().map(|a| &a[column]).collect::<Vec<_>>(), 0);
+                close(&flat(&alone), &flat(whole), &format!("{spelled}, alone"));
+            }
+        }
+    }
+}
+
+#[test]
+fn images_of_32_bits_give_the_same_within_rounding() {
+    let batch = batch(3);
+    let single = batch.at(&batch.x.to_kind(Kind::Float));
+    for spelled in EVERY {
+        let found = among(spelled, &bent(), "saliency", &single, &[]);
+        for (a, b) in found.iter().zip(among(spelled, &bent(), "saliency", &batch, &[])) {
+            assert!(a.allclose(&b, 1e-3, 0., false), "{spelled}: {a} {b}");
+        }
+    }
+}
+
+#[test]
+fn maps_of_nothing_have_numbers() {
+    let flat = Of(|x: &Tensor| x.sum_dim_intlist([1].as_slice(), false, None) * 0.);
+    let randomised = [Randomised { cascade: true, model: &flat }];
+    for (spelled, expected) in [
+        ("gap:samples=9", &[0.][..]),
+        ("infidelity:samples=9,robust=0.1", &[0., 0.]),
+        ("infidelity:samples=9,scaling=none", &[0.]),
+        ("lipschitz:samples=9", &[0., 0.]),
+        ("sensitivity:samples=9", &[0., 0.]),
+        ("sensitivity:samples=9,unit=true", &[0., 0.]),
+        ("randomisation", &[1., 1., 1.]),
+    ] {
+        let found = among(spelled, &flat, "saliency", &batch(1), &randomised);
+        let found: Vec<f64> = found.iter().map(|column| number(&column.get(0))).collect();
+        close(&found, expected, spelled);
+    }
+    // Steps: a gradient of 0 everywhere, and f falls all the same.
+    let steps = Of(|x: &Tensor| (x * 9.).round().sum_dim_intlist([1].as_slice(), false, None));
+    close(&measured("gap:samples=50", &steps, "saliency", &batch(1))[0], &[1.], "gap");
+    let steady = measured("infidelity:samples=9", &steps, "saliency", &batch(1))[0][0];
+    assert!(steady.is_finite() && steady > 0.);
+    // Neighbours that rounding puts on the image.
+    let still = measured("lipschitz:samples=3,sigma=1e-300", &bowl(), "saliency", &batch(1));
+    close(&[still[0][0], still[1][0]], &[0., 0.], "no way to go");
+}
+
+#[test]
+fn the_gap_closes_on_a_line() {
+    let found = measured("gap:samples=60", &linear(), "random", &batch(2));
+    assert!(found[0].iter().all(|&gap| gap < 1e-9), "{found:?}");
+    let batch = batch(2);
+    let found = measured("gap:samples=60,sigma=0.3", &bent(), "saliency", &batch);
+    let map =
+        |name: &str| method(&format!("{name}:samples=60,sigma=0.3")).attribute(&bent(), &batch);
+    let (a, b) = (map("smoothgrad"), map("clime"));
+    for n in 0..2 {
+        let expected = number(&((a.get(n) - b.get(n)).norm() / a.get(n).norm()));
+        close(&found[0][n as usize..][..1], &[expected], "gap");
+        assert!(expected > 1e-3);
+    }
+}
+
+#[test]
+fn what_random_weights_leave_of_a_map() {
+    let (batch, model) = (batch(3), bent());
+    let backwards = Of(|x: &Tensor| -bent().0(x));
+    let (line, ball) = (linear(), bowl());
+    let list = |models: &[(bool, &'static str)]| {
+        let pick = |&(cascade, name): &(bool, &str)| {
+            let model: &dyn Model = match name {
+                "same" => &model,
+                "minus" => &backwards,
+                "line" => &line,
+                _ => &ball,
+            };
+            Randomised { cascade, model }
+        };
+        let models: Vec<_> = models.iter().map(pick).collect();
+        among("randomisation", &model, "saliency", &batch, &models)
+    };
+    let rho = |other: &dyn Model| {
+        let map = |m: &dyn Model| heat(&method("saliency").attribute(m, &batch));
+        spearman(&map(&model), &map(other)).abs()
+    };
+    let same = |a: &Tensor, b: &Tensor| assert!(a.allclose(b, 1e-12, 1e-12, false), "{a} {b}");
+    let one = Tensor::ones([3], (Kind::Double, Device::Cpu));
+    list(&[]).iter().for_each(|column| same(column, &one));
+    list(&[(true, "same"), (false, "minus")]).iter().for_each(|column| same(column, &one));
+    let found = list(&[(true, "line"), (false, "minus"), (true, "ball"), (false, "ball")]);
+    same(&found[0], &((rho(&line) + rho(&ball)) / 2.));
+    same(&found[1], &((rho(&ball) + &one) / 2.));
+    same(&found[2], &rho(&ball));
+    assert!(number(&found[2].max()) < 0.9);
+    assert!(built("randomisation").needs().randomised);
+    assert!(!built("gap").needs().randomised);
+}
+
+/// Two classes on the two sides of a plane through the first image.
+struct Sides(f64);
+
+impl Model for Sides {
+    fn forward(&self, x: &Tensor, _ops: &dyn Ops) -> Tensor {
+        let side = x.flatten(1, -1).matmul(&drawn(1, &[D])) - self.0;
+        Tensor::stack(&[&side, &-&side], 1)
+    }
+
+    fn activation(&self) -> Activation {
+        Activation::Relu
+    }
+
+    fn taps(&self) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+#[test]
+fn neighbours_keep_the_class_of_their_image() {
+    let batch = batch(1);
+    let model = Sides(number(&batch.x.flatten(0, -1).dot(&drawn(1, &[D]))));
+    let found = measured("lipschitz:samples=9", &model, "saliency", &batch);
+    close(&found[0], &[0.], "the gradient of the other class points the other way");
+    let near = |s| model.logits(&neighbour(&batch, 0, "lipschitz", s, 0.03).x).argmax(1, false);
+    let classes: Vec<i64> = (0..9).map(|s| near(s).int64_value(&[0])).collect();
+    assert!(classes.contains(&0) && classes.contains(&1), "{classes:?}");
+}
+
+#[test]
+fn bad_options_are_told() {
+    let told = |spelled: &str| {
+        format!("{:#}", metric::metric(parse(spelled).unwrap()).err().expect(spelled))
+    };
+    for (spelled, word) in [
+        ("lipschitz:samples=0", "samples"),
+        ("lipschitz:sigma=0", "sigma"),
+        ("lipschitz:sigma=-1", "sigma"),
+        ("lipschitz:norm=l3", "l3"),
+        ("lipschitz:channels=red", "red"),
+        ("lipschitz:aggregate=median", "median"),
+        ("lipschitz:radius=1", "radius"),
+        ("sensitivity:radius=-0.1", "radius"),
+        ("sensitivity:samples=0", "samples"),
+        ("sensitivity:sigma=0.1", "sigma"),
+        ("gap:samples=1", "samples"),
+        ("gap:sigma=0", "sigma"),
+        ("randomisation:samples=3", "samples"),
+        ("infidelity:samples=0", "samples"),
+        ("infidelity:sigma=0", "sigma"),
+        ("infidelity:scale=0.2", "noisy-baseline"),
+        ("infidelity:perturbation=square,sigma=0.2", "gaussian"),
+        ("infidelity:perturbation=square,largest=0", "largest"),
+        ("infidelity:perturbation=square,all=true,samples=3", "leave `samples` out"),
+        ("infidelity:perturbation=noisy-baseline,scale=0", "scale"),
+        ("infidelity:perturbation=blur", "noisy-baseline"),
+        ("infidelity:units=contribution", "square"),
+        ("infidelity:scaling=best", "optimal"),
+        ("infidelity:robust=-0.1", "robust"),
+        ("infidelity:robust=0.1,robust_samples=0", "robust_samples"),
+    ] {
+        let told = told(spelled);
+        assert!(told.contains(word), "{spelled}: {told}");
+    }
+    for spelled in ["gap", "infidelity:robust=8/255", "lipschitz", "randomisation", "sensitivity"] {
+        assert!(built(spelled).columns().iter().all(|c| c.better == Better::Lower), "{spelled}");
+    }
+}
