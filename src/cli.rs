@@ -6,9 +6,11 @@ use clap::{Args, Parser, Subcommand};
 use models::{Precision, Score};
 use std::path::PathBuf;
 
+mod measure;
 mod parse;
 mod transfer;
 
+pub use measure::Measure;
 use parse::{beta, fraction, picture_file, precision, score, tensor_file};
 pub use transfer::Transfer;
 
@@ -54,6 +56,8 @@ pub enum Command {
     Attack(Attack),
     /// Attack the maps of some models and methods, and judge all of them on what was found
     Transfer(Transfer),
+    /// Measure explanations: robustness, faithfulness, relevance, localisation
+    Measure(Measure),
     /// Make one HTML page, pictures, CSV and JSON of what lies in result folders
     Report(Report),
     /// Download, make or look at data

@@ -8,6 +8,7 @@ mod figure;
 mod radii;
 mod report;
 mod results;
+mod several;
 mod subject;
 mod ui;
 

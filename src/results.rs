@@ -6,8 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+mod measure;
 mod transfer;
 
+pub use measure::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic};
 pub use transfer::{Maps, TransferCell, TransferResult};
 
 /// How a result came to be; stands in every result file.

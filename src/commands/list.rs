@@ -52,6 +52,8 @@ pub fn families(ui: &Ui) -> Result<()> {
         ("rules of attacks on maps", lines(attack::RULES)),
         ("attacks on predictions", lines(attack::ADVERSARIES)),
         ("similarities of maps", lines(explain::similarity::SIMILARITIES)),
+        ("metrics of maps", lines(explain::metric::METRICS)),
+        ("presets of `measure`", lines(super::measure::PRESETS)),
         ("training objectives", lines(::train::objective::OBJECTIVES)),
         ("optimisers", lines(::train::optimizer::OPTIMIZERS)),
         ("schedules", lines(::train::schedule::SCHEDULES)),

@@ -13,6 +13,7 @@ mod doctor;
 mod eval;
 mod explain;
 mod list;
+mod measure;
 mod report;
 mod train;
 mod transfer;
@@ -32,6 +33,7 @@ pub fn dispatch(cli: &Cli) -> Result<()> {
         Command::Explain(args) => explain::run(args, common, &ui),
         Command::Attack(args) => attack::run(args, common, &ui),
         Command::Transfer(args) => transfer::run(args, common, &ui),
+        Command::Measure(args) => measure::run(args, common, &ui),
         Command::Report(args) => report::run(args, &ui),
         Command::Data(args) => data::run(args, &ui),
         Command::Models => list::models(&ui),

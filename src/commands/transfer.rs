@@ -3,15 +3,15 @@
 
 use super::attack::{Parts, Plan, auc};
 use crate::{
-    cli::{Common, Subject, Transfer},
+    cli::{Common, Transfer},
     figure, report,
     results::{AtEps, Maps, TransferCell, TransferResult, label},
-    subject::{self, Loaded},
+    several::{self, methods},
+    subject::Loaded,
     ui::Ui,
 };
-use anyhow::{Context, Result, ensure};
-use models::registry;
-use std::path::{Path, PathBuf};
+use anyhow::{Context, Result};
+use std::path::Path;
 use tch::Tensor;
 
 mod matrix;
@@ -27,7 +27,7 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
     let plan = |spelled| Plan::check(&args.how, &args.explained, spelled);
     let plans = from.iter().map(|spelled| plan(spelled)).collect::<Result<Vec<_>>>()?;
     let judges = to.iter().map(|spelled| plan(spelled)).collect::<Result<Vec<_>>>()?;
-    let models = load(args, common, ui)?;
+    let models = several::models(&args.subject, &args.explained, common, ui)?;
     let matrix = Matrix {
         explained: &args.explained,
         sources: sources(&models, &plans)?,
@@ -66,65 +66,6 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
         ui.say(&format!("written: {}", path.display()))?;
     }
     ui.result(&result)
-}
-
-/// The members of a list of methods. Errors: none, or one that stands there twice.
-fn methods(option: &str, list: &str) -> Result<Vec<String>> {
-    distinct(option, registry::split(list))
-}
-
-fn distinct(option: &str, all: Vec<String>) -> Result<Vec<String>> {
-    for (i, one) in all.iter().enumerate() {
-        ensure!(!one.is_empty(), "`{option}` has nothing between two commas, or at an end");
-        ensure!(!all[..i].contains(one), "`{option}` names `{one}` twice; say it once");
-    }
-    Ok(all)
-}
-
-/// One model a file of `--weights`, on the same images.
-fn load(args: &Transfer, common: &Common, ui: &Ui) -> Result<Vec<Loaded>> {
-    let files = args.subject.weights.to_string_lossy();
-    let files = distinct("--weights", files.split(',').map(str::to_owned).collect())?;
-    let with = |file: &String| Subject { weights: PathBuf::from(file), ..args.subject.clone() };
-    let mut models = vec![subject::load(&with(&files[0]), common, ui)?];
-    models[0].check_target(&args.explained)?;
-    for file in &files[1..] {
-        let loaded = subject::load_beside(&models[0], &with(file), ui)?;
-        same_classes((&files[0], &models[0]), (file, &loaded))?;
-        models.push(loaded);
-    }
-    // Files of one name in several folders are told apart by their paths.
-    let names: Vec<String> = models.iter().map(|loaded| loaded.card.name.clone()).collect();
-    for (loaded, file) in models.iter_mut().zip(&files) {
-        if names.iter().filter(|name| **name == loaded.card.name).count() > 1 {
-            loaded.card.name.clone_from(file);
-        }
-    }
-    Ok(models)
-}
-
-/// Errors: another number of classes, or others. Files without names number their classes.
-fn same_classes(first: (&str, &Loaded), other: (&str, &Loaded)) -> Result<()> {
-    let [a, b] = [first, other].map(|(_, loaded)| &loaded.card.classes);
-    let numbered = |names: &[String]| names.iter().all(|name| name.parse::<u32>().is_ok());
-    ensure!(
-        a.len() == b.len(),
-        "`{}` tells {} classes apart and `{}` {}; all models have to tell the same ones",
-        first.0,
-        a.len(),
-        other.0,
-        b.len()
-    );
-    let differ = a.iter().zip(b).find(|(a, b)| a != b);
-    if let Some((a_name, b_name)) = differ.filter(|_| !numbered(a) && !numbered(b)) {
-        anyhow::bail!(
-            "a class that is `{a_name}` in `{}` is `{b_name}` in `{}`; all models have to tell \
-             the same classes apart",
-            first.0,
-            other.0
-        );
-    }
-    Ok(())
 }
 
 fn sources<'a>(models: &'a [Loaded], plans: &'a [Plan<'a>]) -> Result<Vec<Source<'a>>> {

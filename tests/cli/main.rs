@@ -5,6 +5,7 @@
 mod behaviour;
 mod bench;
 mod disk;
+mod measure;
 mod numbers;
 mod pipeline;
 mod place;

@@ -56,6 +56,18 @@ impl Place {
         place
     }
 
+    /// Starts a command and kills it as soon as `file` is there; whether it still is.
+    pub fn killed_at(&self, line: &str, file: &str) -> bool {
+        let mut child = self.command(line).spawn().expect("starts");
+        while !self.at(file).exists() {
+            assert!(child.try_wait().expect("a child").is_none(), "it ended before `{file}`");
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        child.kill().expect("it can be killed");
+        child.wait().expect("it ends");
+        self.at(file).exists()
+    }
+
     pub fn at(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }

@@ -85,15 +85,8 @@ fn a_killed_transfer_goes_on() {
     assert_eq!(cell(&whole, 1, 0)["eps"].as_array().map(Vec::len), Some(2));
 
     let out = "--out k/transfer.json --json --resume";
-    let mut child = place.command(&format!("{line} {out} --quiet")).spawn().expect("starts");
-    let part = place.at("k/transfer.parts/000000000.safetensors");
-    while !part.exists() {
-        assert!(child.try_wait().expect("a child").is_none(), "it ended before its first part");
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-    child.kill().expect("it can be killed");
-    child.wait().expect("it ends");
-    if part.exists() {
+    let part = "k/transfer.parts/000000000.safetensors";
+    if place.killed_at(&format!("{line} {out} --quiet"), part) {
         let refused = place.refused(&format!("{line} --seed 1 {out} --quiet"));
         says(&refused, &["000000000.safetensors", "--resume"]);
     }

@@ -161,22 +161,6 @@ pub fn map_loss(table: Table) -> Result<Box<dyn MapLoss>> {
     registry::build("attack", ATTACKS, table)
 }
 
-/// The k that is used where none is given: 20 for CIFAR's size, 80 up to 64×64, 1,000 above.
-pub fn default_k(height: i64, width: i64) -> i64 {
-    match height * width {
-        0..=1024 => 20.min(height * width),
-        1025..=4096 => 80,
-        _ => 1000,
-    }
-}
-
-/// Errors: k that is not 1 to H·W.
-pub fn check_k(k: i64, height: i64, width: i64) -> Result<()> {
-    let pixels = height * width;
-    ensure!((1..=pixels).contains(&k), "`k` is {k}; the maps have 1 to {pixels} pixels");
-    Ok(())
-}
-
 /// Σ of `[N, …]` over all but the images.
 fn total(t: &Tensor) -> Tensor {
     t.flatten(1, -1).sum_dim_intlist([1].as_slice(), false, None::<Kind>)

@@ -6,11 +6,11 @@
 mod tiny;
 mod victims;
 
-use attack::{
-    Ball, Beta, MapAttack, MapLoss, Norm, Outcome, Reference,
-    objective::{check_k, default_k},
+use attack::{Ball, Beta, MapAttack, MapLoss, Norm, Outcome, Reference};
+use explain::{
+    Batch, heat,
+    similarity::{check_k, default_k, top_intersection},
 };
-use explain::{Batch, heat, similarity::top_intersection};
 use models::{Activation, Model, Ops, Score, Target, noise, softened};
 use std::cell::Cell;
 use tch::{Device, Kind, Tensor};

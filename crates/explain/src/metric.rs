@@ -20,6 +20,7 @@ mod randomisation;
 mod removal;
 mod retrieval;
 mod sensitivity;
+mod similarity;
 pub mod statistics;
 
 /// What is measured: the maps of one method for a batch of images, and what made them.
@@ -215,6 +216,12 @@ pub const METRICS: &[Entry<dyn Metric>] = &[
                 samples (50 points), radius (0.1, in [0, 1] pixels), unit (false; true: every map is \
                 first divided by its length, as in the paper)",
         build: sensitivity::build,
+    },
+    Entry {
+        name: "similarity",
+        about: "heat maps before and after an attack, by every similarity (Wang et al. 2020); options: \
+                k (20 up to 32x32, 80 up to 64x64, else 1000: pixels of the top)",
+        build: similarity::build,
     },
 ];
 

@@ -2,6 +2,7 @@
 //! and all-zero maps give no NaN.
 
 use crate::heat::{centre, top};
+use anyhow::{Result, ensure};
 use models::registry::Named;
 use tch::{Kind, Tensor};
 
@@ -53,6 +54,22 @@ pub const SIMILARITIES: &[Similarity] = &[
         score: top_intersection,
     },
 ];
+
+/// The k that is used where none is given: 20 for CIFAR's size, 80 up to 64×64, 1,000 above.
+pub fn default_k(height: i64, width: i64) -> i64 {
+    match height * width {
+        0..=1024 => 20.min(height * width),
+        1025..=4096 => 80,
+        _ => 1000,
+    }
+}
+
+/// Errors: k that is not 1 to H·W.
+pub fn check_k(k: i64, height: i64, width: i64) -> Result<()> {
+    let pixels = height * width;
+    ensure!((1..=pixels).contains(&k), "`k` is {k}; the maps have 1 to {pixels} pixels");
+    Ok(())
+}
 
 /// |top-k(a) ∩ top-k(b)| / k: `[N, H, W]` twice -> f64 `[N]`.
 pub fn top_intersection(a: &Tensor, b: &Tensor, k: i64) -> Tensor {

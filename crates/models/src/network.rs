@@ -100,6 +100,26 @@ impl Classifier {
         self.rebuilt(&Builder::shared(&self.params), channels_last, device)
     }
 
+    /// Another classifier like this one whose `parts` ([`Params::parts`]) are as drawn from `seed`,
+    /// running statistics too.
+    pub fn redrawn(&self, parts: &[String], seed: u64) -> Self {
+        let new = Self::new(self.arch, self.shape, self.normalisation.clone(), seed, self.device());
+        let trained = self.params.tensors();
+        let drawn = |name: &str| {
+            let inside = |part: &String| {
+                name.strip_prefix(part.as_str())
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            parts.iter().any(inside)
+        };
+        for (name, mut tensor) in new.params.tensors() {
+            if !drawn(&name) {
+                tch::no_grad(|| tensor.copy_(&trained[&name]));
+            }
+        }
+        Classifier { classes: self.classes.clone(), ..new }
+    }
+
     /// A copy for explaining and attacking: out of reach of gradients, norms folded into their
     /// layers once. Later training does not move it.
     pub fn folded(&self, precision: Precision) -> Self {

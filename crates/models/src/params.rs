@@ -90,9 +90,28 @@ pub struct Param {
 #[derive(Debug, Default)]
 pub struct Params {
     entries: RefCell<BTreeMap<String, Param>>,
+    built: RefCell<Vec<String>>,
 }
 
 impl Params {
+    /// The largest named parts of the network, as it is built, which is from the input on: first
+    /// words of the names of tensors, or first two where that would be fewer than three parts.
+    pub fn parts(&self) -> Vec<String> {
+        let parts = |words: usize| {
+            let mut parts: Vec<String> = vec![];
+            for name in self.built.borrow().iter() {
+                let words: Vec<&str> = name.split('.').take(words).collect();
+                let part = words.join(".");
+                if !parts.contains(&part) {
+                    parts.push(part);
+                }
+            }
+            parts
+        };
+        let largest = parts(1);
+        if largest.len() < 3 { parts(2) } else { largest }
+    }
+
     /// Trained scalars in all.
     pub fn count(&self) -> i64 {
         self.weights().iter().map(|(_, t)| t.numel() as i64).sum()
@@ -261,6 +280,7 @@ impl Builder {
             assert!(!entries.contains_key(&full), "two tensors are called `{full}`");
             let tensor = tensor.set_requires_grad(role == Role::Weight);
             entries.insert(full.clone(), Param { tensor, role });
+            self.params.built.borrow_mut().push(full.clone());
         }
         let tensor = &entries.get(&full).expect("built before by the same code").tensor;
         match self.mode {

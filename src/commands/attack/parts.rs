@@ -46,7 +46,7 @@ impl Parts {
         let part = TensorFile::read(&file)?;
         ensure!(
             part.metadata.get(SETTINGS) == Some(&self.settings),
-            "`{}` is part of another attack; leave out `--resume` to begin anew",
+            "`{}` is part of another command; leave out `--resume` to begin anew",
             file.display()
         );
         let mut radii: Vec<Named> = vec![];

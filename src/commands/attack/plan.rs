@@ -6,9 +6,9 @@ use crate::{
     results::label,
     subject::Loaded,
 };
-use ::attack::{Ball, MapAttack, MapLoss, Norm, Outcome, Reference, Rule, objective};
+use ::attack::{Ball, MapAttack, MapLoss, Norm, Outcome, Reference, Rule};
 use anyhow::{Context, Result, bail, ensure};
-use explain::{Attribution, Batch, heat};
+use explain::{Attribution, Batch, heat, similarity};
 use models::{noise, registry};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -71,8 +71,8 @@ impl<'a> Plan<'a> {
         self.attack(loaded, ball).check(image).with_context(|| {
             format!("attack `{}` on method `{}`", self.how.attack, self.spelled)
         })?;
-        let k = self.how.k.unwrap_or(objective::default_k(height, width));
-        objective::check_k(k, height, width)?;
+        let k = self.how.k.unwrap_or(similarity::default_k(height, width));
+        similarity::check_k(k, height, width)?;
         Ok(Fitted { plan: self, loaded, k, aim: self.aim(loaded)? })
     }
 

@@ -1,0 +1,56 @@
+//! How far an attack moved a map: the similarities of heat maps before and after it. The attack is the
+//! caller's; one on the prediction moves maps by the way.
+
+use crate::{
+    heat,
+    metric::{Better, Case, Column, Metric, Needs},
+    similarity::{SIMILARITIES, check_k, default_k},
+};
+use anyhow::Result;
+use models::registry;
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    k: Option<i64>,
+}
+
+struct Similarity {
+    k: Option<i64>,
+    columns: Vec<Column>,
+}
+
+pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+    let Options { k } = registry::options(table)?;
+    let column = |m: &crate::Similarity| Column {
+        name: m.name,
+        about: m.about,
+        better: if m.same == 0. { Better::Lower } else { Better::Higher },
+    };
+    Ok(Box::new(Similarity { k, columns: SIMILARITIES.iter().map(column).collect() }))
+}
+
+impl Metric for Similarity {
+    fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { attacked: true, ..Needs::default() }
+    }
+
+    fn check(&self, [_, height, width]: [i64; 3]) -> Result<()> {
+        check_k(self.k.unwrap_or(default_k(height, width)), height, width)
+    }
+
+    fn measure(&self, case: &Case) -> Vec<Tensor> {
+        let attacked = case.attacked.expect("the metric needs attacked images");
+        let (before, after) = (heat(case.maps), heat(attacked.maps));
+        let size = before.size();
+        let k = self.k.unwrap_or(default_k(size[1], size[2]));
+        SIMILARITIES.iter().map(|m| (m.score)(&before, &after, k).to_kind(Kind::Double)).collect()
+    }
+}

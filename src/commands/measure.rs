@@ -1,0 +1,182 @@
+//! `gradproof measure`: numbers that say how good maps are, image by image, and their means with
+//! bootstrap intervals. The maps of a method are made once for all metrics.
+
+use super::attack::{Named, Parts};
+use crate::{
+    cli::{Common, Measure},
+    results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic},
+    several,
+    subject::Loaded,
+    ui::Ui,
+};
+use anyhow::{Result, ensure};
+use explain::metric::{Better, statistics::spearman};
+use std::{collections::BTreeMap, path::Path};
+use tch::{Kind, Tensor};
+
+mod cases;
+mod plan;
+mod preset;
+mod table;
+
+use cases::Cases;
+use plan::Plan;
+pub(crate) use preset::PRESETS;
+
+/// Measures every method on every model.
+pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
+    let plan = Plan::check(args)?;
+    let models = several::models(&args.subject, &plan.explained, common, ui)?;
+    models.iter().try_for_each(|loaded| plan.fit(loaded))?;
+    let files =
+        args.out.iter().flat_map(|out| ["json", "jsonl", "csv"].map(|e| out.with_extension(e)));
+    files.into_iter().try_for_each(|path| tensorfile::atomic::check_writable(&path))?;
+    models.iter().for_each(|loaded| loaded.announce(ui));
+    ui.note(&plan.told());
+
+    let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
+    let found = measure(args, &plan, &models, &parts, ui)?;
+    let result = result(args, &plan, &models, &found);
+    if let Some(out) = &args.out {
+        save(&out.with_extension("jsonl"), &lines(args, &plan, &models, &found)?)?;
+        save(&out.with_extension("csv"), &result.csv())?;
+        save(out, &serde_json::to_string_pretty(&result)?)?;
+    }
+    parts.done()?;
+    ui.say(&table::table(&result))?;
+    if let Some(path) = &args.out {
+        ui.say(&format!("written: {0}, {0}l and a .csv", path.display()))?;
+    }
+    ui.result(&result)
+}
+
+/// Everything that decides what is found for a batch, to tell parts of other commands.
+fn decides(args: &Measure) -> String {
+    let Measure {
+        metrics, subject, method, preset, target, score, chunk, attack, eps, norm, ..
+    } = args;
+    format!(
+        "{metrics:?} {subject:?} {method:?} {preset:?} {target:?} {score:?} {chunk} {attack:?} \
+         {eps} {norm}"
+    )
+}
+
+/// The numbers of all images, for each model and then for each method.
+fn measure(
+    args: &Measure,
+    plan: &Plan,
+    models: &[Loaded],
+    parts: &Parts,
+    ui: &Ui,
+) -> Result<Vec<Named>> {
+    let cases: Vec<Cases> = models.iter().map(|loaded| Cases::new(plan, loaded, args)).collect();
+    let rows = models.len() * plan.methods.len();
+    let mut columns: Vec<BTreeMap<String, Vec<Tensor>>> =
+        (0..rows).map(|_| BTreeMap::new()).collect();
+    let make = |images: (&Tensor, &Tensor), first, tick: &dyn Fn()| -> Result<Vec<Named>> {
+        let each = cases.iter().map(|cases| cases.batch(images, first, tick));
+        Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+    };
+    let steps = (rows * plan.metrics.len()) as u64;
+    parts.each((&models[0], args.subject.batch_size), (ui, "measuring", steps), make, |batch| {
+        ensure!(batch.len() == rows, "a part has {} rows, not {rows}", batch.len());
+        for (columns, named) in columns.iter_mut().zip(batch) {
+            for (name, t) in named {
+                columns.entry(name).or_default().push(t);
+            }
+        }
+        Ok(())
+    })?;
+    let joined = |columns: BTreeMap<String, Vec<Tensor>>| -> Named {
+        columns.into_iter().map(|(name, parts)| (name, Tensor::cat(&parts, 0))).collect()
+    };
+    Ok(columns.into_iter().map(joined).collect())
+}
+
+/// A column of a row, one number an image.
+fn numbers(named: &Named, key: &str) -> Vec<f64> {
+    let column = named[key].to_kind(Kind::Double);
+    Vec::try_from(&column).expect("f64 on the CPU")
+}
+
+fn result(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> MeasureResult {
+    let columns = plan.columns.iter().map(|column| MeasuredColumn {
+        key: column.key.clone(),
+        metric: plan.metrics[column.metric].0.clone(),
+        about: column.about.into(),
+        higher_is_better: column.better == Better::Higher,
+    });
+    let row = |(i, named): (usize, &Named)| MeasuredRow {
+        model: i / plan.methods.len(),
+        method: plan.methods[i % plan.methods.len()].0.clone(),
+        empty_maps: numbers(named, cases::EMPTY).iter().sum::<f64>() as u64,
+        values: plan
+            .columns
+            .iter()
+            .map(|c| (c.key.clone(), Statistic::of(&numbers(named, &c.key), args.subject.seed)))
+            .collect(),
+    };
+    let rows: Vec<MeasuredRow> = found.iter().enumerate().map(row).collect();
+    MeasureResult {
+        origin: models[0].origin(),
+        models: models.iter().map(|loaded| loaded.card.clone()).collect(),
+        data: args.subject.data.clone(),
+        images: models[0].data.len(),
+        settings: plan.settings(args),
+        rank_correlation: rank_correlation(plan, models.len(), &rows),
+        columns: columns.collect(),
+        rows,
+    }
+}
+
+/// Of each method: Spearman's ρ over models of how robust the score is and how robust the maps are
+/// (Tan & Tian 2023, Table 1); two models would always say 1 or −1.
+fn rank_correlation(plan: &Plan, models: usize, rows: &[MeasuredRow]) -> BTreeMap<String, f64> {
+    if models < 3 {
+        return BTreeMap::new();
+    }
+    let means = |method: &str, key: &str| -> Option<Vec<f64>> {
+        let own = rows.iter().filter(|row| row.method == method);
+        own.map(|row| row.values.get(key).and_then(|value| value.mean)).collect()
+    };
+    let of = |method: &String| {
+        let [maps, scores] = ["lipschitz", "model-lipschitz"].map(|key| means(method, key));
+        Some((method.clone(), spearman(&maps?, &scores?)))
+    };
+    plan.methods.iter().filter_map(|(spelled, _)| of(spelled)).collect()
+}
+
+/// One JSON line an image and model. An infinite number is `null`.
+fn lines(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> Result<String> {
+    let mut text = String::new();
+    for (loaded, rows) in models.iter().zip(found.chunks(plan.methods.len())) {
+        let class = |key: &str| numbers(&rows[0], key);
+        let [labels, predictions, targets] = ["labels", "predictions", "targets"].map(class);
+        let table: Vec<Vec<Vec<f64>>> = rows
+            .iter()
+            .map(|row| plan.columns.iter().map(|c| numbers(row, &c.key)).collect())
+            .collect();
+        for i in 0..loaded.data.len() {
+            let of = |columns: &Vec<Vec<f64>>| -> BTreeMap<&str, f64> {
+                let keys = plan.columns.iter().map(|c| c.key.as_str());
+                keys.zip(columns.iter().map(|values| values[i])).collect()
+            };
+            let methods: BTreeMap<&str, BTreeMap<&str, f64>> =
+                plan.methods.iter().map(|(m, _)| m.as_str()).zip(table.iter().map(of)).collect();
+            let line = serde_json::json!({
+                "image": args.subject.offset + i,
+                "model": loaded.card.name,
+                "label": labels[i] as i64,
+                "prediction": predictions[i] as i64,
+                "target": targets[i] as i64,
+                "methods": methods,
+            });
+            text += &format!("{line}\n");
+        }
+    }
+    Ok(text)
+}
+
+fn save(path: &Path, text: &str) -> Result<()> {
+    tensorfile::atomic::write(path, |file| Ok(file.write_all(text.as_bytes())?))
+}

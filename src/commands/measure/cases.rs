@@ -1,0 +1,147 @@
+//! The cases of one model: what metrics are told of a batch.
+
+use super::plan::{Plan, Strike};
+use crate::{cli::Measure, commands::attack::Named, subject::Loaded};
+use ::attack::{Beta, Case as Victim, MapAttack, MapLoss, Rule};
+use anyhow::Result;
+use explain::{
+    Attribution, Batch,
+    metric::{Attacked, Case, Randomised},
+    similarity::default_k,
+};
+use models::{Classifier, Precision};
+use tch::{Device, Kind, Tensor};
+
+/// The column that says which maps are all zero.
+pub(super) const EMPTY: &str = "empty";
+
+/// The steps of Ghorbani et al. 2019, as `gradproof attack` makes them.
+const ITERATIONS: u32 = 50;
+const STEP: f64 = 0.5 / 255.;
+const BETA: f64 = 20.;
+
+pub(super) struct Cases<'a> {
+    plan: &'a Plan,
+    loaded: &'a Loaded,
+    randomised: Vec<(bool, Classifier)>,
+}
+
+pub(super) fn map_attack<'a>(
+    loaded: &'a Loaded,
+    method: &'a dyn Attribution,
+    (loss, rule): (&'a dyn MapLoss, &'a dyn Rule),
+) -> MapAttack<'a> {
+    MapAttack {
+        model: &loaded.model,
+        method,
+        loss,
+        rule,
+        beta: Beta::fixed(BETA),
+        iterations: ITERATIONS,
+        step: STEP,
+        restarts: 1,
+    }
+}
+
+impl<'a> Cases<'a> {
+    pub fn new(plan: &'a Plan, loaded: &'a Loaded, args: &Measure) -> Self {
+        let wanted = plan.needs.randomised;
+        let randomised = if wanted { randomised(&loaded.model, args) } else { vec![] };
+        Cases { plan, loaded, randomised }
+    }
+
+    /// The numbers of a batch, one entry a method, on the CPU. `tick` is called after every metric.
+    pub fn batch(
+        &self,
+        (x, labels): (&Tensor, &Tensor),
+        first: u64,
+        tick: &dyn Fn(),
+    ) -> Result<Vec<Named>> {
+        let Cases { plan, loaded, .. } = *self;
+        let batch = loaded.batch(&plan.explained, x, labels, first)?;
+        let n = labels.size()[0];
+        let masks = loaded.data.masks.as_ref().map(|masks| masks.narrow(0, first as i64, n));
+        let fooled = self.fooled(&batch, labels);
+        let (predictions, _) = loaded.predict(x);
+        let randomised: Vec<Randomised> = self
+            .randomised
+            .iter()
+            .map(|(cascade, model)| Randomised { cascade: *cascade, model })
+            .collect();
+        let row = |method: &dyn Attribution| {
+            let maps = method.attribute(&loaded.model, &batch);
+            let fooled = match &plan.strike {
+                _ if !plan.needs.attacked => None,
+                Strike::Maps(loss, rule) => Some(self.moved(&batch, method, (&**loss, &**rule))),
+                Strike::Prediction(..) => fooled.as_ref().map(Tensor::shallow_clone),
+            };
+            let attacked = fooled.map(|x| (method.attribute(&loaded.model, &batch.at(&x)), x));
+            let case = Case {
+                model: &loaded.model,
+                method,
+                batch: &batch,
+                maps: &maps,
+                labels,
+                masks: masks.as_ref(),
+                attacked: attacked.as_ref().map(|(maps, x)| Attacked { x, maps }),
+                randomised: &randomised,
+            };
+            let columns = plan.metrics.iter().flat_map(|(_, metric)| {
+                let columns = metric.measure(&case);
+                tick();
+                columns
+            });
+            let keys = plan.columns.iter().map(|column| column.key.as_str());
+            let empty = maps.flatten(1, -1).abs().amax([1].as_slice(), false).eq(0.);
+            let rest = [
+                (EMPTY, empty.to_kind(Kind::Double)),
+                ("labels", labels.shallow_clone()),
+                ("predictions", predictions.shallow_clone()),
+                ("targets", batch.target.class.shallow_clone()),
+            ];
+            let all = keys.zip(columns).chain(rest);
+            all.map(|(key, t)| (key.to_owned(), t.to_device(Device::Cpu))).collect()
+        };
+        Ok(plan.methods.iter().map(|(_, method)| row(&**method)).collect())
+    }
+
+    /// The images after an attack on their predictions, if there is one.
+    fn fooled(&self, batch: &Batch, labels: &Tensor) -> Option<Tensor> {
+        let Strike::Prediction(_, adversary) = &self.plan.strike else { return None };
+        if !self.plan.needs.attacked {
+            return None;
+        }
+        let keys = batch.redrawn().keys;
+        let victim = Victim::new(&self.loaded.model, (&batch.x, labels), self.plan.ball, &keys);
+        Some(adversary.attack(&victim))
+    }
+
+    /// The images after an attack on the maps of `method`, which draws other samples than are
+    /// measured.
+    fn moved(
+        &self,
+        batch: &Batch,
+        method: &dyn Attribution,
+        how: (&dyn MapLoss, &dyn Rule),
+    ) -> Tensor {
+        let attack = map_attack(self.loaded, method, how);
+        let batch = batch.redrawn();
+        let [_, height, width] = self.loaded.data.image_shape();
+        let clean = attack.reference(&batch, default_k(height, width));
+        attack.run(&batch, &clean, &self.plan.ball, None, &|| ()).adversarial
+    }
+}
+
+/// The network with its parts drawn anew: from the output down to each, and each alone.
+fn randomised(model: &Classifier, args: &Measure) -> Vec<(bool, Classifier)> {
+    let parts = model.params().parts();
+    let drawn = |parts: &[String]| ready(model.redrawn(parts, args.subject.seed), args);
+    let cascade = (0..parts.len()).rev().map(|from| (true, drawn(&parts[from..])));
+    let alone = parts.iter().map(|part| (false, drawn(std::slice::from_ref(part))));
+    cascade.chain(alone).collect()
+}
+
+fn ready(model: Classifier, args: &Measure) -> Classifier {
+    let precision: Precision = args.subject.precision;
+    if args.subject.no_fuse { model.frozen() } else { model.folded(precision) }
+}

@@ -1,0 +1,198 @@
+//! What the arguments of `measure` ask for, checked.
+
+use super::preset::{Preset, preset};
+use crate::{
+    cli::{Explained, Measure},
+    radii::Radii,
+    results::label,
+    several::methods,
+    subject::Loaded,
+};
+use ::attack::{Adversary, Ball, MapLoss, Rule, adversary};
+use anyhow::{Context, Result, bail, ensure};
+use explain::{
+    Attribution, Metric,
+    metric::{Better, Needs, metric},
+};
+use models::{Score, registry, registry::Named};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The metrics and the methods they are asked of.
+pub(super) struct Plan {
+    pub metrics: Vec<(String, Box<dyn Metric>)>,
+    pub methods: Vec<(String, Box<dyn Attribution>)>,
+    pub columns: Vec<Key>,
+    pub explained: Explained,
+    pub needs: Needs,
+    pub strike: Strike,
+    attack: String,
+    pub ball: Ball,
+}
+
+/// One number of one metric.
+pub(super) struct Key {
+    /// Its name, with its metric where several have such a column.
+    pub key: String,
+    /// Place of the metric.
+    pub metric: usize,
+    pub about: &'static str,
+    pub better: Better,
+}
+
+/// The attack on the images.
+pub(super) enum Strike {
+    /// On predictions: one for all methods.
+    Prediction(String, Box<dyn Adversary>),
+    /// On the maps of each method.
+    Maps(Box<dyn MapLoss>, Box<dyn Rule>),
+}
+
+impl Plan {
+    /// Errors: unknown names, settings out of range.
+    pub fn check(args: &Measure) -> Result<Self> {
+        let preset = args.preset.as_deref().map(preset).transpose()?;
+        let usual = |given: &Option<String>, of: fn(&Preset) -> &str, otherwise: &str| {
+            given.clone().unwrap_or(preset.map_or(otherwise, of).to_owned())
+        };
+        let metrics = methods("METRICS", &usual(&args.metrics, |p| p.metrics, ""))?;
+        let spelled = methods("--method", &usual(&args.method, |p| p.methods, ""))?;
+        let metrics =
+            metrics.into_iter().map(|text| Ok((text.clone(), metric(registry::parse(&text)?)?)));
+        let metrics = metrics.collect::<Result<Vec<_>>>()?;
+        let built = spelled
+            .into_iter()
+            .map(|text| Ok((text.clone(), explain::method(registry::parse(&text)?)?)));
+        let attack = usual(&args.attack, |p| p.attack, "pgd");
+        let wanted = |of: fn(&Needs) -> bool| metrics.iter().any(|(_, m)| of(&m.needs()));
+        let needs = Needs {
+            masks: wanted(|n| n.masks),
+            attacked: wanted(|n| n.attacked),
+            randomised: wanted(|n| n.randomised),
+        };
+        let asked = args.attack.is_some();
+        ensure!(
+            needs.attacked || !asked,
+            "`--attack {attack}`: none of these metrics wants an attack"
+        );
+        let radii = Radii::parse(&args.norm, &[args.eps])?;
+        Ok(Plan {
+            columns: keys(&metrics),
+            methods: built.collect::<Result<Vec<_>>>()?,
+            metrics,
+            explained: Explained {
+                target: usual(&args.target, |p| p.target, "predicted"),
+                score: args.score.or(preset.map(|p| p.score)).unwrap_or(Score::Logit),
+                chunk: args.chunk,
+            },
+            needs,
+            strike: strike(&attack)?,
+            attack,
+            ball: radii.balls()[0],
+        })
+    }
+
+    /// Errors: a metric, a method or an attack that does not fit the model or its images.
+    pub fn fit(&self, loaded: &Loaded) -> Result<()> {
+        let image = loaded.data.image_shape();
+        let masked = loaded.data.masks.is_some() || !self.needs.masks;
+        for (text, metric) in &self.metrics {
+            metric.check(image).with_context(|| format!("metric `{text}`"))?;
+            ensure!(
+                masked || !metric.needs().masks,
+                "metric `{text}`: `{}` does not say where the object is; `shapes` does, and files \
+                 that `gradproof data make shapes` wrote",
+                loaded.data.name
+            );
+        }
+        for (text, method) in &self.methods {
+            method.check(&loaded.model, image).with_context(|| format!("method `{text}`"))?;
+            if let Strike::Maps(loss, rule) = &self.strike
+                && self.needs.attacked
+            {
+                ensure!(
+                    !loss.wants_target(),
+                    "`{}` aims at another map: none is known here",
+                    self.attack
+                );
+                let told = || format!("attack `{}` on method `{text}`", self.attack);
+                let how = (&**loss, &**rule);
+                super::cases::map_attack(loaded, &**method, how).check(image).with_context(told)?;
+            }
+        }
+        if let Strike::Prediction(name, adversary) = &self.strike {
+            let told = || format!("attack `{name}`");
+            adversary.check(loaded.model.shape.classes).with_context(told)?;
+        }
+        Ok(())
+    }
+
+    /// What is measured, in a line.
+    pub fn told(&self) -> String {
+        let list = |all: Vec<&str>| all.join(", ");
+        let metrics = list(self.metrics.iter().map(|(text, _)| text.as_str()).collect());
+        let methods = list(self.methods.iter().map(|(text, _)| text.as_str()).collect());
+        let Explained { target, score, .. } = &self.explained;
+        let score = json!(score);
+        let mut told = format!(
+            "measuring {metrics} of {methods}; class {target}, score {}",
+            score.as_str().unwrap_or("logit")
+        );
+        if self.needs.attacked {
+            told += &format!("; attack {} within {}", self.attack, label(self.ball.eps));
+        }
+        told
+    }
+
+    /// The resolved settings, for the reader.
+    pub fn settings(&self, args: &Measure) -> BTreeMap<String, Value> {
+        let names = |all: Vec<&String>| json!(all);
+        let mut settings = vec![
+            ("metrics", names(self.metrics.iter().map(|(text, _)| text).collect())),
+            ("methods", names(self.methods.iter().map(|(text, _)| text).collect())),
+            ("target", json!(self.explained.target)),
+            ("score", json!(self.explained.score)),
+            ("chunk", json!(args.chunk)),
+            ("batch_size", json!(args.subject.batch_size)),
+        ];
+        settings.extend(args.preset.as_ref().map(|name| ("preset", json!(name))));
+        if self.needs.attacked {
+            settings.push(("attack", json!(self.attack)));
+            settings.push(("eps", json!(label(self.ball.eps))));
+            settings.push(("norm", json!(args.norm)));
+        }
+        settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+    }
+}
+
+fn keys(metrics: &[(String, Box<dyn Metric>)]) -> Vec<Key> {
+    let all =
+        metrics.iter().enumerate().flat_map(|(i, (_, m))| m.columns().iter().map(move |c| (i, *c)));
+    let all: Vec<_> = all.collect();
+    let count = |name: &str| all.iter().filter(|(_, c)| c.name == name).count();
+    let key = |&(i, c): &(usize, explain::metric::Column)| Key {
+        key: if count(c.name) > 1 { format!("{} {}", metrics[i].0, c.name) } else { c.name.into() },
+        metric: i,
+        about: c.about,
+        better: c.better,
+    };
+    all.iter().map(key).collect()
+}
+
+/// The attack called `text`: on maps or on predictions.
+fn strike(text: &str) -> Result<Strike> {
+    let table = registry::parse(text)?;
+    let name = table["name"].as_str().unwrap_or_default().to_owned();
+    if ::attack::ATTACKS.iter().any(|entry| entry.name == name) {
+        return Ok(Strike::Maps(
+            ::attack::map_loss(table)?,
+            ::attack::rule(registry::parse("sign")?)?,
+        ));
+    }
+    if ::attack::ADVERSARIES.iter().any(|entry| entry.name() == name) {
+        return Ok(Strike::Prediction(text.to_owned(), adversary(table)?));
+    }
+    let maps = ::attack::ATTACKS.iter().map(Named::name).collect::<Vec<_>>().join(", ");
+    let predictions = ::attack::ADVERSARIES.iter().map(Named::name).collect::<Vec<_>>().join(", ");
+    bail!("unknown attack `{name}`; known on predictions: {predictions}; on maps: {maps}")
+}

@@ -1,0 +1,87 @@
+//! What was measured as text: a block a model, a line a number, a column a method.
+
+use crate::results::{MeasureResult, MeasuredRow, Statistic};
+use std::fmt::Write;
+
+/// Characters a line may have before further methods get lines of their own.
+const WIDEST: usize = 110;
+
+/// Means and their intervals.
+pub(super) fn table(result: &MeasureResult) -> String {
+    let mut text = format!(
+        "means over {} images of {} with 95 % bootstrap intervals; ↑ higher is better, ↓ lower",
+        result.images, result.data
+    );
+    for (i, model) in result.models.iter().enumerate() {
+        let rows: Vec<_> = result.rows.iter().filter(|row| row.model == i).collect();
+        for together in fitting(result, &rows) {
+            text += "\n\n";
+            text += &block(result, &model.name, together);
+        }
+        for row in rows.iter().filter(|row| row.empty_maps > 0) {
+            let _ = write!(text, "\n{}: {} maps are all zero", row.method, row.empty_maps);
+        }
+    }
+    if !result.rank_correlation.is_empty() {
+        text += "\n\nrank correlation of lipschitz and model-lipschitz over models";
+        for (method, rho) in &result.rank_correlation {
+            let _ = write!(text, "\n{method}: {rho:.2}");
+        }
+    }
+    text
+}
+
+/// Methods side by side, as many as a line holds.
+fn fitting<'a>(result: &MeasureResult, rows: &'a [&'a MeasuredRow]) -> Vec<&'a [&'a MeasuredRow]> {
+    let widest = rows.iter().flat_map(|row| column(result, row)).map(|cell| cell.chars().count());
+    let each = widest.max().unwrap_or(0) + 2;
+    rows.chunks((WIDEST.saturating_sub(24) / each).max(1)).collect()
+}
+
+fn block(result: &MeasureResult, model: &str, rows: &[&MeasuredRow]) -> String {
+    let arrow = |higher| if higher { '↑' } else { '↓' };
+    let heads = result.columns.iter().map(|c| format!("{} {}", c.key, arrow(c.higher_is_better)));
+    let columns: Vec<Vec<String>> =
+        std::iter::once([model.to_owned()].into_iter().chain(heads).collect())
+            .chain(rows.iter().map(|row| column(result, row)))
+            .collect();
+    let width =
+        |cells: &Vec<String>| cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = columns.iter().map(width).collect();
+    let line = |i: usize| {
+        let cells = columns.iter().zip(&widths);
+        let padded = cells.map(|(cells, &width)| format!("{:<width$}", cells[i]));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    (0..columns[0].len()).map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A method and its numbers.
+fn column(result: &MeasureResult, row: &MeasuredRow) -> Vec<String> {
+    let values = result.columns.iter().map(|c| shown(&row.values[&c.key]));
+    [row.method.clone()].into_iter().chain(values).collect()
+}
+
+fn shown(value: &Statistic) -> String {
+    let (Some(mean), Some(low), Some(high)) = (value.mean, value.low, value.high) else {
+        return format!("{} infinite", value.infinite);
+    };
+    let [mean, low, high] = [mean, low, high].map(digits);
+    let infinite = match value.infinite {
+        0 => String::new(),
+        count => format!(", {count} infinite"),
+    };
+    format!("{mean} [{low}, {high}]{infinite}")
+}
+
+/// Three digits that count.
+fn digits(value: f64) -> String {
+    if value == 0. {
+        return "0".into();
+    }
+    match value.abs().log10().floor() as i32 {
+        size @ -3..=2 => format!("{value:.*}", (2 - size) as usize),
+        3 | 4 => format!("{value:.0}"),
+        _ => format!("{value:.2e}"),
+    }
+}

@@ -1,0 +1,119 @@
+//! What `gradproof measure` found: means with intervals, as JSON and CSV.
+
+use super::{ModelCard, Origin, csv_line};
+use explain::metric::statistics::bootstrap;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// One number of one metric.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MeasuredColumn {
+    /// What it is called in [`MeasuredRow::values`].
+    pub key: String,
+    /// The metric with its options, as the user wrote it.
+    pub metric: String,
+    /// Formula in words, range and unit.
+    pub about: String,
+    /// Or lower.
+    pub higher_is_better: bool,
+}
+
+/// Of the finite values of a column.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Statistic {
+    /// Mean; none if no value is finite.
+    pub mean: Option<f64>,
+    /// Lower end of the 95 % bootstrap interval of the mean.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
+    /// The middle of all values, infinite ones too; none if that is infinite.
+    pub median: Option<f64>,
+    /// Values that are infinite.
+    pub infinite: u64,
+}
+
+impl Statistic {
+    /// Of one number an image; the same seed resamples the same images.
+    pub fn of(values: &[f64], seed: u64) -> Self {
+        let interval = bootstrap(values, seed);
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let middle = |i: usize| sorted.get(i).copied().unwrap_or(f64::NAN);
+        let n = sorted.len();
+        let median = (middle(n.saturating_sub(1) / 2) + middle(n / 2)) / 2.;
+        Statistic {
+            mean: interval.map(|i| i.mean),
+            low: interval.map(|i| i.low),
+            high: interval.map(|i| i.high),
+            median: Some(median).filter(|m| m.is_finite()),
+            infinite: values.iter().filter(|v| !v.is_finite()).count() as u64,
+        }
+    }
+}
+
+/// The maps of one model by one method.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MeasuredRow {
+    /// Place among [`MeasureResult::models`].
+    pub model: usize,
+    /// Attribution method, such as `gxi`.
+    pub method: String,
+    /// Maps that are all zero.
+    pub empty_maps: u64,
+    /// By [`MeasuredColumn::key`].
+    pub values: BTreeMap<String, Statistic>,
+}
+
+/// What `gradproof measure` found.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MeasureResult {
+    /// How it was made.
+    pub origin: Origin,
+    /// In the order of the command.
+    pub models: Vec<ModelCard>,
+    /// As the user wrote it.
+    pub data: String,
+    /// Number of images.
+    pub images: usize,
+    /// Resolved settings, for the reader.
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// In the order of the command.
+    pub columns: Vec<MeasuredColumn>,
+    /// Model by model, method by method.
+    pub rows: Vec<MeasuredRow>,
+    /// Of each method: Spearman's ρ over models of the means of `lipschitz` and `model-lipschitz`,
+    /// from three models on.
+    pub rank_correlation: BTreeMap<String, f64>,
+}
+
+impl MeasureResult {
+    /// One line a model, method and number.
+    pub fn csv(&self) -> String {
+        let head = ["model", "method", "metric", "number", "better", "mean", "low", "high"];
+        let head = head.into_iter().chain(["median", "images", "infinite", "empty_maps"]);
+        let mut text = csv_line(&head.map(str::to_owned).collect::<Vec<_>>());
+        let number = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
+        for row in &self.rows {
+            for c in &self.columns {
+                let v = &row.values[&c.key];
+                let better = if c.higher_is_better { "higher" } else { "lower" };
+                text += &csv_line(&[
+                    self.models[row.model].name.clone(),
+                    row.method.clone(),
+                    c.metric.clone(),
+                    c.key.clone(),
+                    better.to_owned(),
+                    number(v.mean),
+                    number(v.low),
+                    number(v.high),
+                    number(v.median),
+                    self.images.to_string(),
+                    v.infinite.to_string(),
+                    row.empty_maps.to_string(),
+                ]);
+            }
+        }
+        text
+    }
+}

@@ -1,0 +1,74 @@
+//! Lists on the command line: methods, and models that are asked about the same images.
+
+use crate::{
+    cli::{Common, Explained, Subject},
+    subject::{self, Loaded},
+    ui::Ui,
+};
+use anyhow::{Result, bail, ensure};
+use models::registry;
+use std::path::PathBuf;
+
+/// The members of a list such as `gxi,ig:points=10`. Errors: none, or one that stands there twice.
+pub fn methods(option: &str, list: &str) -> Result<Vec<String>> {
+    distinct(option, registry::split(list))
+}
+
+fn distinct(option: &str, all: Vec<String>) -> Result<Vec<String>> {
+    for (i, one) in all.iter().enumerate() {
+        ensure!(!one.is_empty(), "`{option}` has nothing between two commas, or at an end");
+        ensure!(!all[..i].contains(one), "`{option}` names `{one}` twice; say it once");
+    }
+    Ok(all)
+}
+
+/// One model a file of `--weights`, on the same images.
+pub fn models(
+    args: &Subject,
+    explained: &Explained,
+    common: &Common,
+    ui: &Ui,
+) -> Result<Vec<Loaded>> {
+    let files = args.weights.to_string_lossy();
+    let files = distinct("--weights", files.split(',').map(str::to_owned).collect())?;
+    let with = |file: &String| Subject { weights: PathBuf::from(file), ..args.clone() };
+    let mut models = vec![subject::load(&with(&files[0]), common, ui)?];
+    models[0].check_target(explained)?;
+    for file in &files[1..] {
+        let loaded = subject::load_beside(&models[0], &with(file), ui)?;
+        same_classes((&files[0], &models[0]), (file, &loaded))?;
+        models.push(loaded);
+    }
+    // Files of one name in several folders are told apart by their paths.
+    let names: Vec<String> = models.iter().map(|loaded| loaded.card.name.clone()).collect();
+    for (loaded, file) in models.iter_mut().zip(&files) {
+        if names.iter().filter(|name| **name == loaded.card.name).count() > 1 {
+            loaded.card.name.clone_from(file);
+        }
+    }
+    Ok(models)
+}
+
+/// Errors: another number of classes, or others. Files without names number their classes.
+fn same_classes(first: (&str, &Loaded), other: (&str, &Loaded)) -> Result<()> {
+    let [a, b] = [first, other].map(|(_, loaded)| &loaded.card.classes);
+    let numbered = |names: &[String]| names.iter().all(|name| name.parse::<u32>().is_ok());
+    ensure!(
+        a.len() == b.len(),
+        "`{}` tells {} classes apart and `{}` {}; all models have to tell the same ones",
+        first.0,
+        a.len(),
+        other.0,
+        b.len()
+    );
+    let differ = a.iter().zip(b).find(|(a, b)| a != b);
+    if let Some((a_name, b_name)) = differ.filter(|_| !numbered(a) && !numbered(b)) {
+        bail!(
+            "a class that is `{a_name}` in `{}` is `{b_name}` in `{}`; all models have to tell \
+             the same classes apart",
+            first.0,
+            other.0
+        );
+    }
+    Ok(())
+}
