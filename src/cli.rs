@@ -295,7 +295,7 @@ pub struct Bench {
 
 #[derive(Debug, Args)]
 pub struct Report {
-    /// Folders with results of `train`, `attack` and `transfer`
+    /// Folders with results of `train`, `attack`, `transfer` and `measure`
     #[arg(required = true, value_name = "DIR")]
     pub dirs: Vec<PathBuf>,
     /// Where the page goes [default: the first folder]

@@ -1,16 +1,16 @@
 //! Finds results and training logs below folders. A JSON file of another kind is passed over; one
 //! that is broken, or begins like a result and is none, is an error, never a missing row.
 
-use super::{Found, Inputs, Training, Transferred, pictures};
-use crate::results::{AttackResult, EpochLine, TransferResult};
+use super::{Found, Inputs, Measured, Training, Transferred, pictures};
+use crate::results::{AttackResult, EpochLine, MeasureResult, TransferResult};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{ffi::OsStr, fs};
 
-/// Reads every result of `attack` and `transfer` (`*.json`), the pictures it names and every training log (`log.jsonl`)
-/// below `dirs`. Errors: no such folder, a broken file, nothing found.
+/// Reads every result of `attack`, `transfer` and `measure` (`*.json`), the pictures it names and every training log
+/// (`log.jsonl`) below `dirs`. Errors: no such folder, a broken file, nothing found.
 pub fn collect(dirs: &[PathBuf]) -> Result<Inputs> {
     let mut files = BTreeMap::new(); // by canonical path: a file found twice counts once
     for dir in dirs {
@@ -35,14 +35,19 @@ pub fn collect(dirs: &[PathBuf]) -> Result<Inputs> {
             Some(Read::Transfer(result)) => {
                 inputs.transfers.push(Transferred { path, result: *result });
             }
+            Some(Read::Measure(result)) => {
+                inputs.measures.push(Measured { path, result: *result });
+            }
             None => {}
         }
     }
-    if inputs.results.is_empty() && inputs.transfers.is_empty() && inputs.trainings.is_empty() {
+    let Inputs { results, transfers, measures, trainings } = &inputs;
+    let attacked = !(results.is_empty() && transfers.is_empty());
+    if !attacked && measures.is_empty() && trainings.is_empty() {
         let dirs: Vec<String> = dirs.iter().map(|d| format!("`{}`", d.display())).collect();
         bail!(
-            "nothing to report below {}: found no result of `gradproof attack` or `transfer` (*.json) \
-             and no log of `gradproof train` (log.jsonl)",
+            "nothing to report below {}: found no result of `gradproof attack`, `transfer` or `measure` \
+             (*.json) and no log of `gradproof train` (log.jsonl)",
             dirs.join(", ")
         );
     }
@@ -82,6 +87,7 @@ fn walk(
 enum Read {
     Attack(Box<AttackResult>),
     Transfer(Box<TransferResult>),
+    Measure(Box<MeasureResult>),
 }
 
 /// The result in `path`; none if it holds something else.
@@ -99,6 +105,12 @@ fn read_result(path: &Path) -> Result<Option<Read>> {
         let result: TransferResult = serde_json::from_value(value).with_context(told)?;
         result.check().with_context(told)?;
         return Ok(Some(Read::Transfer(Box::new(result))));
+    }
+    if alike(&["origin", "columns", "rows"]) {
+        let told = || format!("`{}` is not a result of `gradproof measure`", path.display());
+        let result: MeasureResult = serde_json::from_value(value).with_context(told)?;
+        result.check().with_context(told)?;
+        return Ok(Some(Read::Measure(Box::new(result))));
     }
     if !named("attack") && !alike(&["origin", "attack", "eps"]) {
         return Ok(None);

@@ -5,6 +5,7 @@ mod collect;
 mod figures;
 mod group;
 mod html;
+mod measured;
 mod metric;
 mod page;
 mod pictures;
@@ -12,7 +13,7 @@ mod section;
 mod tables;
 mod transfers;
 
-use crate::results::{AttackResult, EpochLine, TransferResult};
+use crate::results::{AttackResult, EpochLine, MeasureResult, TransferResult};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
@@ -26,6 +27,8 @@ pub struct Inputs {
     pub results: Vec<Found>,
     /// Transfer results, in the order of their paths.
     pub transfers: Vec<Transferred>,
+    /// Measured explanations, in the order of their paths.
+    pub measures: Vec<Measured>,
     /// Trainings that left a log, in the order of their paths.
     pub trainings: Vec<Training>,
 }
@@ -48,6 +51,15 @@ pub struct Transferred {
     pub path: PathBuf,
     /// What it says.
     pub result: TransferResult,
+}
+
+/// One measurement and where it was found.
+#[derive(Debug)]
+pub struct Measured {
+    /// The JSON file.
+    pub path: PathBuf,
+    /// What it says.
+    pub result: MeasureResult,
 }
 
 /// Attacked images at one radius.

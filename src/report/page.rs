@@ -3,7 +3,7 @@
 use super::group::{Entry, Group};
 use super::html::{counted, duration, list, number, percent, scrolling, text};
 use super::metric::METRICS;
-use super::{Inputs, section, transfers};
+use super::{Inputs, measured, section, transfers};
 use crate::figure::dark_rules;
 use crate::results::{AtEps, AttackResult};
 use anyhow::Result;
@@ -18,6 +18,7 @@ pub(super) fn page(inputs: &Inputs, groups: &[Group]) -> Result<String> {
         ("results", "Results", results(groups)),
         ("curves", "Curves over ε", section::curves(groups)?),
         ("transfer", "Transfer", transfers::section(inputs)),
+        ("measured", "Measured", measured::section(inputs)),
         ("pictures", "Pictures", section::walls(groups)?),
         ("training", "Training", section::trainings(inputs)?),
         ("settings", "Settings and all numbers", details(groups)),
@@ -31,7 +32,8 @@ pub(super) fn page(inputs: &Inputs, groups: &[Group]) -> Result<String> {
             format!("<section id=\"{id}\"><h2>{title}</h2>\n{html}</section>\n")
         })
         .collect();
-    let title = match groups.is_empty() && inputs.transfers.is_empty() {
+    let title = match groups.is_empty() && inputs.transfers.is_empty() && inputs.measures.is_empty()
+    {
         true => "How did the trainings go?",
         false => "How robust are the explanations?",
     };
@@ -63,6 +65,16 @@ fn summary(inputs: &Inputs, groups: &[Group]) -> String {
                 "{all} of transferred attacks, on {} of {}.",
                 counted(found.result.images, "image"),
                 found.result.data
+            );
+        }
+        if let Some(found) = inputs.measures.first() {
+            let (result, rows) = (&found.result, &found.result.rows);
+            let methods: BTreeSet<String> = rows.iter().map(|row| row.method.clone()).collect();
+            return format!(
+                "The maps of {} were measured on {} of {}.",
+                list(&methods.into_iter().collect::<Vec<_>>()),
+                counted(result.images, "image"),
+                result.data
             );
         }
         return format!("{} logged; no attack was run.", counted(count, "training"));
@@ -221,7 +233,8 @@ fn provenance(inputs: &Inputs) -> String {
     let mut rows = String::new();
     let attacks = inputs.results.iter().map(|found| (&found.path, &found.result.origin));
     let transfers = inputs.transfers.iter().map(|found| (&found.path, &found.result.origin));
-    for (path, origin) in attacks.chain(transfers) {
+    let measures = inputs.measures.iter().map(|found| (&found.path, &found.result.origin));
+    for (path, origin) in attacks.chain(transfers).chain(measures) {
         let cells = [
             format!("{} ({})", origin.version, origin.commit),
             origin.device.clone(),

@@ -1,5 +1,5 @@
 //! The numbers for other programs: `results.json` (everything that was read) and `results.csv` (a
-//! line for each model, method, attack, radius and metric). `transfer` wrote its own CSV.
+//! line for each model, method, attack, radius and metric). `transfer` and `measure` wrote their own CSV.
 
 use super::{Found, Inputs};
 use crate::results::{AtEps, csv_line};
@@ -9,7 +9,8 @@ use anyhow::Result;
 pub(super) fn json(inputs: &Inputs) -> Result<String> {
     let attacks = inputs.results.iter().map(|found| serde_json::to_value(&found.result));
     let transfers = inputs.transfers.iter().map(|found| serde_json::to_value(&found.result));
-    let all = attacks.chain(transfers).collect::<Result<Vec<_>, _>>()?;
+    let measures = inputs.measures.iter().map(|found| serde_json::to_value(&found.result));
+    let all = attacks.chain(transfers).chain(measures).collect::<Result<Vec<_>, _>>()?;
     Ok(serde_json::to_string_pretty(&all)? + "\n")
 }
 

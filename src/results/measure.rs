@@ -1,6 +1,7 @@
 //! What `gradproof measure` found: means with intervals, as JSON and CSV.
 
 use super::{ModelCard, Origin, csv_line};
+use anyhow::{Result, ensure};
 use explain::metric::statistics::bootstrap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -50,6 +51,31 @@ impl Statistic {
             infinite: values.iter().filter(|v| !v.is_finite()).count() as u64,
         }
     }
+
+    /// The mean and its interval for people: `0.27 [0.25, 0.29]`.
+    pub fn shown(&self) -> String {
+        let (Some(mean), Some(low), Some(high)) = (self.mean, self.low, self.high) else {
+            return format!("{} infinite", self.infinite);
+        };
+        let [mean, low, high] = [mean, low, high].map(digits);
+        let infinite = match self.infinite {
+            0 => String::new(),
+            count => format!(", {count} infinite"),
+        };
+        format!("{mean} [{low}, {high}]{infinite}")
+    }
+}
+
+/// Three digits that count.
+fn digits(value: f64) -> String {
+    if value == 0. {
+        return "0".into();
+    }
+    match value.abs().log10().floor() as i32 {
+        size @ -3..=2 => format!("{value:.*}", (2 - size) as usize),
+        3 | 4 => format!("{value:.0}"),
+        _ => format!("{value:.2e}"),
+    }
 }
 
 /// The maps of one model by one method.
@@ -88,6 +114,18 @@ pub struct MeasureResult {
 }
 
 impl MeasureResult {
+    /// Errors: a row of no model, or without a number of every column.
+    pub fn check(&self) -> Result<()> {
+        for row in &self.rows {
+            let MeasuredRow { model, method, values, .. } = row;
+            ensure!(*model < self.models.len(), "a row of `{method}` is of model {model}");
+            for c in &self.columns {
+                ensure!(values.contains_key(&c.key), "a row of `{method}` has no `{}`", c.key);
+            }
+        }
+        Ok(())
+    }
+
     /// One line a model, method and number.
     pub fn csv(&self) -> String {
         let head = ["model", "method", "metric", "number", "better", "mean", "low", "high"];

@@ -58,6 +58,16 @@ fn every_metric_leaves_its_files() {
     assert!((sum / 8. - mean).abs() < 1e-12, "{sum} and {mean}");
     assert_eq!(place.text("m/m.csv").lines().count(), 1 + 3 * columns.len());
     assert_eq!(place.at("m").read_dir().expect("a folder").count(), 3, "parts stayed");
+
+    place.ok("report m --out page");
+    says(
+        &place.text("page/index.html"),
+        &["<h2>Measured</h2>", "smoothgrad:samples=2", "pointing"],
+    );
+    let mut torn = kept.clone();
+    torn["rows"][0]["values"].as_object_mut().expect("values").remove("mass");
+    place.write("torn/m.json", torn.to_string());
+    says(&place.refused("report torn --out new"), &["torn/m.json", "gxi", "`mass`"]);
 }
 
 #[test]

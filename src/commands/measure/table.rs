@@ -1,6 +1,6 @@
 //! What was measured as text: a block a model, a line a number, a column a method.
 
-use crate::results::{MeasureResult, MeasuredRow, Statistic};
+use crate::results::{MeasureResult, MeasuredRow};
 use std::fmt::Write;
 
 /// Characters a line may have before further methods get lines of their own.
@@ -58,30 +58,6 @@ fn block(result: &MeasureResult, model: &str, rows: &[&MeasuredRow]) -> String {
 
 /// A method and its numbers.
 fn column(result: &MeasureResult, row: &MeasuredRow) -> Vec<String> {
-    let values = result.columns.iter().map(|c| shown(&row.values[&c.key]));
+    let values = result.columns.iter().map(|c| row.values[&c.key].shown());
     [row.method.clone()].into_iter().chain(values).collect()
-}
-
-fn shown(value: &Statistic) -> String {
-    let (Some(mean), Some(low), Some(high)) = (value.mean, value.low, value.high) else {
-        return format!("{} infinite", value.infinite);
-    };
-    let [mean, low, high] = [mean, low, high].map(digits);
-    let infinite = match value.infinite {
-        0 => String::new(),
-        count => format!(", {count} infinite"),
-    };
-    format!("{mean} [{low}, {high}]{infinite}")
-}
-
-/// Three digits that count.
-fn digits(value: f64) -> String {
-    if value == 0. {
-        return "0".into();
-    }
-    match value.abs().log10().floor() as i32 {
-        size @ -3..=2 => format!("{value:.*}", (2 - size) as usize),
-        3 | 4 => format!("{value:.0}"),
-        _ => format!("{value:.2e}"),
-    }
 }
