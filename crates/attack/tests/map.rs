@@ -72,8 +72,10 @@ fn an_iterate_that_changes_the_prediction_is_refused() {
             let (method, always) = (method("gxi"), Always(&*loss, Cell::new(0.)));
             let by = attack(&edge, &*method, &always, &*sign);
             let outcome = run(&by, &Batch::new(&x, &target), &linf(0.05));
-            assert_eq!(flags(&outcome.success), [kept], "{name}, {width}");
-            assert_eq!(outcome.adversarial.equal(&x), !kept, "{name}, {width}");
+            // A walk may come back to the clean image, which keeps its prediction.
+            let accepted = flags(&outcome.success) == [true];
+            let stayed = outcome.adversarial.equal(&x);
+            assert!(if kept { accepted } else { stayed }, "{name}, {width}");
         }
     }
 }
