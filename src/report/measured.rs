@@ -5,7 +5,8 @@ use super::html::{counted, list, scrolling, text};
 use crate::results::{MeasureResult, MeasuredColumn, MeasuredRow};
 
 const NOTE: &str = "Means over images with 95 % bootstrap intervals; ↑ higher is better, ↓ lower. The \
-                    best mean of a line is bold; intervals that overlap do not tell methods apart.";
+                    best mean of a line is bold, that of the control `random` left out: a map that ignores \
+                    the image is always stable. Intervals that overlap do not tell methods apart.";
 
 /// The section of the page; empty without a measurement.
 pub(super) fn section(inputs: &Inputs) -> String {
@@ -53,7 +54,7 @@ fn table(result: &MeasureResult, model: usize) -> String {
         false => format!("<p>All zero: {}.</p>", text(&list(&empty))),
     };
     let table = format!(
-        "<table class=\"heat\"><caption>{}</caption><thead><tr><th></th>{head}</tr></thead>\
+        "<table class=\"measured\"><caption>{}</caption><thead><tr><th></th>{head}</tr></thead>\
          <tbody>{lines}</tbody></table>",
         text(name)
     );
@@ -61,15 +62,14 @@ fn table(result: &MeasureResult, model: usize) -> String {
 }
 
 fn line(column: &MeasuredColumn, rows: &[&MeasuredRow]) -> String {
-    let means = rows.iter().filter_map(|row| row.values[&column.key].mean);
-    let best = match column.higher_is_better {
-        true => means.reduce(f64::max),
-        false => means.reduce(f64::min),
-    };
+    let judged = rows.iter().filter(|row| row.method != "random");
+    let means: Vec<f64> = judged.filter_map(|row| row.values[&column.key].mean).collect();
+    let (low, high) = means.iter().fold((f64::MAX, f64::MIN), |(l, h), &m| (l.min(m), h.max(m)));
+    let best = if column.higher_is_better { high } else { low };
     let cell = |row: &&MeasuredRow| {
         let value = &row.values[&column.key];
         let shown = text(&value.shown());
-        match value.mean.is_some() && value.mean == best && rows.len() > 1 {
+        match value.mean == Some(best) && row.method != "random" && low < high {
             true => format!("<td><strong>{shown}</strong></td>"),
             false => format!("<td>{shown}</td>"),
         }
