@@ -1,7 +1,7 @@
 //! `--norm` and `--eps`: the balls of a command, the smallest first, and the file of each.
 
 use crate::results::{label, suffixed};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use attack::{Ball, Norm};
 use std::path::{Path, PathBuf};
 
@@ -9,13 +9,21 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Radii(Vec<Ball>);
 
 impl Radii {
-    /// Of `norm`, `linf` or `l2`, in any order. Errors: radii that are negative or not finite.
+    /// Of `norm`, `linf` or `l2`, in any order. Errors: radii that are negative or not
+    /// finite, or above 1 for `linf`.
     pub fn parse(norm: &str, eps: &[f64]) -> Result<Self> {
         let norm = if norm == "l2" { Norm::L2 } else { Norm::Linf };
         let mut eps = eps.to_vec();
         eps.sort_by(f64::total_cmp);
         eps.dedup();
-        let ball = |eps| Ball::new(norm, eps).with_context(|| format!("`--eps {eps}`"));
+        let ball = |eps| {
+            ensure!(
+                norm == Norm::L2 || eps <= 1.,
+                "`--eps {eps}` is more than the whole range of pixels, [0, 1]; for {eps} of 255 steps \
+                 write `--eps {eps}/255`"
+            );
+            Ball::new(norm, eps).with_context(|| format!("`--eps {eps}`"))
+        };
         Ok(Radii(eps.into_iter().map(ball).collect::<Result<_>>()?))
     }
 

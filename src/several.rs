@@ -35,9 +35,7 @@ pub fn models(
     let mut models = vec![subject::load(&with(&files[0]), common, ui)?];
     models[0].check_target(explained)?;
     for file in &files[1..] {
-        let loaded = subject::load_beside(&models[0], &with(file), ui)?;
-        same_classes((&files[0], &models[0]), (file, &loaded))?;
-        models.push(loaded);
+        models.push(beside((&files[0], &models[0]), with(file), ui)?);
     }
     // Files of one name in several folders are told apart by their paths.
     let names: Vec<String> = models.iter().map(|loaded| loaded.card.name.clone()).collect();
@@ -47,6 +45,13 @@ pub fn models(
         }
     }
     Ok(models)
+}
+
+/// Other weights for the images of the first ones, which tell the same classes apart.
+pub fn beside(first: (&str, &Loaded), args: Subject, ui: &Ui) -> Result<Loaded> {
+    let loaded = subject::load_beside(first.1, &args, ui)?;
+    same_classes(first, (&args.weights.to_string_lossy(), &loaded))?;
+    Ok(loaded)
 }
 
 /// Errors: another number of classes, or others. Files without names number their classes.

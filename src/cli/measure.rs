@@ -44,6 +44,9 @@ pub struct Measure {
     /// Norm of its ball: linf or l2
     #[arg(long, default_value = "linf", value_parser = ["linf", "l2"])]
     pub norm: String,
+    /// A network trained on random labels, for `random-labels`: `train --set data.random_labels=true`
+    #[arg(long, value_name = "FILE")]
+    pub random_labels: Option<PathBuf>,
     /// Write the summary here, one JSON line an image beside it (.jsonl), and a table (.csv)
     #[arg(long, value_name = "FILE.json", value_parser = json_file)]
     pub out: Option<PathBuf>,

@@ -3,7 +3,7 @@
 
 use super::attack::{Named, Parts};
 use crate::{
-    cli::{Common, Measure},
+    cli::{Common, Measure, Subject},
     results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic},
     several,
     subject::Loaded,
@@ -28,6 +28,11 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(args)?;
     let models = several::models(&args.subject, &plan.explained, common, ui)?;
     models.iter().try_for_each(|loaded| plan.fit(loaded))?;
+    let unlearnt = args.random_labels.as_ref().map(|file| {
+        let subject = Subject { weights: file.clone(), ..args.subject.clone() };
+        several::beside((&models[0].card.name, &models[0]), subject, ui)
+    });
+    let unlearnt = unlearnt.transpose()?;
     let files =
         args.out.iter().flat_map(|out| ["json", "jsonl", "csv"].map(|e| out.with_extension(e)));
     files.into_iter().try_for_each(|path| tensorfile::atomic::check_writable(&path))?;
@@ -35,7 +40,7 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     ui.note(&plan.told());
 
     let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
-    let found = measure(args, &plan, &models, &parts, ui)?;
+    let found = measure(args, &plan, (&models, unlearnt.as_ref()), &parts, ui)?;
     let result = result(args, &plan, &models, &found);
     if let Some(out) = &args.out {
         save(&out.with_extension("jsonl"), &lines(args, &plan, &models, &found)?)?;
@@ -53,11 +58,22 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
 /// Everything that decides what is found for a batch, to tell parts of other commands.
 fn decides(args: &Measure) -> String {
     let Measure {
-        metrics, subject, method, preset, target, score, chunk, attack, eps, norm, ..
+        metrics,
+        subject,
+        method,
+        preset,
+        target,
+        score,
+        chunk,
+        attack,
+        eps,
+        norm,
+        random_labels,
+        ..
     } = args;
     format!(
         "{metrics:?} {subject:?} {method:?} {preset:?} {target:?} {score:?} {chunk} {attack:?} \
-         {eps} {norm}"
+         {eps} {norm} {random_labels:?}"
     )
 }
 
@@ -65,11 +81,12 @@ fn decides(args: &Measure) -> String {
 fn measure(
     args: &Measure,
     plan: &Plan,
-    models: &[Loaded],
+    (models, unlearnt): (&[Loaded], Option<&Loaded>),
     parts: &Parts,
     ui: &Ui,
 ) -> Result<Vec<Named>> {
-    let cases: Vec<Cases> = models.iter().map(|loaded| Cases::new(plan, loaded, args)).collect();
+    let cases: Vec<Cases> =
+        models.iter().map(|loaded| Cases::new(plan, loaded, unlearnt, args)).collect();
     let rows = models.len() * plan.methods.len();
     let mut columns: Vec<BTreeMap<String, Vec<Tensor>>> =
         (0..rows).map(|_| BTreeMap::new()).collect();

@@ -17,6 +17,7 @@ use indicatif::ProgressBar;
 use models::{
     Classifier, Precision,
     checkpoint::{self, Hints},
+    noise,
     zoo::{self, Arch, Normalisation, Shape},
 };
 use std::path::Path;
@@ -54,6 +55,9 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
         device::describe(device)
     );
     ui.detail(config.to_toml().trim_end());
+    if config.data.random_labels {
+        headline.push_str("\nwith random labels: test accuracy stays at chance");
+    }
     if config.precision == Precision::Bf16 && device == Device::Cpu && !doctor::has_bf16() {
         headline.push_str(
             "\nthis CPU does not compute in bf16 itself: `--set precision=f32` is faster here",
@@ -114,7 +118,7 @@ fn load(config: &Config, device: Device) -> Result<(Dataset, Dataset)> {
         let options = Options { split, size: data.size };
         Ok(::data::load(spec, &options)?.to_device(device))
     };
-    let train = part(&data.train, Split::Train)?;
+    let mut train = part(&data.train, Split::Train)?;
     let test = part(data.test.as_ref().unwrap_or(&data.train), Split::Test)?;
     ensure!(
         train.image_shape() == test.image_shape(),
@@ -128,6 +132,11 @@ fn load(config: &Config, device: Device) -> Result<(Dataset, Dataset)> {
         train.classes.len(),
         test.classes.len()
     );
+    if data.random_labels {
+        let keys = [noise::key(config.seed, noise::name_id("random-labels"), 0)];
+        let order = noise::uniform(&keys, &[train.len() as i64], device).argsort(1, false);
+        train.labels = train.labels.index_select(0, &order.squeeze_dim(0));
+    }
     Ok((train, test))
 }
 

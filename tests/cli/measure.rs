@@ -124,6 +124,23 @@ fn presets_fill_in_what_is_not_given() {
 }
 
 #[test]
+fn maps_are_compared_with_those_of_a_network_that_learnt_random_labels() {
+    let place = Place::with_model("measure-random-labels");
+    place.write("c.toml", CONFIG);
+    let trained = place.ok("train --config c.toml --out unlearnt --set data.random_labels=true");
+    says(&trained.stderr, &["with random labels"]);
+    place.ok("train --config c.toml --out learnt");
+    assert_ne!(place.read("learnt/last.safetensors"), place.read("unlearnt/last.safetensors"));
+    let left = |other: &str| {
+        let line = format!("measure random-labels {SUBJECT} --method gxi --json");
+        let said = place.ok(&format!("{line} --random-labels {other}")).json();
+        values(&said, 0, "gxi")["random-labels"]["mean"].as_f64().expect("a mean")
+    };
+    assert!((left("model.safetensors") - 1.).abs() < 1e-12);
+    assert!(left("unlearnt/last.safetensors") < 0.99);
+}
+
+#[test]
 fn wrong_words_are_refused() {
     let place = Place::with_model("measure-refused");
     let refused =
@@ -145,6 +162,12 @@ fn wrong_words_are_refused() {
         &format!("retrieval {SUBJECT} --method gxi --attack manipulate"),
         &["aims at another map"],
     );
+    refused(&format!("random-labels {SUBJECT} --method gxi"), &["--random-labels FILE", "train"]);
+    refused(
+        &format!("gap {SUBJECT} --method gxi --random-labels model.safetensors"),
+        &["`--random-labels`", "not asked for"],
+    );
+    refused(&format!("retrieval {SUBJECT} --method gxi --eps 8"), &["`--eps 8`", "8/255"]);
     refused(&format!("similarity {SUBJECT} --method deconvnet --attack topk"), &["deconvnet"]);
     refused(&format!("similarity:k=5000 {SUBJECT} --method gxi"), &["`k` is 5000", "similarity"]);
     place.ok("data make shapes:seed=0,train=1,test=4 --out s.safetensors");

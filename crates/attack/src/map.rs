@@ -99,8 +99,8 @@ impl MapAttack<'_> {
     pub fn check(&self, [_, height, width]: [i64; 3]) -> Result<()> {
         ensure!(
             self.method.differentiable().is_some() || !self.rule.follows_gradients(),
-            "its maps cannot be differentiated; search with the rule `square`, or attack another \
-             method and transfer"
+            "its maps cannot be differentiated; search with the rule `square` (`attack --rule \
+             square`), or attack another method and transfer"
         );
         ensure!(self.iterations > 0, "`iterations` is 0; one is the least");
         ensure!(self.restarts > 0, "`restarts` is 0; one is the least");

@@ -7,6 +7,8 @@ use models::{
     Model,
     registry::{self, Entry},
 };
+use serde::Deserialize;
+use std::{cell::RefCell, collections::BTreeMap};
 use tch::Tensor;
 use toml::Table;
 
@@ -39,8 +41,28 @@ pub struct Case<'a> {
     pub masks: Option<&'a Tensor>,
     /// Attacked images, for metrics that want them.
     pub attacked: Option<Attacked<'a>>,
-    /// The network with layers drawn anew, for metrics that want them.
+    /// Networks with layers drawn anew or trained on random labels, for metrics that want them.
     pub randomised: &'a [Randomised<'a>],
+    /// What is known of the model at these images, with any method.
+    pub of_model: &'a Known,
+    /// What is known of these maps.
+    pub of_maps: &'a Known,
+}
+
+/// Results of passes that several metrics or methods ask for, made once. By what they are and how
+/// they are made.
+#[derive(Debug, Default)]
+pub struct Known(RefCell<BTreeMap<String, Tensor>>);
+
+impl Known {
+    fn get(&self, what: String, make: impl FnOnce() -> Tensor) -> Tensor {
+        let found = self.0.borrow().get(&what).map(Tensor::shallow_clone);
+        found.unwrap_or_else(|| {
+            let made = make();
+            self.0.borrow_mut().insert(what, made.shallow_clone());
+            made
+        })
+    }
 }
 
 /// The images of a case after an attack, and their maps for the same classes.
@@ -52,12 +74,23 @@ pub struct Attacked<'a> {
     pub maps: &'a Tensor,
 }
 
-/// The network of a case with the weights of some layers drawn anew.
+/// A network that does not know what that of the case knows.
 pub struct Randomised<'a> {
-    /// Whether the layers from the output down to this one are random, or this one alone.
-    pub cascade: bool,
+    /// Why not.
+    pub how: Randomness,
     /// The network.
     pub model: &'a dyn Model,
+}
+
+/// What is random of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Randomness {
+    /// The layers from the output down to one.
+    Cascade,
+    /// One layer.
+    Alone,
+    /// The labels it was trained on.
+    Labels,
 }
 
 /// Which way is good.
@@ -80,6 +113,17 @@ pub struct Column {
     pub better: Better,
 }
 
+/// What a map's numbers are.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Units {
+    /// Change of f per change of a pixel.
+    #[default]
+    Gradient,
+    /// Parts of f.
+    Contribution,
+}
+
 /// What a metric asks of its case beyond maps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
@@ -87,8 +131,10 @@ pub struct Needs {
     pub masks: bool,
     /// [`Case::attacked`].
     pub attacked: bool,
-    /// [`Case::randomised`].
+    /// Networks with layers drawn anew in [`Case::randomised`].
     pub randomised: bool,
+    /// One trained on random labels there.
+    pub random_labels: bool,
 }
 
 /// Says how good maps are.
@@ -187,6 +233,12 @@ pub const METRICS: &[Entry<dyn Metric>] = &[
                 et al. 2021, S3.3); options: those of deletion, with the same defaults: steps, \
                 baseline, blur, signed",
         build: removal::build_preservation,
+    },
+    Entry {
+        name: "random-labels",
+        about: "heat maps of the network and of one trained on random labels, by rank correlation \
+                (Adebayo et al. 2018); no options",
+        build: randomisation::build_labels,
     },
     Entry {
         name: "randomisation",

@@ -7,7 +7,7 @@ mod rule;
 
 use explain::{
     Batch,
-    metric::{Case, metric},
+    metric::{Case, Known, metric},
 };
 use models::{
     Score, Target,
@@ -56,6 +56,8 @@ fn metrics_agree_with_captum_and_quantus() {
         masks: Some(&masks),
         attacked: None,
         randomised: &[],
+        of_model: &Known::default(),
+        of_maps: &Known::default(),
     };
     for (asked, names) in METRICS {
         let found = metric(parse(asked).unwrap()).unwrap().measure(&case);

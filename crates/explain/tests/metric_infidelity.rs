@@ -6,7 +6,7 @@ mod known;
 
 use explain::{
     Batch,
-    metric::{self, Case},
+    metric::{self, Case, Known},
 };
 use known::{IMAGE, batch, bent, close, linear, method, number};
 use models::{Model, noise, registry::parse};
@@ -29,7 +29,9 @@ fn of_maps(
     let maps = &maps.unwrap_or_else(|| method.attribute(model, batch));
     let labels = &batch.target.class;
     let (method, masks, attacked, randomised) = (&*method, None, None, &[][..]);
-    let case = Case { model, method, batch, maps, labels, masks, attacked, randomised };
+    let (of_model, of_maps) = (&Known::default(), &Known::default());
+    let case =
+        Case { model, method, batch, maps, labels, masks, attacked, randomised, of_model, of_maps };
     let found = metric.measure(&case);
     assert_eq!(found.len(), metric.columns().len());
     found.into_iter().map(|column| Vec::try_from(column).unwrap()).collect()

@@ -6,7 +6,10 @@ mod known;
 
 use explain::{
     Batch, heat,
-    metric::{self, Better, Case, Metric, Randomised},
+    metric::{
+        self, Better, Case, Known, Metric, Randomised,
+        Randomness::{self, *},
+    },
     similarity::spearman,
 };
 use known::{D, IMAGE, Of, batch, bent, close, drawn, linear, method, number};
@@ -39,8 +42,19 @@ fn among(
     let maps = method.attribute(model, batch);
     let labels = batch.target.class.shallow_clone();
     let (method, masks, attacked) = (&*method, None, None);
-    let case =
-        Case { model, method, batch, maps: &maps, labels: &labels, masks, attacked, randomised };
+    let (of_model, of_maps) = (&Known::default(), &Known::default());
+    let case = Case {
+        model,
+        method,
+        batch,
+        maps: &maps,
+        labels: &labels,
+        masks,
+        attacked,
+        randomised,
+        of_model,
+        of_maps,
+    };
     let found = metric.measure(&case);
     assert_eq!(found.len(), metric.columns().len(), "{spelled}");
     for column in &found {
@@ -186,13 +200,14 @@ fn a_map_that_is_zero_at_the_image_alone_counts_by_one() {
 }
 
 /// Every measure here, with options of its own.
-const EVERY: [&str; 8] = [
+const EVERY: [&str; 9] = [
     "gap:samples=30",
     "infidelity:samples=20",
     "infidelity:samples=20,perturbation=noisy-baseline,robust=0.1,robust_samples=3",
     "infidelity:samples=7,perturbation=square,largest=2",
     "lipschitz:samples=5",
     "lipschitz:samples=5,aggregate=mean,channels=mean",
+    "random-labels",
     "randomisation",
     "sensitivity:samples=5",
 ];
@@ -201,7 +216,7 @@ const EVERY: [&str; 8] = [
 fn chunks_and_batches_change_no_number() {
     let batch = batch(5);
     let other = linear();
-    let randomised = [true, false].map(|cascade| Randomised { cascade, model: &other });
+    let randomised = [Cascade, Alone, Labels].map(|how| Randomised { how, model: &other });
     for spelled in EVERY {
         let at = |batch: &Batch| {
             among(spelled, &bent(), "smoothgrad:samples=3,sigma=0.1", batch, &randomised)
@@ -235,7 +250,7 @@ fn images_of_32_bits_give_the_same_within_rounding() {
 #[test]
 fn maps_of_nothing_have_numbers() {
     let flat = Of(|x: &Tensor| x.sum_dim_intlist([1].as_slice(), false, None) * 0.);
-    let randomised = [Randomised { cascade: true, model: &flat }];
+    let randomised = [Cascade, Labels].map(|how| Randomised { how, model: &flat });
     for (spelled, expected) in [
         ("gap:samples=9", &[0.][..]),
         ("infidelity:samples=9,robust=0.1", &[0., 0.]),
@@ -243,6 +258,7 @@ fn maps_of_nothing_have_numbers() {
         ("lipschitz:samples=9", &[0., 0.]),
         ("sensitivity:samples=9", &[0., 0.]),
         ("sensitivity:samples=9,unit=true", &[0., 0.]),
+        ("random-labels", &[1.]),
         ("randomisation", &[1., 1., 1.]),
     ] {
         let found = among(spelled, &flat, "saliency", &batch(1), &randomised);
@@ -280,18 +296,18 @@ fn what_random_weights_leave_of_a_map() {
     let (batch, model) = (batch(3), bent());
     let backwards = Of(|x: &Tensor| -bent().0(x));
     let (line, ball) = (linear(), bowl());
-    let list = |models: &[(bool, &'static str)]| {
-        let pick = |&(cascade, name): &(bool, &str)| {
+    let list = |metric: &str, models: &[(Randomness, &'static str)]| {
+        let pick = |&(how, name): &(Randomness, &str)| {
             let model: &dyn Model = match name {
                 "same" => &model,
                 "minus" => &backwards,
                 "line" => &line,
                 _ => &ball,
             };
-            Randomised { cascade, model }
+            Randomised { how, model }
         };
         let models: Vec<_> = models.iter().map(pick).collect();
-        among("randomisation", &model, "saliency", &batch, &models)
+        among(metric, &model, "saliency", &batch, &models)
     };
     let rho = |other: &dyn Model| {
         let map = |m: &dyn Model| heat(&method("saliency").attribute(m, &batch));
@@ -299,15 +315,22 @@ fn what_random_weights_leave_of_a_map() {
     };
     let same = |a: &Tensor, b: &Tensor| assert!(a.allclose(b, 1e-12, 1e-12, false), "{a} {b}");
     let one = Tensor::ones([3], (Kind::Double, Device::Cpu));
-    list(&[]).iter().for_each(|column| same(column, &one));
-    list(&[(true, "same"), (false, "minus")]).iter().for_each(|column| same(column, &one));
-    let found = list(&[(true, "line"), (false, "minus"), (true, "ball"), (false, "ball")]);
+    let layers = |models: &[_]| list("randomisation", models);
+    layers(&[]).iter().for_each(|column| same(column, &one));
+    layers(&[(Cascade, "same"), (Alone, "minus")]).iter().for_each(|column| same(column, &one));
+    let random = [(Cascade, "line"), (Alone, "minus"), (Cascade, "ball"), (Alone, "ball")];
+    let found = layers(&[&random[..], &[(Labels, "same")]].concat());
     same(&found[0], &((rho(&line) + rho(&ball)) / 2.));
     same(&found[1], &((rho(&ball) + &one) / 2.));
     same(&found[2], &rho(&ball));
     assert!(number(&found[2].max()) < 0.9);
-    assert!(built("randomisation").needs().randomised);
-    assert!(!built("gap").needs().randomised);
+    let found = list("random-labels", &[(Cascade, "same"), (Labels, "line")]);
+    same(&found[0], &rho(&line));
+    same(&list("random-labels", &random)[0], &one);
+    let needs = |name: &str| built(name).needs();
+    assert!(needs("randomisation").randomised && !needs("randomisation").random_labels);
+    assert!(needs("random-labels").random_labels && !needs("random-labels").randomised);
+    assert!(!needs("gap").randomised && !needs("gap").random_labels);
 }
 
 /// Two classes on the two sides of a plane through the first image.
@@ -357,6 +380,7 @@ fn bad_options_are_told() {
         ("sensitivity:sigma=0.1", "sigma"),
         ("gap:samples=1", "samples"),
         ("gap:sigma=0", "sigma"),
+        ("random-labels:samples=3", "samples"),
         ("randomisation:samples=3", "samples"),
         ("infidelity:samples=0", "samples"),
         ("infidelity:sigma=0", "sigma"),
@@ -374,7 +398,14 @@ fn bad_options_are_told() {
         let told = told(spelled);
         assert!(told.contains(word), "{spelled}: {told}");
     }
-    for spelled in ["gap", "infidelity:robust=8/255", "lipschitz", "randomisation", "sensitivity"] {
+    for spelled in [
+        "gap",
+        "infidelity:robust=8/255",
+        "lipschitz",
+        "random-labels",
+        "randomisation",
+        "sensitivity",
+    ] {
         assert!(built(spelled).columns().iter().all(|c| c.better == Better::Lower), "{spelled}");
     }
 }

@@ -57,6 +57,10 @@ pub struct DataConfig {
     pub augment: Option<Augment>,
     /// Side that images of folders are resized to.
     pub size: Option<i64>,
+    /// The training labels are permuted, by seed, so that nothing is to be learnt from the images:
+    /// what explanations are compared with (Adebayo et al. 2018).
+    #[serde(default)]
+    pub random_labels: bool,
 }
 
 /// What is trained.

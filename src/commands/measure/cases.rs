@@ -6,7 +6,7 @@ use ::attack::{Beta, Case as Victim, MapAttack, MapLoss, Rule};
 use anyhow::Result;
 use explain::{
     Attribution, Batch,
-    metric::{Attacked, Case, Randomised},
+    metric::{Attacked, Case, Known, Randomised, Randomness},
     similarity::default_k,
 };
 use models::{Classifier, Precision};
@@ -23,7 +23,10 @@ const BETA: f64 = 20.;
 pub(super) struct Cases<'a> {
     plan: &'a Plan,
     loaded: &'a Loaded,
-    randomised: Vec<(bool, Classifier)>,
+    /// With layers drawn anew.
+    randomised: Vec<(Randomness, Classifier)>,
+    /// Trained on random labels.
+    unlearnt: Option<&'a Loaded>,
 }
 
 pub(super) fn map_attack<'a>(
@@ -44,10 +47,15 @@ pub(super) fn map_attack<'a>(
 }
 
 impl<'a> Cases<'a> {
-    pub fn new(plan: &'a Plan, loaded: &'a Loaded, args: &Measure) -> Self {
+    pub fn new(
+        plan: &'a Plan,
+        loaded: &'a Loaded,
+        unlearnt: Option<&'a Loaded>,
+        args: &Measure,
+    ) -> Self {
         let wanted = plan.needs.randomised;
         let randomised = if wanted { randomised(&loaded.model, args) } else { vec![] };
-        Cases { plan, loaded, randomised }
+        Cases { plan, loaded, randomised, unlearnt }
     }
 
     /// The numbers of a batch, one entry a method, on the CPU. `tick` is called after every metric.
@@ -63,11 +71,11 @@ impl<'a> Cases<'a> {
         let masks = loaded.data.masks.as_ref().map(|masks| masks.narrow(0, first as i64, n));
         let fooled = self.fooled(&batch, labels);
         let (predictions, _) = loaded.predict(x);
-        let randomised: Vec<Randomised> = self
-            .randomised
-            .iter()
-            .map(|(cascade, model)| Randomised { cascade: *cascade, model })
-            .collect();
+        let redrawn = self.randomised.iter().map(|(how, model)| (*how, model));
+        let unlearnt = self.unlearnt.map(|loaded| (Randomness::Labels, &loaded.model));
+        let randomised: Vec<Randomised> =
+            redrawn.chain(unlearnt).map(|(how, model)| Randomised { how, model }).collect();
+        let of_model = Known::default();
         let row = |method: &dyn Attribution| {
             let maps = method.attribute(&loaded.model, &batch);
             let fooled = match &plan.strike {
@@ -85,6 +93,8 @@ impl<'a> Cases<'a> {
                 masks: masks.as_ref(),
                 attacked: attacked.as_ref().map(|(maps, x)| Attacked { x, maps }),
                 randomised: &randomised,
+                of_model: &of_model,
+                of_maps: &Known::default(),
             };
             let columns = plan.metrics.iter().flat_map(|(_, metric)| {
                 let columns = metric.measure(&case);
@@ -133,11 +143,11 @@ impl<'a> Cases<'a> {
 }
 
 /// The network with its parts drawn anew: from the output down to each, and each alone.
-fn randomised(model: &Classifier, args: &Measure) -> Vec<(bool, Classifier)> {
+fn randomised(model: &Classifier, args: &Measure) -> Vec<(Randomness, Classifier)> {
     let parts = model.params().parts();
     let drawn = |parts: &[String]| ready(model.redrawn(parts, args.subject.seed), args);
-    let cascade = (0..parts.len()).rev().map(|from| (true, drawn(&parts[from..])));
-    let alone = parts.iter().map(|part| (false, drawn(std::slice::from_ref(part))));
+    let cascade = (0..parts.len()).rev().map(|from| (Randomness::Cascade, drawn(&parts[from..])));
+    let alone = parts.iter().map(|part| (Randomness::Alone, drawn(std::slice::from_ref(part))));
     cascade.chain(alone).collect()
 }
 

@@ -69,7 +69,9 @@ impl Plan {
             masks: wanted(|n| n.masks),
             attacked: wanted(|n| n.attacked),
             randomised: wanted(|n| n.randomised),
+            random_labels: wanted(|n| n.random_labels),
         };
+        unlearnt(&needs, args)?;
         let asked = args.attack.is_some();
         ensure!(
             needs.attacked || !asked,
@@ -155,6 +157,7 @@ impl Plan {
             ("chunk", json!(args.chunk)),
             ("batch_size", json!(args.subject.batch_size)),
         ];
+        settings.extend(args.random_labels.as_ref().map(|file| ("random_labels", json!(file))));
         settings.extend(args.preset.as_ref().map(|name| ("preset", json!(name))));
         if self.needs.attacked {
             settings.push(("attack", json!(self.attack)));
@@ -163,6 +166,20 @@ impl Plan {
         }
         settings.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
     }
+}
+
+/// Errors: a network trained on random labels is missing, or nobody asks for it.
+fn unlearnt(needs: &Needs, args: &Measure) -> Result<()> {
+    ensure!(
+        !needs.random_labels || args.random_labels.is_some(),
+        "metric `random-labels` wants a network trained on random labels: `--random-labels FILE`; \
+         `gradproof train --config FILE --set data.random_labels=true` makes one"
+    );
+    ensure!(
+        needs.random_labels || args.random_labels.is_none(),
+        "`--random-labels` is for the metric `random-labels`, which is not asked for"
+    );
+    Ok(())
 }
 
 fn keys(metrics: &[(String, Box<dyn Metric>)]) -> Vec<Key> {

@@ -3,9 +3,9 @@
 //! pixels do together is not.
 
 use crate::{
-    groups::{Features, Grouping},
+    groups::{Features, Grouping, Groups},
     metric::{
-        Better, Case, Column, Metric,
+        Better, Case, Column, Metric, Units,
         removal::at_copies,
         statistics::{correlation, rank_correlation},
     },
@@ -50,17 +50,6 @@ enum Values {
     Contribution,
 }
 
-/// What a map's numbers are.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-enum Units {
-    /// Change of f per change of a pixel.
-    #[default]
-    Gradient,
-    /// Parts of f.
-    Contribution,
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
@@ -97,11 +86,9 @@ pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
 }
 
 impl Faithfulness {
-    /// φ and p of each group and which of them count, `[N, G]`.
-    fn groups(&self, case: &Case) -> (Tensor, Tensor, Tensor) {
+    /// What f loses with each group, `[N, G]`.
+    fn drops(&self, case: &Case, groups: &Groups) -> Tensor {
         let x = &case.batch.x;
-        // A grid is the same for every image.
-        let groups = self.features.of(&x.narrow(0, 0, 1));
         let numbers = Tensor::arange(groups.count, (Kind::Int64, x.device()));
         let labels = groups.paint(&numbers.view([1, 1, -1])).squeeze_dim(0);
         let f = at_copies(case, case.batch.target.score, groups.count + 1, |image, copy| {
@@ -109,7 +96,16 @@ impl Faithfulness {
             let gone = labels.eq_tensor(&(copy - 1).view([-1, 1, 1, 1]));
             x.index_select(0, image).masked_fill(&gone, self.reference)
         });
-        let drops = f.narrow(1, 0, 1) - f.narrow(1, 1, groups.count);
+        f.narrow(1, 0, 1) - f.narrow(1, 1, groups.count)
+    }
+
+    /// φ and p of each group and which of them count, `[N, G]`.
+    fn groups(&self, case: &Case) -> (Tensor, Tensor, Tensor) {
+        let x = &case.batch.x;
+        // A grid is the same for every image.
+        let groups = self.features.of(&x.narrow(0, 0, 1));
+        let what = format!("drops {:?} {}", self.features, self.reference);
+        let drops = case.of_model.get(what, || self.drops(case, &groups));
         let far = x.to_kind(Kind::Double) - self.reference;
         let maps = case.maps.to_kind(Kind::Double);
         let all = drops.ones_like().to_kind(Kind::Bool);

@@ -6,7 +6,7 @@ use crate::{
     Batch,
     average::Pass,
     metric::{
-        Better, Case, Column, Metric,
+        Better, Case, Column, Metric, Units,
         lipschitz::{Keep, Near, each, scores, zeros},
     },
     noisy::{Kernel, Noise},
@@ -42,14 +42,6 @@ enum Scaling {
     #[default]
     Optimal,
     None,
-}
-
-#[derive(Clone, Copy, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "lowercase")]
-enum Units {
-    #[default]
-    Gradient,
-    Contribution,
 }
 
 #[derive(Deserialize)]
@@ -145,17 +137,51 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Infidelity {
-    /// Of the maps of a batch whose scores are `f`, f64 `[N]`. Three sums are kept, not the samples.
-    fn of(&self, model: &dyn Model, batch: &Batch, maps: &Tensor, f: &Tensor) -> Tensor {
+    /// The images of `batch`, each under its own draws, pass by pass.
+    fn passes(&self, batch: &Batch) -> (u64, Vec<Pass>) {
         let (_, _, h, w) = batch.x.size4().expect("images have four dimensions");
-        let count = self.perturbations.count(h, w);
         let keys = batch.keys_of(noise::name_id("infidelity"));
-        let batch = &Batch { keys, ..batch.at(&batch.x) };
+        let count = self.perturbations.count(h, w);
+        (count, Pass::all(&Batch { keys, ..batch.at(&batch.x) }, count))
+    }
+
+    /// f(x) − f(x − I) of the rows of each pass, f64, one pass after the other.
+    fn drops(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+        let f = scores(model, batch);
+        let of = |pass: &Pass| {
+            let images = pass.repeated(&pass.block.x);
+            let moved = &images.x - self.perturbations.drawn(&images, &pass.samples());
+            let after = tch::no_grad(|| images.target.of(&model.logits(&moved)));
+            each(pass, &f) - after
+        };
+        Tensor::cat(&self.passes(batch).1.iter().map(of).collect::<Vec<_>>(), 0)
+    }
+
+    /// IᵀΦ of the rows of a pass, f64.
+    fn told(&self, pass: &Pass, maps: &Tensor) -> Tensor {
+        let (images, samples) = (pass.repeated(&pass.block.x), pass.samples());
+        let along = match self.units {
+            Units::Gradient => self.perturbations.drawn(&images, &samples),
+            Units::Contribution => {
+                let squares = self.perturbations.squares(&images, &samples);
+                squares.expect("other perturbations are refused")
+            }
+        };
+        let told = along * each(pass, maps);
+        told.sum_dim_intlist([1i64, 2, 3].as_slice(), false, Kind::Double)
+    }
+
+    /// Of the maps of `batch`, f64 `[N]`. Three sums are kept, not the samples.
+    fn of(&self, batch: &Batch, maps: &Tensor, drops: &Tensor) -> Tensor {
         let sums = [zeros(batch), zeros(batch), zeros(batch)];
-        for pass in Pass::all(batch, count) {
-            let (told, drop) = self.pairs(model, &pass, maps, f);
+        let (count, passes) = self.passes(batch);
+        let mut done = 0;
+        for pass in &passes {
+            let told = self.told(pass, maps);
+            let drop = drops.narrow(0, done, told.size()[0]);
+            done += told.size()[0];
             for (sum, rows) in sums.iter().zip([&told * &told, &told * &drop, &drop * &drop]) {
-                Keep::Mean.take(sum, &pass, &rows, count);
+                Keep::Mean.take(sum, pass, &rows, count);
             }
         }
         let [told, both, drop] = sums;
@@ -166,26 +192,6 @@ impl Infidelity {
         };
         least.clamp_min(0.)
     }
-
-    /// IᵀΦ and f(x) − f(x − I) of each row of a pass, f64.
-    fn pairs(&self, model: &dyn Model, pass: &Pass, maps: &Tensor, f: &Tensor) -> (Tensor, Tensor) {
-        let (images, samples) = (pass.repeated(&pass.block.x), pass.samples());
-        let (i, along) = match self.units {
-            Units::Gradient => {
-                let i = self.perturbations.drawn(&images, &samples);
-                (i.shallow_clone(), i)
-            }
-            Units::Contribution => {
-                let squares = self.perturbations.squares(&images, &samples);
-                let squares = squares.expect("other perturbations are refused");
-                (&images.x * &squares, squares)
-            }
-        };
-        let after = tch::no_grad(|| images.target.of(&model.logits(&(&images.x - i))));
-        let told = along * each(pass, maps);
-        let told = told.sum_dim_intlist([1i64, 2, 3].as_slice(), false, Kind::Double);
-        (told, each(pass, f) - after)
-    }
 }
 
 impl Metric for Infidelity {
@@ -194,14 +200,17 @@ impl Metric for Infidelity {
     }
 
     fn measure(&self, case: &Case) -> Vec<Tensor> {
-        let f = scores(case.model, case.batch);
-        let here = self.of(case.model, case.batch, case.maps, &f);
+        let drops = |at: &Batch, place: &str| {
+            let what = format!("drops {:?} {place}", self.perturbations);
+            case.of_model.get(what, || self.drops(case.model, at))
+        };
+        let here = self.of(case.batch, case.maps, &drops(case.batch, "at the images"));
         let Some(near) = &self.near else { return vec![here] };
         let most = here.copy();
-        for (pass, points) in near.passes(case.batch) {
-            let (maps, logits) = case.method.with_logits(case.model, &points);
-            let f = points.target.of(&logits).to_kind(Kind::Double);
-            let there = self.of(case.model, &points, &maps, &f);
+        for (i, (pass, points)) in near.passes(case.batch).enumerate() {
+            let maps = case.method.attribute(case.model, &points);
+            let place = format!("in part {i} of {:?}", near.noise);
+            let there = self.of(&points, &maps, &drops(&points, &place));
             Keep::Max.take(&most, &pass, &there, near.noise.samples);
         }
         vec![here, most]

@@ -1,9 +1,10 @@
-//! Sanity checks (Adebayo et al. 2018): how much of a map is left when weights are drawn anew. A map
-//! that stays the same does not explain the network. Signs are not compared.
+//! Sanity checks (Adebayo et al. 2018): how much of a map is left when weights are drawn anew or the
+//! network was trained on random labels. A map that stays the same explains neither what the network
+//! learnt nor from what. Signs are not compared.
 
 use crate::{
     heat,
-    metric::{Better, Case, Column, Metric, Needs, lipschitz::zeros},
+    metric::{Better, Case, Column, Metric, Needs, Randomness, lipschitz::zeros},
     similarity::spearman,
 };
 use anyhow::Result;
@@ -52,19 +53,56 @@ impl Metric for Randomisation {
     }
 
     fn measure(&self, case: &Case) -> Vec<Tensor> {
-        let own = heat(case.maps);
-        let (mut cascade, mut independent) = (vec![], vec![]);
-        for randomised in case.randomised {
-            let maps = case.method.attribute(randomised.model, case.batch);
-            let rho = spearman(&own, &heat(&maps)).abs();
-            if randomised.cascade { cascade.push(rho) } else { independent.push(rho) }
-        }
-        let one = || zeros(case.batch) + 1.;
-        let mean = |of: &[Tensor]| match of.len() {
-            0 => one(),
-            n => of.iter().sum::<Tensor>() / n as f64,
-        };
-        let last = cascade.last().map_or_else(one, Tensor::shallow_clone);
-        vec![mean(&cascade), mean(&independent), last]
+        let (cascade, alone) = (left(case, Randomness::Cascade), left(case, Randomness::Alone));
+        let last = cascade.last().map_or_else(|| one(case), Tensor::shallow_clone);
+        vec![mean(case, &cascade), mean(case, &alone), last]
+    }
+}
+
+/// |ρ| of the maps with each network that is random in this way, `[N]`.
+fn left(case: &Case, how: Randomness) -> Vec<Tensor> {
+    let own = heat(case.maps);
+    let of = |model| spearman(&own, &heat(&case.method.attribute(model, case.batch))).abs();
+    case.randomised
+        .iter()
+        .filter(|random| random.how == how)
+        .map(|random| of(random.model))
+        .collect()
+}
+
+fn one(case: &Case) -> Tensor {
+    zeros(case.batch) + 1.
+}
+
+fn mean(case: &Case, of: &[Tensor]) -> Tensor {
+    match of.len() {
+        0 => one(case),
+        n => of.iter().sum::<Tensor>() / n as f64,
+    }
+}
+
+struct RandomLabels;
+
+pub(crate) fn build_labels(table: Table) -> Result<Box<dyn Metric>> {
+    registry::options::<NoOptions>(table)?;
+    Ok(Box::new(RandomLabels))
+}
+
+impl Metric for RandomLabels {
+    fn columns(&self) -> &[Column] {
+        &[Column {
+            name: "random-labels",
+            about: "|ρ| (Spearman, of heat maps) with the network trained on random labels, 1 if there \
+                    is none; in [0, 1]",
+            better: Better::Lower,
+        }]
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { random_labels: true, ..Needs::default() }
+    }
+
+    fn measure(&self, case: &Case) -> Vec<Tensor> {
+        vec![mean(case, &left(case, Randomness::Labels))]
     }
 }

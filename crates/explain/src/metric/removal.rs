@@ -169,6 +169,10 @@ impl Removal {
 
     /// The area under `curve`, f64 `[N]`.
     fn area(&self, case: &Case, curve: Curve) -> Tensor {
+        case.of_maps.get(format!("{curve:?} {self:?}"), || self.made(case, curve))
+    }
+
+    fn made(&self, case: &Case, curve: Curve) -> Tensor {
         let x = &case.batch.x;
         let (height, width) = (x.size()[2], x.size()[3]);
         let pixels = height * width;
