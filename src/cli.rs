@@ -8,10 +8,12 @@ use std::path::PathBuf;
 
 mod measure;
 mod parse;
+mod run;
 mod transfer;
 
 pub use measure::Measure;
 use parse::{beta, fraction, picture_file, precision, score, tensor_file};
+pub use run::Run;
 pub use transfer::Transfer;
 
 /// Train robust image classifiers, explain them, attack and measure the explanations.
@@ -58,6 +60,8 @@ pub enum Command {
     Transfer(Transfer),
     /// Measure explanations: robustness, faithfulness, relevance, localisation
     Measure(Measure),
+    /// Run an experiment: every cell of a file, then a page with its tables, figures and claims
+    Run(Run),
     /// Make one HTML page, pictures, CSV and JSON of what lies in result folders
     Report(Report),
     /// Download, make or look at data

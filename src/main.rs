@@ -4,6 +4,7 @@
 mod cli;
 mod commands;
 mod device;
+mod experiment;
 mod figure;
 mod radii;
 mod report;

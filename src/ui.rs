@@ -4,10 +4,15 @@
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
-use std::io::{self, ErrorKind, IsTerminal, Write};
+use serde_json::Value;
+use std::{
+    cell::RefCell,
+    io::{self, ErrorKind, IsTerminal, Write},
+    rc::Rc,
+};
 
 /// How much to say, and where.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Ui {
     /// One JSON object on stdout, nothing else there.
     pub json: bool,
@@ -15,6 +20,8 @@ pub struct Ui {
     pub quiet: bool,
     /// Say more.
     pub verbose: bool,
+    /// The result goes here and nothing to stdout: the command is part of a run.
+    pub kept: Option<Rc<RefCell<Value>>>,
 }
 
 impl Ui {
@@ -35,11 +42,15 @@ impl Ui {
 
     /// A result for people, on stdout; nothing with `--json`.
     pub fn say(&self, text: &str) -> Result<()> {
-        if self.json { Ok(()) } else { out(&format!("{text}\n")) }
+        if self.json || self.kept.is_some() { Ok(()) } else { out(&format!("{text}\n")) }
     }
 
     /// The one JSON object of `--json`.
     pub fn result(&self, value: &impl Serialize) -> Result<()> {
+        if let Some(kept) = &self.kept {
+            kept.replace(serde_json::to_value(value)?);
+            return Ok(());
+        }
         if self.json { out(&format!("{}\n", serde_json::to_string(value)?)) } else { Ok(()) }
     }
 

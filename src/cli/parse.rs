@@ -50,3 +50,12 @@ pub(super) fn score(text: &str) -> Result<Score, String> {
         _ => Err("write logit, prob or logprob".into()),
     }
 }
+
+/// Which part of how many, from 1.
+pub(super) fn shard(text: &str) -> Result<(usize, usize), String> {
+    let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match parts {
+        Some((i, n)) if 1 <= i && i <= n => Ok((i, n)),
+        _ => Err("write I/N with I from 1 to N, such as 1/4".into()),
+    }
+}

@@ -23,6 +23,11 @@ pub(crate) use scores::{Judge, Run, auc};
 /// Attacked images in a figure, at most.
 const SHOWN: usize = 8;
 
+/// Errors: unknown names, settings out of range.
+pub fn check(args: &Attack) -> Result<()> {
+    Plan::check(&args.how, &args.explained, &args.method).map(|_| ())
+}
+
 /// Attacks every image at every radius, the smallest first.
 pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(&args.how, &args.explained, &args.method)?;

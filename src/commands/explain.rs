@@ -24,6 +24,11 @@ struct Method {
     out: Option<PathBuf>,
 }
 
+/// Errors: unknown methods, settings out of range.
+pub fn check(args: &Explain) -> Result<()> {
+    methods(args).map(|_| ())
+}
+
 /// Explains every image by every method.
 pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
     ensure!(

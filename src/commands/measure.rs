@@ -23,6 +23,11 @@ use cases::Cases;
 use plan::Plan;
 pub(crate) use preset::PRESETS;
 
+/// Errors: unknown names, settings out of range.
+pub fn check(args: &Measure) -> Result<()> {
+    Plan::check(args).map(|_| ())
+}
+
 /// Measures every method on every model.
 pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(args)?;

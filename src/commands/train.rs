@@ -24,6 +24,12 @@ use std::path::Path;
 use tch::{Device, Tensor};
 use toml::Table;
 
+/// Errors: a config that is malformed.
+pub fn check(args: &Train) -> Result<()> {
+    let told = || format!("config `{}`", args.config.display());
+    Config::read(&args.config, args.scale.as_deref(), &args.set).with_context(told).map(|_| ())
+}
+
 /// Checks everything, then trains.
 pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
     let told = || format!("config `{}`", args.config.display());

@@ -19,14 +19,30 @@ mod table;
 
 use matrix::{Matrix, Runs, Source, Target};
 
+/// Errors: unknown names, settings out of range.
+pub fn check(args: &Transfer) -> Result<()> {
+    let [from, to] = lists(args)?;
+    plans(args, [&from, &to]).map(|_| ())
+}
+
+/// The methods that are attacked, and those that are judged.
+fn lists(args: &Transfer) -> Result<[Vec<String>; 2]> {
+    let to = args.to.as_ref().unwrap_or(&args.from);
+    Ok([methods("--from", &args.from)?, methods("--to", to)?])
+}
+
+fn plans<'a>(args: &'a Transfer, lists: [&'a Vec<String>; 2]) -> Result<[Vec<Plan<'a>>; 2]> {
+    let of = |list: &'a Vec<String>| -> Result<Vec<Plan<'a>>> {
+        list.iter().map(|spelled| Plan::check(&args.how, &args.explained, spelled)).collect()
+    };
+    Ok([of(lists[0])?, of(lists[1])?])
+}
+
 /// Attacks the maps of every model by every `--from`, and judges those of every model by every
 /// `--to` on what was found.
 pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
-    let from = methods("--from", &args.from)?;
-    let to = methods("--to", args.to.as_ref().unwrap_or(&args.from))?;
-    let plan = |spelled| Plan::check(&args.how, &args.explained, spelled);
-    let plans = from.iter().map(|spelled| plan(spelled)).collect::<Result<Vec<_>>>()?;
-    let judges = to.iter().map(|spelled| plan(spelled)).collect::<Result<Vec<_>>>()?;
+    let [from, to] = lists(args)?;
+    let [plans, judges] = plans(args, [&from, &to])?;
     let models = several::models(&args.subject, &args.explained, common, ui)?;
     let matrix = Matrix {
         explained: &args.explained,

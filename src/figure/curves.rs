@@ -144,9 +144,15 @@ mod tests {
     use super::*;
 
     fn panel(title: &str, y: f64) -> Panel {
-        let point = |k: f64| Point { x: k / 255.0, label: format!("{k}/255"), y, stderr: 0.1 };
+        let point = |k: f64| Point::new(k / 255.0, format!("{k}/255"), y, 0.1);
         let series = vec![Series { slot: 0, points: vec![point(2.0), point(4.0)] }];
-        Panel { title: title.into(), across: Across::Radii, include: (0.0, 1.0), series }
+        Panel {
+            title: title.into(),
+            across: Across::Radii,
+            below: "ε".into(),
+            include: (0.0, 1.0),
+            series,
+        }
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! One chart: values over ε (logarithmic) or over epochs, with standard errors. Values that are not
-//! finite, and radii that are not positive, are left out.
+//! One chart: values over ε (logarithmic), over epochs or over any number, with standard errors.
+//! Values that are not finite, and those on a logarithmic axis that are not positive, are left out.
 
 use super::palette::{AXIS, GRID, INK, MUTED, SERIES};
 use super::pen::{Pen, Place};
@@ -14,6 +14,16 @@ pub enum Across {
     Radii,
     /// Epochs finished.
     Epochs,
+    /// Any number, whose labels are those of the points.
+    Linear,
+    /// The same; equal ratios are equal distances.
+    Log,
+    /// The number of a category, whose label is that of the point; points are not joined.
+    Names,
+    /// Any number, with round labels; points are not joined.
+    Cloud,
+    /// The same; equal ratios are equal distances, labels are powers of ten.
+    LogCloud,
 }
 
 /// One chart.
@@ -23,6 +33,8 @@ pub struct Panel {
     pub title: String,
     /// What runs from left to right.
     pub across: Across,
+    /// Its name, below the axis.
+    pub below: String,
     /// Values the axis has to reach, whatever was measured.
     pub include: (f64, f64),
     /// The lines.
@@ -49,12 +61,39 @@ pub struct Point {
     pub y: f64,
     /// Standard error of the mean; 0 draws none.
     pub stderr: f64,
+    /// Least, quartiles, largest: a box rather than a marker.
+    pub spread: Option<[f64; 5]>,
+}
+
+impl Point {
+    /// A mean and its standard error.
+    pub fn new(x: f64, label: String, y: f64, stderr: f64) -> Self {
+        Point { x, label, y, stderr, spread: None }
+    }
+
+    /// A distribution; `y` is its middle.
+    pub fn boxed(x: f64, label: String, five: [f64; 5]) -> Self {
+        Point { spread: Some(five), ..Point::new(x, label, five[2], 0.0) }
+    }
+
+    /// The lowest thing that is drawn.
+    pub fn lowest(&self) -> f64 {
+        self.ends().0
+    }
+
+    /// The lowest and the highest.
+    fn ends(&self) -> (f64, f64) {
+        let stderr = if self.stderr.is_finite() { self.stderr.max(0.0) } else { 0.0 };
+        self.spread.map_or((self.y - stderr, self.y + stderr), |five| (five[0], five[4]))
+    }
 }
 
 /// Size of a panel in figure coordinates.
 pub(super) const SIZE: Place = (440.0, 260.0);
 const TICK: f32 = 12.5;
 const TITLE: f32 = 14.0;
+/// Half the width of a box.
+const BOX: f64 = 6.0;
 /// Most markers on a line over epochs.
 const MARKERS: usize = 12;
 const TOP: f64 = 34.0;
@@ -75,8 +114,7 @@ impl Panel {
         shown.reverse(); // the first line on top
         let middle = (shown.len() as f64 - 1.0) / 2.0;
         for (i, series) in shown.iter().enumerate() {
-            let step =
-                if self.across == Across::Radii { (12.0 / middle.max(1.0)).min(3.0) } else { 0.0 };
+            let step = if self.across.shared() { (12.0 / middle.max(1.0)).min(3.0) } else { 0.0 };
             frame.draw_series(pen, series, self.across, (middle - i as f64) * step)?;
         }
         Ok(())
@@ -92,16 +130,20 @@ impl Across {
     fn place(self, point: &Point) -> Option<f64> {
         let x = match self {
             Across::Radii => (255.0 * point.x).log2(),
-            Across::Epochs => point.x,
+            Across::Log | Across::LogCloud => point.x.log10(),
+            Across::Epochs | Across::Linear | Across::Names | Across::Cloud => point.x,
         };
         (x.is_finite() && point.y.is_finite()).then_some(x)
     }
 
-    fn title(self) -> &'static str {
-        match self {
-            Across::Radii => "radius ε of the attack",
-            Across::Epochs => "epochs",
-        }
+    /// Whether a line goes from point to point.
+    fn joined(self) -> bool {
+        !matches!(self, Across::Names | Across::Cloud | Across::LogCloud)
+    }
+
+    /// Whether the points of several lines stand above each other.
+    fn shared(self) -> bool {
+        matches!(self, Across::Radii | Across::Linear | Across::Log)
     }
 }
 
@@ -117,20 +159,19 @@ struct Frame {
 
 impl Frame {
     fn of(panel: &Panel, origin: Place) -> Self {
-        let spread = |stderr: f64| if stderr.is_finite() { stderr.max(0.0) } else { 0.0 };
         let (mut low, mut high) = panel.include;
         let mut x = (f64::INFINITY, f64::NEG_INFINITY);
         for (place, point) in panel.places() {
             x = (x.0.min(place), x.1.max(place));
-            low = low.min(point.y - spread(point.stderr));
-            high = high.max(point.y + spread(point.stderr));
+            let ends = point.ends();
+            (low, high) = (low.min(ends.0), high.max(ends.1));
         }
         if x.0 > x.1 {
             x = (0.0, 1.0);
-        } else if x.0 == x.1 {
+        } else if x.0 == x.1 && panel.across != Across::Names {
             x = (x.0 - 0.5, x.1 + 0.5);
         }
-        let pad = 0.03 * (x.1 - x.0);
+        let pad = if panel.across == Across::Names { 0.5 } else { 0.03 * (x.1 - x.0) };
         let y_ticks = ticks(low, high, 5);
         let y = (y_ticks[0].0.min(low), y_ticks[y_ticks.len() - 1].0.max(high));
         let widest = y_ticks.iter().map(|(_, text)| regular(TICK).width(text)).fold(0.0, f32::max);
@@ -170,7 +211,7 @@ impl Frame {
             pen.text(self.label(text.clone(), place, Align::Centre, MUTED.light));
         }
         let middle = ((self.left + RIGHT) / 2.0, BOTTOM + 29.0);
-        pen.text(self.label(panel.across.title().into(), middle, Align::Centre, MUTED.light));
+        pen.text(self.label(panel.below.clone(), middle, Align::Centre, MUTED.light));
         Ok(())
     }
 
@@ -185,10 +226,16 @@ impl Frame {
         let colour = SERIES[series.slot % SERIES.len()].light;
         let points = || series.points.iter().filter_map(|p| Some((across.place(p)?, p)));
         let place = |(x, p): (f64, &Point)| (self.right(x) + aside, self.down(p.y));
-        pen.line(&points().map(place).collect::<Vec<_>>(), colour, 2.0)?;
-        let every = if across == Across::Radii { 1 } else { points().count().div_ceil(MARKERS) };
+        if across.joined() {
+            pen.line(&points().map(place).collect::<Vec<_>>(), colour, 2.0)?;
+        }
+        let every = if across == Across::Epochs { points().count().div_ceil(MARKERS) } else { 1 };
         for (i, (x, point)) in points().enumerate() {
             let (right, down) = place((x, point));
+            if let Some(five) = point.spread {
+                self.draw_box(pen, right, five, colour)?;
+                continue;
+            }
             if point.stderr.is_finite() && point.stderr > 0.0 {
                 let ends = [self.down(point.y - point.stderr), self.down(point.y + point.stderr)];
                 pen.line(&[(right, ends[0]), (right, ends[1])], colour, 1.25)?;
@@ -204,10 +251,43 @@ impl Frame {
     }
 }
 
+impl Frame {
+    /// Whiskers to the least and the largest, a box between the quartiles, the middle as a thick line.
+    fn draw_box<B: DrawingBackend>(
+        &self,
+        pen: &Pen<B>,
+        right: f64,
+        five: [f64; 5],
+        colour: u32,
+    ) -> Result<()> {
+        let at = five.map(|y| self.down(y));
+        let (left, side) = (right - BOX, right + BOX);
+        for (from, to) in [(at[0], at[1]), (at[3], at[4])] {
+            pen.line(&[(right, from), (right, to)], colour, 1.25)?;
+        }
+        for end in [at[0], at[4]] {
+            pen.line(&[(right - 3.0, end), (right + 3.0, end)], colour, 1.25)?;
+        }
+        let corners = [(left, at[1]), (side, at[1]), (side, at[3]), (left, at[3]), (left, at[1])];
+        pen.line(&corners, colour, 1.5)?;
+        pen.line(&[(left, at[2]), (side, at[2])], colour, 3.0)
+    }
+}
+
 /// Labels of the x axis, left out where they would touch.
 fn x_ticks(panel: &Panel, x: (f64, f64), room: f64) -> Vec<(f64, String)> {
     let mut all: Vec<(f64, String)> = match panel.across {
-        Across::Radii => panel.places().map(|(x, point)| (x, point.label.clone())).collect(),
+        Across::Radii | Across::Linear | Across::Log | Across::Names => {
+            panel.places().map(|(x, point)| (x, point.label.clone())).collect()
+        }
+        Across::Cloud => {
+            let inside = |(tick, _): &(f64, String)| (x.0..=x.1).contains(tick);
+            ticks(x.0, x.1, 5).into_iter().filter(inside).collect()
+        }
+        Across::LogCloud => {
+            let powers = (x.0.ceil() as i32)..=(x.1.floor() as i32);
+            powers.map(|power| (f64::from(power), format!("1e{power}"))).collect()
+        }
         Across::Epochs => ticks(x.0, x.1, 6)
             .into_iter()
             .filter(|(tick, _)| tick.fract() == 0.0 && (x.0..=x.1).contains(tick))
@@ -262,11 +342,15 @@ mod tests {
     #[test]
     fn labels_that_would_touch_are_left_out() {
         let radii = [1.0, 2.0, 2.1, 4.0, 8.0];
-        let point =
-            |k: &f64| Point { x: k / 255.0, label: format!("{k}/255"), y: 0.5, stderr: 0.0 };
+        let point = |k: &f64| Point::new(k / 255.0, format!("{k}/255"), 0.5, 0.0);
         let series = vec![Series { slot: 0, points: radii.iter().map(point).collect() }];
-        let panel =
-            Panel { title: String::new(), across: Across::Radii, include: (0.0, 1.0), series };
+        let panel = Panel {
+            title: String::new(),
+            across: Across::Radii,
+            below: String::new(),
+            include: (0.0, 1.0),
+            series,
+        };
         let frame = Frame::of(&panel, (0.0, 0.0));
         assert_eq!(texts(&frame.x_ticks), ["1/255", "2/255", "4/255", "8/255"]);
         // Equal ratios are equal distances.

@@ -63,15 +63,21 @@ pub(super) fn panels(group: &Group) -> Vec<Panel> {
         let line = |entry: &super::group::Entry| {
             let at = entry.result().eps.iter().filter_map(|at| {
                 let summary = at.metrics.get(metric.name)?;
-                let (label, y, stderr) = (at.label.clone(), summary.mean, summary.stderr);
-                Some(Point { x: at.eps, label, y, stderr })
+                Some(Point::new(at.eps, at.label.clone(), summary.mean, summary.stderr))
             });
             Series { slot: entry.slot, points: at.collect() }
         };
         let series: Vec<Series> = group.entries.iter().map(line).collect();
         if series.iter().any(|s| !s.points.is_empty()) {
             let title = format!("{} {}  {}", metric.name, metric.better.arrow(), metric.short);
-            panels.push(Panel { title, across: Across::Radii, include: metric.include, series });
+            let below = "radius ε of the attack".into();
+            panels.push(Panel {
+                title,
+                across: Across::Radii,
+                below,
+                include: metric.include,
+                series,
+            });
         }
     }
     panels
@@ -82,7 +88,7 @@ pub(super) fn history(training: &Training) -> (Vec<Panel>, Vec<(usize, String)>)
     let line = |slot, value: &dyn Fn(&crate::results::EpochLine) -> Option<f64>| {
         let point = |epoch: &crate::results::EpochLine| {
             let (x, y) = (f64::from(epoch.epoch), value(epoch)?);
-            Some(Point { x, label: String::new(), y, stderr: 0.0 })
+            Some(Point::new(x, String::new(), y, 0.0))
         };
         Series { slot, points: training.epochs.iter().filter_map(point).collect() }
     };
@@ -110,6 +116,7 @@ pub(super) fn history(training: &Training) -> (Vec<Panel>, Vec<(usize, String)>)
     let panel = |title: &str, include, series| Panel {
         title: title.into(),
         across: Across::Epochs,
+        below: "epochs".into(),
         include,
         series,
     };

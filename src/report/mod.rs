@@ -2,6 +2,7 @@
 //! PNG and its numbers as JSON and CSV beside it. It computes no metric, it only shows them.
 
 mod collect;
+mod experiment;
 mod figures;
 mod group;
 mod html;
@@ -18,6 +19,7 @@ use anyhow::Result;
 use std::path::{Path, PathBuf};
 
 pub use collect::collect;
+pub use experiment::experiment;
 pub use transfers::heatmap;
 
 /// What a report is made of.

@@ -24,6 +24,23 @@ pub(super) fn page(inputs: &Inputs, groups: &[Group]) -> Result<String> {
         ("settings", "Settings and all numbers", details(groups)),
         ("provenance", "Where the numbers come from", provenance(inputs)),
     ];
+    let title = match groups.is_empty() && inputs.transfers.is_empty() && inputs.measures.is_empty()
+    {
+        true => "How did the trainings go?",
+        false => "How robust are the explanations?",
+    };
+    let footer = "The same numbers for other programs: <code>results.json</code> and \
+                  <code>results.csv</code> beside this page; the figures as PNG files.";
+    Ok(document(title, &text(&summary(inputs, groups)), &parts, footer))
+}
+
+/// An HTML page of sections, each an id, a title and what stands there; empty ones are left out.
+pub(super) fn document(
+    title: &str,
+    lead: &str,
+    parts: &[(&str, &str, String)],
+    footer: &str,
+) -> String {
     let shown = parts.iter().filter(|(_, _, html)| !html.is_empty());
     let links: String =
         shown.clone().map(|(id, title, _)| format!("<a href=\"#{id}\">{title}</a>")).collect();
@@ -32,26 +49,19 @@ pub(super) fn page(inputs: &Inputs, groups: &[Group]) -> Result<String> {
             format!("<section id=\"{id}\"><h2>{title}</h2>\n{html}</section>\n")
         })
         .collect();
-    let title = match groups.is_empty() && inputs.transfers.is_empty() && inputs.measures.is_empty()
-    {
-        true => "How did the trainings go?",
-        false => "How robust are the explanations?",
-    };
-    let dark = dark_rules();
-    Ok(format!(
+    let (dark, title) = (dark_rules(), text(title));
+    format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
          <title>gradproof report</title>\n<style>\n{STYLE}\
          @media screen and (prefers-color-scheme: dark) {{\n{dark}}}\n</style>\n</head>\n<body>\n\
          <header>\n<p class=\"brand\">gradproof report</p>\n<h1>{title}</h1>\n\
-         <p class=\"lead\">{}</p>\n<nav aria-label=\"sections\">{links}</nav>\n</header>\n\
+         <p class=\"lead\">{lead}</p>\n<nav aria-label=\"sections\">{links}</nav>\n</header>\n\
          <main>\n{sections}</main>\n\
-         <footer>The same numbers for other programs: <code>results.json</code> and \
-         <code>results.csv</code> beside this page; the figures as PNG files.</footer>\n\
-         </body>\n</html>\n",
-        text(&summary(inputs, groups))
-    ))
+         <footer>{footer}</footer>\n\
+         </body>\n</html>\n"
+    )
 }
 
 /// One sentence: what was done.

@@ -153,7 +153,7 @@ pub(super) fn curves(groups: &[Group]) -> Result<String> {
     Ok(html)
 }
 
-fn legend(names: &[(usize, String)]) -> Result<String> {
+pub(super) fn legend(names: &[(usize, String)]) -> Result<String> {
     let mut html = String::from("<ul class=\"legend\">");
     for (slot, name) in names {
         html.push_str(&format!("<li>{}{}</li>", swatch(*slot)?, text(name)));

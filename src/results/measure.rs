@@ -30,6 +30,9 @@ pub struct Statistic {
     pub high: Option<f64>,
     /// The middle of all values, infinite ones too; none if that is infinite.
     pub median: Option<f64>,
+    /// Least, quartiles and largest of the finite values; none if there is none.
+    #[serde(default)]
+    pub spread: Option<[f64; 5]>,
     /// Values that are infinite.
     pub infinite: u64,
 }
@@ -43,7 +46,10 @@ impl Statistic {
         let middle = |i: usize| sorted.get(i).copied().unwrap_or(f64::NAN);
         let n = sorted.len();
         let median = (middle(n.saturating_sub(1) / 2) + middle(n / 2)) / 2.;
+        let finite: Vec<f64> = sorted.iter().copied().filter(|v| v.is_finite()).collect();
+        let quartile = |i: usize| finite[(finite.len() - 1) * i / 4];
         Statistic {
+            spread: (!finite.is_empty()).then(|| std::array::from_fn(quartile)),
             mean: interval.map(|i| i.mean),
             low: interval.map(|i| i.low),
             high: interval.map(|i| i.high),

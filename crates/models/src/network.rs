@@ -5,7 +5,10 @@ use crate::{
     params::to_channels_last,
     zoo::{Arch, Normalisation, Shape},
 };
-use std::rc::Rc;
+use std::{
+    rc::Rc,
+    sync::atomic::{AtomicU64, Ordering},
+};
 use tch::{Device, Kind, Tensor};
 
 /// A classifier. Its weights are fixed; everything else about a pass is in [`Ops`].
@@ -156,8 +159,17 @@ impl Classifier {
     }
 }
 
+/// Images that classifiers of this process have seen.
+static PASSES: AtomicU64 = AtomicU64::new(0);
+
+/// How many images classifiers of this process have seen, one that is seen again counting again.
+pub fn passes() -> u64 {
+    PASSES.load(Ordering::Relaxed)
+}
+
 impl Model for Classifier {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
+        PASSES.fetch_add(x.size()[0] as u64, Ordering::Relaxed);
         let x = ops.normalise(x, &self.mean, &self.std);
         let x = if self.channels_last { to_channels_last(&x) } else { x };
         let logits = self.net.forward(&x, ops);

@@ -1,0 +1,215 @@
+//! `gradproof run`: the cells of an experiment, each written when it is done, then their page.
+
+use super::{check, perform};
+use crate::{
+    cli::{Cli, Command, Common, Run},
+    experiment::{Answer, Cell, Experiment},
+    report,
+    ui::Ui,
+};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use clap::Parser;
+use serde_json::{Map, Value, json};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+mod plan;
+
+/// Checks the whole file, then makes the cells that are not there.
+pub fn run(args: &Run, common: &Common, ui: &Ui) -> Result<()> {
+    let experiment = Experiment::read(&args.file, &args.scale, &args.set)?;
+    let run = args.out.join(experiment.folder());
+    let commands = commands(&experiment, &run, common)?;
+    Answer::new(&experiment, &run)?;
+    if args.plan {
+        return plan::plan(&experiment, &run, common, ui);
+    }
+    needed(&experiment, args, common, ui)?;
+    open(&experiment, &run, args)?;
+
+    let mine = args.shard.map_or((0, 1), |(i, n)| (i - 1, n));
+    let missing: Vec<(&Cell, &Cli)> = experiment
+        .cells
+        .iter()
+        .zip(&commands)
+        .enumerate()
+        .filter(|(i, (cell, _))| i % mine.1 == mine.0 && !cell.file(&experiment, &run).exists())
+        .map(|(_, pair)| pair)
+        .collect();
+    let bar = ui.bar(missing.len() as u64, &experiment.name);
+    ui.note(&format!(
+        "{}: {} of {} cells to make, into {}",
+        experiment.name,
+        missing.len(),
+        experiment.cells.len(),
+        run.display()
+    ));
+    for (number, (cell, cli)) in missing.iter().enumerate() {
+        let name = cell.name(&experiment);
+        bar.set_message(name.clone());
+        let seconds = make(&experiment, &run, cell, cli)?;
+        bar.inc(1);
+        if bar.is_hidden() {
+            let of = missing.len();
+            ui.note(&format!("{} of {of}: {name}, {seconds:.1} s", number + 1));
+        }
+    }
+    bar.finish_and_clear();
+    finish(&experiment, &run, ui)
+}
+
+/// The page, as soon as all cells are there.
+fn finish(experiment: &Experiment, run: &Path, ui: &Ui) -> Result<()> {
+    let answer = Answer::new(experiment, run)?;
+    let (done, of) = answer.done;
+    if done < of {
+        ui.say(&format!(
+            "{done} of {of} cells are in {}; the page follows the last",
+            run.display()
+        ))?;
+        return ui.result(&json!({ "run": run, "cells": of, "done": done }));
+    }
+    let page = report::experiment(experiment, run, &answer)?;
+    for (text, verdict) in &answer.claims {
+        ui.say(&format!("{}: {text}", verdict.text()))?;
+    }
+    ui.say(&format!("page: {}", page.display()))?;
+    let claims: Vec<Value> = answer
+        .claims
+        .iter()
+        .map(|(text, verdict)| json!({ "claim": text, "verdict": verdict.text() }))
+        .collect();
+    ui.result(&json!({ "run": run, "cells": of, "done": done, "page": page, "claims": claims }))
+}
+
+/// The command of every cell. Errors: one that is none, with its line in the file.
+fn commands(experiment: &Experiment, run: &Path, common: &Common) -> Result<Vec<Cli>> {
+    let of = |cell: &Cell| {
+        let wrong = |error: anyhow::Error| {
+            let block = &experiment.blocks[cell.block];
+            let told = format!("cell `{}`: `{}`", cell.name(experiment), cell.command);
+            experiment.source.wrong(block.at, error.context(told))
+        };
+        command(&cell.words(run), common).map_err(wrong)
+    };
+    experiment.cells.iter().map(of).collect()
+}
+
+fn command(words: &[String], common: &Common) -> Result<Cli> {
+    let words = std::iter::once("gradproof").chain(words.iter().map(String::as_str));
+    let parsed = Cli::try_parse_from(words).map_err(|error| anyhow!(crate::one_line(&error)));
+    let mut cli = parsed?;
+    ensure!(
+        !matches!(cli.command, Command::Run(_) | Command::Report(_)),
+        "a cell is not a run or a report"
+    );
+    cli.common.device = common.device;
+    cli.common.threads = common.threads;
+    check(&cli.command)?;
+    Ok(cli)
+}
+
+/// Runs the experiments whose files this one reads.
+fn needed(experiment: &Experiment, args: &Run, common: &Common, ui: &Ui) -> Result<()> {
+    for name in &experiment.file.needs {
+        let told = |error| experiment.source.wrong(name.span().start, error);
+        let file = args.file.with_file_name(format!("{}.toml", name.get_ref()));
+        let other = Experiment::read(&file, &args.scale, &[]).map_err(told)?;
+        let run = args.out.join(other.folder());
+        let (done, of) = Answer::new(&other, &run)?.done;
+        if done == of {
+            continue;
+        }
+        ensure!(
+            args.shard.is_none(),
+            "this reads the files of `{0}`, which has {done} of {of} cells: first `gradproof run {1} \
+             --scale {2} --resume --out {3}`",
+            name.get_ref(),
+            file.display(),
+            args.scale,
+            args.out.display()
+        );
+        let (scale, out) = (args.scale.clone(), args.out.clone());
+        let first = Run { file, scale, out, set: vec![], resume: true, shard: None, plan: false };
+        let silent = Ui { kept: Some(std::rc::Rc::default()), ..ui.clone() };
+        self::run(&first, common, &silent)?;
+    }
+    Ok(())
+}
+
+/// Writes down what is run, or checks that it is what was begun there.
+fn open(experiment: &Experiment, run: &Path, args: &Run) -> Result<()> {
+    let path = run.join("run.json");
+    let cells: Vec<Value> =
+        experiment.cells.iter().map(|cell| json!([cell.name(experiment), cell.command])).collect();
+    let settings = json!({
+        "experiment": experiment.name,
+        "scale": experiment.scale,
+        "variables": experiment.vars,
+        "cells": cells,
+    });
+    if path.exists() {
+        ensure!(
+            args.resume || args.shard.is_some(),
+            "`{}` is there already; `--resume` goes on with it, another `--out` begins anew",
+            run.display()
+        );
+        let before: Value = serde_json::from_slice(&fs::read(&path)?)
+            .with_context(|| format!("`{}` is broken", path.display()))?;
+        ensure!(
+            before == settings,
+            "`{}` was begun with other settings or another version of the file; remove it or give \
+             another `--out`",
+            run.display()
+        );
+    }
+    save(&path, &settings)
+}
+
+/// Makes one cell; returns how long it took.
+fn make(experiment: &Experiment, run: &Path, cell: &Cell, cli: &Cli) -> Result<f64> {
+    let told =
+        || format!("cell `{}`: `gradproof {}`", cell.name(experiment), cell.words(run).join(" "));
+    let file = cell.file(experiment, run);
+    if cell.command.contains("${cell}") || cell.command.contains("/cells/") {
+        fs::create_dir_all(file.with_extension("")).with_context(told)?;
+    }
+    let ui = Ui { quiet: true, kept: Some(std::rc::Rc::default()), ..Ui::default() };
+    let start = Instant::now();
+    perform(cli, &ui).with_context(told)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let Some(kept) = ui.kept else { bail!("a result was not kept") };
+    let mut result = kept.take();
+    ensure!(result.is_object(), "{}: left no result", told());
+    let mut times = Map::from_iter([("seconds".to_owned(), json!(seconds))]);
+    if let Some(origin) = result.as_object_mut().and_then(|map| map.remove("origin")) {
+        times.insert("origin".into(), origin);
+    }
+    settle(&mut result, &run.display().to_string());
+    let choices: Vec<&str> = cell.choices.iter().map(|choice| choice.label.as_str()).collect();
+    let times_file: PathBuf = ["times", &experiment.blocks[cell.block].name].iter().collect();
+    save(&run.join(times_file).join(format!("{}.json", cell.id)), &Value::Object(times))?;
+    save(&file, &json!({ "command": cell.command, "choices": choices, "result": result }))?;
+    Ok(seconds)
+}
+
+/// Takes out of `value` what differs between equal runs: times, and where the run is.
+fn settle(value: &mut Value, run: &str) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, _| !matches!(key.as_str(), "seconds" | "images_per_second"));
+            map.values_mut().for_each(|value| settle(value, run));
+        }
+        Value::Array(list) => list.iter_mut().for_each(|value| settle(value, run)),
+        Value::String(text) if text.contains(run) => *text = text.replace(run, "${run}"),
+        _ => {}
+    }
+}
+
+fn save(path: &Path, value: &Value) -> Result<()> {
+    let text = serde_json::to_string_pretty(value)? + "\n";
+    tensorfile::atomic::write(path, |file| Ok(file.write_all(text.as_bytes())?))
+}

@@ -1,0 +1,250 @@
+//! The page of an experiment, as HTML and as Markdown: the question, what became of the paper's claims,
+//! tables and figures in the paper's form with its printed numbers beside ours, settings and cost.
+
+use super::html::{duration, scrolling, text};
+use super::page::document;
+use super::save;
+use crate::experiment::{Answer, Chart, Experiment, Numbers, Table, Verdict, shown};
+use crate::figure::{self, Figure, svg};
+use anyhow::{Context, Result};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Writes `index.html`, `results.md`, `results.csv` and the figures into `run`, the page last; returns
+/// its path.
+pub fn experiment(experiment: &Experiment, run: &Path, answer: &Answer) -> Result<PathBuf> {
+    let figures = answer.charts.iter().enumerate().map(|(i, chart)| draw(run, i + 1, chart));
+    let figures = figures.collect::<Result<Vec<_>>>()?;
+    save(&run.join("results.md"), &markdown(experiment, answer, run)?)?;
+    save(&run.join("results.csv"), &csv(answer))?;
+    let html = page(experiment, answer, &figures, run)?;
+    let index = run.join("index.html");
+    save(&index, &html)?;
+    Ok(index)
+}
+
+/// The title of a claim's mark.
+fn mark(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Holds => "holds",
+        Verdict::Fails(..) => "fails",
+        Verdict::Untested => "untested",
+    }
+}
+
+/// Writes the PNG of a figure; returns what stands on the page.
+fn draw(run: &Path, number: usize, chart: &Chart) -> Result<String> {
+    let file = run.join(format!("figure-{number}.png"));
+    match chart {
+        Chart::Panels { title, panels, legend } => {
+            let drawn =
+                Figure { title: title.clone(), panels: panels.clone(), legend: legend.clone() };
+            figure::curves(&file, &drawn)?;
+            let charts: String = panels
+                .iter()
+                .map(|panel| svg(panel, &format!("{title}: {}", panel.title)))
+                .collect::<Result<_>>()?;
+            let names =
+                if legend.is_empty() { String::new() } else { super::section::legend(legend)? };
+            Ok(format!("<h3>{}</h3>{names}<div class=\"charts\">{charts}</div>\n", text(title)))
+        }
+        Chart::Heatmap(map) => {
+            figure::heatmap(&file, map)?;
+            Ok(format!("<figure>{}</figure>\n", embedded(&file, &map.title)?))
+        }
+        Chart::Pictures { title, files } => {
+            let each = files.iter().map(|(caption, file)| {
+                let alt = format!("{title}: {caption}");
+                Ok(format!(
+                    "<figure>{}<figcaption>{}</figcaption></figure>",
+                    embedded(file, &alt)?,
+                    text(caption)
+                ))
+            });
+            Ok(format!("<h3>{}</h3>{}\n", text(title), each.collect::<Result<String>>()?))
+        }
+    }
+}
+
+/// A PNG inside the page.
+fn embedded(file: &Path, alt: &str) -> Result<String> {
+    let bytes = fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
+    Ok(format!(
+        "<img class=\"wide\" src=\"data:image/png;base64,{}\" alt=\"{}\">",
+        STANDARD.encode(bytes),
+        text(alt)
+    ))
+}
+
+fn page(
+    experiment: &Experiment,
+    answer: &Answer,
+    figures: &[String],
+    run: &Path,
+) -> Result<String> {
+    let file = &experiment.file;
+    let tables: String = answer.tables.iter().map(html_table).collect();
+    let notes = match file.notes.is_empty() {
+        true => String::new(),
+        false => format!("<p>{}</p>", text(&file.notes)),
+    };
+    let parts = [
+        ("claims", "Claims", claims(answer)),
+        ("figures", "Figures", figures.concat()),
+        ("tables", "Tables", tables),
+        ("settings", "Settings and cost", notes + &settings(experiment, run)?),
+    ];
+    let from = match file.reproduces.is_empty() {
+        true => String::new(),
+        false => format!(" After {}.", file.reproduces.join("; ")),
+    };
+    let lead = format!("{}{from} Scale: {}.", file.question, experiment.scale);
+    let footer = "The same numbers for other programs: <code>results.csv</code>, every result under \
+                  <code>cells/</code>; the figures as PNG files.";
+    Ok(document(&file.title, &text(&lead), &parts, footer))
+}
+
+fn claims(answer: &Answer) -> String {
+    let item = |(claim, verdict): &(String, Verdict)| {
+        format!(
+            "<li class=\"{}\">{} <strong>{}</strong></li>",
+            mark(verdict),
+            text(claim),
+            text(&verdict.text())
+        )
+    };
+    let items: String = answer.claims.iter().map(item).collect();
+    if items.is_empty() { items } else { format!("<ul class=\"claims\">{items}</ul>") }
+}
+
+fn cell(numbers: &Numbers) -> (String, Option<String>) {
+    (numbers.ours.map_or("–".into(), shown), numbers.printed.map(shown))
+}
+
+fn html_table(table: &Table) -> String {
+    let heads = table.rows.iter().map(|name| format!("<th scope=\"col\">{}</th>", text(name)));
+    let columns = table.columns.iter().map(|(labels, name)| {
+        let above: String =
+            labels.iter().map(|label| format!("<small>{}</small> ", text(label))).collect();
+        format!("<th scope=\"col\">{above}{}</th>", text(name))
+    });
+    let head: String = heads.chain(columns).collect();
+    let printed =
+        table.lines.iter().any(|(_, numbers)| numbers.iter().any(|n| n.printed.is_some()));
+    let mut body = String::new();
+    for (labels, numbers) in &table.lines {
+        let names = labels.iter().map(|label| format!("<th scope=\"row\">{}</th>", text(label)));
+        let cells = numbers.iter().map(|numbers| {
+            let (ours, printed) = cell(numbers);
+            let printed = printed.map_or_else(String::new, |n| format!(" <small>({n})</small>"));
+            format!("<td>{ours}{printed}</td>")
+        });
+        body += &format!("<tr>{}</tr>", names.chain(cells).collect::<String>());
+    }
+    let note =
+        if printed { "<p class=\"note\">In brackets: what the paper prints.</p>" } else { "" };
+    let made = format!("<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>");
+    format!("<h3>{}</h3>{}{note}\n", text(&table.title), scrolling(&table.title, &made))
+}
+
+/// Every variable and command, and how long it took.
+fn settings(experiment: &Experiment, run: &Path) -> Result<String> {
+    let vars = experiment.vars.iter().map(|(name, value)| {
+        format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>", text(name), text(value))
+    });
+    let vars: String = vars.collect();
+    let mut total = 0.;
+    let mut rows = String::new();
+    for cell in &experiment.cells {
+        let block = &experiment.blocks[cell.block];
+        let file = run.join("times").join(&block.name).join(format!("{}.json", cell.id));
+        let times: Value =
+            fs::read(&file).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
+        let seconds = times["seconds"].as_f64();
+        total += seconds.unwrap_or(0.);
+        let _ = write!(
+            rows,
+            "<tr><th scope=\"row\">{}<code>gradproof {}</code></th><td>{}</td></tr>",
+            text(&cell.name(experiment)),
+            text(&cell.command),
+            seconds.map_or("–".into(), duration)
+        );
+    }
+    Ok(format!(
+        "<p>{} cells, {} altogether.</p>{}<details><summary>Every command</summary>{}</details>",
+        experiment.cells.len(),
+        duration(total),
+        scrolling("variables", &format!("<table class=\"words\"><tbody>{vars}</tbody></table>")),
+        scrolling("commands", &format!("<table class=\"words\"><tbody>{rows}</tbody></table>"))
+    ))
+}
+
+fn markdown(experiment: &Experiment, answer: &Answer, run: &Path) -> Result<String> {
+    let file = &experiment.file;
+    let mut md = format!("# {}\n\n{}\n", file.title, file.question);
+    if !file.reproduces.is_empty() {
+        let _ = write!(md, "\nAfter {}. ", file.reproduces.join("; "));
+    }
+    let words: Vec<String> =
+        experiment.vars.iter().map(|(name, value)| format!("{name} {value}")).collect();
+    let _ = writeln!(md, "Scale `{}`: {}.\n\n{}\n", experiment.scale, words.join(", "), file.notes);
+    for (claim, verdict) in &answer.claims {
+        let _ = writeln!(md, "- {claim} **{}**", verdict.text());
+    }
+    for table in &answer.tables {
+        let _ = write!(md, "\n## {}\n\n{}", table.title, markdown_table(table));
+    }
+    for (i, chart) in answer.charts.iter().enumerate() {
+        let (title, file) = match chart {
+            Chart::Panels { title, .. } => (title, format!("figure-{}.png", i + 1)),
+            Chart::Heatmap(map) => (&map.title, format!("figure-{}.png", i + 1)),
+            Chart::Pictures { title, files } => {
+                let Some((_, file)) = files.first() else { continue };
+                (title, file.strip_prefix(run)?.display().to_string())
+            }
+        };
+        let _ = write!(md, "\n![{title}]({file})\n");
+    }
+    let name = &experiment.name;
+    let _ = write!(md, "\nMade with `just {name} scale={}`.\n", experiment.scale);
+    Ok(md)
+}
+
+fn markdown_table(table: &Table) -> String {
+    let columns = table.columns.iter().map(|(labels, name)| {
+        labels.iter().chain([name]).map(String::as_str).collect::<Vec<_>>().join(" ")
+    });
+    let head: Vec<String> = table.rows.iter().cloned().chain(columns).collect();
+    let mut md = format!("| {} |\n|{}\n", head.join(" | "), "---|".repeat(head.len()));
+    for (labels, numbers) in &table.lines {
+        let cells = numbers.iter().map(|numbers| {
+            let (ours, printed) = cell(numbers);
+            printed.map_or(ours.clone(), |printed| format!("{ours} ({printed})"))
+        });
+        let row: Vec<String> = labels.iter().cloned().chain(cells).collect();
+        let _ = writeln!(md, "| {} |", row.join(" | "));
+    }
+    let printed = table.lines.iter().flat_map(|(_, n)| n).any(|n| n.printed.is_some());
+    if printed { md + "\nIn brackets: what the paper prints.\n" } else { md }
+}
+
+/// One row a number: table, labels, name, ours, printed.
+fn csv(answer: &Answer) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
+    let mut csv = String::from("table,row,column,value,ours,printed\n");
+    for table in &answer.tables {
+        for (labels, numbers) in &table.lines {
+            for ((column, name), n) in table.columns.iter().zip(numbers) {
+                let number = |n: Option<f64>| n.map_or(String::new(), |n| n.to_string());
+                let words = [&table.title, &labels.join(","), &column.join(","), name];
+                let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+                let _ =
+                    writeln!(csv, "{},{},{}", words.join(","), number(n.ours), number(n.printed));
+            }
+        }
+    }
+    csv
+}
