@@ -40,33 +40,107 @@ lint:
     cargo clippy --release --quiet --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --release --quiet --workspace --no-deps --document-private-items
 
-# Recipes with `scale=smoke` (the default: a few images of `shapes`, a minute or two), `scale=cpu` (64 images) or
-# `scale=paper` (500 images, 50 samples). The last two need CIFAR-10: `data=PATH`, else data/cifar-10-batches-bin. Results
-# go to results/NAME-SCALE (of `paper` to results/NAME); a killed recipe goes on where it stopped.
+# every experiment at the smoke scale -> runs/index.html (about 20 minutes on two cores)
+[group('experiments')]
+smoke *args: build
+    {{ gradproof }} run experiments/*.toml --resume {{ args }}
+    {{ gradproof }} report runs
 
-# topk, mass-centre and manipulate on gxi, ig, smoothgrad of the four shipped ResNet-20s (cpu: most of a day on two cores)
+# the tables and figures of the papers, what makes each, and how far it is
+[group('experiments')]
+papers: build
+    @{{ gradproof }} run experiments/*.toml --list
+
+# An experiment is a file of experiments/ and a recipe of its name. `scale=smoke` (the default) needs no data and takes a minute; `scale=cpu` and
+# `scale=paper` need CIFAR-10: `data=PATH`, else data/cifar-10-batches-bin. Results go to runs/NAME-SCALE (of `paper` to runs/NAME);
+# a killed recipe goes on where it stopped. docs/experiments.md says more.
+
+# topk, mass-centre and manipulate on gxi, ig, smoothgrad of the four shipped ResNet-20s
 [group('experiments')]
 attack-cifar *args: (experiment "attack-cifar" args)
-
-# topk on every method with a product with the Jacobian (cpu: hours)
+# topk on every method with a product with the Jacobian
 [group('experiments')]
 attack-methods *args: (experiment "attack-methods" args)
-
-# images made against gxi, ig, smoothgrad, unigrad, judged on all of them: Wang et al. 2020, 5.3 (cpu: hours)
+# images made against gxi, ig, smoothgrad, unigrad, judged on all of them: Wang et al. 2020, 5.3
 [group('experiments')]
 transfer-methods *args: (experiment "transfer-methods" args)
-
-# images made against gxi of each shipped ResNet-20, judged on all of them (cpu: half an hour)
+# images made against gxi of each shipped ResNet-20, judged on all of them
 [group('experiments')]
 transfer-models *args: (experiment "transfer-models" args)
-
 # maps that become the map of the next image, as a picture
 [group('experiments')]
 manipulate-demo *args: (experiment "manipulate-demo" args)
 
+# Lim et al. 2021, Figure 1; Lim et al. 2021, Figure S8; Lim et al. 2021, Figure S9
+[group('papers')]
+lim21-figure1 *args: (experiment "lim21-figure1" args)
+# Lim et al. 2021, Figure 3; Lim et al. 2021, Figure 5; Lim et al. 2021, Figure S1
+[group('papers')]
+lim21-figure3 *args: (experiment "lim21-figure3" args)
+# Lim et al. 2021, Figure 4; Lim et al. 2021, Figure 5
+[group('papers')]
+lim21-figure5 *args: (experiment "lim21-figure5" args)
+# Lim et al. 2021, Figure 6
+[group('papers')]
+lim21-figure6 *args: (experiment "lim21-figure6" args)
+# Lim et al. 2021, Table S3
+[group('papers')]
+lim21-tables3 *args: (experiment "lim21-tables3" args)
+# Tan & Tian 2023, Figure 1
+[group('papers')]
+tan23-figure1 *args: (experiment "tan23-figure1" args)
+# Tan & Tian 2023, Figure 3
+[group('papers')]
+tan23-figure3 *args: (experiment "tan23-figure3" args)
+# Tan & Tian 2023, Figure 4; Tan & Tian 2023, Figure 5
+[group('papers')]
+tan23-figure4 *args: (experiment "tan23-figure4" args)
+# Tan & Tian 2023, Table 1; Tan & Tian 2023, Figure 6
+[group('papers')]
+tan23-table1 *args: (experiment "tan23-table1" args)
+# Wang et al. 2020, Figure 2
+[group('papers')]
+wang20-figure2 *args: (experiment "wang20-figure2" args)
+# Wang et al. 2020, Figure 3
+[group('papers')]
+wang20-figure3 *args: (experiment "wang20-figure3" args)
+# Wang et al. 2020, Figure 5
+[group('papers')]
+wang20-figure5 *args: (experiment "wang20-figure5" args)
+# Wang et al. 2020, Figure 6
+[group('papers')]
+wang20-figure6 *args: (experiment "wang20-figure6" args)
+# Wang et al. 2020, Table 1
+[group('papers')]
+wang20-table1 *args: (experiment "wang20-table1" args)
+# Wang et al. 2020, Table 2
+[group('papers')]
+wang20-table2 *args: (experiment "wang20-table2" args)
+# Wang et al. 2020, Table 4; Wang et al. 2020, Figure 4
+[group('papers')]
+wang20-table4 *args: (experiment "wang20-table4" args)
+# Wang et al. 2020, Table 5
+[group('papers')]
+wang20-table5 *args: (experiment "wang20-table5" args)
+# Wang et al. 2020, Table 6
+[group('papers')]
+wang20-table6 *args: (experiment "wang20-table6" args)
+# Yeh et al. 2019, Figure 6; Yeh et al. 2019, Figure 8
+[group('papers')]
+yeh19-figure6 *args: (experiment "yeh19-figure6" args)
+# Yeh et al. 2019, Figure 7; Yeh et al. 2019, Figure 9
+[group('papers')]
+yeh19-figure9 *args: (experiment "yeh19-figure9" args)
+# Two networks for MNIST
+[group('papers')]
+yeh19-networks *args: (experiment "yeh19-networks" args)
+# Yeh et al. 2019, Table 4
+[group('papers')]
+yeh19-table4 *args: (experiment "yeh19-table4" args)
+
 [private]
 experiment name *args: build
-    sh experiments/{{ name }}.sh {{ quote(gradproof) }} {{ args }}
+    @sh experiments/run.sh {{ quote(gradproof) }} {{ name }} {{ args }}
 
 # train experiments/train/NAME.toml into runs/NAME (or runs/NAME-SCALE); go on where a killed run stopped
 [group('experiments')]

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The experiment (see experiments/ and docs/experiments.md)
-    #[arg(value_name = "FILE.toml")]
-    pub file: PathBuf,
+    /// Experiments (see experiments/ and docs/experiments.md)
+    #[arg(value_name = "FILE.toml", required = true)]
+    pub files: Vec<PathBuf>,
     /// Sizes: smoke (minutes, no data needed), cpu or paper
     #[arg(long, default_value = "smoke")]
     pub scale: String,
@@ -24,6 +24,9 @@ pub struct Run {
     /// one that is copied there
     #[arg(long, value_name = "I/N", value_parser = super::parse::shard)]
     pub shard: Option<(usize, usize)>,
+    /// Say which tables and figures of papers the files make, and how far their runs are
+    #[arg(long)]
+    pub list: bool,
     /// Say what would be run, how many passes that takes and how long, after trying each step on a few
     /// images
     #[arg(long)]

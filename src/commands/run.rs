@@ -16,53 +16,77 @@ use std::{
     time::Instant,
 };
 
+mod list;
 mod plan;
 
-/// Checks the whole file, then makes the cells that are not there.
-pub fn run(args: &Run, common: &Common, ui: &Ui) -> Result<()> {
-    let experiment = Experiment::read(&args.file, &args.scale, &args.set)?;
-    let run = args.out.join(experiment.folder());
-    let commands = commands(&experiment, &run, common)?;
-    Answer::new(&experiment, &run)?;
-    if args.plan {
-        return plan::plan(&experiment, &run, common, ui);
-    }
-    needed(&experiment, args, common, ui)?;
-    open(&experiment, &run, args)?;
+/// An experiment that was found to be whole, and where its run is.
+struct Ready {
+    experiment: Experiment,
+    run: PathBuf,
+    commands: Vec<Cli>,
+}
 
-    let mine = args.shard.map_or((0, 1), |(i, n)| (i - 1, n));
-    let missing: Vec<(&Cell, &Cli)> = experiment
-        .cells
-        .iter()
-        .zip(&commands)
-        .enumerate()
-        .filter(|(i, (cell, _))| i % mine.1 == mine.0 && !cell.file(&experiment, &run).exists())
-        .map(|(_, pair)| pair)
-        .collect();
-    let bar = ui.bar(missing.len() as u64, &experiment.name);
-    ui.note(&format!(
-        "{}: {} of {} cells to make, into {}",
-        experiment.name,
-        missing.len(),
-        experiment.cells.len(),
-        run.display()
-    ));
-    for (number, (cell, cli)) in missing.iter().enumerate() {
-        let name = cell.name(&experiment);
-        bar.set_message(name.clone());
-        let seconds = make(&experiment, &run, cell, cli)?;
-        bar.inc(1);
-        if bar.is_hidden() {
-            let of = missing.len();
-            ui.note(&format!("{} of {of}: {name}, {seconds:.1} s", number + 1));
-        }
+/// Checks all files, then makes the cells that are not there, one file after the other.
+pub fn run(args: &Run, common: &Common, ui: &Ui) -> Result<()> {
+    let ready = |file: &PathBuf| Ready::read(file, args, common);
+    let all = args.files.iter().map(ready).collect::<Result<Vec<_>>>()?;
+    if args.list {
+        return list::list(&all, args, common, ui);
     }
-    bar.finish_and_clear();
-    finish(&experiment, &run, ui)
+    let results = all.iter().zip(&args.files).map(|(ready, file)| match args.plan {
+        true => plan::plan(&ready.experiment, &ready.run, common, ui),
+        false => ready.make(file, args, common, ui),
+    });
+    let mut results = results.collect::<Result<Vec<_>>>()?;
+    match results.len() {
+        1 => ui.result(&results.remove(0)),
+        _ => ui.result(&json!({ "runs": results })),
+    }
+}
+
+impl Ready {
+    /// Errors: whatever can be said against the file before anything runs.
+    fn read(file: &Path, args: &Run, common: &Common) -> Result<Self> {
+        let experiment = Experiment::read(file, &args.scale, &args.set)?;
+        let run = args.out.join(experiment.folder());
+        let commands = commands(&experiment, &run, common)?;
+        Answer::new(&experiment, &run)?;
+        Ok(Ready { experiment, run, commands })
+    }
+
+    fn make(&self, file: &Path, args: &Run, common: &Common, ui: &Ui) -> Result<Value> {
+        let Ready { experiment, run, commands } = self;
+        needed(experiment, file, args, common, ui)?;
+        open(experiment, run, args)?;
+        let mine = args.shard.map_or((0, 1), |(i, n)| (i - 1, n));
+        let missing: Vec<(&Cell, &Cli)> = experiment
+            .cells
+            .iter()
+            .zip(commands)
+            .enumerate()
+            .filter(|(i, (cell, _))| i % mine.1 == mine.0 && !cell.file(experiment, run).exists())
+            .map(|(_, pair)| pair)
+            .collect();
+        let (count, cells) = (missing.len(), experiment.cells.len());
+        let (name, place) = (&experiment.name, run.display());
+        ui.note(&format!("{name}: {count} of {cells} cells to make, into {place}"));
+        let bar = ui.bar(count as u64, name);
+        for (number, (cell, cli)) in missing.iter().enumerate() {
+            let name = cell.name(experiment);
+            bar.set_message(name.clone());
+            let seconds = make(experiment, run, cell, cli)?;
+            bar.inc(1);
+            if bar.is_hidden() {
+                ui.note(&format!("{} of {count}: {name}, {seconds:.1} s", number + 1));
+            }
+        }
+        bar.finish_and_clear();
+        finish(experiment, run, ui)
+    }
 }
 
 /// The page, as soon as all cells are there.
-fn finish(experiment: &Experiment, run: &Path, ui: &Ui) -> Result<()> {
+fn finish(experiment: &Experiment, run: &Path, ui: &Ui) -> Result<Value> {
     let answer = Answer::new(experiment, run)?;
     let (done, of) = answer.done;
     if done < of {
@@ -70,7 +94,7 @@ fn finish(experiment: &Experiment, run: &Path, ui: &Ui) -> Result<()> {
             "{done} of {of} cells are in {}; the page follows the last",
             run.display()
         ))?;
-        return ui.result(&json!({ "run": run, "cells": of, "done": done }));
+        return Ok(json!({ "run": run, "cells": of, "done": done }));
     }
     let page = report::experiment(experiment, run, &answer)?;
     for (text, verdict) in &answer.claims {
@@ -82,7 +106,7 @@ fn finish(experiment: &Experiment, run: &Path, ui: &Ui) -> Result<()> {
         .iter()
         .map(|(text, verdict)| json!({ "claim": text, "verdict": verdict.text() }))
         .collect();
-    ui.result(&json!({ "run": run, "cells": of, "done": done, "page": page, "claims": claims }))
+    Ok(json!({ "run": run, "cells": of, "done": done, "page": page, "claims": claims }))
 }
 
 /// The command of every cell. Errors: one that is none, with its line in the file.
@@ -113,29 +137,49 @@ fn command(words: &[String], common: &Common) -> Result<Cli> {
 }
 
 /// Runs the experiments whose files this one reads.
-fn needed(experiment: &Experiment, args: &Run, common: &Common, ui: &Ui) -> Result<()> {
+fn needed(
+    experiment: &Experiment,
+    beside: &Path,
+    args: &Run,
+    common: &Common,
+    ui: &Ui,
+) -> Result<()> {
     for name in &experiment.file.needs {
         let told = |error| experiment.source.wrong(name.span().start, error);
-        let file = args.file.with_file_name(format!("{}.toml", name.get_ref()));
-        let other = Experiment::read(&file, &args.scale, &[]).map_err(told)?;
+        let file = beside.with_file_name(format!("{}.toml", name.get_ref()));
+        // A value that is given for both is meant for both: the same data, say.
+        let known = Experiment::read(&file, &args.scale, &[]).map_err(told)?.vars;
+        let shared =
+            |text: &&String| text.split_once('=').is_some_and(|(n, _)| known.contains_key(n));
+        let set: Vec<String> = args.set.iter().filter(shared).cloned().collect();
+        let other = Experiment::read(&file, &args.scale, &set).map_err(told)?;
         let run = args.out.join(other.folder());
         let (done, of) = Answer::new(&other, &run)?.done;
         if done == of {
             continue;
         }
-        ensure!(
-            args.shard.is_none(),
-            "this reads the files of `{0}`, which has {done} of {of} cells: first `gradproof run {1} \
-             --scale {2} --resume --out {3}`",
-            name.get_ref(),
-            file.display(),
-            args.scale,
-            args.out.display()
-        );
+        if args.shard.is_some() {
+            return Err(told(anyhow!(
+                "this reads the files of `{0}`, which has {done} of {of} cells: first `gradproof run \
+                 {1} --scale {2} --resume --out {3}`",
+                name.get_ref(),
+                file.display(),
+                args.scale,
+                args.out.display()
+            )));
+        }
         let (scale, out) = (args.scale.clone(), args.out.clone());
-        let first = Run { file, scale, out, set: vec![], resume: true, shard: None, plan: false };
-        let silent = Ui { kept: Some(std::rc::Rc::default()), ..ui.clone() };
-        self::run(&first, common, &silent)?;
+        let first = Run {
+            files: vec![file.clone()],
+            scale,
+            out,
+            set,
+            resume: true,
+            shard: None,
+            list: false,
+            plan: false,
+        };
+        Ready::read(&file, &first, common)?.make(&file, &first, common, ui)?;
     }
     Ok(())
 }

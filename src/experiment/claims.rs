@@ -2,7 +2,7 @@
 
 use super::{
     file::ClaimSpec,
-    found::{Point, Results, axis, labelled},
+    found::{Point, Results, axis, known},
     grid::{Block, Choice},
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -37,6 +37,8 @@ struct Reference<'a> {
     block: &'a Block,
     labels: Vec<&'a str>,
     path: &'a str,
+    /// Whether this scale has what it asks for.
+    here: bool,
 }
 
 /// One case of a claim, and whether it holds; none where a number is missing.
@@ -63,13 +65,14 @@ impl<'a> Reference<'a> {
             labels.len(),
             names.join(", ")
         );
+        let mut here = true;
         for (axis, label) in block.axes.iter().zip(&labels) {
             if *label != "*" {
-                labelled(axis, label)?;
+                here &= known(axis, label)?.is_some();
             }
         }
         ensure!(path.starts_with('/'), "`{text}`: a path begins with /");
-        Ok(Reference { block, labels, path })
+        Ok(Reference { block, labels, path, here })
     }
 
     /// Names of the axes that are `*`.
@@ -98,6 +101,9 @@ impl<'a> Reference<'a> {
     }
 
     fn number(&self, results: &Results, open: &[Choice]) -> Result<Option<f64>> {
+        if !self.here {
+            return Ok(None);
+        }
         results.number(self.block, &self.point(results, open)?, self.path)
     }
 }

@@ -65,6 +65,8 @@ impl<'a> Results<'a> {
             }
             let choice = match only.get(&axis.name) {
                 Some(label) => labelled(axis, label)?,
+                // A path that asks for it is told that nothing has this name.
+                None if axis.within && axis.choices.len() > 1 => continue,
                 None => {
                     ensure!(
                         axis.choices.len() == 1,
@@ -141,12 +143,23 @@ pub fn axis<'a>(block: &'a Block, name: &str) -> Result<&'a Axis> {
     })
 }
 
-/// The choice of `axis` called `label`.
-pub fn labelled<'a>(axis: &'a Axis, label: &str) -> Result<&'a Choice> {
-    let known: Vec<&str> = axis.choices.iter().map(|choice| choice.label.as_str()).collect();
-    axis.choices.iter().find(|choice| choice.label == label).with_context(|| {
-        format!("axis `{}` has no choice `{label}`; it has {}", axis.name, known.join(", "))
-    })
+/// The choice of `axis` called `label`; none where only other scales have it.
+pub fn known<'a>(axis: &'a Axis, label: &str) -> Result<Option<&'a Choice>> {
+    let found = axis.choices.iter().find(|choice| choice.label == label);
+    let labels: Vec<&str> = axis.choices.iter().map(|choice| choice.label.as_str()).collect();
+    ensure!(
+        found.is_some() || axis.elsewhere.contains(label),
+        "axis `{}` has no choice `{label}`; it has {}",
+        axis.name,
+        labels.join(", ")
+    );
+    Ok(found)
+}
+
+/// The same where there has to be one.
+fn labelled<'a>(axis: &'a Axis, label: &str) -> Result<&'a Choice> {
+    let told = || format!("axis `{}` has `{label}` at other scales only", axis.name);
+    known(axis, label)?.with_context(told)
 }
 
 /// What stands at `path` of `value`.

@@ -20,6 +20,8 @@ pub struct Choice {
 pub struct Axis {
     pub name: String,
     pub choices: Vec<Choice>,
+    /// Labels that other scales have.
+    pub elsewhere: BTreeSet<String>,
     /// Whether all choices are in one cell.
     pub within: bool,
 }
@@ -245,18 +247,23 @@ fn block(
     step: &Step,
 ) -> Result<Block> {
     let other = file.scale.get(scale).and_then(|scale| scale.axes.get(name));
+    let mut all = vars.clone();
+    all.extend(known(scale));
     let mut found = vec![];
     for (within, axes) in [(false, &step.grid), (true, &step.within)] {
         let mut axes: Vec<_> = axes.iter().collect();
         axes.sort_by_key(|(_, choices)| choices.span().start);
         for (axis, choices) in axes {
-            let choices = other.and_then(|other| other.get(axis)).unwrap_or(choices);
-            let mut all = vars.clone();
-            all.extend(known(scale));
-            let choice = |value: &Value| choice(value, &all);
-            let made = choices.get_ref().iter().map(choice).collect::<Result<Vec<_>>>();
-            let made = made.map_err(|error| source.wrong(choices.span().start, error))?;
-            found.push(Axis { name: axis.clone(), choices: made, within });
+            let made = |choices: &Spanned<Vec<Value>>| {
+                let made = choices.get_ref().iter().map(|value| choice(value, &all));
+                let made = made.collect::<Result<Vec<_>>>();
+                made.map_err(|error| source.wrong(choices.span().start, error))
+            };
+            let all_scales = file.scale.values().filter_map(|s| s.axes.get(name)?.get(axis));
+            let elsewhere = all_scales.chain([choices]).map(made).collect::<Result<Vec<_>>>()?;
+            let elsewhere = elsewhere.into_iter().flatten().map(|choice| choice.label).collect();
+            let choices = made(other.and_then(|other| other.get(axis)).unwrap_or(choices))?;
+            found.push(Axis { name: axis.clone(), choices, elsewhere, within });
         }
     }
     if let Some(unknown) =

@@ -2,7 +2,7 @@
 
 use super::{
     file::TableSpec,
-    found::{Results, axis, labelled},
+    found::{Results, axis, known},
     grid::Choice,
 };
 use anyhow::{Context, Result, ensure};
@@ -40,7 +40,7 @@ impl Table {
             let (found, wanted) = (labels.len(), names.len());
             ensure!(found == wanted, "{}: {found} labels for {wanted} axes", told());
             for (name, label) in names.iter().zip(labels) {
-                labelled(axis(block, name)?, label).with_context(told)?;
+                known(axis(block, name)?, label).with_context(told)?;
             }
             let (found, wanted) = (numbers.len(), spec.values.len());
             ensure!(found == wanted, "{}: {found} numbers for {wanted} values", told());

@@ -1,7 +1,7 @@
 //! Finds results and training logs below folders. A JSON file of another kind is passed over; one
 //! that is broken, or begins like a result and is none, is an error, never a missing row.
 
-use super::{Found, Inputs, Measured, Training, Transferred, pictures};
+use super::{Found, Inputs, Measured, Training, Transferred, experiment::SUMMARY, pictures};
 use crate::results::{AttackResult, EpochLine, MeasureResult, TransferResult};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
@@ -26,6 +26,12 @@ pub fn collect(dirs: &[PathBuf]) -> Result<Inputs> {
             }
             continue;
         }
+        if path.file_name() == Some(OsStr::new(SUMMARY)) {
+            let told = || format!("`{}` is no summary of a run", path.display());
+            let read = serde_json::from_slice(&fs::read(&path)?).with_context(told)?;
+            inputs.runs.push((path.parent().unwrap_or(Path::new("")).to_owned(), read));
+            continue;
+        }
         match read_result(&path)? {
             Some(Read::Attack(result)) => {
                 let wall = pictures::read(&path, &result)
@@ -41,13 +47,13 @@ pub fn collect(dirs: &[PathBuf]) -> Result<Inputs> {
             None => {}
         }
     }
-    let Inputs { results, transfers, measures, trainings } = &inputs;
+    let Inputs { results, transfers, measures, trainings, runs } = &inputs;
     let attacked = !(results.is_empty() && transfers.is_empty());
-    if !attacked && measures.is_empty() && trainings.is_empty() {
+    if !attacked && runs.is_empty() && measures.is_empty() && trainings.is_empty() {
         let dirs: Vec<String> = dirs.iter().map(|d| format!("`{}`", d.display())).collect();
         bail!(
             "nothing to report below {}: found no result of `gradproof attack`, `transfer` or `measure` \
-             (*.json) and no log of `gradproof train` (log.jsonl)",
+             (*.json), no log of `gradproof train` (log.jsonl) and no finished `gradproof run`",
             dirs.join(", ")
         );
     }
@@ -65,6 +71,11 @@ fn walk(
     if path.is_dir() {
         if !seen.insert(real) {
             return Ok(());
+        }
+        if path.join("run.json").exists() {
+            // What is inside an experiment stands on its own page, as soon as there is one.
+            let summary = path.join(SUMMARY);
+            return if summary.exists() { walk(&summary, files, seen) } else { Ok(()) };
         }
         let mut entries = vec![];
         for entry in fs::read_dir(path).with_context(told)? {

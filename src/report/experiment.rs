@@ -8,6 +8,7 @@ use crate::experiment::{Answer, Chart, Experiment, Numbers, Table, Verdict, show
 use crate::figure::{self, Figure, svg};
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
@@ -20,10 +21,71 @@ pub fn experiment(experiment: &Experiment, run: &Path, answer: &Answer) -> Resul
     let figures = figures.collect::<Result<Vec<_>>>()?;
     save(&run.join("results.md"), &markdown(experiment, answer, run)?)?;
     save(&run.join("results.csv"), &csv(answer))?;
+    save(&run.join(SUMMARY), &serde_json::to_string_pretty(&summary(experiment, answer))?)?;
     let html = page(experiment, answer, &figures, run)?;
     let index = run.join("index.html");
     save(&index, &html)?;
     Ok(index)
+}
+
+/// What the index of runs reads of one.
+pub(super) const SUMMARY: &str = "summary.json";
+
+/// One run, for an index.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Summary {
+    pub experiment: String,
+    pub title: String,
+    pub reproduces: Vec<String>,
+    pub scale: String,
+    /// Claims that hold, that do not, that were not tested.
+    pub claims: [usize; 3],
+}
+
+fn summary(experiment: &Experiment, answer: &Answer) -> Summary {
+    let count = |name| answer.claims.iter().filter(|(_, verdict)| mark(verdict) == name).count();
+    Summary {
+        experiment: experiment.name.clone(),
+        title: experiment.file.title.clone(),
+        reproduces: experiment.file.reproduces.clone(),
+        scale: experiment.scale.clone(),
+        claims: ["holds", "fails", "untested"].map(count),
+    }
+}
+
+/// A table with a line and a link for each run; `from` is where the index will be.
+pub(super) fn index(runs: &[(PathBuf, Summary)], from: &Path) -> String {
+    if runs.is_empty() {
+        return String::new();
+    }
+    let rows: String = runs
+        .iter()
+        .map(|(folder, run)| {
+            let page = relative(&folder.join("index.html"), from);
+            let [holds, fails, untested] = run.claims;
+            format!(
+                "<tr><th scope=\"row\"><a href=\"{}\">{}</a><code>{}</code></th><td>{}</td><td>{}</td>\
+                 <td>{holds}</td><td>{fails}</td><td>{untested}</td></tr>",
+                text(&page.display().to_string()),
+                text(&run.title),
+                text(&run.experiment),
+                text(&run.reproduces.join("; ")),
+                text(&run.scale),
+            )
+        })
+        .collect();
+    let head = ["experiment", "after", "scale", "claims hold", "do not", "not tested"];
+    let head: String = head.iter().map(|name| format!("<th scope=\"col\">{name}</th>")).collect();
+    let table = format!(
+        "<table class=\"words\"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    );
+    scrolling("experiments", &table)
+}
+
+/// `path` as seen from the folder `from`, where one is below the other; else as it is.
+fn relative(path: &Path, from: &Path) -> PathBuf {
+    let [real, base] = [path, from].map(|p| p.canonicalize().unwrap_or_else(|_| p.to_path_buf()));
+    real.strip_prefix(&base).map_or(real.clone(), Path::to_path_buf)
 }
 
 /// The title of a claim's mark.
@@ -198,15 +260,23 @@ fn markdown(experiment: &Experiment, answer: &Answer, run: &Path) -> Result<Stri
         let _ = write!(md, "\n## {}\n\n{}", table.title, markdown_table(table));
     }
     for (i, chart) in answer.charts.iter().enumerate() {
-        let (title, file) = match chart {
-            Chart::Panels { title, .. } => (title, format!("figure-{}.png", i + 1)),
-            Chart::Heatmap(map) => (&map.title, format!("figure-{}.png", i + 1)),
+        let drawn = |title: &str| vec![(title.to_owned(), format!("figure-{}.png", i + 1))];
+        let pictures = match chart {
+            Chart::Panels { title, .. } => drawn(title),
+            Chart::Heatmap(map) => drawn(&map.title),
             Chart::Pictures { title, files } => {
-                let Some((_, file)) = files.first() else { continue };
-                (title, file.strip_prefix(run)?.display().to_string())
+                let each = files.iter().map(|(caption, file)| {
+                    Ok((
+                        format!("{title}: {caption}"),
+                        file.strip_prefix(run)?.display().to_string(),
+                    ))
+                });
+                each.collect::<Result<_>>()?
             }
         };
-        let _ = write!(md, "\n![{title}]({file})\n");
+        for (title, file) in pictures {
+            let _ = write!(md, "\n![{title}]({file})\n");
+        }
     }
     let name = &experiment.name;
     let _ = write!(md, "\nMade with `just {name} scale={}`.\n", experiment.scale);

@@ -33,6 +33,8 @@ pub struct Inputs {
     pub measures: Vec<Measured>,
     /// Trainings that left a log, in the order of their paths.
     pub trainings: Vec<Training>,
+    /// Folders of finished experiments, in order; what is in them is on their own pages.
+    runs: Vec<(PathBuf, experiment::Summary)>,
 }
 
 /// One result and where it was found.
@@ -90,7 +92,7 @@ pub fn write(dir: &Path, inputs: &Inputs) -> Result<PathBuf> {
     save(&dir.join("results.json"), &tables::json(inputs)?)?;
     save(&dir.join("results.csv"), &tables::csv(inputs))?;
     let index = dir.join("index.html");
-    save(&index, &page::page(inputs, &groups)?)?;
+    save(&index, &page::page(inputs, &groups, dir)?)?;
     Ok(index)
 }
 

@@ -3,18 +3,19 @@
 use super::group::{Entry, Group};
 use super::html::{counted, duration, list, number, percent, scrolling, text};
 use super::metric::METRICS;
-use super::{Inputs, measured, section, transfers};
+use super::{Inputs, experiment, measured, section, transfers};
 use crate::figure::dark_rules;
 use crate::results::{AtEps, AttackResult};
 use anyhow::Result;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, path::Path};
 
 const STYLE: &str = include_str!("style.css");
 
 /// The whole page.
-pub(super) fn page(inputs: &Inputs, groups: &[Group]) -> Result<String> {
+pub(super) fn page(inputs: &Inputs, groups: &[Group], dir: &Path) -> Result<String> {
     let parts = [
+        ("experiments", "Experiments", experiment::index(&inputs.runs, dir)),
         ("results", "Results", results(groups)),
         ("curves", "Curves over ε", section::curves(groups)?),
         ("transfer", "Transfer", transfers::section(inputs)),
@@ -26,6 +27,7 @@ pub(super) fn page(inputs: &Inputs, groups: &[Group]) -> Result<String> {
     ];
     let title = match groups.is_empty() && inputs.transfers.is_empty() && inputs.measures.is_empty()
     {
+        true if !inputs.runs.is_empty() => "What do the papers' claims come to?",
         true => "How did the trainings go?",
         false => "How robust are the explanations?",
     };
@@ -85,6 +87,12 @@ fn summary(inputs: &Inputs, groups: &[Group]) -> String {
                 list(&methods.into_iter().collect::<Vec<_>>()),
                 counted(result.images, "image"),
                 result.data
+            );
+        }
+        if !inputs.runs.is_empty() {
+            return format!(
+                "{}, each with a page of its own.",
+                counted(inputs.runs.len(), "experiment")
             );
         }
         return format!("{} logged; no attack was run.", counted(count, "training"));

@@ -14,5 +14,6 @@ mod refused_weights;
 mod refused_words;
 mod resume;
 mod robust;
+mod run;
 mod tools;
 mod transfer;

@@ -9,7 +9,7 @@ use crate::{
 };
 use anyhow::Result;
 use clap::Parser;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::{path::Path, time::Instant};
 
 /// About how long the trials of a step may take.
@@ -26,7 +26,7 @@ struct Cost {
 }
 
 /// Prints the steps; makes no cell.
-pub fn plan(experiment: &Experiment, run: &Path, common: &Common, ui: &Ui) -> Result<()> {
+pub fn plan(experiment: &Experiment, run: &Path, common: &Common, ui: &Ui) -> Result<Value> {
     let mut rows = vec![];
     let (mut total, mut known) = (0., true);
     ui.say(&format!(
@@ -62,7 +62,7 @@ pub fn plan(experiment: &Experiment, run: &Path, common: &Common, ui: &Ui) -> Re
     }
     let rest = if known { "" } else { ", and what is not known" };
     ui.say(&format!("about {:.1} minutes{rest}; no cell was made", total / 60.))?;
-    ui.result(&json!({ "steps": rows, "seconds": total }))
+    Ok(json!({ "run": run, "steps": rows, "seconds": total }))
 }
 
 /// The cost of some of the cells, evenly apart, as many as the time allows.

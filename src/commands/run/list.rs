@@ -1,0 +1,65 @@
+//! Which tables and figures of papers there are recipes for, and how far their runs are.
+
+use super::Ready;
+use crate::{
+    cli::{Common, Run},
+    experiment::Answer,
+    ui::Ui,
+};
+use anyhow::Result;
+use serde_json::{Map, json};
+use std::path::Path;
+
+const SCALES: [&str; 3] = ["smoke", "cpu", "paper"];
+
+/// A line for each table and figure, sorted: what makes it, and its state at every scale. Errors: a
+/// file that is malformed at any scale.
+pub(super) fn list(all: &[Ready], args: &Run, common: &Common, ui: &Ui) -> Result<()> {
+    let mut rows = vec![];
+    for Ready { experiment, .. } in all {
+        let mut states = Map::new();
+        for scale in SCALES {
+            let (set, scale) = (vec![], scale.to_owned());
+            let at =
+                Run { files: vec![], set, scale: scale.clone(), out: args.out.clone(), ..*args };
+            let ready = Ready::read(Path::new(&experiment.source.name), &at, common)?;
+            states.insert(scale, state(&ready)?.into());
+        }
+        let name = experiment.name.clone();
+        rows.extend(
+            experiment.file.reproduces.iter().map(|item| (item, name.clone(), states.clone())),
+        );
+    }
+    rows.sort_by_key(|(item, ..)| natural(item));
+    ui.say(&format!(
+        "{:<36} {:<22} {:>9} {:>9} {:>9}",
+        "table or figure", "recipe", "smoke", "cpu", "paper"
+    ))?;
+    for (item, recipe, states) in &rows {
+        let [a, b, c] = SCALES.map(|scale| states[scale].as_str().unwrap_or_default());
+        ui.say(&format!("{item:<36} {recipe:<22} {a:>9} {b:>9} {c:>9}"))?;
+    }
+    let list = rows.iter().map(
+        |(item, recipe, states)| json!({ "reproduces": item, "recipe": recipe, "states": states }),
+    );
+    ui.result(&json!({ "papers": list.collect::<Vec<_>>() }))
+}
+
+/// `done`, `3 of 8`, or `-` where nothing is.
+fn state(ready: &Ready) -> Result<String> {
+    let (done, of) = Answer::new(&ready.experiment, &ready.run)?.done;
+    Ok(match done {
+        0 => "-".into(),
+        done if done == of => "done".into(),
+        done => format!("{done} of {of}"),
+    })
+}
+
+/// Numbers in a name sort as numbers.
+fn natural(text: &str) -> Vec<(String, u64)> {
+    let words = text.split(' ').map(|word| {
+        let digits = word.trim_start_matches(|c: char| !c.is_ascii_digit());
+        (word[..word.len() - digits.len()].to_owned(), digits.parse().unwrap_or(0))
+    });
+    words.collect()
+}
