@@ -156,7 +156,7 @@ resnet20-natural *args: (train "resnet20-natural" args)
 [group('experiments')]
 quickstart-natural *args: (train "quickstart-natural" args)
 
-# CIFAR-10 with the settings of the papers, one recipe a file of experiments/train (its header says
+# CIFAR-10 and MNIST with the settings of the papers, one recipe a file of experiments/train (its header says
 # what it is); add `--scale smoke` to see whether it runs, `--scale cpu` (ResNet-20) to fine-tune
 
 [group('training')]
@@ -167,6 +167,10 @@ googlenet-pgd-l2 *args: (train "googlenet-pgd-l2" args)
 googlenet-pgd-linf *args: (train "googlenet-pgd-linf" args)
 [group('training')]
 googlenet-ssr *args: (train "googlenet-ssr" args)
+[group('training')]
+mnist-cnn-natural *args: (train "mnist-cnn-natural" args)
+[group('training')]
+mnist-cnn-robust *args: (train "mnist-cnn-robust" args)
 [group('training')]
 resnet18-natural *args: (train "resnet18-natural" args)
 [group('training')]

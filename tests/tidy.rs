@@ -143,6 +143,7 @@ fn registries_are_sorted_and_documented() {
     assert_sorted("architectures", models::zoo::ARCHS);
     assert_sorted("methods", explain::METHODS);
     assert_sorted("similarities", explain::similarity::SIMILARITIES);
+    assert_sorted("metrics", explain::metric::METRICS);
     assert_sorted("attacks", attack::ATTACKS);
     assert_sorted("adversaries", attack::ADVERSARIES);
     assert_sorted("objectives", train::objective::OBJECTIVES);
@@ -182,6 +183,9 @@ fn every_training_config_and_scale_parses_and_has_a_recipe() {
             continue;
         }
         assert_trainable(&path, Some("smoke"));
+        if name.starts_with("mnist-") {
+            assert_trainable(&path, Some("cpu"));
+        }
         if name.starts_with("resnet20-") && name != "resnet20-natural" {
             assert_trainable(&path, Some("cpu"));
         }
@@ -191,7 +195,7 @@ fn every_training_config_and_scale_parses_and_has_a_recipe() {
             assert!(folder.join(format!("{arch}-{training}.toml")).exists(), "{arch} {training}");
         }
     }
-    assert_eq!(count, 6 * 4 + 1);
+    assert_eq!(count, 6 * 4 + 1 + 2);
 }
 
 #[test]

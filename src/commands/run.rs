@@ -85,22 +85,16 @@ impl Ready {
     }
 }
 
-/// The page, as soon as all cells are there.
+/// The page of what is there.
 fn finish(experiment: &Experiment, run: &Path, ui: &Ui) -> Result<Value> {
     let answer = Answer::new(experiment, run)?;
-    let (done, of) = answer.done;
-    if done < of {
-        ui.say(&format!(
-            "{done} of {of} cells are in {}; the page follows the last",
-            run.display()
-        ))?;
-        return Ok(json!({ "run": run, "cells": of, "done": done }));
-    }
     let page = report::experiment(experiment, run, &answer)?;
     for (text, verdict) in &answer.claims {
         ui.say(&format!("{}: {text}", verdict.text()))?;
     }
-    ui.say(&format!("page: {}", page.display()))?;
+    let (done, of) = answer.done;
+    let rest = if done < of { format!(" of {done} of {of} cells") } else { String::new() };
+    ui.say(&format!("page{rest}: {}", page.display()))?;
     let claims: Vec<Value> = answer
         .claims
         .iter()

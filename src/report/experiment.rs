@@ -163,10 +163,18 @@ fn page(
         true => String::new(),
         false => format!(" After {}.", file.reproduces.join("; ")),
     };
-    let lead = format!("{}{from} Scale: {}.", file.question, experiment.scale);
+    let lead = format!("{}{from} Scale: {}.{}", file.question, experiment.scale, part(answer));
     let footer = "The same numbers for other programs: <code>results.csv</code>, every result under \
                   <code>cells/</code>; the figures as PNG files.";
     Ok(document(&file.title, &text(&lead), &parts, footer))
+}
+
+/// What is said of a run that is not finished.
+fn part(answer: &Answer) -> String {
+    match answer.done {
+        (done, of) if done < of => format!(" So far {done} of {of} cells are there."),
+        _ => String::new(),
+    }
 }
 
 fn claims(answer: &Answer) -> String {
@@ -252,7 +260,8 @@ fn markdown(experiment: &Experiment, answer: &Answer, run: &Path) -> Result<Stri
     }
     let words: Vec<String> =
         experiment.vars.iter().map(|(name, value)| format!("{name} {value}")).collect();
-    let _ = writeln!(md, "Scale `{}`: {}.\n\n{}\n", experiment.scale, words.join(", "), file.notes);
+    let (scale, words) = (&experiment.scale, words.join(", "));
+    let _ = writeln!(md, "Scale `{scale}`: {words}.{}\n\n{}\n", part(answer), file.notes);
     for (claim, verdict) in &answer.claims {
         let _ = writeln!(md, "- {claim} **{}**", verdict.text());
     }
