@@ -245,6 +245,10 @@ fn maps_agree_with_finite_differences() {
     }
 }
 
+/// Methods whose product takes its map from traced passes (`models::tangent`), where sums round in another
+/// order than in a gradient.
+const TRACED: [&str; 6] = ["expected-gradients", "gxi", "ig", "saliency", "smoothgrad", "unigrad"];
+
 #[test]
 fn products_with_the_jacobian_agree_with_finite_differences() {
     let real = resnet20().in_f64().frozen();
@@ -262,8 +266,13 @@ fn products_with_the_jacobian_agree_with_finite_differences() {
             // a cotangent that depends on the map: the gradient of ½ |map|²
             let (map, pulled) =
                 smooth.pullback(&model, &Batch::new(&x, &target), &Tensor::shallow_clone);
-            let far = distance(&map, &map_at(&x));
-            assert!(far < 1e-12, "{name}, {told}: another map, {far:e} off");
+            match TRACED.contains(&name) {
+                true => {
+                    let far = distance(&map, &map_at(&x));
+                    assert!(far < 1e-12, "{name}, {told}: another map, {far:e} off");
+                }
+                false => assert!(map.equal(&map_at(&x)), "{name}, {told}: another map"),
+            }
             let square = |m: &Tensor| products(m, m) * 0.5;
             let far = off(&pulled, &x, 1e-5, |x| square(&map_at(x)));
             assert!(far < 1e-6, "{name}, {told}, of its square: {far:e} off");
