@@ -63,7 +63,8 @@ fn panels(results: &Results, block: &Block, spec: &FigureSpec) -> Result<Chart> 
             (_, true) => Across::Log,
             (_, false) => Across::Linear,
         };
-        let title = panel.map_or_else(|| spec.title.clone(), |panel| panel.label);
+        // The figure's own title stands above a single panel.
+        let title = panel.map_or_else(String::new, |panel| panel.label);
         let heights = series.iter().flat_map(|s: &Series| s.points.iter().map(Point::lowest));
         let start = heights.filter(|y| y.is_finite()).fold(f64::NAN, f64::min);
         let include = if start.is_nan() { (0., 1.) } else { (start, start) };

@@ -114,7 +114,12 @@ impl Panel {
         shown.reverse(); // the first line on top
         let middle = (shown.len() as f64 - 1.0) / 2.0;
         for (i, series) in shown.iter().enumerate() {
-            let step = if self.across.shared() { (12.0 / middle.max(1.0)).min(3.0) } else { 0.0 };
+            let step = match self.across {
+                // Boxes stand side by side.
+                Across::Names => 2.0 * BOX + 2.0,
+                across if across.shared() => (12.0 / middle.max(1.0)).min(3.0),
+                _ => 0.0,
+            };
             frame.draw_series(pen, series, self.across, (middle - i as f64) * step)?;
         }
         Ok(())

@@ -62,24 +62,32 @@ pub(super) fn index(runs: &[(PathBuf, Summary)], from: &Path) -> String {
         .iter()
         .map(|(folder, run)| {
             let page = relative(&folder.join("index.html"), from);
-            let [holds, fails, untested] = run.claims;
             format!(
-                "<tr><th scope=\"row\"><a href=\"{}\">{}</a><code>{}</code></th><td>{}</td><td>{}</td>\
-                 <td>{holds}</td><td>{fails}</td><td>{untested}</td></tr>",
+                "<tr><th scope=\"row\"><a href=\"{}\">{}</a><code>{}</code></th><td>{}</td>\
+                 <td>{}</td><td>{}</td></tr>",
                 text(&page.display().to_string()),
                 text(&run.title),
                 text(&run.experiment),
-                text(&run.reproduces.join("; ")),
                 text(&run.scale),
+                told(run.claims),
+                text(&run.reproduces.join("; ")),
             )
         })
         .collect();
-    let head = ["experiment", "after", "scale", "claims hold", "do not", "not tested"];
+    let head = ["experiment", "scale", "claims", "after"];
     let head: String = head.iter().map(|name| format!("<th scope=\"col\">{name}</th>")).collect();
     let table = format!(
         "<table class=\"words\"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     );
     scrolling("experiments", &table)
+}
+
+/// How many claims hold, do not, were not tested; those that there are.
+fn told(claims: [usize; 3]) -> String {
+    let words = ["hold", "do not hold", "not tested"];
+    let some = claims.iter().zip(words).filter(|(count, _)| **count > 0);
+    let some: Vec<String> = some.map(|(count, word)| format!("{count} {word}")).collect();
+    if some.is_empty() { "none".into() } else { some.join(", ") }
 }
 
 /// `path` as seen from the folder `from`, where one is below the other; else as it is.
@@ -191,7 +199,7 @@ fn claims(answer: &Answer) -> String {
 }
 
 fn cell(numbers: &Numbers) -> (String, Option<String>) {
-    (numbers.ours.map_or("–".into(), shown), numbers.printed.map(shown))
+    (numbers.ours.map_or("–".into(), shown), numbers.printed.map(|printed| printed.to_string()))
 }
 
 fn html_table(table: &Table) -> String {

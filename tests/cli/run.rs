@@ -97,7 +97,7 @@ fn an_experiment_leaves_cells_and_a_page() {
     let page = place.text("runs/e-smoke/index.html");
     says(
         &page,
-        &["Is it right &amp; &lt;how often&gt;?", "After Nobody 2000, Table 1", "(0.2500)", "<svg"],
+        &["Is it right &amp; &lt;how often&gt;?", "After Nobody 2000, Table 1", "(0.25)", "<svg"],
     );
     says(
         &page,
@@ -106,7 +106,7 @@ fn an_experiment_leaves_cells_and_a_page() {
     );
     says(
         &place.text("runs/e-smoke/results.md"),
-        &["| one |", "2.000 (7.000)", "figure-1.png", "**holds**"],
+        &["| one |", "2.000 (7)", "figure-1.png", "**holds**"],
     );
     says(&place.text("runs/e-smoke/results.csv"), &["\"Accuracy\",\"one\",\"\",\"images\",2,7"]);
     assert!(place.at("runs/e-smoke/figure-1.png").exists());
@@ -115,6 +115,11 @@ fn an_experiment_leaves_cells_and_a_page() {
     says(
         &place.refused("run e.toml --quiet --resume --set limit=3"),
         &["begun with other settings"],
+    );
+    place.ok("report runs");
+    says(
+        &place.text("runs/index.html"),
+        &["e-smoke/index.html", "1 hold, 1 do not hold, 1 not tested"],
     );
     let before = lasting(&place, "runs/e-smoke");
     says(&place.ok("run e.toml --resume").stderr, &["0 of 5 cells to make"]);
