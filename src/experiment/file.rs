@@ -86,7 +86,7 @@ pub struct TableSpec {
 #[serde(deny_unknown_fields)]
 pub struct ValueSpec {
     pub name: String,
-    /// See [`super::find`].
+    /// See [`super::found`].
     pub path: String,
 }
 
