@@ -71,6 +71,12 @@ transfer-models *args: (experiment "transfer-models" args)
 [group('experiments')]
 manipulate-demo *args: (experiment "manipulate-demo" args)
 
+# the networks of Agarwal et al. 2021: `scale=cpu bankruptcy=arff:FILE,columns=complete shopping=csv:FILE`
+[group('papers')]
+agarwal21-networks *args: (experiment "agarwal21-networks" args)
+# Agarwal et al. 2021, Figures 1 to 9, on the same tables
+[group('papers')]
+agarwal21-figure2 *args: (experiment "agarwal21-figure2" args)
 # Lim et al. 2021, Figure 1; Lim et al. 2021, Figure S8; Lim et al. 2021, Figure S9
 [group('papers')]
 lim21-figure1 *args: (experiment "lim21-figure1" args)

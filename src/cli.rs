@@ -114,7 +114,7 @@ pub struct Subject {
     /// cifar10, imagenet, mnist, none or MEAN/STD, where the file does not say
     #[arg(long, value_name = "N")]
     pub normalise: Option<String>,
-    /// KIND:PATH, a path whose kind is recognised, or `shapes`
+    /// KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof list`)
     #[arg(long)]
     pub data: String,
     /// Part of the data: test or train
@@ -123,6 +123,9 @@ pub struct Subject {
     /// Side that images of folders are resized to
     #[arg(long, value_name = "PIXELS")]
     pub size: Option<i64>,
+    /// Column of a table that holds the class [default: the last]
+    #[arg(long, value_name = "NAME")]
+    pub label_column: Option<String>,
     /// Number of images [default: all]
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
@@ -183,6 +186,9 @@ pub struct Eval {
     /// Measure the largest eigenvalue of the cross-entropy's input Hessian too
     #[arg(long)]
     pub curvature: bool,
+    /// Draw rows of a table with two columns, and where the predicted class changes
+    #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
+    pub figure: Option<PathBuf>,
     /// Write clean and attacked images here; with several radii one file each
     #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
     pub out: Option<PathBuf>,
@@ -327,13 +333,16 @@ pub enum Data {
         /// Part: test or train
         #[arg(long, default_value = "test", value_parser = ["test", "train"])]
         split: String,
+        /// Column of a table that holds the class [default: the last]
+        #[arg(long, value_name = "NAME")]
+        label_column: Option<String>,
         /// File to write
         #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
         out: PathBuf,
     },
     /// Say what a set holds: shape, classes, counts, mean and deviation
     Info {
-        /// KIND:PATH, a path whose kind is recognised, or `shapes`
+        /// KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof list`)
         data: String,
         /// Part: test or train
         #[arg(long, default_value = "test", value_parser = ["test", "train"])]
@@ -341,6 +350,9 @@ pub enum Data {
         /// Side that images of folders are resized to
         #[arg(long, value_name = "PIXELS")]
         size: Option<i64>,
+        /// Column of a table that holds the class [default: the last]
+        #[arg(long, value_name = "NAME")]
+        label_column: Option<String>,
     },
 }
 

@@ -74,7 +74,9 @@ fn ready(
 }
 
 fn images(args: &Subject) -> Result<Dataset> {
-    let data = data::load(&args.data, &Options { split: split(&args.split), size: args.size })?;
+    let (split, size) = (split(&args.split), args.size);
+    let label_column = args.label_column.clone();
+    let data = data::load(&args.data, &Options { split, size, label_column })?;
     data.slice(args.offset, args.limit)
 }
 

@@ -20,7 +20,7 @@ fn shipped() -> Option<(Classifier, Dataset)> {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("weights/resnet20-cifar10-natural.safetensors");
     let loaded = checkpoint::load(&weights, &checkpoint::Hints::default()).unwrap();
     let spec = format!("cifar10:{folder}/cifar-10-lossless-subset-bin");
-    let test = data::load(&spec, &Options { split: Split::Test, size: None }).unwrap();
+    let test = data::load(&spec, &Split::Test.into()).unwrap();
     Some((loaded.classifier.folded(Precision::F32), test))
 }
 

@@ -19,15 +19,17 @@ pub fn run(args: &Data, ui: &Ui) -> Result<()> {
             ui.say(&format!("ready: use it as `--data {spec}`"))?;
             ui.result(&serde_json::json!({ "data": spec }))
         }
-        Data::Make { data, split: part, out } => {
-            let set = ::data::load(data, &Options { split: split(part), size: None })?;
+        Data::Make { data, split: part, label_column, out } => {
+            let label_column = label_column.clone();
+            let set = ::data::load(data, &Options { label_column, ..split(part).into() })?;
             set.save_tensors(out)?;
             let written = format!("tensors:{}", out.display());
             ui.say(&format!("{} images: use them as `--data {written}`", set.len()))?;
             ui.result(&serde_json::json!({ "data": written, "images": set.len() }))
         }
-        Data::Info { data, split: part, size } => {
-            let set = ::data::load(data, &Options { split: split(part), size: *size })?;
+        Data::Info { data, split: part, size, label_column } => {
+            let (split, size, label_column) = (split(part), *size, label_column.clone());
+            let set = ::data::load(data, &Options { split, size, label_column })?;
             let description = set.describe();
             ui.say(description.to_string().trim_end())?;
             ui.result(&description)

@@ -21,11 +21,20 @@ use tch::{Kind, Tensor};
 use tensorfile::TensorFile;
 use toml::Table;
 
+mod boundary;
+
 /// Measures what was asked for and prints it.
 pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(args)?;
     let loaded = subject::load(&args.subject, common, ui)?;
     standard::check(&plan.attacks, loaded.model.shape.classes)?;
+    if !plan.attacks.is_empty() {
+        loaded.data.check_pixels("an attack")?;
+    }
+    if let Some(path) = &args.figure {
+        boundary::check(&loaded)?;
+        tensorfile::atomic::check_writable(path)?;
+    }
     args.out.as_deref().map_or(Ok(()), |out| plan.radii.check_writable(out))?;
     loaded.announce(ui);
     let (data, model) = (&loaded.data, &loaded.model);
@@ -33,7 +42,12 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     let accuracy = ::train::accuracy(model, data, args.subject.batch_size, |n| bar.inc(n));
     bar.finish_and_clear();
     let clean = Share::of(accuracy.fraction, data.len());
-    ui.say(&format!("accuracy {clean}"))?;
+    let balanced = 100. * accuracy.balanced;
+    ui.say(&format!("accuracy {clean}; mean of the classes' own {balanced:.2} %"))?;
+    if let Some(path) = &args.figure {
+        boundary::draw(path, &loaded)?;
+        ui.say(&format!("written: {}", path.display()))?;
+    }
     let curvature = args.curvature.then(|| curvature(args, &loaded, ui));
     if let Some(q) = &curvature {
         ui.say(&format!(
@@ -53,6 +67,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
         "images": data.len(),
         "accuracy": clean.fraction,
         "stderr": clean.stderr,
+        "balanced_accuracy": accuracy.balanced,
         "curvature": curvature,
         "norm": args.norm,
         "robust": robust,

@@ -42,6 +42,9 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
         let image = loaded.data.image_shape();
         m.method.check(&loaded.model, image).with_context(|| format!("method `{}`", m.spelled))?;
     }
+    if args.figure.is_some() {
+        loaded.data.check_pixels("`--figure`")?;
+    }
     // The last check, because it may make folders: a refused command leaves nothing behind.
     for path in methods.iter().filter_map(|m| m.out.as_ref()).chain(&args.figure) {
         tensorfile::atomic::check_writable(path)?;

@@ -42,6 +42,9 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
     let arch = zoo::arch(&config.model.arch).with_context(told)?;
     let device = common.device.resolve()?;
     let (train, test) = load(&config, device)?;
+    if adversary.is_some() {
+        train.check_pixels("training against an adversary")?;
+    }
     let shape = Shape { image: train.image_shape(), classes: train.classes.len() as i64 };
     arch.check(&shape).with_context(told)?;
     let spelled = config.model.normalise.as_deref().unwrap_or(arch.normalise);
@@ -121,7 +124,8 @@ pub(super) fn adversary(table: &Table) -> Result<Box<dyn Perturb>> {
 fn load(config: &Config, device: Device) -> Result<(Dataset, Dataset)> {
     let data = &config.data;
     let part = |spec: &str, split| -> Result<Dataset> {
-        let options = Options { split, size: data.size };
+        let (size, label_column) = (data.size, data.label_column.clone());
+        let options = Options { split, size, label_column };
         Ok(::data::load(spec, &options)?.to_device(device))
     };
     let mut train = part(&data.train, Split::Train)?;

@@ -14,8 +14,10 @@ pub enum Verdict {
     Holds,
     /// In so many of so many cases, and the first case where it does not.
     Fails(usize, usize, String),
-    /// The scale is too small to say, or a cell is missing.
+    /// The scale is too small to say.
     Untested,
+    /// Cells are missing.
+    Unfinished,
 }
 
 impl Verdict {
@@ -28,6 +30,7 @@ impl Verdict {
                 format!("does not hold: in {some} of {of} cases; not {why}")
             }
             Verdict::Untested => "not tested at this scale".into(),
+            Verdict::Unfinished => "not tested so far".into(),
         }
     }
 }
@@ -115,7 +118,8 @@ pub fn verdict(results: &Results, claim: &ClaimSpec) -> Result<Verdict> {
         return Ok(Verdict::Untested);
     }
     let Some(cases) = cases.into_iter().collect::<Option<Vec<_>>>() else {
-        return Ok(Verdict::Untested);
+        let (done, of) = results.done();
+        return Ok(if done < of { Verdict::Unfinished } else { Verdict::Untested });
     };
     let holding = cases.iter().filter(|(holds, _)| *holds).count();
     let failing = cases.iter().find(|(holds, _)| !holds);

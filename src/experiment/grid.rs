@@ -137,11 +137,15 @@ impl Experiment {
         all.insert("cell".into(), format!("${{run}}/cells/{}/{id}", block.name));
         let mut chosen = choices.iter();
         for axis in &block.axes {
-            let values: Vec<&str> = match axis.within {
-                true => axis.choices.iter().map(|choice| choice.value.as_str()).collect(),
-                false => chosen.next().map(|choice| choice.value.as_str()).into_iter().collect(),
+            let here: Vec<&Choice> = match axis.within {
+                true => axis.choices.iter().collect(),
+                false => chosen.next().into_iter().collect(),
             };
-            all.insert(axis.name.clone(), values.join(","));
+            let joined = |of: fn(&Choice) -> &str| {
+                here.iter().map(|choice| of(choice)).collect::<Vec<_>>().join(",")
+            };
+            all.insert(axis.name.clone(), joined(|choice| &choice.value));
+            all.insert(format!("{}.label", axis.name), joined(|choice| &choice.label));
         }
         filled(&block.command, &all)
     }

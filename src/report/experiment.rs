@@ -101,7 +101,7 @@ fn mark(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Holds => "holds",
         Verdict::Fails(..) => "fails",
-        Verdict::Untested => "untested",
+        Verdict::Untested | Verdict::Unfinished => "untested",
     }
 }
 

@@ -15,5 +15,6 @@ mod refused_words;
 mod resume;
 mod robust;
 mod run;
+mod tables;
 mod tools;
 mod transfer;

@@ -1,6 +1,6 @@
-//! A set of labelled images as one tensor: moved, cut, gathered and saved whole.
+//! A set of labelled images, or rows of a table, as one tensor: moved, cut, gathered and saved whole.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;
@@ -10,7 +10,8 @@ use tensorfile::TensorFile;
 pub struct Dataset {
     /// What the set is called in logs and file headers.
     pub name: String,
-    /// Pixels [N, C, H, W]: u8 0 to 255, or f32 in [0, 1] where a `tensors:` file holds that.
+    /// Pixels [N, C, H, W]: u8 0 to 255, or f32 in [0, 1] where a `tensors:` file holds that. Of a
+    /// table: scaled columns, f32 [N, D, 1, 1].
     pub images: Tensor,
     /// The class number of each image, i64 `[N]`, 0 to the number of classes − 1.
     pub labels: Tensor,
@@ -18,6 +19,17 @@ pub struct Dataset {
     pub classes: Vec<String>,
     /// The pixels that make the class, bool [N, H, W], where they are known.
     pub masks: Option<Tensor>,
+    /// What the channels of a table are; none for images.
+    pub features: Option<Features>,
+}
+
+/// Columns of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Features {
+    /// The names of those that are used, a channel each.
+    pub names: Vec<String>,
+    /// The names of the others, but for the label.
+    pub dropped: Vec<String>,
 }
 
 impl Dataset {
@@ -29,6 +41,13 @@ impl Dataset {
     /// Whether there are none (no loader returns such a set).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Errors for a table, whose columns have no range; `what` is done to pixels in [0, 1].
+    pub fn check_pixels(&self, what: &str) -> Result<()> {
+        let (name, table) = (&self.name, self.features.is_some());
+        ensure!(!table, "{what} is for images, with pixels in [0, 1]; `{name}` is a table");
+        Ok(())
     }
 
     /// Channels, height and width of every image.
@@ -65,20 +84,23 @@ impl Dataset {
             labels: cut(&self.labels),
             classes: self.classes.clone(),
             masks: self.masks.as_ref().map(cut),
+            features: self.features.clone(),
         })
     }
 
-    /// Gathers the images `index` (i64 `[B]`, on the set's device): pixels f32 [B, C, H, W] in
-    /// [0, 1] and labels i64 `[B]`.
+    /// Gathers the images `index` (i64 `[B]`, on the set's device): pixels f32 [B, C, H, W], those of
+    /// images in [0, 1], and labels i64 `[B]`.
     pub fn batch(&self, index: &Tensor) -> (Tensor, Tensor) {
         (pixels(&self.images.index_select(0, index)), self.labels.index_select(0, index))
     }
 
     /// Writes the set as a `tensors:` file: `images`, `labels`, `masks` where there are any, and
-    /// in the header `classes` (names, comma separated) and `dataset`.
+    /// in the header `classes` (names, comma separated), `dataset`, and `features` of a table.
     pub fn save_tensors(&self, path: &Path) -> Result<()> {
-        let comma = self.classes.iter().find(|class| class.contains(','));
-        ensure!(comma.is_none(), "class `{}` has a comma in its name", comma.expect("just seen"));
+        let features = self.features.iter().flat_map(|features| &features.names);
+        if let Some(name) = self.classes.iter().chain(features).find(|name| name.contains(',')) {
+            bail!("`{name}` has a comma in its name; the header lists names between commas");
+        }
         let mut file = TensorFile::default();
         file.tensors.insert("images".into(), self.images.shallow_clone());
         file.tensors.insert("labels".into(), self.labels.shallow_clone());
@@ -86,6 +108,9 @@ impl Dataset {
             file.tensors.insert("masks".into(), masks.shallow_clone());
         }
         file.metadata.insert("classes".into(), self.classes.join(","));
+        if let Some(features) = &self.features {
+            file.metadata.insert("features".into(), features.names.join(","));
+        }
         file.metadata.insert("dataset".into(), self.name.clone());
         file.write(path)
     }

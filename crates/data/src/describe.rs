@@ -25,9 +25,13 @@ pub struct Description {
     pub channels: Vec<Channel>,
     /// Whether the pixels that make the class are known.
     pub masks: bool,
+    /// The columns of a table, a channel each; empty for images.
+    pub features: Vec<String>,
+    /// Its columns that are not used, but for the label.
+    pub dropped: Vec<String>,
 }
 
-/// The pixels of one channel, on the scale [0, 1].
+/// The pixels of one channel, on the scale [0, 1]; the scaled values of a table's column.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Channel {
     /// The smallest value.
@@ -54,6 +58,8 @@ impl Dataset {
             classes: classes.collect(),
             channels: (0..self.image_shape()[0]).map(|c| self.channel(c)).collect(),
             masks: self.masks.is_some(),
+            features: self.features.iter().flat_map(|f| f.names.clone()).collect(),
+            dropped: self.features.iter().flat_map(|f| f.dropped.clone()).collect(),
         }
     }
 
@@ -77,10 +83,18 @@ impl fmt::Display for Description {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let [c, h, w] = self.shape;
         let masks = if self.masks { ", with masks" } else { "" };
-        writeln!(f, "{}: {} images {c}×{h}×{w} ({}{masks})", self.name, self.images, self.stored)?;
+        let (name, n, is_table) = (&self.name, self.images, !self.features.is_empty());
+        match is_table {
+            true => writeln!(f, "{name}: {n} rows of {c} columns")?,
+            false => writeln!(f, "{name}: {n} images {c}×{h}×{w} ({}{masks})", self.stored)?,
+        }
         for (i, ch) in self.channels.iter().enumerate() {
             let Channel { min, max, mean, std } = ch;
-            writeln!(f, "  channel {i}: {min:.4} to {max:.4}, mean {mean:.4}, std {std:.4}")?;
+            let channel = self.features.get(i).cloned().unwrap_or(format!("channel {i}"));
+            writeln!(f, "  {channel}: {min:.4} to {max:.4}, mean {mean:.4}, std {std:.4}")?;
+        }
+        if !self.dropped.is_empty() {
+            writeln!(f, "  not used: {}", self.dropped.join(", "))?;
         }
         let width = self.classes.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for (name, count) in &self.classes {

@@ -38,7 +38,8 @@ pub(crate) fn load(path: &Path, options: &Options) -> Result<Dataset> {
     let images = decode_all(&files, options.size)?;
     let name = path.canonicalize().unwrap_or(path.to_owned());
     let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Ok(Dataset { name, images, labels: Tensor::from_slice(&labels), classes, masks: None })
+    let labels = Tensor::from_slice(&labels);
+    Ok(Dataset { name, images, labels, classes, masks: None, features: None })
 }
 
 fn other(split: Split) -> Split {

@@ -11,6 +11,10 @@ pub(crate) enum Purpose {
     Augment = 2,
     /// One image of `shapes`.
     Shapes = 3,
+    /// Which rows of a table are for training.
+    Split = 4,
+    /// One point of `simulated`.
+    Simulated = 5,
 }
 
 /// The generator of `purpose` for these keys (seed, epoch, index, …).

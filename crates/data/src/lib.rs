@@ -1,5 +1,5 @@
-//! Image classification data: CIFAR-10, MNIST, class folders, tensor files and the procedural
-//! `shapes`, each as one tensor that lives on the device and is shuffled and augmented there.
+//! Classification data: CIFAR-10, MNIST, class folders, tensor files, tables, the procedural
+//! `shapes` and `simulated`, each as one tensor that lives on the device and is shuffled and augmented there.
 //! Every set is held in memory whole.
 
 mod augment;
@@ -13,12 +13,14 @@ mod keyed;
 mod mnist;
 mod read;
 pub mod shapes;
+mod simulated;
 mod spec;
+mod table;
 mod tensors;
 
 pub use augment::{Augment, Move};
 pub use batches::{Last, Shuffle};
-pub use dataset::Dataset;
+pub use dataset::{Dataset, Features};
 pub use describe::{Channel, Description};
 pub use folder::image;
 pub use spec::{KINDS, Options, Split, load};

@@ -41,6 +41,7 @@ pub(crate) fn load(path: &Path, split: Split) -> Result<Dataset> {
         labels: Tensor::from_slice(&labels),
         classes: (0..10).map(|digit| digit.to_string()).collect(),
         masks: None,
+        features: None,
     })
 }
 

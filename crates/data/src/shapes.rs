@@ -100,6 +100,7 @@ impl Shapes {
             labels: Tensor::from_slice(&labels),
             classes: Figure::ALL.iter().map(|figure| figure.name().to_owned()).collect(),
             masks: Some(Tensor::from_data_size(&masks, &[n, SIDE, SIDE], Kind::Bool)),
+            features: None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What `--data` may be: `KIND:PATH`, or a path whose kind is recognised by what is in it.
 
-use crate::{Dataset, cifar, folder, mnist, shapes::Shapes, tensors};
+use crate::{Dataset, cifar, folder, mnist, shapes::Shapes, simulated, table, tensors};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 
@@ -14,22 +14,40 @@ pub enum Split {
 }
 
 /// How a set is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// Which part of it. A single file, or a folder without parts, is read whole for either.
     pub split: Split,
     /// `folder:` only: every image is resized to this height and width, in pixels.
     pub size: Option<i64>,
+    /// `csv:` and `arff:` only: the name of the column that holds the class; none: the last.
+    pub label_column: Option<String>,
+}
+
+impl From<Split> for Options {
+    fn from(split: Split) -> Self {
+        Options { split, size: None, label_column: None }
+    }
 }
 
 /// Every kind of data and what it reads, sorted by name.
 pub const KINDS: &[(&str, &str)] = &[
+    (
+        "arff",
+        "a Weka table, its columns of numbers scaled; a fifth of the rows is for testing: `arff:FILE`, \
+         perhaps with `,columns=complete` (those that lack no value), `,columns=A+B`, `,split=SEED`",
+    ),
     ("cifar10", "binary or python batches: their folder, its .tar.gz, or one batch file"),
+    ("csv", "a table whose first line names its columns; with the settings of arff"),
     ("folder", "one folder of png or jpeg files per class, perhaps in train/ and test/ or val/"),
     ("mnist", "a folder with the four idx files, gzipped or not"),
     (
         "shapes",
         "ten silhouettes drawn from a seed: `shapes` or `shapes:seed=0,train=6000,test=1000`",
+    ),
+    (
+        "simulated",
+        "two Gaussians in the plane: `simulated` or `simulated:seed=0,points=1000,mean=1`",
     ),
     ("tensors", "a safetensors file with `images` and `labels`, or a folder with train and test"),
 ];
@@ -37,10 +55,18 @@ pub const KINDS: &[(&str, &str)] = &[
 /// Reads the data `spec` names into memory, on the CPU. Errors name the file and what is wrong.
 pub fn load(spec: &str, options: &Options) -> Result<Dataset> {
     let (kind, rest) = kind_of(spec)?;
-    let path = Path::new(rest);
-    if kind == "shapes" {
-        return Ok(Shapes::parse(rest)?.generate(options.split));
+    let table = matches!(kind, "arff" | "csv");
+    ensure!(
+        table || options.label_column.is_none(),
+        "`--label-column` is for csv and arff, not {kind}"
+    );
+    match kind {
+        "shapes" => return Ok(Shapes::parse(rest)?.generate(options.split)),
+        "simulated" => return simulated::load(rest, options.split),
+        "arff" | "csv" => return table::load(kind, rest, options),
+        _ => {}
     }
+    let path = Path::new(rest);
     ensure!(path.exists(), "no such file or folder: `{rest}`");
     let split = options.split;
     match kind {
@@ -57,7 +83,7 @@ fn kind_of(spec: &str) -> Result<(&'static str, &str)> {
     let (word, rest) = spec.split_once(':').unwrap_or((spec, ""));
     let known = KINDS.iter().map(|(name, _)| *name).find(|name| *name == word);
     match known {
-        Some("shapes") => return Ok(("shapes", rest)),
+        Some(kind @ ("shapes" | "simulated")) => return Ok((kind, rest)),
         Some(kind) => {
             ensure!(!rest.is_empty(), "`{word}` needs a path, as in `{word}:PATH`");
             return Ok((kind, rest));
@@ -82,6 +108,8 @@ fn recognise(path: &Path) -> Result<&'static str> {
     if path.is_file() {
         return match name.as_str() {
             name if name.ends_with(".safetensors") => Ok("tensors"),
+            name if name.ends_with(".csv") || name.ends_with(".csv.gz") => Ok("csv"),
+            name if name.ends_with(".arff") => Ok("arff"),
             name if name.ends_with(".tar.gz") || name.ends_with(".tgz") => Ok("cifar10"),
             name if cifar::is_batch(name) => Ok("cifar10"),
             name if mnist::is_part(name) => {

@@ -1,8 +1,8 @@
 //! `tensors:`: a safetensors file with `images` (f32 in [0, 1], or u8), `labels` (i64), perhaps
-//! `masks`, and the class names in its header. A file has no splits; a folder with
+//! `masks`, and the class names in its header, which of a table also names its columns. A file has no splits; a folder with
 //! `train.safetensors` and `test.safetensors` does.
 
-use crate::{Dataset, Split};
+use crate::{Dataset, Split, dataset::Features};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use tch::{Kind, Tensor};
@@ -28,7 +28,15 @@ fn check(file: &mut TensorFile, path: &Path) -> Result<Dataset> {
     let shape = images.size();
     ensure!(shape.len() == 4, "`images` has the shape {shape:?}; it must be [N, C, H, W]");
     ensure!(shape.iter().all(|&n| n > 0), "`images` is empty: its shape is {shape:?}");
-    check_pixels(&images)?;
+    let features: Option<Vec<String>> = file
+        .metadata
+        .get("features")
+        .map(|f| f.split(',').map(|name| name.trim().into()).collect());
+    match &features {
+        Some(names) => check_columns(&images, names)?,
+        None => check_pixels(&images)?,
+    }
+    let features = features.map(|names| Features { names, dropped: vec![] });
     let (n, kind) = (shape[0], labels.kind());
     ensure!(kind == Kind::Int64, "`labels` has the type {kind:?}; it must be Int64");
     let counted = labels.size();
@@ -47,7 +55,7 @@ fn check(file: &mut TensorFile, path: &Path) -> Result<Dataset> {
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let name = file.metadata.get("dataset").cloned().unwrap_or_else(|| stem.into_owned());
-    Ok(Dataset { name, images, labels, classes, masks })
+    Ok(Dataset { name, images, labels, classes, masks, features })
 }
 
 fn check_pixels(images: &Tensor) -> Result<()> {
@@ -63,6 +71,17 @@ fn check_pixels(images: &Tensor) -> Result<()> {
     let image = images.select(0, i);
     let value = image.masked_select(&inside.select(0, i).logical_not()).double_value(&[0]);
     bail!("image {i} (counted from 0) has the pixel {value}; pixels must be in [0, 1]")
+}
+
+fn check_columns(images: &Tensor, names: &[String]) -> Result<()> {
+    let (shape, kind) = (images.size(), images.kind());
+    ensure!(kind == Kind::Float, "`images` of a table has the type {kind:?}; it must be Float");
+    let right = [shape[0], names.len() as i64, 1, 1];
+    ensure!(shape == right, "`images` has the shape {shape:?}; its `features` need {right:?}");
+    match first(&images.isfinite().flatten(1, -1).all_dim(1, false).logical_not()) {
+        Some(row) => bail!("row {row} (counted from 0) holds no finite number"),
+        None => Ok(()),
+    }
 }
 
 fn check_masks(masks: Tensor, images: &[i64]) -> Result<Tensor> {

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use data::{
-    Options, Split,
+    Split,
     fetch::{Progress, Remote, Source, fetch},
     load,
 };
@@ -94,7 +94,7 @@ fn get(dir: &Path, url: &str, sum: &str) -> Result<(u64, Option<u64>), String> {
         *last.borrow_mut() = (p.done, p.total);
     };
     let place = source.fetch(dir, &note).map_err(|error| format!("{error:#}"))?;
-    let set = load(&place.display().to_string(), &Options { split: Split::Train, size: None });
+    let set = load(&place.display().to_string(), &Split::Train.into());
     assert_eq!(set.unwrap().len(), 10);
     let left: Vec<_> = dir.read_dir().unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(left, ["cifar-10-batches-bin"], "nothing else is left behind");

@@ -10,7 +10,7 @@ use tempfile::{TempDir, tempdir};
 use tensorfile::TensorFile;
 
 fn read(kind: &str, path: &Path, split: Split) -> Result<Dataset> {
-    load(&format!("{kind}{}", path.display()), &Options { split, size: None })
+    load(&format!("{kind}{}", path.display()), &split.into())
 }
 
 /// The whole message, which must be one line and name the file.
@@ -235,7 +235,7 @@ fn class_folders_are_read_with_and_without_parts() {
     assert_eq!([value(&test, [0, 0, 0, 0]), value(&test, [1, 0, 0, 0])], [7, 8]);
     let alone = read("folder:", &at("val"), Split::Train).unwrap();
     assert_eq!(alone.images, test.images);
-    let options = Options { split: Split::Train, size: Some(5) };
+    let options = Options { size: Some(5), ..Split::Train.into() };
     let resized = load(&at("train").display().to_string(), &options).unwrap();
     assert_eq!(resized.image_shape(), [3, 5, 5]);
 }
@@ -280,7 +280,7 @@ fn tensor_files_are_read_and_written() {
     assert_eq!((set.name.as_str(), set.classes.join(",")), ("set", "0,1".into()));
     let (x, y) = set.ordered(8).next().unwrap();
     assert_eq!((x.kind(), x.double_value(&[2, 0, 1, 1]), y.size()), (Kind::Float, 0.25, vec![3]));
-    let shapes = load("shapes:train=5", &Options { split: Split::Train, size: None }).unwrap();
+    let shapes = load("shapes:train=5", &Split::Train.into()).unwrap();
     shapes.save_tensors(&dir.path().join("train.safetensors")).unwrap();
     let again = read("", dir.path(), Split::Train).unwrap();
     assert_eq!((again.images, again.labels), (shapes.images, shapes.labels));
@@ -334,10 +334,10 @@ fn broken_tensor_files_are_named() {
 #[test]
 fn unknown_kinds_and_paths_say_what_is_known() {
     let dir = tempdir().unwrap();
-    let known = "known kinds: cifar10, folder, mnist, shapes, tensors";
+    let known = "known kinds: arff, cifar10, csv, folder, mnist, shapes, simulated, tensors";
     for (spec, names) in [
-        ("csv:x.csv", "unknown kind of data `csv`"),
-        ("simulated", "no such file or folder: `simulated`"),
+        ("xls:x.csv", "unknown kind of data `xls`"),
+        ("gaussians", "no such file or folder: `gaussians`"),
         ("./nowhere", "no such file or folder: `./nowhere`"),
         (&dir.path().display().to_string(), "nothing recognised in the folder"),
     ] {

@@ -1,7 +1,7 @@
 //! `shapes`: repeatable, independent of how many are drawn, with masks that hold the figure.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
-use data::{Dataset, Options, Split, load, shapes::Shapes};
+use data::{Dataset, Split, load, shapes::Shapes};
 use tch::{Kind, Tensor};
 
 fn draw(train: usize, split: Split) -> Dataset {
@@ -90,7 +90,7 @@ fn a_linear_model_stays_under_60_percent() {
 
 #[test]
 fn settings_are_read_from_the_specification() {
-    let options = Options { split: Split::Test, size: None };
+    let options = Split::Test.into();
     let set = load("shapes:seed=9,test=12", &options).unwrap();
     assert_eq!((set.len(), set.name.as_str()), (12, "shapes:seed=9,train=6000,test=12"));
     let again = Shapes { seed: 9, train: 1, test: 12 }.generate(Split::Test);

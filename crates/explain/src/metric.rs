@@ -189,7 +189,8 @@ pub const METRICS: &[Entry<dyn Metric>] = &[
     Entry {
         name: "gap",
         about: "SmoothGrad against C-LIME of the same neighbours (Agarwal et al. 2021, Theorem 1); the \
-                method makes no difference; options: samples (1000), sigma (0.1, in [0, 1] pixels)",
+                method makes no difference; options: samples (1000), sigma (0.1, in [0, 1] pixels), norm \
+                (l2, l1), relative (true: to SmoothGrad's length; false: the distance itself)",
         build: gap::build,
     },
     Entry {
@@ -218,7 +219,8 @@ pub const METRICS: &[Entry<dyn Metric>] = &[
         about: "local Lipschitz constant of maps and of the score (Tan & Tian 2023, Eq. 4); options: \
                 samples (50 neighbours), sigma (0.03, in [0, 1] pixels), channels (all; mean: of maps, \
                 over channels), norm (l2, l1), ratio (true; false: the distance of maps alone, as \
-                Agarwal et al. 2021), aggregate (max; mean: over neighbours)",
+                Agarwal et al. 2021), aggregate (max; mean: over neighbours), draws (shared: a method \
+                draws at a neighbour what it draws at the image; fresh: something else)",
         build: lipschitz::build,
     },
     Entry {

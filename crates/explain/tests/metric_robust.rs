@@ -157,6 +157,17 @@ fn a_neighbour_is_explained_with_the_draws_of_its_image() {
     // A(x′ + e) − A(x + e) = A(x′ − x) only if both e are one.
     let smoothed = measured("lipschitz:samples=4", &bowl(), "smoothgrad:samples=2", &batch);
     close(&smoothed[0], &found[0], "smoothgrad");
+    let spelled = "lipschitz:samples=4,draws=fresh,ratio=false";
+    let fresh = measured(spelled, &bent(), "smoothgrad:samples=2", &batch);
+    for n in 0..3 {
+        let distances = (0..4).map(|s| {
+            let map = |at: &Batch| method("smoothgrad:samples=2").attribute(&bent(), at);
+            let mut near = neighbour(&batch, n, "lipschitz", s, 0.03);
+            near.keys = vec![noise::key(near.keys[0], noise::name_id("near"), s)];
+            number(&(map(&near) - map(&batch.narrow(n, 1))).norm())
+        });
+        close(&fresh[0][n as usize..][..1], &[distances.fold(0., f64::max)], "its own draws");
+    }
 }
 
 #[test]
@@ -200,13 +211,14 @@ fn a_map_that_is_zero_at_the_image_alone_counts_by_one() {
 }
 
 /// Every measure here, with options of its own.
-const EVERY: [&str; 9] = [
+const EVERY: [&str; 10] = [
     "gap:samples=30",
     "infidelity:samples=20",
     "infidelity:samples=20,perturbation=noisy-baseline,robust=0.1,robust_samples=3",
     "infidelity:samples=7,perturbation=square,largest=2",
     "lipschitz:samples=5",
     "lipschitz:samples=5,aggregate=mean,channels=mean",
+    "lipschitz:samples=5,draws=fresh",
     "random-labels",
     "randomisation",
     "sensitivity:samples=5",
@@ -287,6 +299,10 @@ fn the_gap_closes_on_a_line() {
     for n in 0..2 {
         let expected = number(&((a.get(n) - b.get(n)).norm() / a.get(n).norm()));
         close(&found[0][n as usize..][..1], &[expected], "gap");
+        let options = "samples=60,sigma=0.3,norm=l1,relative=false";
+        let found = measured(&format!("gap:{options}"), &bent(), "saliency", &batch);
+        let expected = number(&(a.get(n) - b.get(n)).abs().sum(Kind::Double));
+        close(&found[0][n as usize..][..1], &[expected], "distance");
         assert!(expected > 1e-3);
     }
 }

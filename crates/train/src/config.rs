@@ -57,6 +57,8 @@ pub struct DataConfig {
     pub augment: Option<Augment>,
     /// Side that images of folders are resized to.
     pub size: Option<i64>,
+    /// The column of a `csv:` or `arff:` table that holds the class; by default the last.
+    pub label_column: Option<String>,
     /// The training labels are permuted, by seed, so that nothing is to be learnt from the images:
     /// what explanations are compared with (Adebayo et al. 2018).
     #[serde(default)]

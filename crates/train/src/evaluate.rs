@@ -11,6 +11,8 @@ pub struct Accuracy {
     pub fraction: f64,
     /// Whether each image is predicted right, bool `[N]`, in the order of the set.
     pub correct: Tensor,
+    /// The mean over the classes that occur of the fraction of their images, in [0, 1].
+    pub balanced: f64,
 }
 
 /// Predicts every image once. `tick` is called with the images of each finished batch.
@@ -27,7 +29,14 @@ pub fn accuracy(
     }
     let correct = Tensor::cat(&correct, 0);
     let fraction = correct.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
-    Accuracy { fraction, correct }
+    Accuracy { fraction, balanced: balanced(&correct, &data.labels), correct }
+}
+
+fn balanced(correct: &Tensor, labels: &Tensor) -> f64 {
+    let counts = labels.bincount(None::<&Tensor>, 0).to_kind(Kind::Double);
+    let right = labels.bincount(Some(&correct.to_kind(Kind::Double)), 0);
+    let occurs = counts.gt(0.);
+    (right / counts).masked_select(&occurs).mean(Kind::Double).double_value(&[])
 }
 
 /// Fraction of images still predicted right after `adversary` climbed their cross-entropy.

@@ -64,6 +64,7 @@ impl<'a> Plan<'a> {
 
     /// Errors: a method, a region, a target or a k that do not fit the images.
     pub fn fit(&'a self, loaded: &'a Loaded) -> Result<Fitted<'a>> {
+        loaded.data.check_pixels("an attack")?;
         let image @ [_, height, width] = loaded.data.image_shape();
         let told = || format!("method `{}`", self.spelled);
         self.method.check(&loaded.model, image).with_context(told)?;

@@ -3,7 +3,7 @@
 
 use super::{Contestant, Entrant, Timed, interleaved, untrained};
 use crate::{cli::Bench, ui::Ui};
-use ::data::{Options, Split};
+use ::data::Split;
 use anyhow::{Context, Result};
 use explain::{Attribution, Batch};
 use models::{Classifier, Model, Precision, Score, Target, registry, zoo::Shape};
@@ -46,7 +46,7 @@ impl Scene {
         let model = whole.folded(args.precision);
         let exact = (args.precision != Precision::F32).then(|| whole.folded(Precision::F32));
         let images = format!("shapes:seed=0,train=1,test={}", args.batch_size);
-        let data = ::data::load(&images, &Options { split: Split::Test, size: None })?;
+        let data = ::data::load(&images, &Split::Test.into())?;
         let (x, _) = data.to_device(device).ordered(args.batch_size).next().context("no images")?;
         let target = Target::predicted(exact.as_ref().unwrap_or(&model), &x, Score::Logit);
         let batch = Batch { chunk: i64::from(args.chunk), ..Batch::new(&x, &target) };

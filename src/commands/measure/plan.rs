@@ -96,6 +96,9 @@ impl Plan {
 
     /// Errors: a metric, a method or an attack that does not fit the model or its images.
     pub fn fit(&self, loaded: &Loaded) -> Result<()> {
+        if self.needs.attacked {
+            loaded.data.check_pixels("a metric of attacked maps")?;
+        }
         let image = loaded.data.image_shape();
         let masked = loaded.data.masks.is_some() || !self.needs.masks;
         for (text, metric) in &self.metrics {

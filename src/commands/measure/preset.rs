@@ -32,7 +32,8 @@ pub(crate) const PRESETS: &[Preset] = &[
     Preset {
         name: "agarwal21",
         about: "Figures 2 to 9: L1 distances of maps of 10 neighbours, SmoothGrad against C-LIME",
-        metrics: "lipschitz:norm=l1,ratio=false,sigma=0.1,samples=10,gap:sigma=1,samples=1000",
+        metrics: "lipschitz:norm=l1,ratio=false,sigma=0.1,samples=10,draws=fresh,gap:sigma=1,\
+                  samples=1000,norm=l1,relative=false",
         methods: "smoothgrad:sigma=1,samples=1000,clime:sigma=1,samples=1000",
         target: "predicted",
         score: Score::Prob,

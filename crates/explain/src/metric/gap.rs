@@ -3,7 +3,7 @@
 
 use crate::{
     Attribution, method,
-    metric::{Better, Case, Column, Metric, lipschitz::norm},
+    metric::{Better, Case, Column, Metric, lipschitz::Norm},
 };
 use anyhow::Result;
 use models::registry;
@@ -14,6 +14,8 @@ use toml::{Table, Value};
 struct Gap {
     smoothgrad: Box<dyn Attribution>,
     clime: Box<dyn Attribution>,
+    norm: Norm,
+    relative: bool,
 }
 
 #[derive(Deserialize)]
@@ -22,16 +24,18 @@ struct Options {
     samples: i64,
     #[serde(deserialize_with = "registry::fraction")]
     sigma: f64,
+    norm: Norm,
+    relative: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { samples: 1000, sigma: 0.1 }
+        Options { samples: 1000, sigma: 0.1, norm: Norm::L2, relative: true }
     }
 }
 
 pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
-    let Options { samples, sigma } = registry::options(table)?;
+    let Options { samples, sigma, norm, relative } = registry::options(table)?;
     let built = |name: &str| {
         method(Table::from_iter([
             ("name".into(), Value::String(name.into())),
@@ -41,18 +45,24 @@ pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
     };
     // C-LIME first: it asks for more of both.
     let clime = built("clime")?;
-    Ok(Box::new(Gap { smoothgrad: built("smoothgrad")?, clime }))
+    Ok(Box::new(Gap { smoothgrad: built("smoothgrad")?, clime, norm, relative }))
 }
 
-const COLUMNS: &[Column] = &[Column {
+const RELATIVE: &[Column] = &[Column {
     name: "gap",
-    about: "|SmoothGrad − C-LIME|₂ / |SmoothGrad|₂, 1 if only SmoothGrad is 0; 0 or more",
+    about: "|SmoothGrad − C-LIME| / |SmoothGrad|, 1 if only SmoothGrad is 0; 0 or more",
+    better: Better::Lower,
+}];
+
+const ABSOLUTE: &[Column] = &[Column {
+    name: "gap-distance",
+    about: "|SmoothGrad − C-LIME|; 0 or more, in units of the map",
     better: Better::Lower,
 }];
 
 impl Metric for Gap {
     fn columns(&self) -> &[Column] {
-        COLUMNS
+        if self.relative { RELATIVE } else { ABSOLUTE }
     }
 
     fn measure(&self, case: &Case) -> Vec<Tensor> {
@@ -60,8 +70,11 @@ impl Metric for Gap {
             method.attribute(case.model, case.batch).to_kind(Kind::Double)
         };
         let smoothgrad = of(&*self.smoothgrad);
-        let apart = norm(&(of(&*self.clime) - &smoothgrad), 2.);
-        let length = norm(&smoothgrad, 2.);
+        let apart = self.norm.of(&(of(&*self.clime) - &smoothgrad));
+        if !self.relative {
+            return vec![apart];
+        }
+        let length = self.norm.of(&smoothgrad);
         let by = length.where_self(&length.not_equal(0.), &apart);
         vec![apart / by.clamp_min(f64::MIN_POSITIVE)]
     }

@@ -7,7 +7,7 @@ use crate::{
     average::Pass,
     metric::{
         Better, Case, Column, Metric, Units,
-        lipschitz::{Keep, Near, each, scores, zeros},
+        lipschitz::{Draws, Keep, Near, each, scores, zeros},
     },
     noisy::{Kernel, Noise},
     optimal::{Perturbation, Perturbations},
@@ -119,7 +119,8 @@ pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
     ensure!(robust_samples > 0, "`robust_samples` is 0; it must be positive");
     let kernel = Kernel::Uniform;
     let noise = Noise { kernel, size: robust, relative: false, samples: robust_samples };
-    let near = (robust > 0.).then_some(Near { noise, id: "robust-infidelity" });
+    let near =
+        (robust > 0.).then_some(Near { noise, id: "robust-infidelity", draws: Draws::Shared });
     Ok(Box::new(Infidelity { perturbations, scaling, units, near }))
 }
 

@@ -18,18 +18,36 @@ pub(super) struct Near {
     pub noise: Noise,
     /// What they are drawn for.
     pub id: &'static str,
+    /// What a method draws at them.
+    pub draws: Draws,
+}
+
+/// Random numbers of a method at a neighbour.
+#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Draws {
+    /// Those that it draws at the image.
+    Shared,
+    /// Its own.
+    Fresh,
 }
 
 impl Near {
-    /// Each pass over the images of `batch` and their neighbours. A neighbour has the class and the
-    /// key of its image: a method draws there what it draws at the image.
+    /// Each pass over the images of `batch` and their neighbours. A neighbour has the class of its
+    /// image, and its key where draws are shared.
     pub fn passes<'a>(&'a self, batch: &Batch) -> impl Iterator<Item = (Pass, Batch)> + 'a {
         Pass::all(batch, self.noise.samples).into_iter().map(|pass| {
             let images = pass.repeated(&pass.block.x);
             let keys = images.keys_of(noise::name_id(self.id));
             let drawn = Batch { keys, ..images.at(&images.x) };
             let points = tch::no_grad(|| self.noise.around(&drawn, &pass.samples()));
-            (pass, images.at(&points))
+            let mut near = images.at(&points);
+            if self.draws == Draws::Fresh {
+                let rows = near.keys.iter().zip(pass.samples());
+                near.keys =
+                    rows.map(|(&key, s)| noise::key(key, noise::name_id("near"), s)).collect();
+            }
+            (pass, near)
         })
     }
 }
@@ -96,6 +114,7 @@ struct Options {
     norm: Norm,
     ratio: bool,
     aggregate: Keep,
+    draws: Draws,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -107,9 +126,16 @@ enum Channels {
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum Norm {
+pub(super) enum Norm {
     L1,
     L2,
+}
+
+impl Norm {
+    /// The length of each row, f64 `[N]`.
+    pub fn of(self, rows: &Tensor) -> Tensor {
+        norm(rows, if matches!(self, Norm::L1) { 1. } else { 2. })
+    }
 }
 
 impl Default for Options {
@@ -121,16 +147,17 @@ impl Default for Options {
             norm: Norm::L2,
             ratio: true,
             aggregate: Keep::Max,
+            draws: Draws::Shared,
         }
     }
 }
 
 pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
     let options: Options = registry::options(table)?;
-    let Options { samples, sigma, .. } = options;
+    let Options { samples, sigma, draws, .. } = options;
     ensure!(sigma > 0., "`sigma` is {sigma}; it must be positive");
     let noise = Noise { kernel: Kernel::Gaussian, size: sigma, relative: false, samples };
-    let near = Near { noise: noise.checked("sigma")?, id: "lipschitz" };
+    let near = Near { noise: noise.checked("sigma")?, id: "lipschitz", draws };
     Ok(Box::new(Lipschitz { near, options }))
 }
 
@@ -162,10 +189,6 @@ const DISTANCES: &[Column] = &[
 ];
 
 impl Lipschitz {
-    fn length(&self, rows: &Tensor) -> Tensor {
-        norm(rows, if matches!(self.options.norm, Norm::L1) { 1. } else { 2. })
-    }
-
     /// What is compared of maps.
     fn view(&self, maps: &Tensor) -> Tensor {
         match self.options.channels {
@@ -181,14 +204,14 @@ impl Metric for Lipschitz {
     }
 
     fn measure(&self, case: &Case) -> Vec<Tensor> {
-        let Options { ratio, aggregate, samples, .. } = self.options;
+        let Options { ratio, aggregate, samples, norm, .. } = self.options;
         let (maps, f) = (self.view(case.maps), scores(case.model, case.batch));
         let kept = [zeros(case.batch), zeros(case.batch)];
         for (pass, near) in self.near.passes(case.batch) {
             let (moved, logits) = case.method.with_logits(case.model, &near);
-            let explained = self.length(&(self.view(&moved) - each(&pass, &maps)));
+            let explained = norm.of(&(self.view(&moved) - each(&pass, &maps)));
             let scored = (near.target.of(&logits) - each(&pass, &f)).abs();
-            let apart = self.length(&(&near.x - each(&pass, &case.batch.x)));
+            let apart = norm.of(&(&near.x - each(&pass, &case.batch.x)));
             // A neighbour that rounding puts on the image says nothing.
             let apart = apart.masked_fill(&apart.eq(0.), f64::INFINITY);
             let by = if ratio { apart } else { apart.ones_like() };

@@ -3,7 +3,7 @@
 
 use crate::metric::{
     Better, Case, Column, Metric,
-    lipschitz::{Keep, Near, each, norm, zeros},
+    lipschitz::{Draws, Keep, Near, each, norm, zeros},
 };
 use crate::noisy::{Kernel, Noise};
 use anyhow::Result;
@@ -35,7 +35,7 @@ impl Default for Options {
 pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { samples, radius, unit } = registry::options(table)?;
     let noise = Noise { kernel: Kernel::Uniform, size: radius, relative: false, samples };
-    let near = Near { noise: noise.checked("radius")?, id: "sensitivity" };
+    let near = Near { noise: noise.checked("radius")?, id: "sensitivity", draws: Draws::Shared };
     Ok(Box::new(Sensitivity { near, unit }))
 }
 

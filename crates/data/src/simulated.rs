@@ -1,0 +1,68 @@
+//! `simulated`: two Gaussians in the plane, a class each (Agarwal et al. 2021, 6.1). With the paper's
+//! means the best classifier is right for Φ(√2) = 92.1 % of all points; its 99.5 % need a mean of 1.82.
+
+use crate::{Dataset, Split, dataset::Features, keyed, table::rows_of};
+use anyhow::{Context, Result, bail, ensure};
+use rand::Rng;
+use std::f64::consts::TAU;
+use tch::{Kind, Tensor};
+
+/// More than this would not fit into the memory of a usual machine.
+const MOST: usize = 10_000_000;
+
+struct Simulated {
+    seed: u64,
+    points: usize,
+    mean: f64,
+}
+
+impl Simulated {
+    fn parse(text: &str) -> Result<Self> {
+        let mut set = Simulated { seed: 0, points: 1000, mean: 1. };
+        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
+            let known = "known: seed, points, mean, as in `simulated:seed=0,points=1000,mean=1`";
+            let (key, value) =
+                part.split_once('=').with_context(|| format!("`{part}` has no `=`; {known}"))?;
+            let told = || format!("`{part}` of `simulated` is not a number");
+            match key.trim() {
+                "seed" => set.seed = value.trim().parse().with_context(told)?,
+                "points" => set.points = value.trim().parse().with_context(told)?,
+                "mean" => set.mean = value.trim().parse().with_context(told)?,
+                other => bail!("`simulated` has no setting `{other}`; {known}"),
+            }
+        }
+        let Simulated { points, mean, .. } = set;
+        ensure!(
+            (5..=MOST).contains(&points),
+            "`points={points}` of `simulated` is not 5 to {MOST}"
+        );
+        ensure!(mean.is_finite() && mean >= 0., "`mean={mean}` of `simulated` is not 0 or more");
+        Ok(set)
+    }
+}
+
+/// Draws the points of a split, a fifth of them for testing: images f32 [N, 2, 1, 1]. Class y is
+/// N(±mean, I), − for 0 and + for 1.
+pub(crate) fn load(rest: &str, split: Split) -> Result<Dataset> {
+    let Simulated { seed, points, mean } = Simulated::parse(rest)?;
+    let rows = rows_of(split, points, seed);
+    let (mut images, mut labels) = (vec![], vec![]);
+    for &row in &rows {
+        let mut rng = keyed::generator(keyed::Purpose::Simulated, [seed, row as u64, 0]);
+        let class = i64::from(rng.random_bool(0.5));
+        // Two normal numbers of two uniform ones (Box & Muller 1958).
+        let (u, angle) = (1. - rng.random::<f64>(), TAU * rng.random::<f64>());
+        let radius = (-2. * u.ln()).sqrt();
+        let centre = if class == 1 { mean } else { -mean };
+        images.extend([centre + radius * angle.cos(), centre + radius * angle.sin()]);
+        labels.push(class);
+    }
+    Ok(Dataset {
+        name: format!("simulated:seed={seed},points={points},mean={mean}"),
+        images: Tensor::from_slice(&images).to_kind(Kind::Float).view([-1, 2, 1, 1]),
+        labels: Tensor::from_slice(&labels),
+        classes: vec!["0".into(), "1".into()],
+        masks: None,
+        features: Some(Features { names: vec!["x1".into(), "x2".into()], dropped: vec![] }),
+    })
+}
