@@ -166,6 +166,8 @@ quickstart-natural *args: (train "quickstart-natural" args)
 # what it is); add `--scale smoke` to see whether it runs, `--scale cpu` (ResNet-20) to fine-tune
 
 [group('training')]
+agarwal-mlp *args: (train "agarwal-mlp" args)
+[group('training')]
 googlenet-natural *args: (train "googlenet-natural" args)
 [group('training')]
 googlenet-pgd-l2 *args: (train "googlenet-pgd-l2" args)

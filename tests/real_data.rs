@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use attack::{Ball, Beta, MapAttack, Norm, map_loss};
-use data::{Dataset, Options, Split};
+use data::{Dataset, Split};
 use explain::{Batch, heat, similarity::top_intersection};
 use models::{Classifier, Precision, Score, Target, checkpoint, registry};
 use std::path::Path;
