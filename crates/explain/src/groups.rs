@@ -41,10 +41,16 @@ pub(crate) struct Features {
 }
 
 impl Features {
+    /// The way to group images of shape `[N, C, H, W]`. One pixel is a row of a table, and its numbers
+    /// are what it is made of.
+    fn grouping(&self, size: &[i64]) -> Grouping {
+        if size[2..] == [1, 1] { Grouping::Scalars } else { self.grouping }
+    }
+
     /// The number of groups of images of shape `[N, C, H, W]`; none if that depends on the image.
     pub(crate) fn count(&self, size: &[i64]) -> Option<i64> {
         let (channels, height, width) = (size[1], size[2], size[3]);
-        match self.grouping {
+        match self.grouping(size) {
             Grouping::Quickshift => None,
             Grouping::Grid => Some(self.cells.min(height) * self.cells.min(width)),
             Grouping::Pixels => Some(height * width),
@@ -58,7 +64,8 @@ impl Features {
         let &[n, channels, height, width] = &size[..] else { panic!("images are [N, C, H, W]") };
         let on = (Kind::Int64, x.device());
         let Some(count) = self.count(&size) else { return superpixels(x) };
-        let one = match self.grouping {
+        let grouping = self.grouping(&size);
+        let one = match grouping {
             Grouping::Grid => {
                 let band = |side: i64, cells: i64| {
                     (Tensor::arange(side, on) * cells).floor_divide_scalar(side)
@@ -71,7 +78,7 @@ impl Features {
             _ => Tensor::arange(count, on).view([1, channels, height, width]),
         };
         let labels = one.expand([n, -1, -1, -1], false);
-        let in_order = self.grouping != Grouping::Grid;
+        let in_order = grouping != Grouping::Grid;
         Groups { labels, in_order, count, counts: Tensor::full([n], count, on) }
     }
 }

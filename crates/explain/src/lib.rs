@@ -148,7 +148,8 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
     Entry {
         name: "kernelshap",
         about: "Shapley values of groups by weighted least squares (Lundberg & Lee 2017); options: \
-                samples (100), groups (quickshift; grid, pixels, scalars), cells (10: the grid is \
+                samples (100), groups (quickshift; grid, pixels, scalars, which tables \
+                always have), cells (10: the grid is \
                 cells × cells), baseline (0: a value in [0, 1]), all (false; true: every coalition \
                 of at most 14 groups, exact)",
         build: kernelshap::build,

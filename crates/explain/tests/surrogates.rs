@@ -383,3 +383,13 @@ fn too_many_coalitions_are_refused() {
         method.check(&model, [1, 2, 7]).unwrap();
     }
 }
+
+#[test]
+fn the_columns_of_a_table_are_told_apart() {
+    let weights = Tensor::from_slice(&[0.5, -1., 2., 0., 3.]);
+    let model = Of(|x: &Tensor| x.matmul(&weights) + 0.3);
+    let x = doubles(2, [5, 1, 1]);
+    let batch = Batch::new(&x, &Target::logit(&Tensor::zeros([2], (Kind::Int64, Device::Cpu))));
+    let map = method("kernelshap:groups=grid,cells=2,all=true").attribute(&model, &batch);
+    assert!(distance(&map, &(&x * weights.view([5, 1, 1]))) < 1e-6);
+}
