@@ -67,7 +67,9 @@ fn number(cell: &str) -> Option<f64> {
 pub(crate) fn load(kind: &str, rest: &str, options: &Options) -> Result<Dataset> {
     let (path, settings) = Settings::parse(kind, rest)?;
     let path = Path::new(path);
-    ensure!(path.exists(), "no such file or folder: `{}`", path.display());
+    let hint =
+        if rest.contains('=') { "; settings behind a path are columns and split" } else { "" };
+    ensure!(path.exists(), "no such file or folder: `{}`{hint}", path.display());
     let told = || format!("`{}`", path.display());
     ensure!(path.is_file(), "{} is a folder; `{kind}:` reads one file", told());
     let bytes = crate::read::maybe_gz(path)?;

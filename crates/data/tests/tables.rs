@@ -151,6 +151,7 @@ fn broken_tables_are_refused_with_the_line() {
         ("csv", "a,b\n1,0\n2,1\n", ",columns=b", &options, "is the label"),
         ("csv", "a,b\nx,0\n2,1\n", ",columns=a", &options, "holds no numbers: line 2 has `x`"),
         ("csv", "a,b\n1,0\n2,1\n", ",split=x", &options, "`split=x` is not a whole number"),
+        ("csv", "a,b\n1,0\n2,1\n", ",column=a", &options, "settings behind a path are columns"),
         ("csv", "a,b\n1,0\n2,1\n", ",split=1,seed=2", &options, "no setting `seed=2`"),
         ("csv", "a,b\n1,0\n2,1\n", "", &label("c"), "`--label-column c`: no column `c`"),
         ("arff", "@relation r\n@attribute a numeric\n", "", &options, "no line `@data`"),
