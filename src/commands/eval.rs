@@ -42,8 +42,9 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     let accuracy = ::train::accuracy(model, data, args.subject.batch_size, |n| bar.inc(n));
     bar.finish_and_clear();
     let clean = Share::of(accuracy.fraction, data.len());
-    let balanced = 100. * accuracy.balanced;
-    ui.say(&format!("accuracy {clean}; mean of the classes' own {balanced:.2} %"))?;
+    let balanced = accuracy.balanced(&data.labels);
+    let percent = 100. * balanced;
+    ui.say(&format!("accuracy {clean}; mean of the classes' own {percent:.2} %"))?;
     if let Some(path) = &args.figure {
         boundary::draw(path, &loaded)?;
         ui.say(&format!("written: {}", path.display()))?;
@@ -67,7 +68,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
         "images": data.len(),
         "accuracy": clean.fraction,
         "stderr": clean.stderr,
-        "balanced_accuracy": accuracy.balanced,
+        "balanced_accuracy": balanced,
         "curvature": curvature,
         "norm": args.norm,
         "robust": robust,

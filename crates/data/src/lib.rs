@@ -1,6 +1,6 @@
 //! Classification data: CIFAR-10, MNIST, class folders, tensor files, tables, the procedural
-//! `shapes` and `simulated`, each as one tensor that lives on the device and is shuffled and augmented there.
-//! Every set is held in memory whole.
+//! `shapes` and `simulated`, each as one tensor that lives on the device and is shuffled and augmented
+//! there. Every set is held in memory whole.
 
 mod augment;
 mod batches;

@@ -2,7 +2,7 @@
 //! of the pixels that make the class. Colour, place, size and background say nothing about it.
 //! An image depends on (seed, split, index) alone. Bits are repeatable on one kind of machine.
 
-use crate::{Dataset, Split, keyed};
+use crate::{Dataset, Split, keyed, spec::settings};
 use anyhow::{Context, Result, bail, ensure};
 use std::{fmt, num::NonZero, thread};
 use tch::{Kind, Tensor};
@@ -44,15 +44,14 @@ impl Shapes {
     /// Reads `seed=0,train=6000,test=1000`; what is left out keeps its default.
     pub fn parse(text: &str) -> Result<Self> {
         let mut shapes = Shapes::default();
-        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
-            let known = "known: seed, train, test, as in `shapes:seed=0,train=6000,test=1000`";
-            let (key, value) =
-                part.split_once('=').with_context(|| format!("`{part}` has no `=`; {known}"))?;
-            let told = || format!("`{part}` of `shapes` is not a whole number from 0 on");
-            match key.trim() {
-                "seed" => shapes.seed = value.trim().parse().with_context(told)?,
-                "train" => shapes.train = value.trim().parse().with_context(told)?,
-                "test" => shapes.test = value.trim().parse().with_context(told)?,
+        let known = "known: seed, train, test, as in `shapes:seed=0,train=6000,test=1000`";
+        for setting in settings(text, known) {
+            let (key, value) = setting?;
+            let told = || format!("`{key}={value}` of `shapes` is not a whole number from 0 on");
+            match key {
+                "seed" => shapes.seed = value.parse().with_context(told)?,
+                "train" => shapes.train = value.parse().with_context(told)?,
+                "test" => shapes.test = value.parse().with_context(told)?,
                 other => bail!("`shapes` has no setting `{other}`; {known}"),
             }
         }

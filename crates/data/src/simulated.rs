@@ -1,7 +1,7 @@
 //! `simulated`: two Gaussians in the plane, a class each (Agarwal et al. 2021, 6.1). With the paper's
 //! means the best classifier is right for Φ(√2) = 92.1 % of all points; its 99.5 % need a mean of 1.82.
 
-use crate::{Dataset, Split, dataset::Features, keyed, table::rows_of};
+use crate::{Dataset, Split, dataset::Features, keyed, spec::settings, table::rows_of};
 use anyhow::{Context, Result, bail, ensure};
 use rand::Rng;
 use std::f64::consts::TAU;
@@ -19,15 +19,14 @@ struct Simulated {
 impl Simulated {
     fn parse(text: &str) -> Result<Self> {
         let mut set = Simulated { seed: 0, points: 1000, mean: 1. };
-        for part in text.split(',').filter(|part| !part.trim().is_empty()) {
-            let known = "known: seed, points, mean, as in `simulated:seed=0,points=1000,mean=1`";
-            let (key, value) =
-                part.split_once('=').with_context(|| format!("`{part}` has no `=`; {known}"))?;
-            let told = || format!("`{part}` of `simulated` is not a number");
-            match key.trim() {
-                "seed" => set.seed = value.trim().parse().with_context(told)?,
-                "points" => set.points = value.trim().parse().with_context(told)?,
-                "mean" => set.mean = value.trim().parse().with_context(told)?,
+        let known = "known: seed, points, mean, as in `simulated:seed=0,points=1000,mean=1`";
+        for setting in settings(text, known) {
+            let (key, value) = setting?;
+            let told = || format!("`{key}={value}` of `simulated` is not a number");
+            match key {
+                "seed" => set.seed = value.parse().with_context(told)?,
+                "points" => set.points = value.parse().with_context(told)?,
+                "mean" => set.mean = value.parse().with_context(told)?,
                 other => bail!("`simulated` has no setting `{other}`; {known}"),
             }
         }

@@ -100,6 +100,18 @@ fn kind_of(spec: &str) -> Result<(&'static str, &str)> {
     bail!("no such file or folder: `{spec}` (nor is it a kind of data; known kinds: {names})")
 }
 
+/// The settings of a set that is drawn, `KEY=VALUE,…`; `known` says which there are.
+pub(crate) fn settings<'a>(
+    text: &'a str,
+    known: &'a str,
+) -> impl Iterator<Item = Result<(&'a str, &'a str)>> {
+    text.split(',').filter(|part| !part.trim().is_empty()).map(move |part| {
+        let (key, value) =
+            part.split_once('=').with_context(|| format!("`{part}` has no `=`; {known}"))?;
+        Ok((key.trim(), value.trim()))
+    })
+}
+
 /// The kind of what is at `path`.
 fn recognise(path: &Path) -> Result<&'static str> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();

@@ -11,8 +11,17 @@ pub struct Accuracy {
     pub fraction: f64,
     /// Whether each image is predicted right, bool `[N]`, in the order of the set.
     pub correct: Tensor,
-    /// The mean over the classes that occur of the fraction of their images, in [0, 1].
-    pub balanced: f64,
+}
+
+impl Accuracy {
+    /// The mean over the classes that occur of the fraction of their images, in [0, 1]; `labels` are
+    /// those of the set, i64 `[N]`.
+    pub fn balanced(&self, labels: &Tensor) -> f64 {
+        let counts = labels.bincount(None::<&Tensor>, 0).to_kind(Kind::Double);
+        let right = labels.bincount(Some(&self.correct.to_kind(Kind::Double)), 0);
+        let occurs = counts.gt(0.);
+        (right / counts).masked_select(&occurs).mean(Kind::Double).double_value(&[])
+    }
 }
 
 /// Predicts every image once. `tick` is called with the images of each finished batch.
@@ -29,14 +38,7 @@ pub fn accuracy(
     }
     let correct = Tensor::cat(&correct, 0);
     let fraction = correct.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
-    Accuracy { fraction, balanced: balanced(&correct, &data.labels), correct }
-}
-
-fn balanced(correct: &Tensor, labels: &Tensor) -> f64 {
-    let counts = labels.bincount(None::<&Tensor>, 0).to_kind(Kind::Double);
-    let right = labels.bincount(Some(&correct.to_kind(Kind::Double)), 0);
-    let occurs = counts.gt(0.);
-    (right / counts).masked_select(&occurs).mean(Kind::Double).double_value(&[])
+    Accuracy { fraction, correct }
 }
 
 /// Fraction of images still predicted right after `adversary` climbed their cross-entropy.
