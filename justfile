@@ -77,18 +77,24 @@ agarwal21-networks *args: (experiment "agarwal21-networks" args)
 # Agarwal et al. 2021, Figures 1 to 9, on the same tables
 [group('papers')]
 agarwal21-figure2 *args: (experiment "agarwal21-figure2" args)
+# Lim et al. 2021, Table S1; Lim et al. 2021, Table S2
+[group('papers')]
+lim21-attacked *args: (experiment "lim21-attacked" args)
 # Lim et al. 2021, Figure 1; Lim et al. 2021, Figure S8; Lim et al. 2021, Figure S9
 [group('papers')]
 lim21-figure1 *args: (experiment "lim21-figure1" args)
 # Lim et al. 2021, Figure 3; Lim et al. 2021, Figure 5; Lim et al. 2021, Figure S1
 [group('papers')]
 lim21-figure3 *args: (experiment "lim21-figure3" args)
-# Lim et al. 2021, Figure 4; Lim et al. 2021, Figure 5
+# Lim et al. 2021, Figure 4; Lim et al. 2021, Figure 5; Lim et al. 2021, Figure S2
 [group('papers')]
 lim21-figure5 *args: (experiment "lim21-figure5" args)
-# Lim et al. 2021, Figure 6
+# Lim et al. 2021, Figure 6; Lim et al. 2021, Figure S5
 [group('papers')]
 lim21-figure6 *args: (experiment "lim21-figure6" args)
+# Lim et al. 2021, Table 1; Lim et al. 2021, Figure S3; Lim et al. 2021, Figure S4
+[group('papers')]
+lim21-table1 *args: (experiment "lim21-table1" args)
 # Lim et al. 2021, Table S3
 [group('papers')]
 lim21-tables3 *args: (experiment "lim21-tables3" args)

@@ -126,6 +126,9 @@ pub struct Subject {
     /// Column of a table that holds the class [default: the last]
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
+    /// Only images of this class: its name or number; limit and offset count these
+    #[arg(long, value_name = "CLASS")]
+    pub class: Option<String>,
     /// Number of images [default: all]
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,

@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
+use tch::{Kind, Tensor};
 
 mod measure;
 mod transfer;
@@ -55,6 +56,32 @@ pub struct Summary {
     pub successes: Option<f64>,
 }
 
+/// How far attacked images are from the clean ones: ℓ2, of pixels in [0, 1].
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Change {
+    /// Mean over all images.
+    pub mean: f64,
+    /// The smallest of them.
+    pub least: f64,
+    /// The largest of them.
+    pub most: f64,
+}
+
+impl Change {
+    /// Of [`distances`].
+    pub fn of(l2: &Tensor) -> Self {
+        let [mean, least, most] =
+            [l2.mean(Kind::Double), l2.min(), l2.max()].map(|t| t.double_value(&[]));
+        Change { mean, least, most }
+    }
+}
+
+/// The ℓ2 distance, f64 `[N]`, of images from images, both `[N, C, H, W]`.
+pub fn distances(clean: &Tensor, attacked: &Tensor) -> Tensor {
+    let apart = (attacked - clean).to_kind(Kind::Double).flatten(1, -1).square();
+    apart.sum_dim_intlist([1].as_slice(), false, Kind::Double).sqrt()
+}
+
 /// One radius of an attack.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AtEps {
@@ -66,6 +93,9 @@ pub struct AtEps {
     pub success: f64,
     /// By metric name (`k-in`, `cor`, `cdl`, `cosd`, `confidence`).
     pub metrics: BTreeMap<String, Summary>,
+    /// How far the images moved; none where that was not kept.
+    #[serde(default)]
+    pub change: Option<Change>,
     /// The per-image tensors (SPEC: `attack --out`), relative to the JSON file; none if not kept.
     pub tensors: Option<String>,
 }

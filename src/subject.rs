@@ -77,6 +77,10 @@ fn images(args: &Subject) -> Result<Dataset> {
     let (split, size) = (split(&args.split), args.size);
     let label_column = args.label_column.clone();
     let data = data::load(&args.data, &Options { split, size, label_column })?;
+    let data = match &args.class {
+        Some(class) => data.of_class(class).context("`--class`")?,
+        None => data,
+    };
     data.slice(args.offset, args.limit)
 }
 

@@ -3,7 +3,7 @@
 use crate::{
     cli::{Attack, Common},
     figure::{self, Attacked, Picture},
-    results::{AtEps, AttackResult, label},
+    results::{AtEps, AttackResult, Change, distances, label},
     subject::{self, Loaded},
     ui::Ui,
 };
@@ -105,6 +105,7 @@ fn result(args: &Attack, plan: &Plan, loaded: &Loaded, k: i64, runs: &[Run]) -> 
         label: label(ball.eps),
         success: run.success_rate(),
         metrics: run.summaries(),
+        change: Some(Change::of(&distances(run.tensor("images"), run.tensor("adversarial")))),
         tensors: args.out.as_ref().and_then(|out| file(out, ball.eps)),
     };
     let eps: Vec<AtEps> = plan.radii.balls().iter().zip(runs).map(at).collect();

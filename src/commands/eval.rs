@@ -3,7 +3,7 @@
 use crate::{
     cli::{Common, Eval},
     radii::Radii,
-    results::label,
+    results::{Change, distances, label},
     subject::{self, Loaded},
     ui::Ui,
 };
@@ -136,6 +136,7 @@ impl Plan {
         for &ball in self.radii.balls() {
             let mut summary = Summary::default();
             let mut kept: Vec<(Tensor, Robustness)> = vec![];
+            let mut moved = vec![];
             let mut first = 0;
             for (x, y) in loaded.data.ordered(size) {
                 let keys = loaded.keys(first, y.numel() as u64);
@@ -144,6 +145,7 @@ impl Plan {
                 let case = Case::new(&loaded.model, (&x, &y), ball, &keys);
                 let found = standard::run(&case, &self.attacks, tick);
                 summary.merge(&found.summary);
+                moved.push(distances(&x, &found.adversarial));
                 if args.out.is_some() {
                     kept.push((x, found));
                 }
@@ -153,7 +155,7 @@ impl Plan {
                 write(&file, loaded, &kept, ball)?;
                 ui.note(&format!("written: {}", file.display()));
             }
-            all.push(AtRadius::of(ball.eps, summary));
+            all.push(AtRadius::of(ball.eps, summary, &Tensor::cat(&moved, 0)));
         }
         bar.finish_and_clear();
         Ok(all)
@@ -191,16 +193,18 @@ struct AtRadius {
     eps: f64,
     label: String,
     accuracy: Share,
+    /// How far the images moved, those that no attack broke too.
+    change: Change,
     summary: Summary,
     warnings: Vec<String>,
 }
 
 impl AtRadius {
-    fn of(eps: f64, summary: Summary) -> Self {
+    fn of(eps: f64, summary: Summary, moved: &Tensor) -> Self {
         let images = summary.images as usize;
         let accuracy = Share::of(summary.robust as f64 / images as f64, images);
         let warnings = warnings(&summary);
-        AtRadius { eps, label: label(eps), accuracy, summary, warnings }
+        AtRadius { eps, label: label(eps), accuracy, change: Change::of(moved), summary, warnings }
     }
 
     fn text(&self, norm: &str) -> String {

@@ -141,7 +141,8 @@ fn cells(matrix: &Matrix, plan: &Plan, runs: &Runs) -> Vec<TransferCell> {
             let mut metrics = run.summaries();
             metrics.insert("kept".into(), run.summary(run.tensor("kept")));
             let success = run.success_rate();
-            AtEps { eps: ball.eps, label: label(ball.eps), success, metrics, tensors: None }
+            let (eps, label) = (ball.eps, label(ball.eps));
+            AtEps { eps, label, success, metrics, change: None, tensors: None }
         };
         let eps: Vec<AtEps> = plan.radii.balls().iter().zip(runs.at(to, from)).map(at).collect();
         TransferCell { from, to, auc: auc(&eps), eps }

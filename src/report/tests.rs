@@ -18,6 +18,7 @@ pub(super) fn result(training: &str, method: &str) -> AttackResult {
             label: format!("{k}/255"),
             success: 0.9,
             metrics: BTreeMap::from(metrics),
+            change: None,
             tensors: None,
         }
     };

@@ -225,8 +225,8 @@ const PAPERS: [(&str, &str, &[&str]); 8] = [
     ("Agarwal et al. 2021, Figure", "1 2 3 4 5 6 7 8 9", &[]),
     ("Wang et al. 2020, Table", "1 2 4 5 6", &[]),
     ("Wang et al. 2020, Figure", "1 2 3 4 5 6", &["1"]),
-    ("Lim et al. 2021, Table", "1 S1 S2 S3", &["1", "S1", "S2"]),
-    ("Lim et al. 2021, Figure", "1 3 4 5 6 S1 S2 S3 S4 S5", &["S2", "S3", "S4", "S5"]),
+    ("Lim et al. 2021, Table", "1 S1 S2 S3", &[]),
+    ("Lim et al. 2021, Figure", "1 3 4 5 6 S1 S2 S3 S4 S5", &[]),
     ("Yeh et al. 2019, Figure", "5 6 7 8 9 10", &["5", "10"]),
 ];
 

@@ -1,6 +1,6 @@
 //! A set of labelled images, or rows of a table, as one tensor: moved, cut, gathered and saved whole.
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;
@@ -77,15 +77,29 @@ impl Dataset {
         );
         ensure!(limit != Some(0), "a limit of 0 leaves no image of `{}`", self.name);
         let count = limit.unwrap_or(n).min(n - offset) as i64;
-        let cut = |tensor: &Tensor| tensor.narrow(0, offset as i64, count);
-        Ok(Dataset {
+        Ok(self.with(|tensor| tensor.narrow(0, offset as i64, count)))
+    }
+
+    /// The same set of other images: `pick` takes their rows.
+    fn with(&self, pick: impl Fn(&Tensor) -> Tensor) -> Dataset {
+        Dataset {
             name: self.name.clone(),
-            images: cut(&self.images),
-            labels: cut(&self.labels),
+            images: pick(&self.images),
+            labels: pick(&self.labels),
             classes: self.classes.clone(),
-            masks: self.masks.as_ref().map(cut),
+            masks: self.masks.as_ref().map(&pick),
             features: self.features.clone(),
-        })
+        }
+    }
+
+    /// The images of one class, which `class` names or numbers. Errors: no such class, or no image.
+    pub fn of_class(&self, class: &str) -> Result<Dataset> {
+        let named = self.classes.iter().position(|name| name == class);
+        let number = named.or(class.parse().ok().filter(|&number| number < self.classes.len()));
+        let known = || format!("no class `{class}`; known: {}", self.classes.join(", "));
+        let rows = self.labels.eq(number.with_context(known)? as i64).nonzero().squeeze_dim(1);
+        ensure!(rows.numel() > 0, "`{}` has no image of the class `{class}`", self.name);
+        Ok(self.with(|tensor| tensor.index_select(0, &rows)))
     }
 
     /// Gathers the images `index` (i64 `[B]`, on the set's device): pixels f32 [B, C, H, W], those of

@@ -49,7 +49,11 @@ pub const KINDS: &[(&str, &str)] = &[
         "simulated",
         "two Gaussians in the plane: `simulated` or `simulated:seed=0,points=1000,mean=1`",
     ),
-    ("tensors", "a safetensors file with `images` and `labels`, or a folder with train and test"),
+    (
+        "tensors",
+        "a safetensors file with `images` and `labels`, or a folder with train and test; of a file that an \
+         attack wrote, `tensors:FILE,images=adversarial` takes the attacked images",
+    ),
 ];
 
 /// Reads the data `spec` names into memory, on the CPU. Errors name the file and what is wrong.
@@ -64,16 +68,16 @@ pub fn load(spec: &str, options: &Options) -> Result<Dataset> {
         "shapes" => return Ok(Shapes::parse(rest)?.generate(options.split)),
         "simulated" => return simulated::load(rest, options.split),
         "arff" | "csv" => return table::load(kind, rest, options),
+        "tensors" => return tensors::load(rest, options.split),
         _ => {}
     }
+    let split = options.split;
     let path = Path::new(rest);
     ensure!(path.exists(), "no such file or folder: `{rest}`");
-    let split = options.split;
     match kind {
         "cifar10" => cifar::load(path, split),
         "folder" => folder::load(path, options),
         "mnist" => mnist::load(path, split),
-        "tensors" => tensors::load(path, split),
         other => unreachable!("`{other}` is not in KINDS"),
     }
 }

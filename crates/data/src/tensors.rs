@@ -1,6 +1,7 @@
 //! `tensors:`: a safetensors file with `images` (f32 in [0, 1], or u8), `labels` (i64), perhaps
 //! `masks`, and the class names in its header, which of a table also names its columns. A file has no splits; a folder with
-//! `train.safetensors` and `test.safetensors` does.
+//! `train.safetensors` and `test.safetensors` does. `tensors:FILE,images=adversarial` takes the images of that name, such
+//! as an attack has left beside the clean ones.
 
 use crate::{Dataset, Split, dataset::Features};
 use anyhow::{Context, Result, bail, ensure};
@@ -11,30 +12,38 @@ use tensorfile::TensorFile;
 /// A set whose header names no classes may not have more than this.
 const MOST_CLASSES: i64 = 100_000;
 
+/// Reads `rest`, a path and perhaps `,images=NAME`.
+pub(crate) fn load(rest: &str, split: Split) -> Result<Dataset> {
+    let (path, images) = rest.rsplit_once(",images=").unwrap_or((rest, "images"));
+    let path = Path::new(path);
+    ensure!(path.exists(), "no such file or folder: `{}`", path.display());
+    read(path, split, images)
+}
+
 /// Reads the file `path`, or the file of `split` in the folder `path`.
-pub(crate) fn load(path: &Path, split: Split) -> Result<Dataset> {
+fn read(path: &Path, split: Split, images: &str) -> Result<Dataset> {
     if path.is_dir() {
         let name = if split == Split::Train { "train.safetensors" } else { "test.safetensors" };
         let file = path.join(name);
         ensure!(file.is_file(), "no `{name}` in `{}`", path.display());
-        return load(&file, split);
+        return read(&file, split, images);
     }
     let mut file = TensorFile::read(path)?;
-    check(&mut file, path).with_context(|| format!("`{}`", path.display()))
+    check(&mut file, path, images).with_context(|| format!("`{}`", path.display()))
 }
 
-fn check(file: &mut TensorFile, path: &Path) -> Result<Dataset> {
-    let (images, labels) = (file.take("images")?, file.take("labels")?);
+fn check(file: &mut TensorFile, path: &Path, name: &str) -> Result<Dataset> {
+    let (images, labels) = (file.take(name)?, file.take("labels")?);
     let shape = images.size();
-    ensure!(shape.len() == 4, "`images` has the shape {shape:?}; it must be [N, C, H, W]");
-    ensure!(shape.iter().all(|&n| n > 0), "`images` is empty: its shape is {shape:?}");
+    ensure!(shape.len() == 4, "`{name}` has the shape {shape:?}; it must be [N, C, H, W]");
+    ensure!(shape.iter().all(|&n| n > 0), "`{name}` is empty: its shape is {shape:?}");
     let features: Option<Vec<String>> = file
         .metadata
         .get("features")
         .map(|f| f.split(',').map(|name| name.trim().into()).collect());
     match &features {
         Some(names) => check_columns(&images, names)?,
-        None => check_pixels(&images)?,
+        None => check_pixels(&images, name)?,
     }
     let features = features.map(|names| Features { names, dropped: vec![] });
     let (n, kind) = (shape[0], labels.kind());
@@ -54,15 +63,16 @@ fn check(file: &mut TensorFile, path: &Path) -> Result<Dataset> {
         bail!("image {i} (counted from 0) has the label {label}; classes are 0 to {last}");
     }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let name = file.metadata.get("dataset").cloned().unwrap_or_else(|| stem.into_owned());
+    let set = file.metadata.get("dataset").cloned().unwrap_or_else(|| stem.into_owned());
+    let name = if name == "images" { set } else { format!("{set} ({name})") };
     Ok(Dataset { name, images, labels, classes, masks, features })
 }
 
-fn check_pixels(images: &Tensor) -> Result<()> {
+fn check_pixels(images: &Tensor, name: &str) -> Result<()> {
     match images.kind() {
         Kind::Uint8 => return Ok(()),
         Kind::Float => {}
-        kind => bail!("`images` has the type {kind:?}; it must be Float in [0, 1] or Uint8"),
+        kind => bail!("`{name}` has the type {kind:?}; it must be Float in [0, 1] or Uint8"),
     }
     // Written so that NaN, which compares false with everything, is outside as well.
     let inside = images.ge(0.0).logical_and_(&images.le(1.0));

@@ -291,6 +291,33 @@ fn tensor_files_are_read_and_written() {
 }
 
 #[test]
+fn attacked_images_are_data() {
+    let brighter = Tensor::full([3, 1, 2, 2], 0.5, (Kind::Float, tch::Device::Cpu));
+    let (_dir, path) =
+        tensors(|file| _ = file.tensors.insert("adversarial".into(), brighter.shallow_clone()));
+    let spec = |name: &str| format!("tensors:{},images={name}", path.display());
+    let set = load(&spec("adversarial"), &Split::Test.into()).unwrap();
+    assert_eq!((set.name.as_str(), set.images), ("set (adversarial)", brighter));
+    let message = format!("{:#}", load(&spec("maps"), &Split::Test.into()).unwrap_err());
+    assert!(message.contains("no tensor `maps`; the file has: adversarial, images, labels"));
+}
+
+#[test]
+fn a_class_is_picked_by_name_or_number() {
+    let shapes = load("shapes:test=40", &Split::Test.into()).unwrap();
+    let class = &shapes.classes[3];
+    let [named, numbered] = [class, "3"].map(|class| shapes.of_class(class).unwrap());
+    let rows = shapes.labels.eq(3).nonzero().squeeze_dim(1);
+    assert_eq!(named.images, shapes.images.index_select(0, &rows));
+    assert_eq!((named.images, named.labels), (numbered.images, numbered.labels));
+    assert_eq!(named.masks, shapes.masks.as_ref().map(|masks| masks.index_select(0, &rows)));
+    let message = format!("{:#}", shapes.of_class("10").unwrap_err());
+    assert!(message.contains("no class `10`; known: "), "{message}");
+    let message = format!("{:#}", shapes.slice(0, Some(1)).unwrap().of_class("3").unwrap_err());
+    assert!(message.contains("has no image of the class `3`"), "{message}");
+}
+
+#[test]
 fn broken_tensor_files_are_named() {
     let check = |change: &dyn Fn(&mut TensorFile), names: &str| {
         let (_dir, path) = tensors(change);

@@ -261,7 +261,7 @@ pub const METRICS: &[Entry<dyn Metric>] = &[
                 2021, 4.1); options: mask (percentile: |map| over its 99th percentile, cut at 1, \
                 for gradients; minmax: map from its least 0 to its largest 1, for gradcam; raw: \
                 the map cut to [0, 1], for relex), baseline (0, in [0, 1]: seen where the mask is \
-                0)",
+                0), attacked (true; false: clean images alone, and no attack is made)",
         build: retrieval::build,
     },
     Entry {

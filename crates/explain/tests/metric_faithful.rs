@@ -157,7 +157,13 @@ fn retrieval_by_hand() {
         rows(&[[0., 1., 0.5, 0.], [0., 0.1, 3., 0.]]),
     );
     let found = world.measured("retrieval");
-    assert_eq!(found, [[1., 1.], [0., 1.], [1., 1.], [0., 1.]]);
+    assert_eq!(found[..4], [[1., 1.], [0., 1.], [0., 1.], [1., 1.]]);
+    // Under its own mask the first image is [0.9, 0, 0], of the second 0.2 · 0.1 / 2.913 is left.
+    let first = 0.9f64.exp() / (0.9f64.exp() + 2.);
+    let rest = 1. + (0.2f64 * 0.1 / 2.913).exp();
+    let second = 0.8f64.exp() / (0.8f64.exp() + rest);
+    assert_close(&found[4], &[first, second], 1e-12, "explained");
+    assert_eq!(world.measured("retrieval:attacked=false"), found[3..]);
 }
 
 #[test]
@@ -179,7 +185,7 @@ fn masks_are_made_in_three_ways() {
         for label in 0..3i64 {
             world.labels = Tensor::from_slice(&[label]);
             let found = world.measured(&format!("retrieval:{options}"));
-            assert_eq!(found[2], [f64::from(label == class)], "{options}: {label}");
+            assert_eq!(found[3], [f64::from(label == class)], "{options}: {label}");
         }
     }
 }
@@ -193,7 +199,7 @@ fn a_map_of_one_pixel_among_many_is_a_mask() {
     world.maps = hot.view([1, 1, 10, 20]);
     world.batch.x = constant(&[1, 1, 10, 20], 0.9);
     world.labels = Tensor::from_slice(&[2i64]);
-    assert_eq!(world.measured("retrieval")[2], [1.]);
+    assert_eq!(world.measured("retrieval")[3], [1.]);
 }
 
 #[test]
@@ -279,6 +285,7 @@ fn needs_and_abouts_are_told() {
     for name in OURS {
         let needs = built(name).needs();
         assert_eq!(needs.attacked, name == "retrieval");
+        assert!(!built("retrieval:attacked=false").needs().attacked);
         assert_eq!(needs.masks, name == "localisation");
         let about = METRICS.iter().find(|m| m.name == name).unwrap().about;
         assert!(about.contains("20") && about.contains("option"), "{name}: {about}");

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use tch::{Kind, Tensor};
 use toml::Table;
 
-const COLUMNS: [Column; 4] = [
+const COLUMNS: [Column; 5] = [
     Column {
         name: "m0-adv",
         about: "1 if the attacked image under the clean map's mask has its true class, else 0",
@@ -21,13 +21,18 @@ const COLUMNS: [Column; 4] = [
         better: Better::Higher,
     },
     Column {
+        name: "madv-clean",
+        about: "1 if the clean image under the attacked map's mask has its true class, else 0",
+        better: Better::Higher,
+    },
+    Column {
         name: "m0-clean",
         about: "1 if the clean image under its own map's mask has its true class, else 0",
         better: Better::Higher,
     },
     Column {
-        name: "madv-clean",
-        about: "1 if the clean image under the attacked map's mask has its true class, else 0",
+        name: "explained",
+        about: "probability of the explained class in the clean image under its own map's mask",
         better: Better::Higher,
     },
 ];
@@ -77,12 +82,22 @@ fn percentile(t: &Tensor, share: f64) -> Tensor {
     (&below + (above - &below) * at.fract()).view([-1, 1, 1, 1])
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Those that need no attack are the last.
+const CLEAN: usize = 3;
+
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Retrieval {
     mask: Mask,
     #[serde(deserialize_with = "registry::fraction")]
     baseline: f64,
+    attacked: bool,
+}
+
+impl Default for Retrieval {
+    fn default() -> Self {
+        Retrieval { mask: Mask::default(), baseline: 0., attacked: true }
+    }
 }
 
 pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
@@ -93,33 +108,43 @@ pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
 }
 
 impl Retrieval {
-    /// Whether `x` under the masks of `maps` has its class, f64 `[N]`.
-    fn right(&self, case: &Case, maps: &Tensor, x: &Tensor) -> Tensor {
+    /// Logits `[N, K]` of `x` under the masks of `maps`.
+    fn seen(&self, case: &Case, maps: &Tensor, x: &Tensor) -> Tensor {
         let (images, side) = (x.size()[0], case.batch.chunk.max(1));
         let parts = (0..images).step_by(side as usize).map(|start| {
             let part = |t: &Tensor| t.narrow(0, start, side.min(images - start));
             let (x, mask) = (part(x), self.mask.of(&part(maps)));
             let seen = ((&x - self.baseline) * &mask + self.baseline).to_kind(x.kind());
-            case.model.logits(&seen).argmax(1, false).eq_tensor(&part(case.labels))
+            case.model.logits(&seen)
         });
-        Tensor::cat(&parts.collect::<Vec<_>>(), 0).to_kind(Kind::Double)
+        Tensor::cat(&parts.collect::<Vec<_>>(), 0)
     }
 }
 
 impl Metric for Retrieval {
     fn columns(&self) -> &[Column] {
-        &COLUMNS
+        &COLUMNS[if self.attacked { 0 } else { CLEAN }..]
     }
 
     fn needs(&self) -> Needs {
-        Needs { attacked: true, ..Needs::default() }
+        Needs { attacked: self.attacked, ..Needs::default() }
     }
 
     fn measure(&self, case: &Case) -> Vec<Tensor> {
-        let attacked = case.attacked.expect("the metric needs attacked images");
         let (x, maps) = (&case.batch.x, case.maps);
-        let pairs =
-            [(maps, attacked.x), (attacked.maps, attacked.x), (maps, x), (attacked.maps, x)];
-        tch::no_grad(|| pairs.map(|(maps, x)| self.right(case, maps, x)).into())
+        let seen = |maps, x| tch::no_grad(|| self.seen(case, maps, x));
+        let right =
+            |logits: &Tensor| logits.argmax(1, false).eq_tensor(case.labels).to_kind(Kind::Double);
+        let mut columns = vec![];
+        if self.attacked {
+            let attacked = case.attacked.expect("the metric needs attacked images");
+            let pairs = [(maps, attacked.x), (attacked.maps, attacked.x), (attacked.maps, x)];
+            columns.extend(pairs.map(|(maps, x)| right(&seen(maps, x))));
+        }
+        let clean = seen(maps, x);
+        let class = case.batch.target.class.unsqueeze(1);
+        let explained = clean.softmax(1, Kind::Double).gather(1, &class, false).squeeze_dim(1);
+        columns.extend([right(&clean), explained]);
+        columns
     }
 }
