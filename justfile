@@ -101,6 +101,9 @@ lim21-tables3 *args: (experiment "lim21-tables3" args)
 # Tan & Tian 2023, Figure 1
 [group('papers')]
 tan23-figure1 *args: (experiment "tan23-figure1" args)
+# Tan & Tian 2023, Figure 2
+[group('papers')]
+tan23-figure2 *args: (experiment "tan23-figure2" args)
 # Tan & Tian 2023, Figure 3
 [group('papers')]
 tan23-figure3 *args: (experiment "tan23-figure3" args)
@@ -110,6 +113,9 @@ tan23-figure4 *args: (experiment "tan23-figure4" args)
 # Tan & Tian 2023, Table 1; Tan & Tian 2023, Figure 6
 [group('papers')]
 tan23-table1 *args: (experiment "tan23-table1" args)
+# Wang et al. 2020, Figure 1
+[group('papers')]
+wang20-figure1 *args: (experiment "wang20-figure1" args)
 # Wang et al. 2020, Figure 2
 [group('papers')]
 wang20-figure2 *args: (experiment "wang20-figure2" args)
@@ -137,6 +143,9 @@ wang20-table5 *args: (experiment "wang20-table5" args)
 # Wang et al. 2020, Table 6
 [group('papers')]
 wang20-table6 *args: (experiment "wang20-table6" args)
+# Yeh et al. 2019, Figure 5
+[group('papers')]
+yeh19-figure5 *args: (experiment "yeh19-figure5" args)
 # Yeh et al. 2019, Figure 6; Yeh et al. 2019, Figure 8
 [group('papers')]
 yeh19-figure6 *args: (experiment "yeh19-figure6" args)

@@ -8,11 +8,13 @@ use std::path::PathBuf;
 
 mod measure;
 mod parse;
+mod plane;
 mod run;
 mod transfer;
 
 pub use measure::Measure;
 use parse::{beta, fraction, picture_file, precision, score, tensor_file};
+pub use plane::Plane;
 pub use run::Run;
 pub use transfer::Transfer;
 
@@ -60,6 +62,8 @@ pub enum Command {
     Transfer(Transfer),
     /// Measure explanations: robustness, faithfulness, relevance, localisation
     Measure(Measure),
+    /// Take and draw maps of a function of two numbers
+    Plane(Plane),
     /// Run an experiment: every cell of a file, then a page with its tables, figures and claims
     Run(Run),
     /// Make one HTML page, pictures, CSV and JSON of what lies in result folders

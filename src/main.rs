@@ -6,6 +6,7 @@ mod commands;
 mod device;
 mod experiment;
 mod figure;
+mod plane;
 mod radii;
 mod report;
 mod results;

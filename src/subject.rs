@@ -120,7 +120,7 @@ fn card(args: &Subject, model: &Classifier, header: &BTreeMap<String, String>) -
 }
 
 /// The file's name without its ending; the folder's for the `last.safetensors` of a run.
-fn short_name(weights: &Path) -> String {
+pub fn short_name(weights: &Path) -> String {
     let folder = weights.parent().and_then(Path::file_name);
     let stem = weights.file_stem().filter(|stem| *stem != "last").or(folder);
     stem.unwrap_or_default().to_string_lossy().into_owned()

@@ -51,6 +51,13 @@ pub(super) fn score(text: &str) -> Result<Score, String> {
     }
 }
 
+/// `X/Y`, a point of the plane.
+pub(super) fn place(text: &str) -> Result<(f64, f64), String> {
+    let number = |text: &str| text.trim().parse().ok().filter(|v: &f64| v.is_finite());
+    let place = text.split_once('/').and_then(|(x, y)| Some((number(x)?, number(y)?)));
+    place.ok_or_else(|| "write a point as X/Y, such as 20/11.9".into())
+}
+
 /// Which part of how many, from 1.
 pub(super) fn shard(text: &str) -> Result<(usize, usize), String> {
     let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));

@@ -57,6 +57,7 @@ pub fn families(ui: &Ui) -> Result<()> {
         ("training objectives", lines(::train::objective::OBJECTIVES)),
         ("optimisers", lines(::train::optimizer::OPTIMIZERS)),
         ("schedules", lines(::train::schedule::SCHEDULES)),
+        ("functions of `plane`", lines(models::toy::FUNCTIONS)),
         ("kinds of data", ::data::KINDS.to_vec()),
     ];
     let mut text = String::new();

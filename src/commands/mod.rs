@@ -14,6 +14,7 @@ mod eval;
 mod explain;
 mod list;
 mod measure;
+mod plane;
 mod report;
 mod run;
 mod train;
@@ -40,6 +41,7 @@ fn perform(cli: &Cli, ui: &Ui) -> Result<()> {
         Command::Attack(args) => attack::run(args, common, ui),
         Command::Transfer(args) => transfer::run(args, common, ui),
         Command::Measure(args) => measure::run(args, common, ui),
+        Command::Plane(args) => plane::run(args, common, ui),
         Command::Run(args) => run::run(args, common, ui),
         Command::Report(args) => report::run(args, ui),
         Command::Data(args) => data::run(args, ui),
@@ -59,6 +61,7 @@ fn check(command: &Command) -> Result<()> {
         Command::Attack(args) => attack::check(args),
         Command::Transfer(args) => transfer::check(args),
         Command::Measure(args) => measure::check(args),
+        Command::Plane(args) => plane::check(args),
         _ => Ok(()),
     }
 }

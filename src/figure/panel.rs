@@ -22,7 +22,9 @@ pub enum Across {
     Names,
     /// Any number, with round labels; points are not joined.
     Cloud,
-    /// The same; equal ratios are equal distances, labels are powers of ten.
+    /// The same with points so small that many of them make lines and areas.
+    Dots,
+    /// As `Cloud`; equal ratios are equal distances, labels are powers of ten.
     LogCloud,
 }
 
@@ -48,6 +50,15 @@ pub struct Series {
     pub slot: usize,
     /// In ascending order of `x`.
     pub points: Vec<Point>,
+}
+
+impl Series {
+    /// Points of a cloud, in any order.
+    pub fn cloud(slot: usize, mut points: Vec<(f64, f64)>) -> Self {
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let point = |(x, y): (f64, f64)| Point::new(x, String::new(), y, 0.);
+        Series { slot, points: points.into_iter().map(point).collect() }
+    }
 }
 
 /// One measured value.
@@ -136,14 +147,16 @@ impl Across {
         let x = match self {
             Across::Radii => (255.0 * point.x).log2(),
             Across::Log | Across::LogCloud => point.x.log10(),
-            Across::Epochs | Across::Linear | Across::Names | Across::Cloud => point.x,
+            Across::Epochs | Across::Linear | Across::Names | Across::Cloud | Across::Dots => {
+                point.x
+            }
         };
         (x.is_finite() && point.y.is_finite()).then_some(x)
     }
 
     /// Whether a line goes from point to point.
     fn joined(self) -> bool {
-        !matches!(self, Across::Names | Across::Cloud | Across::LogCloud)
+        !matches!(self, Across::Names | Across::Cloud | Across::Dots | Across::LogCloud)
     }
 
     /// Whether the points of several lines stand above each other.
@@ -234,6 +247,7 @@ impl Frame {
         if across.joined() {
             pen.line(&points().map(place).collect::<Vec<_>>(), colour, 2.0)?;
         }
+        let radius = if across == Across::Dots { 1.25 } else { 4.0 };
         let every = if across == Across::Epochs { points().count().div_ceil(MARKERS) } else { 1 };
         for (i, (x, point)) in points().enumerate() {
             let (right, down) = place((x, point));
@@ -249,7 +263,7 @@ impl Frame {
                 }
             }
             if i % every.max(1) == 0 {
-                pen.marker((right, down), series.slot, 4.0, colour)?;
+                pen.marker((right, down), series.slot, radius, colour)?;
             }
         }
         Ok(())
@@ -285,7 +299,7 @@ fn x_ticks(panel: &Panel, x: (f64, f64), room: f64) -> Vec<(f64, String)> {
         Across::Radii | Across::Linear | Across::Log | Across::Names => {
             panel.places().map(|(x, point)| (x, point.label.clone())).collect()
         }
-        Across::Cloud => {
+        Across::Cloud | Across::Dots => {
             let inside = |(tick, _): &(f64, String)| (x.0..=x.1).contains(tick);
             ticks(x.0, x.1, 5).into_iter().filter(inside).collect()
         }

@@ -9,6 +9,7 @@ mod measure;
 mod numbers;
 mod pipeline;
 mod place;
+mod plane;
 mod refused_data;
 mod refused_weights;
 mod refused_words;

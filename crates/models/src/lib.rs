@@ -10,6 +10,7 @@ pub mod ops;
 pub mod params;
 pub mod registry;
 pub mod tangent;
+pub mod toy;
 pub mod zoo;
 
 pub use affine::{Affine, Conv};

@@ -1,15 +1,14 @@
 //! A picture of a classifier of two numbers: the rows by class, and where the predicted class changes.
 
 use crate::{
-    figure::{self, Across, Figure, Panel, Point, Series},
+    figure::{self, Across, Figure, Panel, Series},
+    plane::{edges, grid, range, rows},
     subject::Loaded,
 };
 use anyhow::{Result, ensure};
 use std::path::Path;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Kind};
 
-/// Predictions along each side of the picture.
-const FINE: i64 = 240;
 /// Rows that are drawn, at most.
 const SHOWN: i64 = 2000;
 
@@ -28,10 +27,10 @@ pub fn check(loaded: &Loaded) -> Result<()> {
 pub fn draw(path: &Path, loaded: &Loaded) -> Result<()> {
     let data = &loaded.data;
     let n = (data.len() as i64).min(SHOWN);
-    let rows = data.images.narrow(0, 0, n).view([n, 2]).to_device(Device::Cpu);
+    let shown = data.images.narrow(0, 0, n).view([n, 2]).to_device(Device::Cpu);
     let labels = Vec::<i64>::try_from(data.labels.narrow(0, 0, n))?;
-    let xs = Vec::<f64>::try_from(rows.select(1, 0).to_kind(Kind::Double))?;
-    let ys = Vec::<f64>::try_from(rows.select(1, 1).to_kind(Kind::Double))?;
+    let xs = Vec::<f64>::try_from(shown.select(1, 0).to_kind(Kind::Double))?;
+    let ys = Vec::<f64>::try_from(shown.select(1, 1).to_kind(Kind::Double))?;
     let of_class = |class: i64| -> Vec<(f64, f64)> {
         let here = labels.iter().zip(xs.iter().zip(&ys)).filter(|(label, _)| **label == class);
         here.map(|(_, (x, y))| (*x, *y)).collect()
@@ -42,17 +41,12 @@ pub fn draw(path: &Path, loaded: &Loaded) -> Result<()> {
         .enumerate()
         .map(|(class, name)| (format!("class {name}"), of_class(class as i64)))
         .collect();
-    kinds.push(("boundary".into(), boundary(loaded, range(&xs), range(&ys))));
-    let point = |(x, y): (f64, f64)| Point::new(x, String::new(), y, 0.);
+    let plane = grid(range(&xs), range(&ys));
+    let classes = loaded.predict(&rows(&plane).to_device(loaded.device)).0;
+    kinds.push(("boundary".into(), edges(&plane, &classes)?));
     let legend = kinds.iter().enumerate().map(|(slot, (name, _))| (slot, name.clone())).collect();
-    let sorted = |mut points: Vec<(f64, f64)>| {
-        points.sort_by(|a, b| a.0.total_cmp(&b.0));
-        points.into_iter().map(point).collect()
-    };
-    let series = kinds
-        .into_iter()
-        .enumerate()
-        .map(|(slot, (_, points))| Series { slot, points: sorted(points) });
+    let series =
+        kinds.into_iter().enumerate().map(|(slot, (_, points))| Series::cloud(slot, points));
     let names = data.features.as_ref().map_or(vec![], |features| features.names.clone());
     let panel = Panel {
         title: names.get(1).cloned().unwrap_or_default(),
@@ -63,27 +57,4 @@ pub fn draw(path: &Path, loaded: &Loaded) -> Result<()> {
     };
     let title = loaded.card.name.clone();
     figure::curves(path, &Figure { title, panels: vec![panel], legend })
-}
-
-fn range(values: &[f64]) -> (f64, f64) {
-    values.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), v| (a.min(*v), b.max(*v)))
-}
-
-/// Points between neighbours of a grid that are predicted to be of two classes.
-fn boundary(loaded: &Loaded, across: (f64, f64), up: (f64, f64)) -> Vec<(f64, f64)> {
-    let side = |(low, high)| Tensor::linspace(low, high, FINE, (Kind::Float, Device::Cpu));
-    let plane = Tensor::meshgrid_indexing(&[side(across), side(up)], "ij");
-    let points = Tensor::stack(&plane, -1);
-    let x = points.view([-1, 2, 1, 1]).to_device(loaded.device);
-    let class = loaded.predict(&x).0.view([FINE, FINE]).to_device(Device::Cpu);
-    let mut found = vec![];
-    for dim in 0..2 {
-        let [a, b] = [0, 1]
-            .map(|from| (class.narrow(dim, from, FINE - 1), points.narrow(dim, from, FINE - 1)));
-        let middle: Tensor = (a.1 + b.1) / 2.;
-        let changed = middle.masked_select(&a.0.ne_tensor(&b.0).unsqueeze(-1));
-        let flat = Vec::<f64>::try_from(changed.to_kind(Kind::Double)).unwrap_or_default();
-        found.extend(flat.chunks_exact(2).map(|pair| (pair[0], pair[1])));
-    }
-    found
 }
