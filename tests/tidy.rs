@@ -149,6 +149,7 @@ fn registries_are_sorted_and_documented() {
     assert_sorted("objectives", train::objective::OBJECTIVES);
     assert_sorted("optimisers", train::optimizer::OPTIMIZERS);
     assert_sorted("schedules", train::schedule::SCHEDULES);
+    assert_sorted("functions", models::toy::FUNCTIONS);
 }
 
 /// What `read` gives can be trained: everything it names exists.
