@@ -14,7 +14,7 @@ again() {
     exec scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
 }
 trap 'again "its time is up"' USR1
-OMP_NUM_THREADS=${OMP_NUM_THREADS:-$SLURM_CPUS_ON_NODE} sh experiments/shards.sh "$part" "$@" &
+OMP_NUM_THREADS=$SLURM_CPUS_ON_NODE sh experiments/shards.sh "$part" "$@" &
 code=0
 wait $! || code=$?
 [ "$code" -ne 137 ] || again "the program was killed"

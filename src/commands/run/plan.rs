@@ -62,7 +62,7 @@ pub fn plan(
         steps.push(row(block.name.clone(), &costs, &mine));
         steps[number].say(ui)?;
     }
-    let total: f64 = steps.iter().filter_map(|row| row.cost).map(|cost| cost.seconds).sum();
+    let total = steps.iter().filter_map(|row| row.cost).fold(0., |all, cost| all + cost.seconds);
     let known = steps.iter().all(|row| row.cost.is_some());
     let rest = if known { "" } else { ", and what is not known" };
     let mut said = json!({
