@@ -8,6 +8,10 @@ set -eu
 part=${SLURM_ARRAY_TASK_ID:+$SLURM_ARRAY_TASK_ID/}$1
 shift
 again() {
+    # Without cgroups Slurm would lose sight of the program, and two would make the same cells.
+    trap '' TERM
+    kill 0
+    wait
     [ "${SLURM_RESTART_COUNT:-0}" -lt 10 ] || { echo "$1; not queued again after ten times" >&2; exit 1; }
     echo "$1; queued again" >&2
     # The number alone may be that of the whole array.
