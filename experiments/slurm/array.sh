@@ -48,4 +48,4 @@ array=$(submit "$n" "$after --array=1-$n --output=runs/slurm/%x-%A_%a.out" "$@")
 # Not afterany: `scancel` of the array would start this job on all its cells.
 rest=$(submit rest "--dependency=afterok:$array" "$@")
 echo "$name: ${needed:+job $needed makes what it needs, }array $array has $n shards, job $rest makes the rest and the page"
-echo "squeue --me shows them, runs/slurm has their logs, \`scancel ${needed:-} $array $rest\` ends them"
+echo "squeue --me shows them, runs/slurm has their logs, \`scancel ${needed:+$needed }$array $rest\` ends them"

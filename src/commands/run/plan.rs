@@ -130,21 +130,22 @@ fn sum(costs: &[Option<Cost>]) -> Option<Cost> {
     })
 }
 
-/// The cost of each cell: some are tried, evenly apart, as many as the time allows, and those that
-/// follow one are taken to cost the same.
+/// The cost of each cell: some are tried, evenly apart, as many as the time allows; another costs what
+/// the one does that has the most choices in common with it.
 fn tried(left: &[&Cell], run: &Path, common: &Common, ui: &Ui) -> Vec<Option<Cost>> {
     let (bar, start) = (ui.bar(left.len() as u64, "trying"), Instant::now());
-    let (mut costs, mut trials) = (vec![], 0.);
-    while costs.len() < left.len() {
-        let cost = trial(&left[costs.len()].words(run), common);
-        trials += 1.;
+    let (mut costs, mut next) = (vec![], 0);
+    while next < left.len() {
+        costs.push((left[next], trial(&left[next].words(run), common)));
         let share = start.elapsed().as_secs_f64() / SECONDS;
-        let next = costs.len() + 1 + (share * left.len() as f64 / trials) as usize;
-        costs.resize(next.min(left.len()), cost);
-        bar.set_position(costs.len() as u64);
+        next += 1 + (share * left.len() as f64 / costs.len() as f64) as usize;
+        bar.set_position(next.min(left.len()) as u64);
     }
     bar.finish_and_clear();
-    costs
+    let equal =
+        |a: &Cell, b: &Cell| a.choices.iter().zip(&b.choices).filter(|(a, b)| a == b).count();
+    let of = |cell: &&Cell| costs.iter().max_by_key(|(tried, _)| equal(tried, cell))?.1;
+    left.iter().map(of).collect()
 }
 
 /// The cost of `words`; none where it has no `--limit`, or does not run here.
