@@ -85,12 +85,12 @@ fn say_shards(rows: &[Row], ui: &Ui) -> Result<()> {
     ui.say("")?;
     heads("shard", ui)?;
     rows.iter().try_for_each(|row| row.say(ui))?;
-    let seconds = |row: &Row| row.cost.map_or(0., |cost| cost.seconds);
-    let mean = rows.iter().map(seconds).sum::<f64>() / rows.len() as f64;
-    let slowest = rows.iter().max_by(|a, b| seconds(a).total_cmp(&seconds(b)));
-    if let Some(row) = slowest.filter(|_| mean > 0.) {
-        let (name, longest) = (&row.name, seconds(row));
-        let times = longest / mean;
+    let seconds: Option<Vec<f64>> = rows.iter().map(|row| Some(row.cost?.seconds)).collect();
+    let seconds = seconds.unwrap_or_default();
+    let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
+    let slowest = rows.iter().zip(&seconds).max_by(|a, b| a.1.total_cmp(b.1));
+    if let Some((row, longest)) = slowest.filter(|_| mean > 0.) {
+        let (name, times) = (&row.name, longest / mean);
         ui.say(&format!("slowest shard: {name}, {longest:.0} s, {times:.1} times the mean"))?;
     }
     ui.say("")
