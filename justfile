@@ -159,6 +159,11 @@ yeh19-networks *args: (experiment "yeh19-networks" args)
 [group('papers')]
 yeh19-table4 *args: (experiment "yeh19-table4" args)
 
+# an experiment as n processes side by side, by GNU parallel: `just parallel 4 wang20-table2 scale=cpu data=PATH`
+[group('experiments')]
+parallel n name *args: build
+    @GRADPROOF={{ quote(gradproof) }} sh experiments/parallel.sh {{ n }} {{ name }} {{ args }}
+
 [private]
 experiment name *args: build
     @sh experiments/run.sh {{ quote(gradproof) }} {{ name }} {{ args }}

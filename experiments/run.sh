@@ -1,6 +1,6 @@
 #!/bin/sh
 # `scale=cpu data=PATH` of a recipe as options of `gradproof run`.
-# run.sh PROGRAM EXPERIMENT [scale=smoke|cpu|paper] [data=PATH] [NAME=VALUE …] [options of `gradproof run`]
+# run.sh PROGRAM EXPERIMENT [scale=smoke|cpu|paper] [data=PATH] [out=DIR] [NAME=VALUE …] [options of `gradproof run`]
 set -eu
 gradproof=$1
 file=experiments/$2.toml
@@ -11,6 +11,7 @@ while [ "$count" -gt 0 ]; do
     shift
     case $word in
         scale=*) set -- "$@" --scale "${word#scale=}" ;;
+        out=*) set -- "$@" --out "${word#out=}" ;;
         -*) set -- "$@" "$word" ;;
         *=*) set -- "$@" --set "$word" ;;
         *) set -- "$@" "$word" ;;

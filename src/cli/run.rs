@@ -22,8 +22,11 @@ pub struct Run {
     pub resume: bool,
     /// Make only every Nth cell, beginning with the Ith; others make the rest, into the same folder or
     /// one that is copied there
-    #[arg(long, value_name = "I/N", value_parser = super::parse::shard)]
+    #[arg(long, value_name = "I/N", value_parser = super::parse::shard, conflicts_with = "plan")]
     pub shard: Option<(usize, usize)>,
+    /// Make only the experiments whose files these read; shards want them to be there
+    #[arg(long, conflicts_with_all = ["shard", "plan", "list"])]
+    pub needed: bool,
     /// Say which tables and figures of papers the files make, and how far their runs are
     #[arg(long)]
     pub list: bool,
@@ -31,4 +34,7 @@ pub struct Run {
     /// images
     #[arg(long)]
     pub plan: bool,
+    /// With `--plan`: also what each of N shards costs
+    #[arg(long, value_name = "N", requires = "plan")]
+    pub shards: Option<std::num::NonZeroUsize>,
 }

@@ -34,7 +34,8 @@ pub fn run(args: &Run, common: &Common, ui: &Ui) -> Result<()> {
         return list::list(&all, args, common, ui);
     }
     let results = all.iter().zip(&args.files).map(|(ready, file)| match args.plan {
-        true => plan::plan(&ready.experiment, &ready.run, common, ui),
+        true => plan::plan(&ready.experiment, &ready.run, args.shards, common, ui),
+        false if args.needed => needed(&ready.experiment, file, args, common, ui),
         false => ready.make(file, args, common, ui),
     });
     let mut results = results.collect::<Result<Vec<_>>>()?;
@@ -59,36 +60,55 @@ impl Ready {
         needed(experiment, file, args, common, ui)?;
         open(experiment, run, args)?;
         let mine = args.shard.map_or((0, 1), |(i, n)| (i - 1, n));
-        let missing: Vec<(&Cell, &Cli)> = experiment
+        let there = |cell: &Cell| cell.file(experiment, run).exists();
+        let mut missing: Vec<(&Cell, &Cli)> = experiment
             .cells
             .iter()
             .zip(commands)
             .enumerate()
-            .filter(|(i, (cell, _))| i % mine.1 == mine.0 && !cell.file(experiment, run).exists())
+            .filter(|(i, (cell, _))| i % mine.1 == mine.0 && !there(cell))
             .map(|(_, pair)| pair)
             .collect();
         let (count, cells) = (missing.len(), experiment.cells.len());
         let (name, place) = (&experiment.name, run.display());
         ui.note(&format!("{name}: {count} of {cells} cells to make, into {place}"));
         let bar = ui.bar(count as u64, name);
-        for (number, (cell, cli)) in missing.iter().enumerate() {
+        // What reads cells of another shard is made as soon as they are there.
+        let ready = |cell: &Cell| args.shard.is_none() || experiment.read_by(cell).all(there);
+        while let Some(at) = missing.iter().position(|(cell, _)| ready(cell)) {
+            let (cell, cli) = missing.remove(at);
             let name = cell.name(experiment);
             bar.set_message(name.clone());
             let seconds = make(experiment, run, cell, cli)?;
             bar.inc(1);
             if bar.is_hidden() {
-                ui.note(&format!("{} of {count}: {name}, {seconds:.1} s", number + 1));
+                ui.note(&format!("{} of {count}: {name}, {seconds:.1} s", count - missing.len()));
             }
         }
         bar.finish_and_clear();
+        if let [(cell, _), ..] = missing[..] {
+            let (left, name) = (missing.len(), cell.name(experiment));
+            ui.note(&format!(
+                "left out {left} cells that read others which are not there yet, such as `{name}`: \
+                 `--resume` without `--shard` makes them"
+            ));
+        }
         finish(experiment, run, ui)
     }
 }
 
 /// The page of what is there.
 fn finish(experiment: &Experiment, run: &Path, ui: &Ui) -> Result<Value> {
-    let answer = Answer::new(experiment, run)?;
-    let page = report::experiment(experiment, run, &answer)?;
+    // Shards that end together write the same page. Whoever knew of fewer cells than are there now
+    // may have put an older page over a newer one, and writes again.
+    let (answer, page) = loop {
+        let answer = Answer::new(experiment, run)?;
+        let page = report::experiment(experiment, run, &answer)?;
+        let cells = experiment.cells.iter();
+        if cells.filter(|cell| cell.file(experiment, run).exists()).count() == answer.done.0 {
+            break (answer, page);
+        }
+    };
     for (text, verdict) in &answer.claims {
         ui.say(&format!("{}: {text}", verdict.text()))?;
     }
@@ -130,14 +150,14 @@ fn command(words: &[String], common: &Common) -> Result<Cli> {
     Ok(cli)
 }
 
-/// Runs the experiments whose files this one reads.
+/// Runs the experiments whose files this one reads; says which.
 fn needed(
     experiment: &Experiment,
     beside: &Path,
     args: &Run,
     common: &Common,
     ui: &Ui,
-) -> Result<()> {
+) -> Result<Value> {
     for name in &experiment.file.needs {
         let told = |error| experiment.source.wrong(name.span().start, error);
         let file = beside.with_file_name(format!("{}.toml", name.get_ref()));
@@ -170,12 +190,15 @@ fn needed(
             set,
             resume: true,
             shard: None,
+            needed: false,
             list: false,
             plan: false,
+            shards: None,
         };
         Ready::read(&file, &first, common)?.make(&file, &first, common, ui)?;
     }
-    Ok(())
+    let names: Vec<&String> = experiment.file.needs.iter().map(|name| name.get_ref()).collect();
+    Ok(json!({ "experiment": experiment.name, "needed": names }))
 }
 
 /// Writes down what is run, or checks that it is what was begun there.
@@ -189,22 +212,26 @@ fn open(experiment: &Experiment, run: &Path, args: &Run) -> Result<()> {
         "variables": experiment.vars,
         "cells": cells,
     });
-    if path.exists() {
-        ensure!(
-            args.resume || args.shard.is_some(),
-            "`{}` is there already; `--resume` goes on with it, another `--out` begins anew",
-            run.display()
-        );
-        let before: Value = serde_json::from_slice(&fs::read(&path)?)
-            .with_context(|| format!("`{}` is broken", path.display()))?;
-        ensure!(
-            before == settings,
-            "`{}` was begun with other settings or another version of the file; remove it or give \
-             another `--out`",
-            run.display()
-        );
+    // Of shards that start together one writes it, and the others check themselves against that.
+    let text = pretty(&settings)?;
+    let begin = || tensorfile::atomic::create(&path, |file| Ok(file.write_all(text.as_bytes())?));
+    if !path.exists() && begin()? {
+        return Ok(());
     }
-    save(&path, &settings)
+    ensure!(
+        args.resume || args.shard.is_some(),
+        "`{}` is there already; `--resume` goes on with it, another `--out` begins anew",
+        run.display()
+    );
+    let before: Value = serde_json::from_slice(&fs::read(&path)?)
+        .with_context(|| format!("`{}` is broken", path.display()))?;
+    ensure!(
+        before == settings,
+        "`{}` was begun with other settings or another version of the file; remove it or give \
+         another `--out`",
+        run.display()
+    );
+    Ok(())
 }
 
 /// Makes one cell; returns how long it took.
@@ -247,7 +274,11 @@ fn settle(value: &mut Value, run: &str) {
     }
 }
 
+fn pretty(value: &Value) -> Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
+}
+
 fn save(path: &Path, value: &Value) -> Result<()> {
-    let text = serde_json::to_string_pretty(value)? + "\n";
+    let text = pretty(value)?;
     tensorfile::atomic::write(path, |file| Ok(file.write_all(text.as_bytes())?))
 }

@@ -104,6 +104,13 @@ impl Experiment {
         }
     }
 
+    /// The cells of this run whose folders `cell` reads.
+    pub fn read_by<'a>(&'a self, cell: &'a Cell) -> impl Iterator<Item = &'a Cell> {
+        let folder = |c: &Cell| format!("${{run}}/cells/{}/{}/", self.blocks[c.block].name, c.id);
+        let others = self.cells.iter().filter(move |other| !std::ptr::eq(*other, cell));
+        others.filter(move |other| cell.command.contains(&folder(other)))
+    }
+
     pub fn block(&self, name: &str) -> Option<&Block> {
         self.blocks.iter().find(|block| block.name == name)
     }

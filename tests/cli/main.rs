@@ -16,6 +16,7 @@ mod refused_words;
 mod resume;
 mod robust;
 mod run;
+mod shards;
 mod tables;
 mod tools;
 mod transfer;

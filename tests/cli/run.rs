@@ -1,4 +1,4 @@
-//! `run`: cells and pages, shards, going on where a killed run stopped, what a malformed file is told.
+//! `run`: cells and pages, going on where a killed run stopped, what a malformed file is told.
 
 use crate::place::{Place, says};
 use serde_json::{Value, json};
@@ -56,14 +56,14 @@ text = "Only larger runs tell."
 rising = "look * /accuracy"
 "#;
 
-fn place(name: &str) -> Place {
+pub fn place(name: &str) -> Place {
     let place = Place::with_model(name);
     place.write("e.toml", FILE);
     place
 }
 
 /// What does not depend on time: relative path -> bytes.
-fn lasting(place: &Place, run: &str) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn lasting(place: &Place, run: &str) -> BTreeMap<PathBuf, Vec<u8>> {
     let all = place
         .contents()
         .into_iter()
@@ -127,21 +127,6 @@ fn an_experiment_leaves_cells_and_a_page() {
 }
 
 #[test]
-fn two_shards_are_one_run() {
-    let place = place("run-shards");
-    place.ok("run e.toml --out whole");
-    let first = place.ok("run e.toml --out both --shard 1/2");
-    says(&first.stdout, &["page of 3 of 5 cells: both/e-smoke/index.html"]);
-    says(&place.text("both/e-smoke/index.html"), &["So far 3 of 5 cells are there"]);
-    says(&place.ok("run e.toml --out both --shard 2/2").stdout, &["page: both/e-smoke/index.html"]);
-    let [whole, both] = ["whole", "both"].map(|out| lasting(&place, &format!("{out}/e-smoke")));
-    assert_eq!(whole.keys().collect::<Vec<_>>(), both.keys().collect::<Vec<_>>());
-    for (path, bytes) in &whole {
-        assert_eq!(bytes, &both[path], "{}", path.display());
-    }
-}
-
-#[test]
 fn a_killed_run_goes_on() {
     let place = place("run-killed");
     place.ok("run e.toml --out whole");
@@ -166,6 +151,9 @@ fn needed_experiments_run_first() {
     let said = place.ok("run f.toml --json").json();
     assert_eq!(said["run"], "runs/f-smoke");
     assert!(place.at("runs/e-smoke/index.html").exists());
+    assert_eq!(place.ok("run f.toml --out new --needed --json").json()["needed"], json!(["e"]));
+    assert!(place.at("new/e-smoke/index.html").exists() && !place.at("new/f-smoke").exists());
+    says(&place.ok("run f.toml --out new --shard 1/2").stdout, &["page of 3 of 5 cells"]);
 }
 
 #[test]

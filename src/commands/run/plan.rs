@@ -1,4 +1,4 @@
-//! What a run would do and how long it takes: each step is tried on one image and on three, and the
+//! What a run would do and how long it takes: each step is tried on two images and on four, and the
 //! rest follows a straight line.
 
 use crate::{
@@ -10,73 +10,142 @@ use crate::{
 use anyhow::Result;
 use clap::Parser;
 use serde_json::{Value, json};
-use std::{path::Path, time::Instant};
+use std::{collections::BTreeMap, num::NonZeroUsize, path::Path, time::Instant};
 
 /// About how long the trials of a step may take.
 const SECONDS: f64 = 30.;
 
 /// Images of the two trials.
-const TRIED: [u64; 2] = [1, 3];
+const TRIED: [u64; 2] = [2, 4]; // `manipulate` needs a next image
 
-/// What a cell costs.
+/// What a cell costs, or several together.
+#[derive(Clone, Copy)]
 struct Cost {
     seconds: f64,
     /// Images that the network sees.
     passes: f64,
 }
 
-/// Prints the steps; makes no cell.
-pub fn plan(experiment: &Experiment, run: &Path, common: &Common, ui: &Ui) -> Result<Value> {
-    let mut rows = vec![];
-    let (mut total, mut known) = (0., true);
-    ui.say(&format!(
-        "{:<16} {:>6} {:>6} {:>12} {:>14}",
-        "step", "cells", "left", "time", "passes"
-    ))?;
-    for (number, block) in experiment.blocks.iter().enumerate() {
-        let cells = || experiment.cells.iter().filter(|cell| cell.block == number);
-        let left: Vec<&Cell> = cells().filter(|c| !c.file(experiment, run).exists()).collect();
-        let costs = tried(&left, run, common, ui);
-        let sum = |of: fn(&Cost) -> f64| -> Option<f64> {
-            let known: f64 = costs.iter().map(|cost| cost.as_ref().map(of)).sum::<Option<f64>>()?;
-            Some(known * left.len() as f64 / costs.len().max(1) as f64)
-        };
-        let (seconds, passes) = (sum(|cost| cost.seconds), sum(|cost| cost.passes));
-        total += seconds.unwrap_or(0.);
-        known &= seconds.is_some();
-        let told = |number: Option<f64>, unit: &str| {
-            number.map_or("not known".into(), |number| format!("{number:.0}{unit}"))
-        };
-        ui.say(&format!(
-            "{:<16} {:>6} {:>6} {:>12} {:>14}",
-            block.name,
-            cells().count(),
-            left.len(),
-            told(seconds, " s"),
-            told(passes, "")
-        ))?;
-        rows.push(json!({
-            "step": block.name, "cells": cells().count(), "left": left.len(),
-            "seconds": seconds, "passes": passes,
-        }));
-    }
-    let rest = if known { "" } else { ", and what is not known" };
-    ui.say(&format!("about {:.1} minutes{rest}; no cell was made", total / 60.))?;
-    Ok(json!({ "run": run, "steps": rows, "seconds": total }))
+/// A line of a table: some of the cells.
+struct Row {
+    name: String,
+    cells: usize,
+    left: usize,
+    /// Of those that are left; none where that of one is not known.
+    cost: Option<Cost>,
 }
 
-/// The cost of some of the cells, evenly apart, as many as the time allows.
+/// Prints the steps, and the shards where there are to be some; makes no cell.
+pub fn plan(
+    experiment: &Experiment,
+    run: &Path,
+    shards: Option<NonZeroUsize>,
+    common: &Common,
+    ui: &Ui,
+) -> Result<Value> {
+    let numbers = 0..experiment.cells.len();
+    // The cost of each cell that is left, by its number.
+    let mut costs: BTreeMap<usize, Option<Cost>> = BTreeMap::new();
+    let row = |name: String, costs: &BTreeMap<usize, Option<Cost>>, mine: &[usize]| {
+        let left: Vec<Option<Cost>> = mine.iter().filter_map(|i| costs.get(i).copied()).collect();
+        Row { name, cells: mine.len(), left: left.len(), cost: sum(&left) }
+    };
+    heads("step", ui)?;
+    let mut steps = vec![];
+    for (number, block) in experiment.blocks.iter().enumerate() {
+        let of = |&i: &usize| experiment.cells[i].block == number;
+        let mine: Vec<usize> = numbers.clone().filter(of).collect();
+        let there = |i: usize| experiment.cells[i].file(experiment, run).exists();
+        let left: Vec<usize> = mine.iter().copied().filter(|&i| !there(i)).collect();
+        let cells: Vec<&Cell> = left.iter().map(|&i| &experiment.cells[i]).collect();
+        costs.extend(left.into_iter().zip(tried(&cells, run, common, ui)));
+        steps.push(row(block.name.clone(), &costs, &mine));
+        steps[number].say(ui)?;
+    }
+    let total = steps.iter().filter_map(|row| row.cost).fold(0., |all, cost| all + cost.seconds);
+    let known = steps.iter().all(|row| row.cost.is_some());
+    let rest = if known { "" } else { ", and what is not known" };
+    let mut said = json!({
+        "run": run, "steps": steps.iter().map(|row| row.json("step")).collect::<Vec<_>>(),
+        "seconds": total,
+    });
+    if let Some(count) = shards.map(NonZeroUsize::get) {
+        let of = |i: usize| -> Vec<usize> { numbers.clone().skip(i).step_by(count).collect() };
+        let rows: Vec<Row> =
+            (0..count).map(|i| row(format!("{}/{count}", i + 1), &costs, &of(i))).collect();
+        said["shards"] = rows.iter().map(|row| row.json("shard")).collect();
+        say_shards(&rows, ui)?;
+    }
+    ui.say(&format!("about {:.1} minutes{rest}; no cell was made", total / 60.))?;
+    Ok(said)
+}
+
+/// The table of the shards, and by how much one of them is late.
+fn say_shards(rows: &[Row], ui: &Ui) -> Result<()> {
+    ui.say("")?;
+    heads("shard", ui)?;
+    rows.iter().try_for_each(|row| row.say(ui))?;
+    let seconds: Option<Vec<f64>> = rows.iter().map(|row| Some(row.cost?.seconds)).collect();
+    let seconds = seconds.unwrap_or_default();
+    let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
+    let slowest = rows.iter().zip(&seconds).max_by(|a, b| a.1.total_cmp(b.1));
+    if let Some((row, longest)) = slowest.filter(|_| mean > 0.) {
+        let (name, times) = (&row.name, longest / mean);
+        ui.say(&format!("slowest shard: {name}, {longest:.0} s, {times:.1} times the mean"))?;
+    }
+    ui.say("")
+}
+
+fn heads(first: &str, ui: &Ui) -> Result<()> {
+    line([first, "cells", "left", "time", "passes"].map(str::to_owned), ui)
+}
+
+fn line([name, cells, left, time, passes]: [String; 5], ui: &Ui) -> Result<()> {
+    ui.say(&format!("{name:<16} {cells:>6} {left:>6} {time:>12} {passes:>14}"))
+}
+
+impl Row {
+    fn say(&self, ui: &Ui) -> Result<()> {
+        let [time, passes] = match self.cost {
+            Some(Cost { seconds, passes }) => [format!("{seconds:.0} s"), format!("{passes:.0}")],
+            None => ["not known".into(), "not known".into()],
+        };
+        line([self.name.clone(), self.cells.to_string(), self.left.to_string(), time, passes], ui)
+    }
+
+    fn json(&self, kind: &str) -> Value {
+        json!({
+            kind: self.name, "cells": self.cells, "left": self.left,
+            "seconds": self.cost.map(|cost| cost.seconds),
+            "passes": self.cost.map(|cost| cost.passes),
+        })
+    }
+}
+
+fn sum(costs: &[Option<Cost>]) -> Option<Cost> {
+    let none = Cost { seconds: 0., passes: 0. };
+    costs.iter().try_fold(none, |all, cost| {
+        let Cost { seconds, passes } = (*cost)?;
+        Some(Cost { seconds: all.seconds + seconds, passes: all.passes + passes })
+    })
+}
+
+/// The cost of each cell: some are tried, evenly apart, as many as the time allows; another costs what
+/// the one does that has the most choices in common with it.
 fn tried(left: &[&Cell], run: &Path, common: &Common, ui: &Ui) -> Vec<Option<Cost>> {
     let (bar, start) = (ui.bar(left.len() as u64, "trying"), Instant::now());
     let (mut costs, mut next) = (vec![], 0);
     while next < left.len() {
-        costs.push(trial(&left[next].words(run), common));
+        costs.push((left[next], trial(&left[next].words(run), common)));
         let share = start.elapsed().as_secs_f64() / SECONDS;
         next += 1 + (share * left.len() as f64 / costs.len() as f64) as usize;
         bar.set_position(next.min(left.len()) as u64);
     }
     bar.finish_and_clear();
-    costs
+    let equal =
+        |a: &Cell, b: &Cell| a.choices.iter().zip(&b.choices).filter(|(a, b)| a == b).count();
+    let of = |cell: &&Cell| costs.iter().max_by_key(|(tried, _)| equal(tried, cell))?.1;
+    left.iter().map(of).collect()
 }
 
 /// The cost of `words`; none where it has no `--limit`, or does not run here.
