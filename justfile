@@ -152,6 +152,9 @@ yeh19-figure6 *args: (experiment "yeh19-figure6" args)
 # Yeh et al. 2019, Figure 7; Yeh et al. 2019, Figure 9
 [group('papers')]
 yeh19-figure9 *args: (experiment "yeh19-figure9" args)
+# Yeh et al. 2019, Figure 10
+[group('papers')]
+yeh19-figure10 *args: (experiment "yeh19-figure10" args)
 # Two networks for MNIST
 [group('papers')]
 yeh19-networks *args: (experiment "yeh19-networks" args)

@@ -1,6 +1,7 @@
 //! `shapes`: a CIFAR-shaped set of ten silhouettes, drawn from a seed with no file, with the mask
 //! of the pixels that make the class. Colour, place, size and background say nothing about it.
 //! An image depends on (seed, split, index) alone. Bits are repeatable on one kind of machine.
+//! With `pair=left` or `pair=right` two of them stand side by side, and one of the two makes the class.
 
 use crate::{Dataset, Split, keyed, spec::settings};
 use anyhow::{Context, Result, bail, ensure};
@@ -26,17 +27,33 @@ pub struct Shapes {
     pub train: usize,
     /// Images for testing, 1 to 10,000,000; never among those for training.
     pub test: usize,
+    /// Two images side by side, of which this one makes the class; the pictures are the same for both.
+    pub pair: Option<Half>,
+}
+
+/// A half of an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// The columns 0 to 31.
+    Left,
+    /// The columns 32 to 63.
+    Right,
 }
 
 impl Default for Shapes {
     fn default() -> Self {
-        Shapes { seed: 0, train: 6000, test: 1000 }
+        Shapes { seed: 0, train: 6000, test: 1000, pair: None }
     }
 }
 
 impl fmt::Display for Shapes {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "shapes:seed={},train={},test={}", self.seed, self.train, self.test)
+        write!(f, "shapes:seed={},train={},test={}", self.seed, self.train, self.test)?;
+        match self.pair {
+            None => Ok(()),
+            Some(Half::Left) => write!(f, ",pair=left"),
+            Some(Half::Right) => write!(f, ",pair=right"),
+        }
     }
 }
 
@@ -44,7 +61,7 @@ impl Shapes {
     /// Reads `seed=0,train=6000,test=1000`; what is left out keeps its default.
     pub fn parse(text: &str) -> Result<Self> {
         let mut shapes = Shapes::default();
-        let known = "known: seed, train, test, as in `shapes:seed=0,train=6000,test=1000`";
+        let known = "known: seed, train, test, pair, as in `shapes:seed=0,train=6000,test=1000`";
         for setting in settings(text, known) {
             let (key, value) = setting?;
             let told = || format!("`{key}={value}` of `shapes` is not a whole number from 0 on");
@@ -52,6 +69,9 @@ impl Shapes {
                 "seed" => shapes.seed = value.parse().with_context(told)?,
                 "train" => shapes.train = value.parse().with_context(told)?,
                 "test" => shapes.test = value.parse().with_context(told)?,
+                "pair" if value == "left" => shapes.pair = Some(Half::Left),
+                "pair" if value == "right" => shapes.pair = Some(Half::Right),
+                "pair" => bail!("`pair={value}` of `shapes` is neither left nor right"),
                 other => bail!("`shapes` has no setting `{other}`; {known}"),
             }
         }
@@ -67,9 +87,27 @@ impl Shapes {
         Ok(())
     }
 
-    /// Draws one split on all cores: images u8 [N, 3, 32, 32] and masks bool [N, 32, 32].
-    /// Panics where a count is out of its range.
+    /// Draws one split on all cores: images u8 [N, 3, 32, 32] and masks bool [N, 32, 32]; of pairs
+    /// both are 64 wide. Panics where a count is out of its range.
     pub fn generate(&self, split: Split) -> Dataset {
+        let Some(half) = self.pair else { return self.drawn(split, split as u64) };
+        // Splits are 0 and 1; beside them stand images of none.
+        let [left, right] = [0, 2].map(|beside| self.drawn(split, split as u64 + beside));
+        let (empty, images) = (
+            left.masks.as_ref().map(Tensor::zeros_like),
+            Tensor::cat(&[&left.images, &right.images], 3),
+        );
+        let wide = |a: Option<&Tensor>, b: Option<&Tensor>| Some(Tensor::cat(&[a?, b?], 2));
+        let (own, masks) = match half {
+            Half::Left => (&left, wide(left.masks.as_ref(), empty.as_ref())),
+            Half::Right => (&right, wide(empty.as_ref(), right.masks.as_ref())),
+        };
+        let (labels, classes) = (own.labels.shallow_clone(), own.classes.clone());
+        Dataset { name: self.to_string(), images, labels, classes, masks, features: None }
+    }
+
+    /// As many images as `split` has, of the draws `part`.
+    fn drawn(&self, split: Split, part: u64) -> Dataset {
         self.check().expect("counts are within their range");
         let count = if split == Split::Train { self.train } else { self.test };
         let mut pixels = vec![0u8; count * 3 * PIXELS];
@@ -79,13 +117,14 @@ impl Shapes {
         let share = count.div_ceil(workers);
         thread::scope(|scope| {
             let parts = pixels.chunks_mut(share * 3 * PIXELS).zip(masks.chunks_mut(share * PIXELS));
-            for (part, ((pixels, masks), labels)) in parts.zip(labels.chunks_mut(share)).enumerate()
+            for (worker, ((pixels, masks), labels)) in
+                parts.zip(labels.chunks_mut(share)).enumerate()
             {
                 let seed = self.seed;
                 scope.spawn(move || {
                     let images = pixels.chunks_mut(3 * PIXELS).zip(masks.chunks_mut(PIXELS));
                     for (i, ((pixels, mask), label)) in images.zip(labels).enumerate() {
-                        let keys = [seed, split as u64, (part * share + i) as u64];
+                        let keys = [seed, part, (worker * share + i) as u64];
                         let rng = keyed::generator(keyed::Purpose::Shapes, keys);
                         *label = Scene { pixels, mask }.draw(rng) as i64;
                     }

@@ -43,7 +43,8 @@ pub const KINDS: &[(&str, &str)] = &[
     ("mnist", "a folder with the four idx files, gzipped or not"),
     (
         "shapes",
-        "ten silhouettes drawn from a seed: `shapes` or `shapes:seed=0,train=6000,test=1000`",
+        "ten silhouettes drawn from a seed: `shapes` or `shapes:seed=0,train=6000,test=1000`; with `pair=left` or \
+         `pair=right` two side by side, of which that one makes the class",
     ),
     (
         "simulated",

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use tch::{Kind, Tensor};
 
 fn set(n: usize) -> Dataset {
-    Shapes { seed: 1, train: n, test: 1 }.generate(Split::Train)
+    Shapes { seed: 1, train: n, test: 1, pair: None }.generate(Split::Train)
 }
 
 fn shuffle(augment: Option<Augment>) -> Shuffle {

@@ -5,7 +5,7 @@ use data::{Dataset, Split, load, shapes::Shapes};
 use tch::{Kind, Tensor};
 
 fn draw(train: usize, split: Split) -> Dataset {
-    Shapes { seed: 3, train, test: 500 }.generate(split)
+    Shapes { seed: 3, train, test: 500, pair: None }.generate(split)
 }
 
 fn head(tensor: &Tensor, n: i64) -> Tensor {
@@ -18,7 +18,7 @@ fn the_same_seed_draws_the_same_set_however_many_there_are() {
     assert_eq!(few.images, head(&many.images, 7));
     assert_eq!(few.labels, head(&many.labels, 7));
     assert_eq!(few.masks.unwrap(), head(&many.masks.unwrap(), 7));
-    let other = Shapes { seed: 4, train: 7, test: 7 }.generate(Split::Train);
+    let other = Shapes { seed: 4, train: 7, test: 7, pair: None }.generate(Split::Train);
     assert_ne!(few.images, other.images);
 }
 
@@ -93,7 +93,7 @@ fn settings_are_read_from_the_specification() {
     let options = Split::Test.into();
     let set = load("shapes:seed=9,test=12", &options).unwrap();
     assert_eq!((set.len(), set.name.as_str()), (12, "shapes:seed=9,train=6000,test=12"));
-    let again = Shapes { seed: 9, train: 1, test: 12 }.generate(Split::Test);
+    let again = Shapes { seed: 9, train: 1, test: 12, pair: None }.generate(Split::Test);
     assert_eq!(set.images, again.images);
     for (bad, told) in [
         ("shapes:sed=9", "no setting `sed`; known: seed, train, test"),
@@ -104,4 +104,24 @@ fn settings_are_read_from_the_specification() {
         let message = format!("{:#}", load(bad, &options).unwrap_err());
         assert!(message.contains(told), "{bad}: {message}");
     }
+}
+
+#[test]
+fn of_a_pair_one_half_makes_the_class() {
+    let of = |spec: &str| load(spec, &Split::Test.into()).expect("a set");
+    let alone = of("shapes:seed=5,test=9");
+    let [left, right] =
+        ["left", "right"].map(|half| of(&format!("shapes:seed=5,test=9,pair={half}")));
+    assert_eq!(left.images.size(), [9, 3, 32, 64]);
+    assert_eq!(left.images, right.images);
+    assert_eq!((left.images.narrow(3, 0, 32), &left.labels), (alone.images, &alone.labels));
+    assert_ne!(left.labels, right.labels);
+    let masks = |set: &Dataset, from: i64| set.masks.as_ref().expect("masks").narrow(2, from, 32);
+    assert_eq!(masks(&left, 0), alone.masks.expect("masks"));
+    assert!(!bool::try_from(masks(&left, 32).any()).expect("one flag"));
+    assert!(!bool::try_from(masks(&right, 0).any()).expect("one flag"));
+    assert!(bool::try_from(masks(&right, 32).any()).expect("one flag"));
+    assert_eq!(right.name, "shapes:seed=5,train=6000,test=9,pair=right");
+    let told = format!("{:#}", Shapes::parse("pair=both").expect_err("neither"));
+    assert!(told.contains("neither left nor right"), "{told}");
 }
