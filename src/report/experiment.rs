@@ -283,10 +283,9 @@ fn markdown(experiment: &Experiment, answer: &Answer, run: &Path) -> Result<Stri
             Chart::Heatmap(map) => drawn(&map.title),
             Chart::Pictures { title, files } => {
                 let each = files.iter().map(|(caption, file)| {
-                    Ok((
-                        format!("{title}: {caption}"),
-                        file.strip_prefix(run)?.display().to_string(),
-                    ))
+                    let both = [title.as_str(), caption.as_str()];
+                    let alt: Vec<&str> = both.into_iter().filter(|s| !s.is_empty()).collect();
+                    Ok((alt.join(": "), file.strip_prefix(run)?.display().to_string()))
                 });
                 each.collect::<Result<_>>()?
             }
