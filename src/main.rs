@@ -7,6 +7,7 @@ mod device;
 mod experiment;
 mod figure;
 mod radii;
+mod ranks;
 mod report;
 mod results;
 mod several;
