@@ -36,6 +36,7 @@ pub fn version() -> String {
     format!("{name}, {cuda}")
 }
 
+#[expect(unsafe_code, reason = "the bindings leave Open MPI's extensions out")]
 unsafe extern "C" {
     /// Open MPI's own, of `mpi-ext.h`.
     safe fn MPIX_Query_cuda_support() -> c_int;
