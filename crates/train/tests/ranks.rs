@@ -2,9 +2,10 @@
 //! kept, and whatever the number of ranks it goes on with. No MPI is needed.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod apart;
 mod tiny;
 
-use models::noise;
+use apart::{assert_near, job};
 use std::{
     fs,
     path::Path,
@@ -13,13 +14,8 @@ use std::{
     thread,
 };
 use tch::{Kind, Tensor};
-use tensorfile::TensorFile;
 use tiny::Silent;
-use train::{
-    Config, EpochLine, Job, OnNan, Ranks,
-    objective::{Climb, Perturb},
-    run,
-};
+use train::{Config, EpochLine, Job, OnNan, Ranks, run};
 
 /// One thread of several.
 struct Thread {
@@ -83,37 +79,7 @@ fn config(set: &[&str]) -> Config {
     Config::parse(CONFIG, &set.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>()).unwrap()
 }
 
-/// Climbs one step along the signs, from a place near by: some of what is climbed is flat at the image
-/// itself, and its signs there are those of rounding.
-struct Signed;
-
-impl Perturb for Signed {
-    fn perturb(&self, climb: &Climb, x: &Tensor, keys: &[u64], scale: f64) -> Tensor {
-        let start = x + noise::sign(keys, &x.size()[1..], x.device()) * 0.02;
-        &start + climb(&start).1.sign() * (0.02 * scale)
-    }
-}
-
-/// In f64, so that what differs is no rounding.
-fn job(config: &Config, images: i64, out: &Path) -> Job {
-    let attacked = config.objective.contains_key("attack");
-    let adversary = attacked.then(|| Box::new(Signed) as Box<dyn Perturb>);
-    let job = tiny::job(config, 3, [images, 12], out);
-    Job { adversary, model: job.model.in_f64(), ..job }
-}
-
-/// Every tensor of the two states, in the larger of both sizes, to `within`.
-fn assert_near(a: &Path, b: &Path, within: f64, what: &str) {
-    let read = |folder: &Path| TensorFile::read(&folder.join("resume.safetensors")).unwrap();
-    let (a, b) = (read(a), read(b));
-    assert!(a.tensors.keys().eq(b.tensors.keys()), "{what}");
-    for (name, t) in &a.tensors {
-        let apart = (t - &b.tensors[name]).abs().max().double_value(&[]);
-        let size = t.abs().max().double_value(&[]).max(1.);
-        assert!(apart <= within * size, "{what}: `{name}` is {apart:e} off");
-    }
-}
-
+/// Numbers of a log but times.
 fn assert_logged(a: &[EpochLine], b: &[EpochLine], within: f64, what: &str) {
     let numbers = |line: &EpochLine| -> Vec<(String, f64)> {
         let all = line.scalars().into_iter();
@@ -139,6 +105,8 @@ fn every_number_of_ranks_gives_the_same_run() {
     ];
     for set in cases {
         let (config, folder) = (config(set), tempfile::tempdir().unwrap());
+        // SSR differentiates in the images, which are f32.
+        let within = if set[0].contains("ssr") { 1e-6 } else { 1e-9 };
         let whole = folder.path().join("1");
         let expected = run(&job(&config, 21, &whole), &mut Silent).unwrap();
         // With six ranks and five images one has none of its own.
@@ -146,9 +114,9 @@ fn every_number_of_ranks_gives_the_same_run() {
             let (out, what) = (folder.path().join(size.to_string()), format!("{size}: {set:?}"));
             let found = together(size, || job(&config, 21, &out));
             for lines in found {
-                assert_logged(&lines.unwrap(), &expected, 1e-9, &what);
+                assert_logged(&lines.unwrap(), &expected, within, &what);
             }
-            assert_near(&whole, &out, 1e-9, &what);
+            assert_near(&whole, &out, within, &what);
         }
     }
 }
@@ -162,7 +130,7 @@ fn a_run_goes_on_with_another_number_of_ranks() {
     tiny::killed(&job(&config, 21, &out), 2, 1);
     let found = together(3, || job(&config, 21, &out));
     assert_eq!(found[2].as_ref().unwrap().len(), 3);
-    assert_near(&whole, &out, 1e-9, "resumed");
+    assert_near(&whole, &out, 1e-6, "resumed");
 }
 
 #[test]
