@@ -37,37 +37,10 @@ impl Epoch<'_> {
         let shuffle = Shuffle { seed, epoch, augment, last: Last::Keep };
         let order = job.train.order(config.batch_size, &shuffle);
         let steps = order.len();
-        let (mut sums, mut lr, ranks) = (Sums::default(), 0., &*job.ranks);
-        let sum = |t: &Tensor| ranks.sum(t);
+        let (mut sums, mut at, ranks) = (Sums::default(), 0., &*job.ranks);
         for (i, batch) in order.iter().enumerate() {
-            let share = Share::new(ranks, batch);
-            let numbers = share.numbers;
-            let (x, y) = job.train.shuffled(numbers, &shuffle);
-            let at = f64::from(self.number) + i as f64 / steps as f64;
-            lr =
-                self.optimizer.learning_rate() * self.schedule.factor(at, f64::from(config.epochs));
-            let keys: Vec<u64> =
-                numbers.iter().map(|&image| noise::key(seed, image as u64, epoch)).collect();
-            let shared = config.sync_norm && ranks.size() > 1;
-            let tape = shared.then(|| Tape::new(&sum, share.own > 0));
-            let step = Step {
-                model: &job.model,
-                x: &x,
-                y: &y,
-                numbers,
-                images: job.train.len(),
-                keys: &keys,
-                epoch: at,
-                precision: config.precision,
-                frozen_norm: config.model.frozen_norm,
-                adversary: job.adversary.as_deref(),
-                tape: tape.as_ref(),
-            };
-            if let Some(loss) = self.descend(&step, &share, lr) {
-                sums.add(loss, &y, &share);
-            } else {
-                sums.skipped += 1;
-            }
+            at = f64::from(self.number) + i as f64 / steps as f64;
+            self.take(batch, &shuffle, at, &mut sums);
             let step = i + 1;
             let read = step % READ_EVERY == 0 || step == steps;
             if read {
@@ -92,10 +65,46 @@ impl Epoch<'_> {
             test_accuracy: None,
             robust_accuracy: None,
             skipped: sums.skipped,
-            learning_rate: lr,
+            learning_rate: self.rate(at),
             seconds: 0.,
             images_per_second,
         })
+    }
+
+    /// The learning rate `at` epochs into the run.
+    fn rate(&self, at: f64) -> f64 {
+        let of = f64::from(self.job.config.epochs);
+        self.optimizer.learning_rate() * self.schedule.factor(at, of)
+    }
+
+    /// The step of this rank's share of `batch`, `at` epochs into the run.
+    fn take(&mut self, batch: &[i64], shuffle: &Shuffle, at: f64, sums: &mut Sums) {
+        let Job { config, model, train, ranks, .. } = self.job;
+        let share = Share::new(&**ranks, batch);
+        let numbers = share.numbers;
+        let (x, y) = train.shuffled(numbers, shuffle);
+        let key = |&image: &i64| noise::key(shuffle.seed, image as u64, shuffle.epoch);
+        let keys: Vec<u64> = numbers.iter().map(key).collect();
+        let sum = |t: &Tensor| ranks.sum(t);
+        let shared = config.sync_norm && ranks.size() > 1;
+        let tape = shared.then(|| Tape::new(&sum, share.own > 0));
+        let step = Step {
+            model,
+            x: &x,
+            y: &y,
+            numbers,
+            images: train.len(),
+            keys: &keys,
+            epoch: at,
+            precision: config.precision,
+            frozen_norm: config.model.frozen_norm,
+            adversary: self.job.adversary.as_deref(),
+            tape: tape.as_ref(),
+        };
+        match self.descend(&step, &share, self.rate(at)) {
+            Some(loss) => sums.add(loss, &y, &share),
+            None => sums.skipped += 1,
+        }
     }
 
     /// One step down the loss; none if it was not finite and such steps are skipped.

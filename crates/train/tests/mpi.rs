@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 mod apart;
+#[allow(dead_code, reason = "nothing is killed here")]
 mod tiny;
 
 use apart::{assert_near, job};

@@ -4,7 +4,7 @@
 use crate::tiny;
 use models::noise;
 use std::path::Path;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 use tensorfile::TensorFile;
 use train::{
     Config, Job,
@@ -26,7 +26,10 @@ impl Perturb for Signed {
 pub(crate) fn job(config: &Config, images: i64, out: &Path) -> Job {
     let attacked = config.objective.contains_key("attack");
     let adversary = attacked.then(|| Box::new(Signed) as Box<dyn Perturb>);
-    let job = tiny::job(config, 3, [images, 12], out);
+    let mut job = tiny::job(config, 3, [images, 12], out);
+    for set in [&mut job.train, &mut job.test] {
+        set.images = set.images.to_kind(Kind::Double) / 255.;
+    }
     Job { adversary, model: job.model.in_f64(), ..job }
 }
 
