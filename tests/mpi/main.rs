@@ -56,13 +56,14 @@ fn log(place: &Place, run: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("a whole line")).collect()
 }
 
-/// Trains on one rank and on two: every tensor of both states and every mean loss to `within`.
+/// Trains on one rank and on two: all weights and every mean loss to `within`. What else a run keeps is
+/// compared in f64, in `crates/train/tests/ranks.rs`.
 fn assert_equal(name: &str, config: &str, within: f64) {
     let place = Place::new(name);
     place.write("run.toml", config);
     place.ok("train --config run.toml --out one");
     ok(&place, 2, "train --config run.toml --out two");
-    let of = |run: &str| place.tensors(&format!("{run}/resume.safetensors")).tensors;
+    let of = |run: &str| place.tensors(&format!("{run}/last.safetensors")).tensors;
     let (one, two) = (of("one"), of("two"));
     assert!(one.keys().eq(two.keys()));
     for (tensor, a) in one.iter().filter(|(_, t)| t.numel() > 0) {
