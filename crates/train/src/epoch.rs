@@ -121,12 +121,12 @@ impl Epoch<'_> {
         let gradients = weights.iter().map(|(_, w)| w.grad()).filter(Tensor::defined);
         let summed: Vec<Tensor> = gradients.chain([total.detach()]).collect();
         ranks::sum_all(&*job.ranks, &summed);
-        if let Some(before) = before {
-            if !finite(summed.into_iter()) {
-                job.model.params().restore_buffers(&before);
-                weights.iter().for_each(|(_, w)| w.shallow_clone().zero_grad());
-                return None;
-            }
+        if let Some(before) = before
+            && !finite(summed.into_iter())
+        {
+            job.model.params().restore_buffers(&before);
+            weights.iter().for_each(|(_, w)| w.shallow_clone().zero_grad());
+            return None;
         }
         self.objective.after_backward();
         if let Some(most) = config.clip {
