@@ -33,6 +33,11 @@ test *args:
     @test -d target/release || echo "compiling gradproof and its tests: 5 to 15 minutes the first time" >&2
     OMP_NUM_THREADS=1 cargo test --release --quiet --workspace {{ args }}
 
+# the tests of several ranks, with Open MPI and libclang (docs/scale.md); two cores are enough
+[group('work')]
+test-mpi:
+    OMP_NUM_THREADS=1 cargo test --release --quiet --workspace --features mpi --test mpi -- --test-threads 1
+
 # formatting, lints and documentation, as CI checks them
 [group('work')]
 lint:

@@ -1,5 +1,6 @@
 //! Which device a command runs on, and what it is called.
 
+use crate::ranks;
 use anyhow::{Result, bail, ensure};
 use std::fmt;
 use std::str::FromStr;
@@ -8,12 +9,12 @@ use tch::{Cuda, Device};
 /// What `--device` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Choice {
-    /// The first usable GPU, else the CPU.
+    /// A GPU as for `Cuda(None)` where there are any, else the CPU.
     Auto,
     /// The CPU.
     Cpu,
-    /// This GPU.
-    Cuda(usize),
+    /// This GPU; none: the first, or for several ranks on a machine one each.
+    Cuda(Option<usize>),
 }
 
 impl FromStr for Choice {
@@ -23,9 +24,9 @@ impl FromStr for Choice {
         Ok(match text.split_once(':') {
             None if text == "auto" => Choice::Auto,
             None if text == "cpu" => Choice::Cpu,
-            None if text == "cuda" => Choice::Cuda(0),
+            None if text == "cuda" => Choice::Cuda(None),
             Some(("cuda", number)) if number.parse::<usize>().is_ok() => {
-                Choice::Cuda(number.parse()?)
+                Choice::Cuda(Some(number.parse()?))
             }
             _ => bail!("write `auto`, `cpu`, `cuda` or `cuda:N`"),
         })
@@ -37,7 +38,8 @@ impl fmt::Display for Choice {
         match self {
             Choice::Auto => f.write_str("auto"),
             Choice::Cpu => f.write_str("cpu"),
-            Choice::Cuda(n) => write!(f, "cuda:{n}"),
+            Choice::Cuda(None) => f.write_str("cuda"),
+            Choice::Cuda(Some(n)) => write!(f, "cuda:{n}"),
         }
     }
 }
@@ -45,20 +47,26 @@ impl fmt::Display for Choice {
 impl Choice {
     /// The device itself. Errors: a GPU is asked for and there is none, with the reason.
     pub fn resolve(self) -> Result<Device> {
-        match self {
-            Choice::Auto => Ok(Device::cuda_if_available()),
-            Choice::Cpu => Ok(Device::Cpu),
-            Choice::Cuda(n) => {
-                ensure!(Cuda::is_available(), "`--device {self}`: {}", why_no_cuda());
-                let count = Cuda::device_count();
-                ensure!(
-                    (n as i64) < count,
-                    "`--device {self}`: the last GPU is cuda:{}",
-                    count - 1
-                );
-                Ok(Device::Cuda(n))
-            }
+        let usable = Cuda::is_available();
+        if self == Choice::Cpu || (self == Choice::Auto && !usable) {
+            return Ok(Device::Cpu);
         }
+        ensure!(usable, "`--device {self}`: {}", why_no_cuda());
+        Ok(Device::Cuda(self.number(ranks::local(), Cuda::device_count() as usize)?))
+    }
+
+    /// Which of `count` GPUs is meant by the process `local` of this machine.
+    fn number(self, local: usize, count: usize) -> Result<usize> {
+        if let Choice::Cuda(Some(n)) = self {
+            ensure!(n < count, "`--device {self}`: the last GPU is cuda:{}", count - 1);
+            return Ok(n);
+        }
+        ensure!(
+            local < count,
+            "`--device {self}`: no GPU is left for local rank {local}, which sees {count}; start at \
+             most {count} ranks on a machine, or add `--device cuda:0` if every rank sees only its own"
+        );
+        Ok(local)
     }
 }
 
@@ -89,4 +97,20 @@ pub fn gpu_name(n: usize) -> Option<String> {
     let text = std::fs::read_to_string(found.get(n)?.path().join("information")).ok()?;
     let line = text.lines().find_map(|l| l.strip_prefix("Model:"))?;
     Some(line.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_local_rank_has_a_gpu_of_its_own() {
+        let number = |text: &str, local| text.parse::<Choice>().and_then(|c| c.number(local, 2));
+        for text in ["auto", "cuda"] {
+            assert_eq!((number(text, 0).unwrap(), number(text, 1).unwrap()), (0, 1));
+            assert!(number(text, 2).unwrap_err().to_string().contains("local rank 2"));
+        }
+        assert_eq!(number("cuda:0", 5).unwrap(), 0);
+        assert!(number("cuda:2", 0).unwrap_err().to_string().contains("the last GPU is cuda:1"));
+    }
 }

@@ -8,6 +8,7 @@ mod experiment;
 mod figure;
 mod plane;
 mod radii;
+mod ranks;
 mod report;
 mod results;
 mod several;

@@ -9,6 +9,7 @@ use std::{
     cell::RefCell,
     io::{self, ErrorKind, IsTerminal, Write},
     rc::Rc,
+    sync::OnceLock,
 };
 
 /// How much to say, and where.
@@ -67,10 +68,19 @@ impl Ui {
     }
 }
 
+/// Who complains, where there are several: `rank R of N: `.
+static SPEAKER: OnceLock<String> = OnceLock::new();
+
+/// Complaints of this process begin with `speaker` from now on.
+pub fn speak_as(speaker: String) {
+    let _ = SPEAKER.set(speaker);
+}
+
 /// An error, on one line of stderr.
 pub fn complain(text: &str) {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let _ = writeln!(io::stderr(), "gradproof: {line}");
+    let speaker = SPEAKER.get().map_or("", String::as_str);
+    let _ = writeln!(io::stderr(), "gradproof: {speaker}{line}");
 }
 
 /// A panic, on one line of stderr: what libtorch or we did not expect, and where.

@@ -1,6 +1,6 @@
-//! `gradproof doctor`: libtorch, CUDA, devices, threads; what is missing and how to get it.
+//! `gradproof doctor`: libtorch, CUDA, devices, threads, MPI; what is missing and how to get it.
 
-use crate::{cli::Common, device, ui::Ui};
+use crate::{cli::Common, device, ranks, ui::Ui};
 use anyhow::Result;
 use serde_json::json;
 use std::{fmt::Write, fs};
@@ -33,6 +33,7 @@ pub fn run(_common: &Common, ui: &Ui) -> Result<()> {
     line("CPU", format!("{cores} cores, {} threads, load {load:.2}", tch::get_num_threads()));
     line("bf16", if bf16 { "native on this CPU".into() } else { SLOW_BF16.into() });
     line("OpenMP", waiting.join("  "));
+    line("MPI", ranks::version().unwrap_or(NO_MPI.into()));
     if load > 0.5 * cores as f64 {
         line("warning", "this machine is busy: timings will be off (see OpenMP in README)".into());
     }
@@ -41,10 +42,13 @@ pub fn run(_common: &Common, ui: &Ui) -> Result<()> {
         "version": env!("CARGO_PKG_VERSION"), "commit": env!("GRADPROOF_COMMIT"),
         "libtorch": TORCH, "libtorch_path": path,         "cuda_usable": Cuda::is_available(), "gpus": gpus, "cudnn": Cuda::cudnn_is_available(),
         "cores": cores, "threads": tch::get_num_threads(), "load": load, "bf16": bf16,
+        "mpi": ranks::version(),
     }))
 }
 
 const SLOW_BF16: &str = "not native on this CPU: about twice slower than f32 here";
+
+const NO_MPI: &str = "not built in: `cargo build --release --features mpi` (docs/scale.md)";
 
 fn cuda_line() -> String {
     if Cuda::is_available() {

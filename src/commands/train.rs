@@ -1,14 +1,15 @@
-//! `gradproof train`: a TOML file to a folder with weights, log and events.
+//! `gradproof train`: a TOML file to a folder with weights, log and events, alone or as one of the
+//! ranks that `mpirun` started.
 
 use crate::{
     cli::{Common, Train},
     commands::doctor,
-    device,
+    device, ranks,
     ui::Ui,
 };
 use ::data::{Dataset, Options, Split};
 use ::train::{
-    Config, EpochLine, Job, OnNan, Tick, Watch,
+    Config, EpochLine, Job, OnNan, Ranks, Tick, Watch,
     objective::{Climb, Perturb},
 };
 use anyhow::{Context, Result, ensure};
@@ -20,7 +21,7 @@ use models::{
     noise,
     zoo::{self, Arch, Normalisation, Shape},
 };
-use std::path::Path;
+use std::{path::Path, rc::Rc};
 use tch::{Device, Tensor};
 use toml::Table;
 
@@ -32,6 +33,14 @@ pub fn check(args: &Train) -> Result<()> {
 
 /// Checks everything, then trains.
 pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
+    let ranks = ranks::join()?;
+    // Rank 0 speaks for all.
+    let silent = Ui { quiet: true, kept: Some(Rc::default()), ..ui.clone() };
+    let ui = if ranks.rank() == 0 { ui } else { &silent };
+    ranks::together(&*ranks, || train(args, common, ui, &ranks))
+}
+
+fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Result<()> {
     let told = || format!("config `{}`", args.config.display());
     let config = Config::read(&args.config, args.scale.as_deref(), &args.set).with_context(told)?;
     let objective = ::train::objective::objective(&config.objective).with_context(told)?;
@@ -51,7 +60,9 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
     let normalisation = Normalisation::parse(spelled, shape.image[0]).with_context(told)?;
     let model = start(&config, arch, shape, normalisation, device).with_context(told)?;
     // The last check, because it may make folders: a refused command leaves nothing behind.
-    tensorfile::atomic::check_writable(&args.out.join("log.jsonl"))?;
+    if ranks.rank() == 0 {
+        tensorfile::atomic::check_writable(&args.out.join("log.jsonl"))?;
+    }
     let mut model = model;
     model.classes = train.classes.clone();
     let mut headline = format!(
@@ -63,6 +74,9 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
         config.epochs,
         device::describe(device)
     );
+    if ranks.size() > 1 {
+        headline.push_str(&format!(", on {} ranks", ranks.size()));
+    }
     ui.detail(config.to_toml().trim_end());
     if config.data.random_labels {
         headline.push_str("\nwith random labels: test accuracy stays at chance");
@@ -76,7 +90,8 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
     let model = model.placed(device, config.channels_last);
     let (out, resume) = (args.out.clone(), args.resume);
     let on_nan = if args.on_nan == "skip" { OnNan::Skip } else { OnNan::Stop };
-    let job = Job { config, model, train, test, out, resume, adversary, on_nan };
+    let ranks = ranks.clone();
+    let job = Job { config, model, train, test, out, resume, adversary, on_nan, ranks };
     let mut watch = Bars { ui, headline, epochs, bar: ui.bar(0, "") };
     let lines = ::train::run(&job, &mut watch)?;
     let weights = args.out.join("last.safetensors");

@@ -1,5 +1,7 @@
-//! Numbers out of range and devices that are not there.
+//! Numbers out of range, devices and ranks that are not there.
 
+#[cfg(not(feature = "mpi"))]
+use crate::place::{CONFIG, Run};
 use crate::place::{Place, SHAPES, says};
 
 #[test]
@@ -64,4 +66,17 @@ fn cuda_without_cuda() {
         says(&place.refused(&format!("{line} cuda:1")), &["--device cuda:1"]);
     }
     says(&place.misused(&format!("{line} cuda:x")), &["cuda:x"]);
+}
+
+#[test]
+#[cfg(not(feature = "mpi"))]
+fn ranks_without_mpi() {
+    let place = Place::new("ranks-without-mpi");
+    place.write("run.toml", CONFIG);
+    let mut train = place.command("train --config run.toml --out run");
+    let run: Run = train.env("OMPI_COMM_WORLD_SIZE", "2").output().expect("starts").into();
+    assert_eq!((run.code, run.stdout.as_str()), (Some(2), ""), "{}", run.stderr);
+    says(&run.stderr, &["2 processes were started", "cargo build --release --features mpi"]);
+    assert!(!place.at("run").exists());
+    says(&place.ok("doctor").stdout, &["MPI", "--features mpi"]);
 }

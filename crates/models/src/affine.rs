@@ -4,8 +4,10 @@
 use crate::{Builder, Init, Precision};
 use tch::Tensor;
 
-const EPS: f64 = 1e-5;
-const MOMENTUM: f64 = 0.1;
+/// Added to a variance before its root is taken.
+pub(crate) const EPS: f64 = 1e-5;
+/// How far running statistics move to those of a batch.
+pub(crate) const MOMENTUM: f64 = 0.1;
 
 /// The shape of a convolution.
 #[derive(Clone, Copy, Debug)]
@@ -40,12 +42,13 @@ enum Statistics {
     Moving,
 }
 
+/// A batch norm's tensors.
 #[derive(Debug)]
-struct Norm {
-    scale: Tensor,        // [out]
-    shift: Tensor,        // [out]
-    running_mean: Tensor, // [out]
-    running_var: Tensor,  // [out]
+pub(crate) struct Norm {
+    pub scale: Tensor,        // [out]
+    pub shift: Tensor,        // [out]
+    pub running_mean: Tensor, // [out]
+    pub running_var: Tensor,  // [out]
 }
 
 impl Norm {
@@ -176,13 +179,17 @@ impl Affine {
 
     /// With the statistics of this batch and gradients into the weights; moves the running ones.
     pub fn train(&self, x: &Tensor, precision: Precision) -> Tensor {
+        match self.before_norm(x, precision) {
+            (z, Some(norm)) => norm.apply(&z, Statistics::Moving),
+            (z, None) => z,
+        }
+    }
+
+    /// What a training pass has before the norm, and the norm.
+    pub(crate) fn before_norm(&self, x: &Tensor, precision: Precision) -> (Tensor, Option<&Norm>) {
         let weight = precision.cast(&self.weight);
         let bias = self.bias.as_ref().map(|t| precision.cast(t));
-        let z = self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref());
-        match &self.norm {
-            Some(norm) => norm.apply(&z, Statistics::Moving),
-            None => z,
-        }
+        (self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref()), self.norm.as_ref())
     }
 
     /// With the statistics of this batch, which move nothing; computes in the type of its weights.

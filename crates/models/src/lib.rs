@@ -10,6 +10,7 @@ pub mod ops;
 pub mod params;
 pub mod registry;
 pub mod tangent;
+pub mod tape;
 pub mod toy;
 pub mod zoo;
 
@@ -18,3 +19,4 @@ pub use grad::{Score, Target};
 pub use network::{Classifier, Model, softened};
 pub use ops::{Activation, BatchStatistics, Fused, Ops, Plain, Pool, Training};
 pub use params::{Builder, Init, Params, Precision};
+pub use tape::{Shared, Tape};

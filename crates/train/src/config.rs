@@ -30,6 +30,10 @@ pub struct Config {
     pub clip: Option<f64>,
     /// Decay of a moving average of the weights, which is then what is evaluated and saved.
     pub ema: Option<f64>,
+    /// Batch norms use the statistics of the whole batch where several ranks train together; else each
+    /// uses those of its share.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sync_norm: bool,
     /// Test images attacked after each epoch, where the objective has an adversary.
     #[serde(default = "robust_images")]
     pub robust_images: usize,
@@ -137,7 +141,29 @@ impl Config {
             "`model.frozen_norm` needs `model.weights`: the running statistics of new weights fit \
              no network"
         );
+        self.check_sync_norm()?;
         ensure!(self.ema.is_none_or(|d| (0. ..1.).contains(&d)), "`ema` must be in [0, 1)");
+        Ok(())
+    }
+
+    /// Errors: `sync_norm` where it would not reach, or where there is nothing to share.
+    fn check_sync_norm(&self) -> Result<()> {
+        if !self.sync_norm {
+            return Ok(());
+        }
+        ensure!(
+            !self.model.frozen_norm,
+            "`sync_norm`: `model.frozen_norm` leaves nothing to share"
+        );
+        for (key, batch) in [("norm", "batch"), ("attack_mode", "train")] {
+            let asked = self.objective.get(key).and_then(Value::as_str);
+            ensure!(
+                asked.is_none_or(|asked| asked != "batch" && asked != "train"),
+                "`sync_norm` shares the statistics of the training pass, not those of \
+                 `objective.{key} = \"{batch}\"`, whose gradients are differentiated again or taken \
+                 by every rank as often as it needs; leave one of the two out"
+            );
+        }
         Ok(())
     }
 

@@ -1,17 +1,18 @@
-//! One epoch: batches, steps, and the sums that make its line of the log.
+//! One epoch: batches, of which each rank has its share, steps, and the line of the log.
 
 use crate::{
     EpochLine, Job, OnNan, Tick, Watch,
     ema::Ema,
-    log::Quantiles,
     objective::{Loss, Objective, Step},
     optimizer::{Optimizer, clip_gradients},
+    ranks::{self, Share},
     schedule::Schedule,
+    sums::{Spoilt, Sums},
 };
 use anyhow::{Result, bail, ensure};
 use data::{Last, Shuffle};
-use models::noise;
-use std::{collections::BTreeMap, time::Instant};
+use models::{Tape, noise};
+use std::time::Instant;
 use tch::{Kind, Tensor};
 
 /// Steps between two readings of the running loss.
@@ -36,38 +37,16 @@ impl Epoch<'_> {
         let shuffle = Shuffle { seed, epoch, augment, last: Last::Keep };
         let order = job.train.order(config.batch_size, &shuffle);
         let steps = order.len();
-        let mut sums = Sums::default();
-        let mut lr = 0.;
-        for (i, numbers) in order.iter().enumerate() {
-            let (x, y) = job.train.shuffled(numbers, &shuffle);
-            let at = f64::from(self.number) + i as f64 / steps as f64;
-            lr =
-                self.optimizer.learning_rate() * self.schedule.factor(at, f64::from(config.epochs));
-            let keys: Vec<u64> =
-                numbers.iter().map(|&image| noise::key(seed, image as u64, epoch)).collect();
-            let step = Step {
-                model: &job.model,
-                x: &x,
-                y: &y,
-                numbers,
-                images: job.train.len(),
-                keys: &keys,
-                epoch: at,
-                precision: config.precision,
-                frozen_norm: config.model.frozen_norm,
-                adversary: job.adversary.as_deref(),
-            };
-            if let Some(loss) = self.descend(&step, lr) {
-                sums.add(loss, &y);
-            } else {
-                sums.skipped += 1;
-            }
+        let (mut sums, mut at, ranks) = (Sums::default(), 0., &*job.ranks);
+        for (i, batch) in order.iter().enumerate() {
+            at = f64::from(self.number) + i as f64 / steps as f64;
+            self.take(batch, &shuffle, at, &mut sums);
             let step = i + 1;
             let read = step % READ_EVERY == 0 || step == steps;
             if read {
-                self.check(&mut sums, step)?;
+                sums.read(ranks).or_else(|spoilt| self.stop(step, &spoilt))?;
             }
-            let so_far = read.then(|| (sums.mean_total(), sums.accuracy()));
+            let so_far = read.then(|| (sums.means()["total"], sums.accuracy()));
             watch.tick(&Tick { step, steps, epoch: self.number + 1, so_far });
         }
         ensure!(
@@ -76,37 +55,78 @@ impl Epoch<'_> {
             self.number + 1
         );
         self.check_weights()?;
+        let images_per_second = sums.images as f64 / clock.elapsed().as_secs_f64();
+        self.meet(&order)?;
         Ok(EpochLine {
             epoch: self.number + 1,
             loss: sums.means(),
-            observed: sums.quantiles(),
+            observed: sums.quantiles(ranks),
             train_accuracy: sums.accuracy(),
             test_accuracy: None,
             robust_accuracy: None,
             skipped: sums.skipped,
-            learning_rate: lr,
+            learning_rate: self.rate(at),
             seconds: 0.,
-            images_per_second: sums.images as f64 / clock.elapsed().as_secs_f64(),
+            images_per_second,
         })
     }
 
+    /// The learning rate `at` epochs into the run.
+    fn rate(&self, at: f64) -> f64 {
+        let of = f64::from(self.job.config.epochs);
+        self.optimizer.learning_rate() * self.schedule.factor(at, of)
+    }
+
+    /// The step of this rank's share of `batch`, `at` epochs into the run.
+    fn take(&mut self, batch: &[i64], shuffle: &Shuffle, at: f64, sums: &mut Sums) {
+        let Job { config, model, train, ranks, .. } = self.job;
+        let share = Share::new(&**ranks, batch);
+        let numbers = share.numbers;
+        let (x, y) = train.shuffled(numbers, shuffle);
+        let key = |&image: &i64| noise::key(shuffle.seed, image as u64, shuffle.epoch);
+        let keys: Vec<u64> = numbers.iter().map(key).collect();
+        let sum = |t: &Tensor| ranks.sum(t);
+        let shared = config.sync_norm && ranks.size() > 1;
+        let tape = shared.then(|| Tape::new(&sum, share.own > 0));
+        let step = Step {
+            model,
+            x: &x,
+            y: &y,
+            numbers,
+            images: train.len(),
+            keys: &keys,
+            epoch: at,
+            precision: config.precision,
+            frozen_norm: config.model.frozen_norm,
+            adversary: self.job.adversary.as_deref(),
+            tape: tape.as_ref(),
+        };
+        match self.descend(&step, &share, self.rate(at)) {
+            Some(loss) => sums.add(loss, &y, &share),
+            None => sums.skipped += 1,
+        }
+    }
+
     /// One step down the loss; none if it was not finite and such steps are skipped.
-    fn descend(&mut self, step: &Step, lr: f64) -> Option<Loss> {
+    fn descend(&mut self, step: &Step, share: &Share, lr: f64) -> Option<Loss> {
         let (job, config) = (self.job, &self.job.config);
         let weights = job.model.params().weights();
         let skips = job.on_nan == OnNan::Skip;
         // A pass with NaN in it has moved running statistics before its loss is known.
         let before = skips.then(|| job.model.params().buffers());
         let loss = self.objective.loss(step);
-        let total = loss.total();
-        total.backward();
-        if let Some(before) = before {
-            let gradients = weights.iter().map(|(_, w)| w.grad()).filter(Tensor::defined);
-            if !finite(gradients.chain([total])) {
-                job.model.params().restore_buffers(&before);
-                weights.iter().for_each(|(_, w)| w.shallow_clone().zero_grad());
-                return None;
-            }
+        // This rank's part of the mean over the batch.
+        let total = loss.total() * share.weight();
+        step.tape.map_or_else(|| total.backward(), |tape| tape.backward(&total));
+        let gradients = weights.iter().map(|(_, w)| w.grad()).filter(Tensor::defined);
+        let summed: Vec<Tensor> = gradients.chain([total.detach()]).collect();
+        ranks::sum_all(&*job.ranks, &summed);
+        if let Some(before) = before
+            && !finite(summed.into_iter())
+        {
+            job.model.params().restore_buffers(&before);
+            weights.iter().for_each(|(_, w)| w.shallow_clone().zero_grad());
+            return None;
         }
         self.objective.after_backward();
         if let Some(most) = config.clip {
@@ -119,23 +139,27 @@ impl Epoch<'_> {
         Some(loss)
     }
 
-    /// Errors: a loss since the last reading, the last of them at `step`, that is not finite.
-    fn check(&self, sums: &mut Sums, step: usize) -> Result<()> {
-        let unread = std::mem::take(&mut sums.unread);
-        let values = |l: &Vec<(&str, Tensor)>| -> Vec<Tensor> {
-            l.iter().map(|(_, t)| t.shallow_clone()).collect()
-        };
-        if finite(unread.iter().flat_map(values)) {
+    /// Brings together what the ranks know of their own images only.
+    fn meet(&mut self, order: &[Vec<i64>]) -> Result<()> {
+        let Job { config, model, ranks, .. } = self.job;
+        if ranks.size() == 1 {
             return Ok(());
         }
-        let bad = |l: &&Vec<(&str, Tensor)>| !finite(values(l).into_iter());
-        let parts = unread.iter().find(bad).expect("one of them is not finite");
-        let after = unread.iter().rev().take_while(|l| !std::ptr::eq(*l, parts)).count();
-        let told: Vec<String> = parts
-            .iter()
-            .map(|(name, value)| format!("{name} {}", value.double_value(&[])))
-            .collect();
-        bail!("the loss is not finite: {}; {}", told.join(", "), self.place(Some(step - after)))
+        if !config.sync_norm && !config.model.frozen_norm {
+            ranks::average_statistics(&**ranks, &model.params().tensors());
+            self.ema.iter().for_each(|ema| ranks::average_statistics(&**ranks, ema.average()));
+        }
+        let shares = order.iter().map(|batch| Share::new(&**ranks, batch));
+        let own: Vec<i64> =
+            shares.filter(|share| share.own > 0).flat_map(|share| share.numbers.to_vec()).collect();
+        let state = ranks::merge_rows(&**ranks, self.objective.state(), &own);
+        self.objective.restore(state)
+    }
+
+    /// The error of a loss that is not finite, read at `step`.
+    fn stop(&self, step: usize, spoilt: &Spoilt) -> Result<()> {
+        let place = self.place(Some(step - spoilt.after));
+        bail!("the loss is not finite: {}; {place}", spoilt.parts)
     }
 
     /// Errors: a weight that is not finite, before it is written over the last good checkpoint.
@@ -171,55 +195,4 @@ fn finite(tensors: impl Iterator<Item = Tensor>) -> bool {
     let zeros: Vec<Tensor> =
         tensors.map(|t| (t.detach().to_kind(Kind::Float) * 0.).sum(Kind::Float)).collect();
     zeros.is_empty() || Tensor::stack(&zeros, 0).sum(Kind::Float).double_value(&[]) == 0.
-}
-
-/// Sums over an epoch, kept on the device.
-#[derive(Default)]
-struct Sums {
-    parts: BTreeMap<&'static str, Tensor>,
-    /// Loss parts of the steps since the last reading.
-    unread: Vec<Vec<(&'static str, Tensor)>>,
-    observed: BTreeMap<&'static str, Vec<Tensor>>,
-    correct: Option<Tensor>,
-    images: i64,
-    skipped: u64,
-}
-
-impl Sums {
-    fn add(&mut self, loss: Loss, y: &Tensor) {
-        let n = y.numel() as i64;
-        for (name, value) in &loss.parts {
-            let value = value.detach().to_kind(Kind::Double) * n;
-            let sum = self.parts.remove(name).map_or(value.shallow_clone(), |s| s + &value);
-            self.parts.insert(name, sum);
-        }
-        let correct = loss.logits.detach().argmax(1, false).eq_tensor(y).sum(Kind::Int64);
-        self.correct = Some(self.correct.take().map_or(correct.shallow_clone(), |c| c + &correct));
-        self.images += n;
-        for (name, values) in loss.observed {
-            self.observed.entry(name).or_default().push(values.detach());
-        }
-        self.unread.push(loss.parts.into_iter().map(|(name, t)| (name, t.detach())).collect());
-    }
-
-    fn means(&self) -> BTreeMap<String, f64> {
-        let mean = |t: &Tensor| t.double_value(&[]) / self.images as f64;
-        let mut means: BTreeMap<String, f64> =
-            self.parts.iter().map(|(name, t)| ((*name).to_owned(), mean(t))).collect();
-        means.insert("total".into(), means.values().sum());
-        means
-    }
-
-    fn quantiles(&self) -> BTreeMap<String, Quantiles> {
-        let of = |values: &Vec<Tensor>| Quantiles::of(&Tensor::cat(values, 0));
-        self.observed.iter().map(|(name, values)| ((*name).to_owned(), of(values))).collect()
-    }
-
-    fn mean_total(&self) -> f64 {
-        self.means()["total"]
-    }
-
-    fn accuracy(&self) -> f64 {
-        self.correct.as_ref().map_or(0., |c| c.double_value(&[]) / self.images as f64)
-    }
 }

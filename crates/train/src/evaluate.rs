@@ -41,15 +41,16 @@ pub fn accuracy(
     Accuracy { fraction, correct }
 }
 
-/// Fraction of images still predicted right after `adversary` climbed their cross-entropy.
-pub fn robust_accuracy(
+/// Which images are still predicted right after `adversary` climbed their cross-entropy, bool `[N]`;
+/// `first` is the number of the first of them, from which its random draws follow.
+pub(crate) fn robust(
     model: &Classifier,
     data: &Dataset,
     adversary: &dyn Perturb,
     seed: u64,
-) -> f64 {
+    mut first: u64,
+) -> Tensor {
     let mut correct = vec![];
-    let mut first = 0;
     for (x, y) in data.ordered(250) {
         let n = y.size()[0] as u64;
         let keys: Vec<u64> = (first..first + n).map(|image| noise::key(seed, image, 0)).collect();
@@ -58,5 +59,5 @@ pub fn robust_accuracy(
         correct.push(tch::no_grad(|| model.logits(&x)).argmax(1, false).eq_tensor(&y));
         first += n;
     }
-    Tensor::cat(&correct, 0).to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
+    Tensor::cat(&correct, 0)
 }

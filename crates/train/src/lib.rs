@@ -7,15 +7,22 @@ pub mod ema;
 mod epoch;
 pub mod evaluate;
 pub mod log;
+#[cfg(feature = "mpi")]
+pub mod mpi;
 pub mod objective;
 pub mod optimizer;
+pub mod ranks;
 pub mod resume;
 pub mod run;
 pub mod schedule;
+mod sums;
 pub mod tensorboard;
 
 pub use config::Config;
 pub use curvature::curvature;
 pub use evaluate::accuracy;
 pub use log::EpochLine;
+#[cfg(feature = "mpi")]
+pub use mpi::Mpi;
+pub use ranks::{Alone, Ranks};
 pub use run::{Job, OnNan, Tick, Watch, run};

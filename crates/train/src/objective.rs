@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use models::{
-    BatchStatistics, Classifier, Fused, Model, Precision, Training,
+    BatchStatistics, Classifier, Fused, Model, Precision, Shared, Tape, Training,
     registry::{self, Entry},
 };
 use serde::{Deserialize, Serialize};
@@ -63,6 +63,8 @@ pub struct Step<'a> {
     pub frozen_norm: bool,
     /// The adversary that [`Objective::attack`] asked for.
     pub adversary: Option<&'a dyn Perturb>,
+    /// Where training passes are recorded whose norms share the statistics of all ranks.
+    pub tape: Option<&'a Tape<'a>>,
 }
 
 impl<'a> Step<'a> {
@@ -70,17 +72,18 @@ impl<'a> Step<'a> {
     pub fn new(model: &'a Classifier, x: &'a Tensor, y: &'a Tensor) -> Self {
         let precision = Precision::F32;
         let (numbers, images, keys, epoch) = (&[][..], 0, &[][..], 0.);
-        let (frozen_norm, adversary) = (false, None);
-        Step { model, x, y, numbers, images, keys, epoch, precision, frozen_norm, adversary }
+        let (frozen_norm, adversary, tape) = (false, None, None);
+        Step { model, x, y, numbers, images, keys, epoch, precision, frozen_norm, adversary, tape }
     }
 
     /// Logits of a training pass on `x` (batch statistics, running ones moved; the running ones
     /// where they are frozen), f32 `[N, K]`.
     pub fn train_logits(&self, x: &Tensor) -> Tensor {
         let (activation, precision) = (self.model.activation(), self.precision);
-        match self.frozen_norm {
-            true => self.model.forward(x, &Fused { activation, precision }),
-            false => self.model.forward(x, &Training { activation, precision }),
+        match self.tape {
+            _ if self.frozen_norm => self.model.forward(x, &Fused { activation, precision }),
+            Some(tape) => self.model.forward(x, &Shared { activation, precision, tape }),
+            None => self.model.forward(x, &Training { activation, precision }),
         }
     }
 
@@ -166,7 +169,8 @@ pub trait Objective {
         None
     }
 
-    /// What it carries from step to step, for an exact resume.
+    /// What it carries from step to step, for an exact resume: tensors with a row for every training
+    /// image, of which a step moves those of its own images.
     fn state(&self) -> BTreeMap<String, Tensor> {
         BTreeMap::new()
     }

@@ -5,10 +5,11 @@ use crate::{
     Config, EpochLine, accuracy,
     ema::Ema,
     epoch::Epoch,
-    evaluate::robust_accuracy,
+    evaluate::robust,
     log,
     objective::{self, Perturb},
     optimizer,
+    ranks::{self, Ranks},
     resume::{self, State},
     schedule, tensorboard,
 };
@@ -18,9 +19,10 @@ use models::{Classifier, checkpoint};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    rc::Rc,
     time::Instant,
 };
-use tch::Kind;
+use tch::{Kind, Tensor};
 
 /// One run: everything is checked before the first step.
 pub struct Job {
@@ -41,6 +43,8 @@ pub struct Job {
     pub adversary: Option<Box<dyn Perturb>>,
     /// What happens at a loss that is not finite.
     pub on_nan: OnNan,
+    /// The processes that train together, each with a job like this one; rank 0 writes the files.
+    pub ranks: Rc<dyn Ranks>,
 }
 
 /// What happens at a loss or a gradient that is NaN or infinite.
@@ -84,6 +88,11 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
     let config = &job.config;
     let mut objective = objective::objective(&config.objective)?;
     let attacked = objective.attack().is_some();
+    let (images, size) = (config.batch_size, job.ranks.size());
+    ensure!(
+        images >= size,
+        "`batch_size` is {images}, less than an image for each of {size} ranks"
+    );
     ensure!(attacked == job.adversary.is_some(), "the objective and the adversary do not fit");
     let schedule = schedule::schedule(&config.schedule)?;
     let mut optimizer = optimizer::optimizer(&config.optimizer)?;
@@ -96,9 +105,14 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
         ema: ema.as_mut(),
     };
     let (mut done, mut lines) = job.resumed(&mut state)?;
-    sweep(&job.out)?;
-    let text = config.to_toml();
-    tensorfile::atomic::write(&at("config.toml"), |f| Ok(f.write_all(text.as_bytes())?))?;
+    // Nobody writes before all have read.
+    job.agree(done)?;
+    let writes = job.ranks.rank() == 0;
+    if writes {
+        sweep(&job.out)?;
+        let text = config.to_toml();
+        tensorfile::atomic::write(&at("config.toml"), |f| Ok(f.write_all(text.as_bytes())?))?;
+    }
     watch.start(done);
     while done < config.epochs {
         let clock = Instant::now();
@@ -117,6 +131,9 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
         done += 1;
         watch.epoch(&line);
         lines.push(line);
+        if !writes {
+            continue;
+        }
         // The log first: a resumed run cuts what is too long, and cannot invent what is missing.
         log::write(&at(LOG), &lines)?;
         tensorboard::write(&at("events.out.tfevents.gradproof"), &lines)?;
@@ -164,16 +181,45 @@ impl Job {
         Ok((done, lines))
     }
 
+    /// Errors: ranks that do not start with the same.
+    fn agree(&self, done: u32) -> Result<()> {
+        let weights = ranks::weighed(&self.model.params().weights());
+        let facts = [
+            ("epochs done", f64::from(done)),
+            ("training images", self.train.len() as f64),
+            ("test images", self.test.len() as f64),
+            ("sum of |weights|", weights),
+        ];
+        ranks::agree(&*self.ranks, &facts)
+    }
+
     /// Accuracy on the test images, and on some of them attacked where there is an adversary.
     fn evaluate(&self, model: &Classifier, line: &mut EpochLine) -> Result<()> {
-        line.test_accuracy = Some(accuracy(model, &self.test, 500, |_| {}).fraction);
+        let right = |share: &Dataset, _| accuracy(model, share, 500, |_| {}).correct;
+        line.test_accuracy = Some(self.fraction(&self.test, right)?);
         let (Some(adversary), 1..) = (&self.adversary, self.config.robust_images) else {
             return Ok(());
         };
         let attacked = self.test.slice(0, Some(self.config.robust_images))?;
-        let robust = robust_accuracy(model, &attacked, &**adversary, self.config.seed);
-        line.robust_accuracy = Some(robust);
+        let right = |share: &Dataset, first| {
+            robust(model, share, &**adversary, self.config.seed, first as u64)
+        };
+        line.robust_accuracy = Some(self.fraction(&attacked, right)?);
         Ok(())
+    }
+
+    /// The fraction of `set` that is `right`; each rank looks at its share, whose first image's
+    /// number `right` is told.
+    fn fraction(&self, set: &Dataset, right: impl Fn(&Dataset, usize) -> Tensor) -> Result<f64> {
+        let own = ranks::range(&*self.ranks, set.len());
+        let count = match own.len() {
+            0 => 0.,
+            n => right(&set.slice(own.start, Some(n))?, own.start)
+                .sum(Kind::Double)
+                .double_value(&[]),
+        };
+        let all = self.ranks.sum(&Tensor::from_slice(&[count]));
+        Ok(all.double_value(&[0]) / set.len() as f64)
     }
 
     /// The network whose accuracy counts: the average where there is one.

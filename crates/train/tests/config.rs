@@ -230,3 +230,17 @@ fn bad_extensions_and_scales_say_what_would_do() {
         assert!(message.contains(expected) && !message.contains('\n'), "{name}: {message}");
     }
 }
+
+#[test]
+fn shared_statistics_are_refused_where_they_do_not_reach() {
+    let parse = |more: &str| Config::parse(&format!("sync_norm = true\n{more}\n{LEAST}"), &[]);
+    assert!(parse("").unwrap().to_toml().contains("sync_norm = true"));
+    assert!(!Config::parse(LEAST, &[]).unwrap().to_toml().contains("sync_norm"), "as before");
+    for (more, expected) in [
+        ("objective = { name = 'ssr', norm = 'batch' }", "`objective.norm = \"batch\"`"),
+        ("objective = { name = 'trades', attack_mode = 'train' }", "`objective.attack_mode"),
+    ] {
+        let message = format!("{:#}", parse(more).expect_err(more));
+        assert!(message.contains("`sync_norm`") && message.contains(expected), "{message}");
+    }
+}

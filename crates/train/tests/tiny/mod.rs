@@ -8,9 +8,10 @@ use models::{
 use std::{
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     path::Path,
+    rc::Rc,
 };
 use tch::{Device, Kind, Tensor};
-use train::{Config, EpochLine, Job, OnNan, Tick, Watch, run};
+use train::{Alone, Config, EpochLine, Job, OnNan, Tick, Watch, run};
 
 /// A new network for 3×8×8 images.
 pub(crate) fn model(arch: &str, classes: i64, seed: u64) -> Classifier {
@@ -36,8 +37,9 @@ pub(crate) fn job(config: &Config, classes: i64, [train, test]: [i64; 2], out: &
     let mut model = model.placed(Device::Cpu, config.channels_last);
     let (train, test) = (grey(1, train, classes), grey(2, test, classes));
     model.classes.clone_from(&train.classes);
-    let (config, out) = (config.clone(), out.into());
-    Job { config, model, train, test, out, resume: true, adversary: None, on_nan: OnNan::Stop }
+    let (config, out, ranks) = (config.clone(), out.into(), Rc::new(Alone));
+    let (resume, adversary, on_nan) = (true, None, OnNan::Stop);
+    Job { config, model, train, test, out, resume, adversary, on_nan, ranks }
 }
 
 /// Watches a run to its end.
