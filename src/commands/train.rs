@@ -78,14 +78,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
         headline.push_str(&format!(", on {} ranks", ranks.size()));
     }
     ui.detail(config.to_toml().trim_end());
-    if config.data.random_labels {
-        headline.push_str("\nwith random labels: test accuracy stays at chance");
-    }
-    if config.precision == Precision::Bf16 && device == Device::Cpu && !doctor::has_bf16() {
-        headline.push_str(
-            "\nthis CPU does not compute in bf16 itself: `--set precision=f32` is faster here",
-        );
-    }
+    headline.push_str(&warnings(&config, device));
     let epochs = config.epochs;
     let model = model.placed(device, config.channels_last);
     let (out, resume) = (args.out.clone(), args.resume);
@@ -103,6 +96,20 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
         weights.display()
     ))?;
     ui.result(&serde_json::json!({ "weights": weights, "last": last }))
+}
+
+/// What a user should know before it starts, a line each.
+fn warnings(config: &Config, device: Device) -> String {
+    let mut said = String::new();
+    if config.data.random_labels {
+        said.push_str("\nwith random labels: test accuracy stays at chance");
+    }
+    if config.precision == Precision::Bf16 && device == Device::Cpu && !doctor::has_bf16() {
+        said.push_str(
+            "\nthis CPU does not compute in bf16 itself: `--set precision=f32` is faster here",
+        );
+    }
+    said
 }
 
 /// The network to train: new, or with the weights that the settings name.

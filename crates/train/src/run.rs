@@ -105,14 +105,7 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
         ema: ema.as_mut(),
     };
     let (mut done, mut lines) = job.resumed(&mut state)?;
-    // Nobody writes before all have read.
-    job.agree(done)?;
-    let writes = job.ranks.rank() == 0;
-    if writes {
-        sweep(&job.out)?;
-        let text = config.to_toml();
-        tensorfile::atomic::write(&at("config.toml"), |f| Ok(f.write_all(text.as_bytes())?))?;
-    }
+    job.begin(done)?;
     watch.start(done);
     while done < config.epochs {
         let clock = Instant::now();
@@ -131,7 +124,7 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
         done += 1;
         watch.epoch(&line);
         lines.push(line);
-        if !writes {
+        if job.ranks.rank() > 0 {
             continue;
         }
         // The log first: a resumed run cuts what is too long, and cannot invent what is missing.
@@ -181,8 +174,8 @@ impl Job {
         Ok((done, lines))
     }
 
-    /// Errors: ranks that do not start with the same.
-    fn agree(&self, done: u32) -> Result<()> {
+    /// Tidies the folder and writes the settings. Errors: ranks that do not start with the same.
+    fn begin(&self, done: u32) -> Result<()> {
         let weights = ranks::weighed(&self.model.params().weights());
         let facts = [
             ("epochs done", f64::from(done)),
@@ -190,7 +183,14 @@ impl Job {
             ("test images", self.test.len() as f64),
             ("sum of |weights|", weights),
         ];
-        ranks::agree(&*self.ranks, &facts)
+        // Nobody writes before all have read.
+        ranks::agree(&*self.ranks, &facts)?;
+        if self.ranks.rank() > 0 {
+            return Ok(());
+        }
+        sweep(&self.out)?;
+        let (path, text) = (self.out.join("config.toml"), self.config.to_toml());
+        tensorfile::atomic::write(&path, |f| Ok(f.write_all(text.as_bytes())?))
     }
 
     /// Accuracy on the test images, and on some of them attacked where there is an adversary.
