@@ -335,7 +335,9 @@ fn warm_keeps_up_with_training() {
     let folder = tempfile::tempdir().unwrap();
     let Job { model, train, .. } = job(folder.path(), "warm");
     let (mut exact, mut warm) = (ssr("scale = 1"), ssr("scale = 1\neigenvector = 'warm'"));
-    let sgd = toml::from_str("name = 'sgd'\nlearning_rate = 0.02").unwrap();
+    // At larger rates a fresh network on 21 images is soon sure of them, on some machines and not on
+    // others, and its ξ is zero.
+    let sgd = toml::from_str("name = 'sgd'\nlearning_rate = 0.003").unwrap();
     let mut sgd = train::optimizer::optimizer(&sgd).unwrap();
     let mut share = 0.;
     for _ in 0..6 {
@@ -348,7 +350,7 @@ fn warm_keeps_up_with_training() {
             found += loss.observed[0].1.sum(Kind::Double).double_value(&[]);
             loss.total().backward();
             warm.after_backward();
-            sgd.step(&model.params().weights(), 0.02);
+            sgd.step(&model.params().weights(), sgd.learning_rate());
         }
         share = found / right;
         assert!(share < 1.0001, "{share}");
