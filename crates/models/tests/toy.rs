@@ -23,6 +23,10 @@ fn ridges_are_those_of_the_papers() {
     for i in 0..40 {
         for j in 0..40 {
             let (a, b) = (0.37 * f64::from(i) - 5.01, 0.41 * f64::from(j) - 7.03);
+            let across = (a - b).abs();
+            if (across - across.round()).abs() < 1e-9 {
+                continue; // on the edge of two stripes
+            }
             let (value, larger) = paper(a, b);
             let (found, g) = at("ridges", a, b);
             assert!((found - value).abs() < 1e-12, "f({a}, {b}) is {found}, not {value}");
