@@ -51,11 +51,11 @@ def uniform(k, count):
 
 
 def normal(k, count):
-    """N(0, 1) of one key, f32."""
+    """N(0, 1) of one key, f32, rounded from f64."""
     half = (count + 1) // 2
-    u, angle = uniform(k, 2 * half).split(half)
+    u, angle = uniform(k, 2 * half).double().split(half)
     angle, radius = angle * (2 * np.pi), ((-u).log1p() * -2).sqrt()
-    return torch.cat([radius * angle.cos(), radius * angle.sin()])[:count]
+    return torch.cat([radius * angle.cos(), radius * angle.sin()])[:count].float()
 
 
 def drawn(name, sample, draw):

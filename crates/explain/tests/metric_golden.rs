@@ -21,6 +21,9 @@ use tensorfile::TensorFile;
 
 /// Asked for, and the names of its columns in the golden file.
 const METRICS: &[(&str, &[&str])] = &[
+    ("infidelity:samples=20", &["infidelity"]),
+    ("infidelity:samples=20,scaling=none", &["infidelity.unscaled"]),
+    ("lipschitz:samples=20,sigma=0.03", &["lipschitz"]),
     ("sensitivity:samples=20,radius=0.1", &["max-sensitivity", "avg-sensitivity"]),
     ("sensitivity:samples=20,radius=0.1", &["max-sensitivity.quantus"]),
     ("deletion:steps=16", &["deletion"]),
@@ -31,17 +34,8 @@ const METRICS: &[(&str, &[&str])] = &[
     ("complexity:threshold=0.3", &["entropy", "sparseness", "effective"]),
 ];
 
-/// Of Gaussian draws, which are f32: libtorch takes logarithms and cosines from another library on each
-/// kind of CPU, and these differ in the last bit.
-const GAUSSIAN: &[(&str, &[&str])] = &[
-    ("infidelity:samples=20", &["infidelity"]),
-    ("infidelity:samples=20,scaling=none", &["infidelity.unscaled"]),
-    ("lipschitz:samples=20,sigma=0.03", &["lipschitz"]),
-];
-
 /// Measured, in units of the largest number of a column: at most 3e-16, but lipschitz 2.3e-10 (Quantus adds
-/// 1e-10 to distances of 0.4), entropy 1.6e-11 (1e-12 in its logarithm) and sparseness 3e-13 (1e-7); on another kind
-/// of CPU than the golden numbers are from, infidelity 1.9e-8.
+/// 1e-10 to distances of 0.4), entropy 1.6e-11 (1e-12 in its logarithm) and sparseness 3e-13 (1e-7).
 #[test]
 fn metrics_agree_with_captum_and_quantus() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/metrics.safetensors");
@@ -65,13 +59,11 @@ fn metrics_agree_with_captum_and_quantus() {
         of_model: &Known::default(),
         of_maps: &Known::default(),
     };
-    for (metrics, bound) in [(METRICS, 1e-8), (GAUSSIAN, 4. * f64::from(f32::EPSILON))] {
-        for (asked, names) in metrics {
-            let found = metric(parse(asked).unwrap()).unwrap().measure(&case);
-            for (column, name) in found.iter().zip(*names) {
-                let far = distance(column, &golden.take(name).unwrap());
-                assert!(far < bound, "{asked}, `{name}`: {far:e} off");
-            }
+    for (asked, names) in METRICS {
+        let found = metric(parse(asked).unwrap()).unwrap().measure(&case);
+        for (column, name) in found.iter().zip(*names) {
+            let far = distance(column, &golden.take(name).unwrap());
+            assert!(far < 1e-8, "{asked}, `{name}`: {far:e} off");
         }
     }
 }

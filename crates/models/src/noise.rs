@@ -27,16 +27,17 @@ pub fn uniform(keys: &[u64], shape: &[i64], device: Device) -> Tensor {
     units(keys, shape.iter().product(), device).view(&with_keys(keys, shape)[..])
 }
 
-/// N(0, 1): one draw of `shape` per key -> `[keys, ...shape]` f32. (Box–Muller.)
+/// N(0, 1): one draw of `shape` per key -> `[keys, ...shape]` f32. (Box–Muller, in f64 and rounded: the last
+/// bit of logarithms and cosines differs between devices and kinds of CPU.)
 pub fn normal(keys: &[u64], shape: &[i64], device: Device) -> Tensor {
     let numel: i64 = shape.iter().product();
     let half = numel.div_euclid(2) + numel.rem_euclid(2);
-    let both = units(keys, 2 * half, device);
+    let both = units(keys, 2 * half, device).to_kind(Kind::Double);
     let u = both.narrow(1, 0, half);
     let angle = both.narrow(1, half, half) * std::f64::consts::TAU;
     let radius = ((-u).log1p() * -2.).sqrt();
     let both = Tensor::cat(&[&radius * angle.cos(), &radius * angle.sin()], 1);
-    both.narrow(1, 0, numel).contiguous().view(&with_keys(keys, shape)[..])
+    both.narrow(1, 0, numel).to_kind(Kind::Float).contiguous().view(&with_keys(keys, shape)[..])
 }
 
 /// −1 or 1 with equal chance: one draw of `shape` per key -> `[keys, ...shape]` f32.

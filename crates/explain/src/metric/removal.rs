@@ -160,10 +160,11 @@ impl Removal {
         step * pixels / self.steps
     }
 
-    /// What the trapezoidal rule gives each of the `steps + 1` points, f64.
+    /// What the trapezoidal rule gives each of the `steps + 1` points, in half pixels: whole numbers, so that
+    /// a constant curve has exactly its value as area. f64.
     fn weights(&self, pixels: i64) -> Tensor {
-        let share = |step: i64| self.done(step.clamp(0, self.steps), pixels) as f64 / pixels as f64;
-        let weight = |step: i64| (share(step + 1) - share(step - 1)) / 2.;
+        let done = |step: i64| self.done(step.clamp(0, self.steps), pixels);
+        let weight = |step: i64| (done(step + 1) - done(step - 1)) as f64;
         Tensor::from_slice(&(0..=self.steps).map(weight).collect::<Vec<_>>())
     }
 
@@ -187,7 +188,7 @@ impl Removal {
             let of = |t: &Tensor| t.index_select(0, image);
             of(x).where_self(&stays.view([-1, 1, height, width]), &of(&holes))
         });
-        at.matmul(&self.weights(pixels).to_device(x.device()))
+        at.matmul(&self.weights(pixels).to_device(x.device())) / (2 * pixels) as f64
     }
 }
 
