@@ -6,14 +6,16 @@ use clap::{Args, Parser, Subcommand};
 use models::{Precision, Score};
 use std::path::PathBuf;
 
+mod data;
 mod measure;
 mod parse;
 mod plane;
 mod run;
 mod transfer;
 
+pub use self::data::{Data, Set};
 pub use measure::Measure;
-use parse::{beta, fraction, picture_file, precision, score, tensor_file};
+use parse::{beta, fraction, memory, picture_file, precision, score, tensor_file};
 pub use plane::Plane;
 pub use run::Run;
 pub use transfer::Transfer;
@@ -37,6 +39,9 @@ pub struct Common {
     /// CPU threads [default: all cores]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<u16>,
+    /// Images of a folder kept in memory; a larger set is read while it is used [default: 4GB]
+    #[arg(long, global = true, value_name = "AMOUNT", value_parser = memory)]
+    pub memory: Option<u64>,
     /// Print one JSON object on stdout, everything else on stderr
     #[arg(long, global = true)]
     pub json: bool,
@@ -46,6 +51,13 @@ pub struct Common {
     /// Say more
     #[arg(long, short, global = true)]
     pub verbose: bool,
+}
+
+impl Common {
+    /// Bytes of decoded images kept in memory.
+    pub fn memory(&self) -> u64 {
+        self.memory.unwrap_or(::data::MEMORY)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -318,49 +330,6 @@ pub struct Report {
     /// Where the page goes [default: the first folder]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Data {
-    /// Download CIFAR-10 or MNIST from the official place, checked and unpacked
-    Fetch {
-        /// cifar10 or mnist
-        what: String,
-        /// Folder to put it in
-        #[arg(long, value_name = "DIR", default_value = "data")]
-        to: PathBuf,
-        /// Another server with the same files
-        #[arg(long, value_name = "URL")]
-        from: Option<String>,
-    },
-    /// Write a set (such as `shapes:seed=1,test=500`) as a tensor file
-    Make {
-        /// KIND:PATH, or `shapes`
-        data: String,
-        /// Part: test or train
-        #[arg(long, default_value = "test", value_parser = ["test", "train"])]
-        split: String,
-        /// Column of a table that holds the class [default: the last]
-        #[arg(long, value_name = "NAME")]
-        label_column: Option<String>,
-        /// File to write
-        #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
-        out: PathBuf,
-    },
-    /// Say what a set holds: shape, classes, counts, mean and deviation
-    Info {
-        /// KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof list`)
-        data: String,
-        /// Part: test or train
-        #[arg(long, default_value = "test", value_parser = ["test", "train"])]
-        split: String,
-        /// Side that images of folders are resized to
-        #[arg(long, value_name = "PIXELS")]
-        size: Option<i64>,
-        /// Column of a table that holds the class [default: the last]
-        #[arg(long, value_name = "NAME")]
-        label_column: Option<String>,
-    },
 }
 
 #[derive(Debug, Subcommand)]

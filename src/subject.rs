@@ -36,7 +36,7 @@ pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let device = common.device.resolve()?;
     ensure!(args.batch_size > 0, "`--batch-size 0`: at least one image is needed");
     let weights = weights(args, ui)?;
-    ready(args, weights, images(args)?.to_device(device), device)
+    ready(args, weights, images(args, common)?.to_device(device), device)
 }
 
 /// Loads other weights for the images of `first`, and checks that they fit.
@@ -65,7 +65,7 @@ fn ready(
     fits(&model, &data)?;
     let (n, device_name) = (data.len(), device::describe(device));
     let mut notes = loaded.notes;
-    notes.push(format!("{} with {n} images of {}, {device_name}", model.arch.name, data.name));
+    notes.push(format!("{} with {n} images of {}, {device_name}", model.arch.name, data.title()));
     let card = card(args, &model, &loaded.metadata);
     let model = model.placed(device, !args.no_fuse);
     let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
@@ -73,10 +73,10 @@ fn ready(
     Ok(Loaded { model, data, card, clock, device, seed, offset, notes })
 }
 
-fn images(args: &Subject) -> Result<Dataset> {
-    let (split, size) = (split(&args.split), args.size);
+fn images(args: &Subject, common: &Common) -> Result<Dataset> {
+    let (split, size, memory) = (split(&args.split), args.size, common.memory());
     let label_column = args.label_column.clone();
-    let data = data::load(&args.data, &Options { split, size, label_column })?;
+    let data = data::load(&args.data, &Options { split, size, memory, label_column })?;
     let data = match &args.class {
         Some(class) => data.of_class(class).context("`--class`")?,
         None => data,
@@ -171,7 +171,7 @@ impl Loaded {
     /// What is explained for the images with these numbers among those asked for.
     pub fn pick(&self, how: &Explained, rows: &[u64]) -> Result<Batch> {
         let index: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
-        let (x, y) = self.data.batch(&Tensor::from_slice(&index).to_device(self.device));
+        let (x, y) = self.data.batch(&index)?;
         let keys = rows.iter().flat_map(|&row| self.keys(row, 1)).collect();
         self.explained(how, (&x, &y), keys)
     }

@@ -2,7 +2,7 @@
 
 use attack::Beta;
 use models::{Precision, Score, registry::parse_fraction};
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 /// Other names would promise another format, and `attack` puts a `.json` of the same name beside it.
 pub(super) fn tensor_file(text: &str) -> Result<PathBuf, String> {
@@ -51,11 +51,21 @@ pub(super) fn score(text: &str) -> Result<Score, String> {
     }
 }
 
+/// An amount of memory, in bytes.
+pub(super) fn memory(text: &str) -> Result<u64, String> {
+    let parsed = text.parse::<bytesize::ByteSize>().ok().map(|size| size.as_u64());
+    parsed.filter(|&bytes| bytes > 0).ok_or_else(|| "write an amount such as 500MB or 8GB".into())
+}
+
 /// `X/Y`, a point of the plane.
 pub(super) fn place(text: &str) -> Result<(f64, f64), String> {
     let number = |text: &str| text.trim().parse().ok().filter(|v: &f64| v.is_finite());
     let place = text.split_once('/').and_then(|(x, y)| Some((number(x)?, number(y)?)));
     place.ok_or_else(|| "write a point as X/Y, such as 20/11.9".into())
+}
+
+pub(super) fn count(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse().map_err(|_| "write a whole number from 1 on".into())
 }
 
 /// Which part of how many, from 1.

@@ -1,7 +1,7 @@
 //! The arguments of `run`.
 
 use clap::Args;
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Run {
@@ -35,6 +35,6 @@ pub struct Run {
     #[arg(long)]
     pub plan: bool,
     /// With `--plan`: also what each of N shards costs
-    #[arg(long, value_name = "N", requires = "plan")]
-    pub shards: Option<std::num::NonZeroUsize>,
+    #[arg(long, value_name = "N", requires = "plan", value_parser = super::parse::count)]
+    pub shards: Option<NonZeroUsize>,
 }

@@ -1,11 +1,16 @@
 //! `gradproof data`: fetch, make, info.
 
-use crate::{cli::Data, subject::split, ui::Ui};
-use ::data::{Options, fetch::fetch};
-use anyhow::Result;
+use crate::{
+    cli::{Common, Data, Set},
+    subject::split,
+    ui::Ui,
+};
+use ::data::{Dataset, Options, fetch::fetch};
+use anyhow::{Result, ensure};
+use std::path::Path;
 
 /// Runs the subcommand.
-pub fn run(args: &Data, ui: &Ui) -> Result<()> {
+pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
     match args {
         Data::Fetch { what, to, from } => {
             let bar = ui.bar(0, what);
@@ -19,20 +24,44 @@ pub fn run(args: &Data, ui: &Ui) -> Result<()> {
             ui.say(&format!("ready: use it as `--data {spec}`"))?;
             ui.result(&serde_json::json!({ "data": spec }))
         }
-        Data::Make { data, split: part, label_column, out } => {
-            let label_column = label_column.clone();
-            let set = ::data::load(data, &Options { label_column, ..split(part).into() })?;
-            set.save_tensors(out)?;
-            let written = format!("tensors:{}", out.display());
+        Data::Make { set, to } => {
+            let set = load(set, common)?;
+            let written = match (&to.out, &to.folder) {
+                (Some(file), _) => {
+                    set.save_tensors(file)?;
+                    format!("tensors:{}", file.display())
+                }
+                (None, None) => unreachable!("the arguments hold one of them"),
+                (None, Some(folder)) => {
+                    empty(folder)?;
+                    let bar = ui.bar(set.len() as u64, "writing");
+                    set.save_folder(folder, || bar.inc(1))?;
+                    bar.finish_and_clear();
+                    format!("folder:{}", folder.display())
+                }
+            };
             ui.say(&format!("{} images: use them as `--data {written}`", set.len()))?;
             ui.result(&serde_json::json!({ "data": written, "images": set.len() }))
         }
-        Data::Info { data, split: part, size, label_column } => {
-            let (split, size, label_column) = (split(part), *size, label_column.clone());
-            let set = ::data::load(data, &Options { split, size, label_column })?;
-            let description = set.describe();
+        Data::Info { set } => {
+            let set = load(set, common)?;
+            let bar = ui.bar(set.len() as u64, "reading");
+            let description = set.describe(|n| bar.inc(n))?;
+            bar.finish_and_clear();
             ui.say(description.to_string().trim_end())?;
             ui.result(&description)
         }
     }
+}
+
+fn load(set: &Set, common: &Common) -> Result<Dataset> {
+    let (size, memory, label_column) = (set.size, common.memory(), set.label_column.clone());
+    ::data::load(&set.data, &Options { split: split(&set.split), size, memory, label_column })
+}
+
+/// Errors: something is in `folder`, which images of another set would mix with.
+fn empty(folder: &Path) -> Result<()> {
+    let taken = folder.exists() && folder.read_dir().map_or(true, |mut all| all.next().is_some());
+    ensure!(!taken, "`{}` is not an empty folder", folder.display());
+    Ok(())
 }

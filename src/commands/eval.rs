@@ -39,7 +39,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     loaded.announce(ui);
     let (data, model) = (&loaded.data, &loaded.model);
     let bar = ui.bar(data.len() as u64, "evaluating");
-    let accuracy = ::train::accuracy(model, data, args.subject.batch_size, |n| bar.inc(n));
+    let accuracy = ::train::accuracy(model, data, args.subject.batch_size, |n| bar.inc(n))?;
     bar.finish_and_clear();
     let clean = Share::of(accuracy.fraction, data.len());
     let balanced = accuracy.balanced(&data.labels);
@@ -49,7 +49,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
         boundary::draw(path, &loaded)?;
         ui.say(&format!("written: {}", path.display()))?;
     }
-    let curvature = args.curvature.then(|| curvature(args, &loaded, ui));
+    let curvature = args.curvature.then(|| curvature(args, &loaded, ui)).transpose()?;
     if let Some(q) = &curvature {
         ui.say(&format!(
             "curvature (largest eigenvalue of the input Hessian): mean {:.4}, median {:.4}, 90 % \
@@ -98,12 +98,12 @@ impl std::fmt::Display for Share {
     }
 }
 
-fn curvature(args: &Eval, loaded: &Loaded, ui: &Ui) -> Quantiles {
+fn curvature(args: &Eval, loaded: &Loaded, ui: &Ui) -> Result<Quantiles> {
     let bar = ui.bar(loaded.data.len() as u64, "curvature");
     let size = args.subject.batch_size;
-    let xi = ::train::curvature(&loaded.model, &loaded.data, size, |n| bar.inc(n));
+    let xi = ::train::curvature(&loaded.model, &loaded.data, size, |n| bar.inc(n))?;
     bar.finish_and_clear();
-    Quantiles::of(&xi)
+    Ok(Quantiles::of(&xi))
 }
 
 /// The attacks that the arguments ask for, checked.
@@ -138,7 +138,8 @@ impl Plan {
             let mut kept: Vec<(Tensor, Robustness)> = vec![];
             let mut moved = vec![];
             let mut first = 0;
-            for (x, y) in loaded.data.ordered(size) {
+            for batch in loaded.data.ordered(size) {
+                let (x, y) = batch?;
                 let keys = loaded.keys(first, y.numel() as u64);
                 first += y.numel() as u64;
                 let tick = || bar.inc(1);

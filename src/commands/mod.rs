@@ -44,7 +44,7 @@ fn perform(cli: &Cli, ui: &Ui) -> Result<()> {
         Command::Plane(args) => plane::run(args, common, ui),
         Command::Run(args) => run::run(args, common, ui),
         Command::Report(args) => report::run(args, ui),
-        Command::Data(args) => data::run(args, ui),
+        Command::Data(args) => data::run(args, common, ui),
         Command::Models => list::models(ui),
         Command::Weights(args) => weights::run(args, ui),
         Command::List => list::families(ui),

@@ -50,7 +50,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     ::train::schedule::schedule(&config.schedule).with_context(told)?;
     let arch = zoo::arch(&config.model.arch).with_context(told)?;
     let device = common.device.resolve()?;
-    let (train, test) = load(&config, device)?;
+    let (train, test) = load(&config, common, device)?;
     if adversary.is_some() {
         train.check_pixels("training against an adversary")?;
     }
@@ -70,7 +70,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
         arch.name,
         model.params().count(),
         train.len(),
-        train.name,
+        train.title(),
         config.epochs,
         device::describe(device)
     );
@@ -143,11 +143,11 @@ pub(super) fn adversary(table: &Table) -> Result<Box<dyn Perturb>> {
     Ok(Box::new(Attacker(pgd)))
 }
 
-fn load(config: &Config, device: Device) -> Result<(Dataset, Dataset)> {
+fn load(config: &Config, common: &Common, device: Device) -> Result<(Dataset, Dataset)> {
     let data = &config.data;
     let part = |spec: &str, split| -> Result<Dataset> {
         let (size, label_column) = (data.size, data.label_column.clone());
-        let options = Options { split, size, label_column };
+        let options = Options { split, size, memory: common.memory(), label_column };
         Ok(::data::load(spec, &options)?.to_device(device))
     };
     let mut train = part(&data.train, Split::Train)?;

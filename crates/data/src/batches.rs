@@ -2,6 +2,7 @@
 //! An epoch is a function of (seed, epoch): nothing is remembered between two of them.
 
 use crate::{Augment, Dataset, Move, dataset::pixels, keyed};
+use anyhow::Result;
 use rand::seq::SliceRandom;
 use tch::Tensor;
 
@@ -27,28 +28,22 @@ pub enum Last {
     Drop,
 }
 
+/// Pixels f32 [B, C, H, W], those of images in [0, 1], and labels i64 `[B]`; or which file is no image.
+pub type Batch = Result<(Tensor, Tensor)>;
+
 impl Dataset {
-    /// Every image once, in order: (f32 [B, C, H, W] in [0, 1], labels i64 `[B]`); the last batch
-    /// may be smaller. `batch_size` 0 counts as 1.
-    pub fn ordered(&self, batch_size: usize) -> impl Iterator<Item = (Tensor, Tensor)> + '_ {
-        let (n, size) = (self.len(), batch_size.max(1));
-        (0..n).step_by(size).map(move |start| {
-            let cut = |of: &Tensor| of.narrow(0, start as i64, size.min(n - start) as i64);
-            (pixels(&cut(&self.images)), cut(&self.labels))
+    /// Every image once, in order; the last batch may be smaller. `batch_size` 0 counts as 1.
+    pub fn ordered(&self, batch_size: usize) -> impl Iterator<Item = Batch> + '_ {
+        let (size, mut start) = (batch_size.max(1), 0);
+        self.images.in_order(self.len(), size).map(move |images| {
+            let images = images?;
+            let n = images.size()[0];
+            start += n;
+            Ok((pixels(&images), self.labels.narrow(0, start - n, n)))
         })
     }
 
-    /// One epoch of training batches, shaped as in [`Dataset::ordered`].
-    pub fn epoch(
-        &self,
-        batch_size: usize,
-        shuffle: Shuffle,
-    ) -> impl Iterator<Item = (Tensor, Tensor)> + '_ {
-        let order = self.order(batch_size, &shuffle);
-        order.into_iter().map(move |index| self.shuffled(&index, &shuffle))
-    }
-
-    /// The image numbers of each batch of an epoch, for who keeps something per image.
+    /// The image numbers of each batch of an epoch.
     pub fn order(&self, batch_size: usize, shuffle: &Shuffle) -> Vec<Vec<i64>> {
         let mut numbers: Vec<i64> = (0..self.len() as i64).collect();
         let keys = [shuffle.seed, shuffle.epoch, 0];
@@ -58,15 +53,20 @@ impl Dataset {
         numbers.chunks(size).filter(whole).map(<[i64]>::to_vec).collect()
     }
 
-    /// The images `numbers` as the epoch `shuffle` moves them, and their labels. What happens to
-    /// an image does not depend on the others of its batch.
-    pub fn shuffled(&self, numbers: &[i64], shuffle: &Shuffle) -> (Tensor, Tensor) {
-        let index = Tensor::from_slice(numbers).to_device(self.images.device());
-        let labels = self.labels.index_select(0, &index);
-        let images = self.images.index_select(0, &index);
-        let Some(augment) = shuffle.augment else { return (pixels(&images), labels) };
-        let draw = |&image: &i64| augment.draw(shuffle.seed, shuffle.epoch, image);
-        let moves: Vec<Move> = numbers.iter().map(draw).collect();
-        (pixels(&augment.apply(&images, &moves)), labels)
+    /// The batches of image numbers `order`, moved as the epoch `shuffle` moves them. What happens to an
+    /// image does not depend on the others of its batch.
+    pub fn epoch(
+        &self,
+        order: Vec<Vec<i64>>,
+        shuffle: Shuffle,
+    ) -> impl Iterator<Item = Batch> + '_ {
+        let images = self.images.batches(order.clone());
+        order.into_iter().zip(images).map(move |(numbers, images)| {
+            let (images, labels) = (images?, self.labels_of(&numbers));
+            let Some(augment) = shuffle.augment else { return Ok((pixels(&images), labels)) };
+            let draw = |&image: &i64| augment.draw(shuffle.seed, shuffle.epoch, image);
+            let moves: Vec<Move> = numbers.iter().map(draw).collect();
+            Ok((pixels(&augment.apply(&images, &moves)), labels))
+        })
     }
 }

@@ -1,18 +1,18 @@
-//! A set of labelled images, or rows of a table, as one tensor: moved, cut, gathered and saved whole.
+//! A set of labelled images, or rows of a table: moved, cut, gathered and saved whole.
 
+use crate::{Images, folder};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;
 
-/// Labelled images. The tensors lie on one device, the CPU after loading.
+/// Labelled images. The tensors lie on one device, the CPU after loading, and so do batches.
 #[derive(Debug)]
 pub struct Dataset {
     /// What the set is called in logs and file headers.
     pub name: String,
-    /// Pixels [N, C, H, W]: u8 0 to 255, or f32 in [0, 1] where a `tensors:` file holds that. Of a
-    /// table: scaled columns, f32 [N, D, 1, 1].
-    pub images: Tensor,
+    /// The pixels.
+    pub images: Images,
     /// The class number of each image, i64 `[N]`, 0 to the number of classes − 1.
     pub labels: Tensor,
     /// The name of each class.
@@ -43,6 +43,14 @@ impl Dataset {
         self.len() == 0
     }
 
+    /// Its name, and whether it is read as it is used.
+    pub fn title(&self) -> String {
+        match self.images {
+            Images::Held(_) => self.name.clone(),
+            Images::Streamed(_) => format!("{}, read as they are used", self.name),
+        }
+    }
+
     /// Errors for a table, whose columns have no range; `what` is done to pixels in [0, 1].
     pub fn check_pixels(&self, what: &str) -> Result<()> {
         let (name, table) = (&self.name, self.features.is_some());
@@ -52,8 +60,7 @@ impl Dataset {
 
     /// Channels, height and width of every image.
     pub fn image_shape(&self) -> [i64; 3] {
-        let (_, c, h, w) = self.images.size4().expect("images are [N, C, H, W]");
-        [c, h, w]
+        self.images.shape()
     }
 
     /// The same set on `device`.
@@ -84,7 +91,7 @@ impl Dataset {
     fn with(&self, pick: impl Fn(&Tensor) -> Tensor) -> Dataset {
         Dataset {
             name: self.name.clone(),
-            images: pick(&self.images),
+            images: self.images.with(&pick),
             labels: pick(&self.labels),
             classes: self.classes.clone(),
             masks: self.masks.as_ref().map(&pick),
@@ -102,21 +109,35 @@ impl Dataset {
         Ok(self.with(|tensor| tensor.index_select(0, &rows)))
     }
 
-    /// Gathers the images `index` (i64 `[B]`, on the set's device): pixels f32 [B, C, H, W], those of
-    /// images in [0, 1], and labels i64 `[B]`.
-    pub fn batch(&self, index: &Tensor) -> (Tensor, Tensor) {
-        (pixels(&self.images.index_select(0, index)), self.labels.index_select(0, index))
+    /// Gathers the images with these numbers: pixels f32 [B, C, H, W], those of images in [0, 1], and
+    /// labels i64 `[B]`. Errors: a file that is no image.
+    pub fn batch(&self, numbers: &[i64]) -> Result<(Tensor, Tensor)> {
+        let images = self.images.batches(vec![numbers.to_vec()]).next().expect("one batch")?;
+        Ok((pixels(&images), self.labels_of(numbers)))
+    }
+
+    /// The labels of the images with these numbers.
+    pub(crate) fn labels_of(&self, numbers: &[i64]) -> Tensor {
+        self.labels.index_select(0, &Tensor::from_slice(numbers).to_device(self.labels.device()))
+    }
+
+    /// Writes the images as png files, `CLASS/NUMBER.png`, which `folder:` reads; f32 is rounded to 8 bits.
+    /// `tick` is called after each. Errors: a table, a class without images or that is no name of a folder, images
+    /// of neither one nor three channels.
+    pub fn save_folder(&self, path: &Path, tick: impl Fn()) -> Result<()> {
+        folder::save(self, path, &tick)
     }
 
     /// Writes the set as a `tensors:` file: `images`, `labels`, `masks` where there are any, and
-    /// in the header `classes` (names, comma separated), `dataset`, and `features` of a table.
+    /// in the header `classes` (names, comma separated), `dataset`, and `features` of a table. All of it passes
+    /// through memory.
     pub fn save_tensors(&self, path: &Path) -> Result<()> {
         let features = self.features.iter().flat_map(|features| &features.names);
         if let Some(name) = self.classes.iter().chain(features).find(|name| name.contains(',')) {
             bail!("`{name}` has a comma in its name; the header lists names between commas");
         }
         let mut file = TensorFile::default();
-        file.tensors.insert("images".into(), self.images.shallow_clone());
+        file.tensors.insert("images".into(), self.images.whole()?);
         file.tensors.insert("labels".into(), self.labels.shallow_clone());
         if let Some(masks) = &self.masks {
             file.tensors.insert("masks".into(), masks.shallow_clone());

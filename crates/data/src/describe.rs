@@ -1,12 +1,13 @@
 //! What is in a set, in numbers, for people and for JSON.
 
 use crate::{Dataset, dataset::pixels};
+use anyhow::Result;
 use serde::Serialize;
 use std::fmt;
 use tch::{Kind, Tensor};
 
 /// Images in one piece of the statistics, so that a large set needs little extra memory.
-const PIECE: i64 = 2048;
+const PIECE: usize = 2048;
 
 /// A set in numbers.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -45,37 +46,63 @@ pub struct Channel {
 }
 
 impl Dataset {
-    /// Counts and pixel statistics of the whole set.
-    pub fn describe(&self) -> Description {
+    /// Counts and pixel statistics of the whole set. `tick` is called with the images of each part that was
+    /// read. Errors: a file that is no image.
+    pub fn describe(&self, tick: impl Fn(u64)) -> Result<Description> {
         let counts = self.labels.bincount(None::<&Tensor>, self.classes.len() as i64);
         let count = |i: usize| counts.int64_value(&[i as i64]) as usize;
         let classes = self.classes.iter().enumerate().map(|(i, name)| (name.clone(), count(i)));
-        Description {
+        let mut sums = vec![Sum::default(); self.image_shape()[0] as usize];
+        for piece in self.images.in_order(self.len(), PIECE) {
+            let piece = piece?;
+            for (channel, sum) in sums.iter_mut().enumerate() {
+                sum.add(&pixels(&piece.select(1, channel as i64)).to_kind(Kind::Double));
+            }
+            tick(piece.size()[0] as u64);
+        }
+        Ok(Description {
             name: self.name.clone(),
             images: self.len(),
             shape: self.image_shape(),
             stored: if self.images.kind() == Kind::Uint8 { "u8" } else { "f32" },
             classes: classes.collect(),
-            channels: (0..self.image_shape()[0]).map(|c| self.channel(c)).collect(),
+            channels: sums.iter().map(Sum::channel).collect(),
             masks: self.masks.is_some(),
             features: self.features.iter().flat_map(|f| f.names.clone()).collect(),
             dropped: self.features.iter().flat_map(|f| f.dropped.clone()).collect(),
-        }
+        })
+    }
+}
+
+/// A channel, piece by piece.
+#[derive(Clone)]
+struct Sum {
+    min: f64,
+    max: f64,
+    sum: f64,
+    squares: f64,
+    pixels: usize,
+}
+
+impl Default for Sum {
+    fn default() -> Self {
+        Sum { min: f64::INFINITY, max: f64::NEG_INFINITY, sum: 0., squares: 0., pixels: 0 }
+    }
+}
+
+impl Sum {
+    fn add(&mut self, piece: &Tensor) {
+        self.min = piece.min().double_value(&[]).min(self.min);
+        self.max = piece.max().double_value(&[]).max(self.max);
+        self.sum += piece.sum(Kind::Double).double_value(&[]);
+        self.squares += piece.square().sum(Kind::Double).double_value(&[]);
+        self.pixels += piece.numel();
     }
 
-    fn channel(&self, c: i64) -> Channel {
-        let all = self.images.select(1, c);
-        let (mut min, mut max, mut sum, mut squares) = (f64::INFINITY, f64::NEG_INFINITY, 0.0, 0.0);
-        for piece in all.split(PIECE, 0) {
-            let piece = pixels(&piece).to_kind(Kind::Double);
-            min = piece.min().double_value(&[]).min(min);
-            max = piece.max().double_value(&[]).max(max);
-            sum += piece.sum(Kind::Double).double_value(&[]);
-            squares += piece.square().sum(Kind::Double).double_value(&[]);
-        }
-        let mean = sum / all.numel() as f64;
-        let variance = squares / all.numel() as f64 - mean * mean;
-        Channel { min, max, mean, std: variance.max(0.0).sqrt() }
+    fn channel(&self) -> Channel {
+        let (mean, squares) = (self.sum / self.pixels as f64, self.squares / self.pixels as f64);
+        let std = (squares - mean * mean).max(0.).sqrt();
+        Channel { min: self.min, max: self.max, mean, std }
     }
 }
 

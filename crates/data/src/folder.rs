@@ -1,18 +1,18 @@
 //! `folder:`: one folder of png or jpeg files per class, sorted by name, perhaps inside `train/`
 //! and `test/` or `val/`. Everything becomes 8-bit RGB; an alpha channel is dropped.
 
-use crate::{Dataset, Options, Split};
+use crate::{Dataset, Files, Images, Options, Split};
 use anyhow::{Context, Result, bail, ensure};
-use image::{RgbImage, imageops::FilterType};
+use image::{ImageReader, RgbImage, imageops::FilterType};
 use std::{
-    num::NonZero,
+    fs::{self, File},
+    io::BufReader,
     path::{Path, PathBuf},
-    thread,
 };
 use tch::{Kind, Tensor};
 
-/// Reads one split: images u8 [N, 3, H, W], by class and then by file name. A folder without
-/// `train/` and `test/` or `val/` is read whole for either split.
+/// Finds one split: images u8 [N, 3, H, W], by class and then by file name, held in memory where they fit.
+/// A folder without `train/` and `test/` or `val/` is read whole for either split.
 pub(crate) fn load(path: &Path, options: &Options) -> Result<Dataset> {
     let root = root(path, options.split)?;
     let classes = names(&root, Path::is_dir)?;
@@ -35,7 +35,8 @@ pub(crate) fn load(path: &Path, options: &Options) -> Result<Dataset> {
         labels.resize(labels.len() + images.len(), label as i64);
         files.extend(images.iter().map(|name| folder.join(name)));
     }
-    let images = decode_all(&files, options.size)?;
+    let files = Files::new(files, options.size, options.memory)?;
+    let images = if files.fit() { files.whole()?.into() } else { Images::Streamed(files) };
     let name = path.canonicalize().unwrap_or(path.to_owned());
     let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let labels = Tensor::from_slice(&labels);
@@ -81,49 +82,78 @@ fn is_image(path: &Path) -> bool {
     matches!(extension.as_str(), "png" | "jpg" | "jpeg") && path.is_file()
 }
 
-/// Decodes on all cores; the error is that of the first bad file in order.
-fn decode_all(files: &[PathBuf], size: Option<i64>) -> Result<Tensor> {
-    let share = files.len().div_ceil(thread::available_parallelism().map_or(1, NonZero::get));
-    let parts: Vec<Result<Vec<RgbImage>>> = thread::scope(|scope| {
-        let decode_part = |part: &[PathBuf]| part.iter().map(|file| decode(file, size)).collect();
-        let workers = files.chunks(share).map(|part| scope.spawn(move || decode_part(part)));
-        let workers: Vec<_> = workers.collect();
-        workers.into_iter().map(|worker| worker.join().expect("decoding does not panic")).collect()
-    });
-    let images: Vec<RgbImage> = parts.into_iter().collect::<Result<Vec<_>>>()?.concat();
-    let (width, height) = images[0].dimensions();
-    let odd = images.iter().position(|image| image.dimensions() != (width, height));
-    if let Some(i) = odd {
-        bail!(
-            "`{}` has {width}×{height} pixels, `{}` {}×{}; give a size to resize them all",
-            files[0].display(),
-            files[i].display(),
-            images[i].width(),
-            images[i].height()
-        );
+/// Writes `set` as png files, `CLASS/NUMBER.png`, into the folder `path`; `tick` is called after each. Errors: a
+/// table, a class without images or that is no name of a folder, images of neither one nor three channels.
+pub(crate) fn save(set: &Dataset, path: &Path, tick: &dyn Fn()) -> Result<()> {
+    set.check_pixels("a folder of png files")?;
+    let [channels, height, width] = set.image_shape();
+    let kind = match channels {
+        1 => image::ExtendedColorType::L8,
+        3 => image::ExtendedColorType::Rgb8,
+        _ => bail!("png files have one or three channels; these images have {channels}"),
+    };
+    let labels: Vec<i64> = (&set.labels).try_into()?;
+    for (label, class) in set.classes.iter().enumerate() {
+        let some = labels.contains(&(label as i64));
+        ensure!(some, "no image of the class `{class}`; a class folder needs one");
+        let single = Path::new(class).components().count() == 1 && !class.starts_with('.');
+        ensure!(single, "the class `{class}` cannot be the name of a folder");
     }
-    let bytes: Vec<u8> = images.into_iter().flat_map(RgbImage::into_raw).collect();
-    let shape = [files.len() as i64, height.into(), width.into(), 3];
-    Ok(Tensor::from_data_size(&bytes, &shape, Kind::Uint8).permute([0, 3, 1, 2]).contiguous())
+    for folder in set.classes.iter().map(|class| path.join(class)) {
+        fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make `{}`", folder.display()))?;
+    }
+    let mut number = 0;
+    for batch in set.ordered(256) {
+        let (x, _) = batch?;
+        let bytes = (x * 255.).round().to_kind(Kind::Uint8).permute([0, 2, 3, 1]).contiguous();
+        for image in bytes.split(1, 0) {
+            let pixels: Vec<u8> = image.view([-1]).try_into()?;
+            let class = &set.classes[labels[number] as usize];
+            let file = path.join(class).join(format!("{number:07}.png"));
+            image::save_buffer(&file, &pixels, width as u32, height as u32, kind)
+                .with_context(|| format!("cannot write `{}`", file.display()))?;
+            number += 1;
+            tick();
+        }
+    }
+    Ok(())
 }
 
 /// One png or jpeg as f32 [1, 3, H, W] in [0, 1]; with a size, resized to that square.
 pub fn image(file: &Path, size: Option<i64>) -> Result<Tensor> {
-    Ok(crate::dataset::pixels(&decode_all(&[file.to_owned()], size)?))
+    let alone = Files::new(vec![file.to_owned()], size, u64::MAX)?;
+    Ok(crate::dataset::pixels(&alone.whole()?))
 }
 
-fn decode(file: &Path, size: Option<i64>) -> Result<RgbImage> {
-    let told = || format!("cannot read `{}` as an image", file.display());
-    // By contents, not by extension: a jpeg called .png is still an image.
-    let reader = image::ImageReader::open(file).with_context(told)?;
-    let reader = reader.with_guessed_format().with_context(told)?;
-    let image = reader.decode().with_context(told)?.to_rgb8();
-    let Some(side) = size else { return Ok(image) };
+/// Opens an image. By contents, not by extension: a jpeg called .png is still an image.
+fn open(file: &Path) -> Result<ImageReader<BufReader<File>>> {
+    Ok(ImageReader::open(file)?.with_guessed_format()?)
+}
+
+fn told(file: &Path) -> String {
+    format!("cannot read `{}` as an image", file.display())
+}
+
+/// Width and height that `decode` gives.
+pub(crate) fn dimensions(file: &Path, size: Option<i64>) -> Result<(u32, u32)> {
+    let Some(side) = size else {
+        let found = open(file).and_then(|image| Ok(image.into_dimensions()?));
+        return found.with_context(|| told(file));
+    };
     let range = 1..=4096;
     ensure!(range.contains(&side), "a size of {side} pixels is not 1 to 4096");
-    let side = side as u32;
-    match image.dimensions() == (side, side) {
-        true => Ok(image),
-        false => Ok(image::imageops::resize(&image, side, side, FilterType::Triangle)),
+    Ok((side as u32, side as u32))
+}
+
+/// An image as 8-bit RGB; with a size, resized to that square.
+pub(crate) fn decode(file: &Path, size: Option<i64>) -> Result<RgbImage> {
+    let image = open(file).and_then(|image| Ok(image.decode()?)).with_context(|| told(file))?;
+    let image = image.into_rgb8();
+    match size.map(|side| side as u32) {
+        Some(side) if image.dimensions() != (side, side) => {
+            Ok(image::imageops::resize(&image, side, side, FilterType::Triangle))
+        }
+        _ => Ok(image),
     }
 }

@@ -1,6 +1,6 @@
 //! Classification data: CIFAR-10, MNIST, class folders, tensor files, tables, the procedural
 //! `shapes` and `simulated`, each as one tensor that lives on the device and is shuffled and augmented
-//! there. Every set is held in memory whole.
+//! there. Only class folders larger than a given memory stay on the disk and are read as they are used.
 
 mod augment;
 mod batches;
@@ -9,18 +9,22 @@ mod dataset;
 mod describe;
 pub mod fetch;
 mod folder;
+mod images;
 mod keyed;
 mod mnist;
 mod read;
 pub mod shapes;
 mod simulated;
 mod spec;
+mod stream;
 mod table;
 mod tensors;
 
 pub use augment::{Augment, Move};
-pub use batches::{Last, Shuffle};
+pub use batches::{Batch, Last, Shuffle};
 pub use dataset::{Dataset, Features};
 pub use describe::{Channel, Description};
 pub use folder::image;
-pub use spec::{KINDS, Options, Split, load};
+pub use images::Images;
+pub use spec::{KINDS, MEMORY, Options, Split, load};
+pub use stream::Files;

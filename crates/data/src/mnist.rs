@@ -37,7 +37,7 @@ pub(crate) fn load(path: &Path, split: Split) -> Result<Dataset> {
     let labels: Vec<i64> = labels.into_iter().map(i64::from).collect();
     Ok(Dataset {
         name: "mnist".into(),
-        images: Tensor::from_data_size(&pixels, &[n, 1, 28, 28], Kind::Uint8),
+        images: Tensor::from_data_size(&pixels, &[n, 1, 28, 28], Kind::Uint8).into(),
         labels: Tensor::from_slice(&labels),
         classes: (0..10).map(|digit| digit.to_string()).collect(),
         masks: None,

@@ -95,7 +95,7 @@ impl Shapes {
         let [left, right] = [0, 2].map(|beside| self.drawn(split, split as u64 + beside));
         let (empty, images) = (
             left.masks.as_ref().map(Tensor::zeros_like),
-            Tensor::cat(&[&left.images, &right.images], 3),
+            Tensor::cat(&[left.images.held(), right.images.held()], 3),
         );
         let wide = |a: Option<&Tensor>, b: Option<&Tensor>| Some(Tensor::cat(&[a?, b?], 2));
         let (own, masks) = match half {
@@ -103,7 +103,14 @@ impl Shapes {
             Half::Right => (&right, wide(empty.as_ref(), right.masks.as_ref())),
         };
         let (labels, classes) = (own.labels.shallow_clone(), own.classes.clone());
-        Dataset { name: self.to_string(), images, labels, classes, masks, features: None }
+        Dataset {
+            name: self.to_string(),
+            images: images.into(),
+            labels,
+            classes,
+            masks,
+            features: None,
+        }
     }
 
     /// As many images as `split` has, of the draws `part`.
@@ -134,7 +141,7 @@ impl Shapes {
         let n = count as i64;
         Dataset {
             name: self.to_string(),
-            images: Tensor::from_data_size(&pixels, &[n, 3, SIDE, SIDE], Kind::Uint8),
+            images: Tensor::from_data_size(&pixels, &[n, 3, SIDE, SIDE], Kind::Uint8).into(),
             labels: Tensor::from_slice(&labels),
             classes: Figure::ALL.iter().map(|figure| figure.name().to_owned()).collect(),
             masks: Some(Tensor::from_data_size(&masks, &[n, SIDE, SIDE], Kind::Bool)),

@@ -58,7 +58,7 @@ pub(crate) fn load(rest: &str, split: Split) -> Result<Dataset> {
     }
     Ok(Dataset {
         name: format!("simulated:seed={seed},points={points},mean={mean}"),
-        images: Tensor::from_slice(&images).to_kind(Kind::Float).view([-1, 2, 1, 1]),
+        images: Tensor::from_slice(&images).to_kind(Kind::Float).view([-1, 2, 1, 1]).into(),
         labels: Tensor::from_slice(&labels),
         classes: vec!["0".into(), "1".into()],
         masks: None,

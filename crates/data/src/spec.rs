@@ -13,6 +13,9 @@ pub enum Split {
     Test,
 }
 
+/// What [`Options::memory`] usually is: 4 GB.
+pub const MEMORY: u64 = 4_000_000_000;
+
 /// How a set is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
@@ -20,13 +23,16 @@ pub struct Options {
     pub split: Split,
     /// `folder:` only: every image is resized to this height and width, in pixels.
     pub size: Option<i64>,
+    /// `folder:` only: bytes of decoded images kept in memory. A larger set stays in its files, which are
+    /// read while they are used; then this many bytes may wait, decoded, and three batches more.
+    pub memory: u64,
     /// `csv:` and `arff:` only: the name of the column that holds the class; none: the last.
     pub label_column: Option<String>,
 }
 
 impl From<Split> for Options {
     fn from(split: Split) -> Self {
-        Options { split, size: None, label_column: None }
+        Options { split, size: None, memory: MEMORY, label_column: None }
     }
 }
 
@@ -39,7 +45,11 @@ pub const KINDS: &[(&str, &str)] = &[
     ),
     ("cifar10", "binary or python batches: their folder, its .tar.gz, or one batch file"),
     ("csv", "a table whose first line names its columns; with the settings of arff"),
-    ("folder", "one folder of png or jpeg files per class, perhaps in train/ and test/ or val/"),
+    (
+        "folder",
+        "one folder of png or jpeg files per class, perhaps in train/ and test/ or val/; one larger than \
+         `--memory` is read while it is used",
+    ),
     ("mnist", "a folder with the four idx files, gzipped or not"),
     (
         "shapes",
@@ -57,7 +67,7 @@ pub const KINDS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Reads the data `spec` names into memory, on the CPU. Errors name the file and what is wrong.
+/// Reads the data `spec` names, onto the CPU. Errors name the file and what is wrong.
 pub fn load(spec: &str, options: &Options) -> Result<Dataset> {
     let (kind, rest) = kind_of(spec)?;
     let table = matches!(kind, "arff" | "csv");

@@ -130,7 +130,7 @@ impl Table {
             |columns: &[usize]| columns.iter().map(|&c| self.columns[c].name.clone()).collect();
         Ok(Dataset {
             name: format!("{name},split={}", settings.split),
-            images,
+            images: images.into(),
             labels: Tensor::from_slice(&labels),
             classes,
             masks: None,

@@ -50,7 +50,7 @@ fn check_cifar(kind: &str, path: &Path) {
     assert_eq!((train.len(), train.image_shape()), (10, [3, 32, 32]));
     assert_eq!(train.labels, Tensor::arange(10, (Kind::Int64, tch::Device::Cpu)));
     // Record 4 starts batch 3: red plane first, row by row.
-    let at = |c, y, x| train.images.int64_value(&[4, c, y, x]);
+    let at = |c, y, x| train.images.held().int64_value(&[4, c, y, x]);
     assert_eq!((at(0, 0, 1), at(0, 1, 0), at(1, 0, 0), at(2, 31, 31)), (5, 36, 4, 3));
     assert_eq!(train.classes.concat(), "abcdefghij");
     let test = read(kind, path, Split::Test).unwrap();
@@ -105,7 +105,7 @@ fn cifar_python_batches_are_read_without_python() {
     let meta = b"\x80\x02}U\x0blabel_names](U\x01aU\x01bU\x01cU\x01dU\x01eU\x01fU\x01gU\x01hU\x01iU\x01jes.";
     fs::write(dir.path().join("batches.meta"), meta).unwrap();
     let set = read("", dir.path(), Split::Train).unwrap();
-    assert_eq!(set.images.size(), [15, 3, 32, 32]);
+    assert_eq!(set.images.held().size(), [15, 3, 32, 32]);
     assert_eq!(Vec::<i64>::try_from(&set.labels.narrow(0, 12, 3)).unwrap(), [7, 0, 9]);
     assert_eq!(set.classes.concat(), "abcdefghij");
     let one = dir.path().join("data_batch_5");
@@ -167,11 +167,11 @@ fn mnist_is_read_in_both_naming_styles_gzipped_or_not() {
             for kind in ["", "mnist:"] {
                 let set = read(kind, dir.path(), Split::Test).unwrap();
                 assert_eq!(
-                    (set.images.size(), set.images.kind()),
+                    (set.images.held().size(), set.images.held().kind()),
                     (vec![2, 1, 28, 28], Kind::Uint8)
                 );
                 assert_eq!(Vec::<i64>::try_from(&set.labels).unwrap(), [3, 9]);
-                assert_eq!(set.images.int64_value(&[1, 0, 0, 2]), (784 + 2) % 251);
+                assert_eq!(set.images.held().int64_value(&[1, 0, 0, 2]), (784 + 2) % 251);
             }
         }
     }
@@ -228,13 +228,13 @@ fn class_folders_are_read_with_and_without_parts() {
     assert_eq!((train.len(), train.image_shape()), (3, [3, 4, 6]));
     assert_eq!(train.classes, ["cat", "dog"]);
     assert_eq!(Vec::<i64>::try_from(&train.labels).unwrap(), [0, 1, 1]);
-    let value = |set: &Dataset, at: [i64; 4]| set.images.int64_value(&at);
+    let value = |set: &Dataset, at: [i64; 4]| set.images.held().int64_value(&at);
     assert_eq!([value(&train, [1, 0, 0, 0]), value(&train, [2, 0, 0, 0])], [1, 2]);
     assert_eq!([value(&train, [1, 1, 3, 5]), value(&train, [1, 2, 3, 5])], [5, 3]);
     let test = read("folder:", dir.path(), Split::Test).unwrap();
     assert_eq!([value(&test, [0, 0, 0, 0]), value(&test, [1, 0, 0, 0])], [7, 8]);
     let alone = read("folder:", &at("val"), Split::Train).unwrap();
-    assert_eq!(alone.images, test.images);
+    assert_eq!(alone.images.held(), test.images.held());
     let options = Options { size: Some(5), ..Split::Train.into() };
     let resized = load(&at("train").display().to_string(), &options).unwrap();
     assert_eq!(resized.image_shape(), [3, 5, 5]);
@@ -278,12 +278,12 @@ fn tensor_files_are_read_and_written() {
     let (dir, path) = tensors(|_| {});
     let set = read("", &path, Split::Test).unwrap();
     assert_eq!((set.name.as_str(), set.classes.join(",")), ("set", "0,1".into()));
-    let (x, y) = set.ordered(8).next().unwrap();
+    let (x, y) = set.ordered(8).next().unwrap().unwrap();
     assert_eq!((x.kind(), x.double_value(&[2, 0, 1, 1]), y.size()), (Kind::Float, 0.25, vec![3]));
     let shapes = load("shapes:train=5", &Split::Train.into()).unwrap();
     shapes.save_tensors(&dir.path().join("train.safetensors")).unwrap();
     let again = read("", dir.path(), Split::Train).unwrap();
-    assert_eq!((again.images, again.labels), (shapes.images, shapes.labels));
+    assert_eq!((again.images.held(), again.labels), (shapes.images.held(), shapes.labels));
     assert_eq!((again.masks, again.classes), (shapes.masks, shapes.classes));
     assert_eq!(again.name, shapes.name);
     let message = format!("{:#}", read("tensors:", dir.path(), Split::Test).unwrap_err());
@@ -297,7 +297,7 @@ fn attacked_images_are_data() {
         tensors(|file| _ = file.tensors.insert("adversarial".into(), brighter.shallow_clone()));
     let spec = |name: &str| format!("tensors:{},images={name}", path.display());
     let set = load(&spec("adversarial"), &Split::Test.into()).unwrap();
-    assert_eq!((set.name.as_str(), set.images), ("set (adversarial)", brighter));
+    assert_eq!((set.name.as_str(), set.images.held()), ("set (adversarial)", &brighter));
     let message = format!("{:#}", load(&spec("maps"), &Split::Test.into()).unwrap_err());
     assert!(message.contains("no tensor `maps`; the file has: adversarial, images, labels"));
 }
@@ -308,8 +308,8 @@ fn a_class_is_picked_by_name_or_number() {
     let class = &shapes.classes[3];
     let [named, numbered] = [class, "3"].map(|class| shapes.of_class(class).unwrap());
     let rows = shapes.labels.eq(3).nonzero().squeeze_dim(1);
-    assert_eq!(named.images, shapes.images.index_select(0, &rows));
-    assert_eq!((named.images, named.labels), (numbered.images, numbered.labels));
+    assert_eq!(*named.images.held(), shapes.images.held().index_select(0, &rows));
+    assert_eq!((named.images.held(), named.labels), (numbered.images.held(), numbered.labels));
     assert_eq!(named.masks, shapes.masks.as_ref().map(|masks| masks.index_select(0, &rows)));
     let message = format!("{:#}", shapes.of_class("10").unwrap_err());
     assert!(message.contains("no class `10`; known: "), "{message}");
@@ -384,7 +384,7 @@ fn real_data_are_read_where_there_are_any() {
     let test = read("", &cifar, Split::Test).unwrap();
     assert_eq!((test.len(), test.classes[3].as_str()), (1017, "cat"));
     assert_eq!(read("", &cifar.join("data_batch_1.bin"), Split::Test).unwrap().len(), 4000);
-    let mnist = read("", &root.join("mnist"), Split::Train).unwrap().describe();
+    let mnist = read("", &root.join("mnist"), Split::Train).unwrap().describe(|_| {}).unwrap();
     assert_eq!((mnist.images, mnist.classes[1].1), (60_000, 6742));
     assert!((mnist.channels[0].mean - 0.1307).abs() < 1e-4, "{mnist}");
     assert!((mnist.channels[0].std - 0.3081).abs() < 1e-4, "{mnist}");

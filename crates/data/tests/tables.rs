@@ -55,7 +55,7 @@ fn columns_are_scaled_by_the_rows_for_training_and_missing_values_are_their_mean
     assert_eq!(train.classes, ["FALSE", "TRUE"]);
     assert_eq!(names(&train), (vec!["tens".into(), "squares".into()], vec!["word".into()]));
     for column in 0..2 {
-        let values = train.images.select(1, column).to_kind(Kind::Double);
+        let values = train.images.held().select(1, column).to_kind(Kind::Double);
         let present: Vec<f64> = f64s(&values).into_iter().filter(|v| *v != 0.).collect();
         let n = present.len() as f64;
         let mean = present.iter().sum::<f64>() / n;
@@ -64,7 +64,7 @@ fn columns_are_scaled_by_the_rows_for_training_and_missing_values_are_their_mean
         assert_eq!(present.len() < 32, column == 1, "missing values are the mean, which is 0");
     }
     // Undone, the scaling gives every row once, each with its own label.
-    let tens = |set: &Dataset| f64s(&set.images.select(1, 0));
+    let tens = |set: &Dataset| f64s(&set.images.held().select(1, 0));
     let all: Vec<f64> = tens(&train).into_iter().chain(tens(&test)).collect();
     let (min, max) = all.iter().fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(*v), b.max(*v)));
     let mut rows: Vec<i64> =
@@ -80,8 +80,8 @@ fn columns_are_scaled_by_the_rows_for_training_and_missing_values_are_their_mean
 #[test]
 fn the_split_depends_on_its_seed_alone() {
     let first = |settings: &str| of("csv", &csv(40), settings, &Split::Test.into()).unwrap();
-    assert_eq!(first("").images, first(",split=0").images);
-    assert!(f64s(&first("").images) != f64s(&first(",split=1").images));
+    assert_eq!(first("").images.held(), first(",split=0").images.held());
+    assert!(f64s(first("").images.held()) != f64s(first(",split=1").images.held()));
     assert!(first(",split=1").name.ends_with("t.csv,split=1"), "{}", first(",split=1").name);
 }
 
@@ -106,7 +106,7 @@ fn signs_between_cells_and_numbers_as_labels() {
     assert_eq!(set.classes, ["9", "10"], "sorted by value");
     let tabs = of("csv", "a\tb\n1\tx\n2\ty\n", "", &Split::Train.into()).unwrap();
     assert_eq!((tabs.len(), tabs.classes.len()), (1, 2));
-    assert_eq!(f64s(&tabs.images), [0.], "one value alone becomes 0");
+    assert_eq!(f64s(tabs.images.held()), [0.], "one value alone becomes 0");
 }
 
 #[test]
@@ -126,7 +126,10 @@ fn a_table_is_saved_and_read_again() {
     let set = of("csv", &csv(40), "", &Split::Test.into()).unwrap();
     set.save_tensors(&path).unwrap();
     let again = load(&path.display().to_string(), &Split::Train.into()).unwrap();
-    assert_eq!((again.images, again.labels, again.name), (set.images, set.labels, set.name));
+    assert_eq!(
+        (again.images.held(), again.labels, again.name),
+        (set.images.held(), set.labels, set.name)
+    );
     assert_eq!(names_of(&path), ["tens", "squares"]);
 }
 
@@ -178,7 +181,7 @@ fn simulated_points_are_two_gaussians() {
     let load = |spec: &str, split: Split| load(spec, &split.into()).unwrap();
     let set = load("simulated:points=50000", Split::Train);
     assert_eq!((set.len(), set.image_shape()), (40_000, [2, 1, 1]));
-    let points = set.images.squeeze().to_kind(Kind::Double);
+    let points = set.images.held().squeeze().to_kind(Kind::Double);
     for class in 0..2i64 {
         let index = set.labels.eq(class).nonzero().squeeze();
         let part = points.index_select(0, &index);
@@ -193,7 +196,7 @@ fn simulated_points_are_two_gaussians() {
     }
     // The best rule, the sign of the sum, is right as often as theory has it.
     let right = |set: &Dataset| {
-        let sum = set.images.sum_dim_intlist([1i64, 2, 3].as_slice(), false, Kind::Double);
+        let sum = set.images.held().sum_dim_intlist([1i64, 2, 3].as_slice(), false, Kind::Double);
         sum.gt(0.)
             .to_kind(Kind::Int64)
             .eq_tensor(&set.labels)
@@ -204,5 +207,5 @@ fn simulated_points_are_two_gaussians() {
     assert!((right(&set) - 0.9214).abs() < 0.005, "{}", right(&set));
     assert!((right(&load("simulated:points=50000,mean=1.82", Split::Train)) - 0.995).abs() < 0.002);
     let (a, b) = (load("simulated", Split::Test), load("simulated:seed=1", Split::Test));
-    assert_eq!((a.len(), f64s(&a.images) == f64s(&b.images)), (200, false));
+    assert_eq!((a.len(), f64s(a.images.held()) == f64s(b.images.held())), (200, false));
 }

@@ -36,11 +36,13 @@ impl Epoch<'_> {
         let (seed, epoch, augment) = (config.seed, u64::from(self.number), config.data.augment);
         let shuffle = Shuffle { seed, epoch, augment, last: Last::Keep };
         let order = job.train.order(config.batch_size, &shuffle);
-        let steps = order.len();
         let (mut sums, mut at, ranks) = (Sums::default(), 0., &*job.ranks);
-        for (i, batch) in order.iter().enumerate() {
+        let shares: Vec<Share> = order.iter().map(|batch| Share::new(ranks, batch)).collect();
+        let own = shares.iter().map(|share| share.numbers.to_vec()).collect();
+        let steps = order.len();
+        for (i, (share, batch)) in shares.iter().zip(job.train.epoch(own, shuffle)).enumerate() {
             at = f64::from(self.number) + i as f64 / steps as f64;
-            self.take(batch, &shuffle, at, &mut sums);
+            self.take(share, batch?, at, &mut sums);
             let step = i + 1;
             let read = step % READ_EVERY == 0 || step == steps;
             if read {
@@ -77,13 +79,11 @@ impl Epoch<'_> {
         self.optimizer.learning_rate() * self.schedule.factor(at, of)
     }
 
-    /// The step of this rank's share of `batch`, `at` epochs into the run.
-    fn take(&mut self, batch: &[i64], shuffle: &Shuffle, at: f64, sums: &mut Sums) {
+    /// The step of this rank's share of a batch, images and labels, `at` epochs into the run.
+    fn take(&mut self, share: &Share, (x, y): (Tensor, Tensor), at: f64, sums: &mut Sums) {
         let Job { config, model, train, ranks, .. } = self.job;
-        let share = Share::new(&**ranks, batch);
         let numbers = share.numbers;
-        let (x, y) = train.shuffled(numbers, shuffle);
-        let key = |&image: &i64| noise::key(shuffle.seed, image as u64, shuffle.epoch);
+        let key = |&image: &i64| noise::key(config.seed, image as u64, self.number.into());
         let keys: Vec<u64> = numbers.iter().map(key).collect();
         let sum = |t: &Tensor| ranks.sum(t);
         let shared = config.sync_norm && ranks.size() > 1;
@@ -101,8 +101,8 @@ impl Epoch<'_> {
             adversary: self.job.adversary.as_deref(),
             tape: tape.as_ref(),
         };
-        match self.descend(&step, &share, self.rate(at)) {
-            Some(loss) => sums.add(loss, &y, &share),
+        match self.descend(&step, share, self.rate(at)) {
+            Some(loss) => sums.add(loss, &y, share),
             None => sums.skipped += 1,
         }
     }

@@ -1,6 +1,7 @@
 //! Accuracy of a classifier.
 
 use crate::objective::Perturb;
+use anyhow::Result;
 use data::Dataset;
 use models::{Classifier, Model, grad, noise};
 use tch::{Kind, Tensor};
@@ -24,21 +25,23 @@ impl Accuracy {
     }
 }
 
-/// Predicts every image once. `tick` is called with the images of each finished batch.
+/// Predicts every image once. `tick` is called with the images of each finished batch. Errors: a file
+/// that is no image.
 pub fn accuracy(
     model: &Classifier,
     data: &Dataset,
     batch_size: usize,
     mut tick: impl FnMut(u64),
-) -> Accuracy {
+) -> Result<Accuracy> {
     let mut correct = vec![];
-    for (x, y) in data.ordered(batch_size) {
+    for batch in data.ordered(batch_size) {
+        let (x, y) = batch?;
         correct.push(tch::no_grad(|| model.logits(&x)).argmax(1, false).eq_tensor(&y));
         tick(y.numel() as u64);
     }
     let correct = Tensor::cat(&correct, 0);
     let fraction = correct.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
-    Accuracy { fraction, correct }
+    Ok(Accuracy { fraction, correct })
 }
 
 /// Which images are still predicted right after `adversary` climbed their cross-entropy, bool `[N]`;
@@ -49,9 +52,10 @@ pub(crate) fn robust(
     adversary: &dyn Perturb,
     seed: u64,
     mut first: u64,
-) -> Tensor {
+) -> Result<Tensor> {
     let mut correct = vec![];
-    for (x, y) in data.ordered(250) {
+    for batch in data.ordered(250) {
+        let (x, y) = batch?;
         let n = y.size()[0] as u64;
         let keys: Vec<u64> = (first..first + n).map(|image| noise::key(seed, image, 0)).collect();
         let loss = |x: &Tensor| grad::cross_entropy(&model.logits(x), &y);
@@ -59,5 +63,5 @@ pub(crate) fn robust(
         correct.push(tch::no_grad(|| model.logits(&x)).argmax(1, false).eq_tensor(&y));
         first += n;
     }
-    Tensor::cat(&correct, 0)
+    Ok(Tensor::cat(&correct, 0))
 }

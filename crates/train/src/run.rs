@@ -195,7 +195,7 @@ impl Job {
 
     /// Accuracy on the test images, and on some of them attacked where there is an adversary.
     fn evaluate(&self, model: &Classifier, line: &mut EpochLine) -> Result<()> {
-        let right = |share: &Dataset, _| accuracy(model, share, 500, |_| {}).correct;
+        let right = |share: &Dataset, _| Ok(accuracy(model, share, 500, |_| {})?.correct);
         line.test_accuracy = Some(self.fraction(&self.test, right)?);
         let (Some(adversary), 1..) = (&self.adversary, self.config.robust_images) else {
             return Ok(());
@@ -210,11 +210,15 @@ impl Job {
 
     /// The fraction of `set` that is `right`; each rank looks at its share, whose first image's
     /// number `right` is told.
-    fn fraction(&self, set: &Dataset, right: impl Fn(&Dataset, usize) -> Tensor) -> Result<f64> {
+    fn fraction(
+        &self,
+        set: &Dataset,
+        right: impl Fn(&Dataset, usize) -> Result<Tensor>,
+    ) -> Result<f64> {
         let own = ranks::range(&*self.ranks, set.len());
         let count = match own.len() {
             0 => 0.,
-            n => right(&set.slice(own.start, Some(n))?, own.start)
+            n => right(&set.slice(own.start, Some(n))?, own.start)?
                 .sum(Kind::Double)
                 .double_value(&[]),
         };

@@ -154,7 +154,7 @@ fn norms_of_their_own_give_statistics_that_are_averaged() {
 /// The set, its image 3 spoilt.
 fn spoilt(config: &Config, out: &Path, on_nan: OnNan) -> Job {
     let job = Job { on_nan, ..job(config, 21, out) };
-    let _ = job.train.images.get(3).fill_(f64::NAN);
+    let _ = job.train.images.held().get(3).fill_(f64::NAN);
     job
 }
 

@@ -343,7 +343,7 @@ fn warm_keeps_up_with_training() {
     for _ in 0..6 {
         let (mut found, mut right) = (0., 0.);
         for numbers in (0..21).collect::<Vec<i64>>().chunks(7) {
-            let (x, y) = train.batch(&Tensor::from_slice(numbers));
+            let (x, y) = train.batch(numbers).unwrap();
             let step = Step { numbers, images: 21, ..Step::new(&model, &x, &y) };
             right += observe(&mut *exact, &step).0.sum(Kind::Double).double_value(&[]);
             let loss = warm.loss(&step);
@@ -362,9 +362,9 @@ fn warm_keeps_up_with_training() {
 fn a_set_has_its_curvature() {
     let folder = tempfile::tempdir().unwrap();
     let Job { model, test, .. } = job(folder.path(), "exact");
-    let xi = curvature(&model.folded(models::Precision::F32), &test, 4, |_| {});
+    let xi = curvature(&model.folded(models::Precision::F32), &test, 4, |_| {}).unwrap();
     assert_eq!((xi.size(), xi.kind()), (vec![10], Kind::Float));
-    let (x, _) = test.batch(&Tensor::arange(10, (Kind::Int64, Device::Cpu)));
+    let (x, _) = test.batch(&(0..10).collect::<Vec<_>>()).unwrap();
     let (w, p) = jacobian(&|x| model.logits(x), &x);
     assert!(close(&xi, &paper(&w.to_kind(Kind::Double), &p.to_kind(Kind::Double)), 1e-4));
 }

@@ -86,7 +86,8 @@ impl Parts {
     ) -> Result<()> {
         let bar = ui.bar(loaded.data.len().div_ceil(size) as u64 * steps, what);
         let mut first = 0;
-        for (x, y) in loaded.data.ordered(size) {
+        for batch in loaded.data.ordered(size) {
+            let (x, y) = batch?;
             let found = match self.read(first)? {
                 Some(found) => {
                     bar.inc(steps);

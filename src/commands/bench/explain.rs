@@ -47,7 +47,8 @@ impl Scene {
         let exact = (args.precision != Precision::F32).then(|| whole.folded(Precision::F32));
         let images = format!("shapes:seed=0,train=1,test={}", args.batch_size);
         let data = ::data::load(&images, &Split::Test.into())?;
-        let (x, _) = data.to_device(device).ordered(args.batch_size).next().context("no images")?;
+        let (x, _) =
+            data.to_device(device).ordered(args.batch_size).next().context("no images")??;
         let target = Target::predicted(exact.as_ref().unwrap_or(&model), &x, Score::Logit);
         let batch = Batch { chunk: i64::from(args.chunk), ..Batch::new(&x, &target) };
         Ok(Scene { model, exact, batch })

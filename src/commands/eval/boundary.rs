@@ -27,7 +27,7 @@ pub fn check(loaded: &Loaded) -> Result<()> {
 pub fn draw(path: &Path, loaded: &Loaded) -> Result<()> {
     let data = &loaded.data;
     let n = (data.len() as i64).min(SHOWN);
-    let shown = data.images.narrow(0, 0, n).view([n, 2]).to_device(Device::Cpu);
+    let shown = data.images.held().narrow(0, 0, n).view([n, 2]).to_device(Device::Cpu);
     let labels = Vec::<i64>::try_from(data.labels.narrow(0, 0, n))?;
     let xs = Vec::<f64>::try_from(shown.select(1, 0).to_kind(Kind::Double))?;
     let ys = Vec::<f64>::try_from(shown.select(1, 1).to_kind(Kind::Double))?;

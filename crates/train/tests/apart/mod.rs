@@ -28,7 +28,7 @@ pub(crate) fn job(config: &Config, images: i64, out: &Path) -> Job {
     let adversary = attacked.then(|| Box::new(Signed) as Box<dyn Perturb>);
     let mut job = tiny::job(config, 3, [images, 12], out);
     for set in [&mut job.train, &mut job.test] {
-        set.images = set.images.to_kind(Kind::Double) / 255.;
+        set.images = (set.images.held().to_kind(Kind::Double) / 255.).into();
     }
     Job { adversary, model: job.model.in_f64(), ..job }
 }

@@ -28,7 +28,14 @@ fn grey(seed: u64, n: i64, classes: i64) -> Dataset {
     let grain = noise::uniform(&[seed], &[n, 3, 8, 8], Device::Cpu).squeeze_dim(0) * 50.;
     let classes = (0..classes).map(|class| class.to_string()).collect();
     let images = (level + grain).to_kind(Kind::Uint8);
-    Dataset { name: "grey".into(), images, labels, classes, masks: None, features: None }
+    Dataset {
+        name: "grey".into(),
+        images: images.into(),
+        labels,
+        classes,
+        masks: None,
+        features: None,
+    }
 }
 
 /// A run of `config` in `out` that trains a new network, or goes on with what is there.

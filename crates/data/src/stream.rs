@@ -1,0 +1,270 @@
+//! Images that stay in their files: threads in the background decode them in the order in which they
+//! will be asked for, and never more than there is memory for.
+
+use crate::folder::{decode, dimensions};
+use anyhow::{Result, anyhow, ensure};
+use std::{
+    collections::HashMap,
+    num::NonZero,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::PathBuf,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+};
+use tch::{Device, Kind, Tensor};
+
+/// Images decoded ahead at most, whatever memory there is.
+const AHEAD: u64 = 1024;
+
+/// Image files, read as 8-bit RGB of one size.
+#[derive(Debug, Clone)]
+pub struct Files {
+    paths: Arc<[PathBuf]>,
+    /// Side that they are resized to; none: all have the size of the first.
+    size: Option<i64>,
+    width: u32,
+    height: u32,
+    /// Bytes of decoded images that may wait to be used.
+    memory: u64,
+    /// Where batches go.
+    device: Device,
+}
+
+impl Files {
+    /// Reads the size of the first of `paths`, of which there is one. Errors: it is no image, `size` is no size.
+    pub(crate) fn new(paths: Vec<PathBuf>, size: Option<i64>, memory: u64) -> Result<Self> {
+        let (width, height) = dimensions(&paths[0], size)?;
+        let paths = paths.into();
+        Ok(Files { paths, size, width, height, memory, device: Device::Cpu })
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Channels, height and width of each.
+    pub(crate) fn shape(&self) -> [i64; 3] {
+        [3, self.height.into(), self.width.into()]
+    }
+
+    /// Bytes of one, decoded.
+    fn bytes(&self) -> u64 {
+        3 * u64::from(self.width) * u64::from(self.height)
+    }
+
+    /// Whether all of them, decoded, take no more memory than was allowed.
+    pub(crate) fn fit(&self) -> bool {
+        self.bytes() * self.len() as u64 <= self.memory
+    }
+
+    /// Where batches go.
+    pub(crate) fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The same files with batches on `device`.
+    pub(crate) fn to_device(&self, device: Device) -> Files {
+        Files { device, ..self.clone() }
+    }
+
+    /// Those in the given rows, in that order.
+    pub(crate) fn select(&self, rows: &[i64]) -> Files {
+        let paths = rows.iter().map(|&row| self.paths[row as usize].clone()).collect();
+        Files { paths, ..self.clone() }
+    }
+
+    /// All of them, u8 [N, 3, H, W].
+    pub(crate) fn whole(&self) -> Result<Tensor> {
+        self.read(vec![(0..self.len() as i64).collect()]).next().expect("one batch")
+    }
+
+    /// Batches of the given rows, u8 [B, 3, H, W], in this order; the first bad file ends them with its error.
+    pub(crate) fn read(&self, batches: Vec<Vec<i64>>) -> Reader {
+        let sizes: Vec<usize> = batches.iter().map(Vec::len).collect();
+        let state = Mutex::default();
+        let pool = Pool {
+            files: self.clone(),
+            rows: batches.concat(),
+            state,
+            room: Condvar::new(),
+            made: Condvar::new(),
+        };
+        let pool = Arc::new(pool);
+        let workers = thread::available_parallelism().map_or(1, NonZero::get).min(pool.rows.len());
+        let (sender, ready) = sync_channel(1);
+        let mut threads: Vec<JoinHandle<()>> = (0..workers)
+            .map(|_| {
+                let pool = pool.clone();
+                started("decode", move || pool.work())
+            })
+            .collect();
+        let packed = pool.clone();
+        threads.push(started("pack", move || packed.pack(&sizes, &sender)));
+        Reader { ready: Some(ready), pool, threads }
+    }
+
+    /// One image, its three planes after one another. Errors: no image, another size than the first.
+    fn image(&self, row: i64) -> Result<Vec<u8>> {
+        let path = &self.paths[row as usize];
+        // A decoder that panics must not leave others waiting for its image.
+        let image = catch_unwind(AssertUnwindSafe(|| decode(path, self.size)));
+        let image = image.map_err(|_| anyhow!("`{}` cannot be decoded", path.display()))??;
+        let (width, height) = image.dimensions();
+        ensure!(
+            (width, height) == (self.width, self.height),
+            "`{}` has {}×{} pixels, `{}` {width}×{height}; give a size to resize them all",
+            self.paths[0].display(),
+            self.width,
+            self.height,
+            path.display()
+        );
+        let plane = width as usize * height as usize;
+        let mut planes = vec![0; 3 * plane];
+        let (red, others) = planes.split_at_mut(plane);
+        let (green, blue) = others.split_at_mut(plane);
+        for (i, pixel) in image.as_raw().chunks_exact(3).enumerate() {
+            (red[i], green[i], blue[i]) = (pixel[0], pixel[1], pixel[2]);
+        }
+        Ok(planes)
+    }
+}
+
+fn started(name: &str, work: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
+    let thread = thread::Builder::new().name(name.to_owned()).spawn(work);
+    thread.expect("the system starts a thread")
+}
+
+/// Batches that are made in the background, in order. Dropping it ends its threads.
+pub(crate) struct Reader {
+    ready: Option<Receiver<Result<Tensor>>>,
+    pool: Arc<Pool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Iterator for Reader {
+    type Item = Result<Tensor>;
+
+    fn next(&mut self) -> Option<Result<Tensor>> {
+        match self.ready.as_ref()?.recv() {
+            // From pinned memory the copy to a GPU does not wait for what the GPU still computes.
+            Ok(batch) => {
+                Some(batch.map(|t| t.to_device_(self.pool.files.device, Kind::Uint8, true, false)))
+            }
+            Err(_) => {
+                self.ready = None;
+                self.pool.close();
+                let ended = self.threads.drain(..).map(JoinHandle::join);
+                ended.for_each(|end| end.unwrap_or_else(|panic| resume_unwind(panic)));
+                None
+            }
+        }
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.ready = None;
+        self.pool.close();
+        // A panic of theirs was told by `next`, or nobody asked.
+        self.threads.drain(..).for_each(|thread| drop(thread.join()));
+    }
+}
+
+/// What the threads share: the rows to read, and where they are.
+struct Pool {
+    files: Files,
+    rows: Vec<i64>,
+    state: Mutex<State>,
+    /// There is room for one more, or nothing is wanted any more.
+    room: Condvar,
+    /// One more is decoded, or nothing is wanted any more.
+    made: Condvar,
+}
+
+/// Positions are those in `Pool::rows`.
+#[derive(Default)]
+struct State {
+    /// The next to decode.
+    next: usize,
+    /// The next to pack: all before are in a batch.
+    packed: usize,
+    /// Decoded and not packed.
+    waiting: HashMap<usize, Result<Vec<u8>>>,
+    closed: bool,
+}
+
+impl Pool {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics while holding it")
+    }
+
+    /// Nothing is wanted any more.
+    fn close(&self) {
+        self.state().closed = true;
+        self.room.notify_all();
+        self.made.notify_all();
+    }
+
+    /// Waits for `changed` until `done`, and returns the state.
+    fn until(&self, changed: &Condvar, done: impl Fn(&State) -> bool) -> MutexGuard<'_, State> {
+        let state = changed.wait_while(self.state(), |state| !done(state));
+        state.expect("nobody panics while holding it")
+    }
+
+    /// Decodes what there is room for, until nothing is left.
+    fn work(&self) {
+        let room = (self.files.memory / self.files.bytes()).clamp(1, AHEAD) as usize;
+        let all = self.rows.len();
+        loop {
+            let mut state =
+                self.until(&self.room, |s| s.closed || s.next == all || s.next < s.packed + room);
+            if state.closed || state.next == all {
+                return;
+            }
+            let position = state.next;
+            state.next += 1;
+            drop(state);
+            let image = self.files.image(self.rows[position]);
+            self.state().waiting.insert(position, image);
+            self.made.notify_one();
+        }
+    }
+
+    /// Sends batches of these sizes until nobody wants them or an image is bad.
+    fn pack(&self, sizes: &[usize], ready: &SyncSender<Result<Tensor>>) {
+        for &size in sizes {
+            let Some(batch) = self.batch(size) else { return };
+            let bad = batch.is_err();
+            if ready.send(batch).is_err() || bad {
+                return;
+            }
+        }
+    }
+
+    /// The next `size` images; none when nobody wants them.
+    fn batch(&self, size: usize) -> Option<Result<Tensor>> {
+        let mut bytes = Vec::with_capacity(size * self.files.bytes() as usize);
+        for _ in 0..size {
+            let mut state =
+                self.until(&self.made, |s| s.closed || s.waiting.contains_key(&s.packed));
+            let position = state.packed;
+            let image = state.waiting.remove(&position)?;
+            state.packed += 1;
+            drop(state);
+            self.room.notify_one();
+            match image {
+                Ok(image) => bytes.extend(image),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        let [channels, height, width] = self.files.shape();
+        let shape = [size as i64, channels, height, width];
+        let batch = Tensor::from_data_size(&bytes, &shape, Kind::Uint8);
+        let device = self.files.device;
+        Some(Ok(if device.is_cuda() { batch.pin_memory(device) } else { batch }))
+    }
+}

@@ -1,0 +1,60 @@
+//! The arguments of `data`.
+
+use super::parse::tensor_file;
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub enum Data {
+    /// Download CIFAR-10 or MNIST from the official place, checked and unpacked
+    Fetch {
+        /// cifar10 or mnist
+        what: String,
+        /// Folder to put it in
+        #[arg(long, value_name = "DIR", default_value = "data")]
+        to: PathBuf,
+        /// Another server with the same files
+        #[arg(long, value_name = "URL")]
+        from: Option<String>,
+    },
+    /// Write a set (such as `shapes:seed=1,test=500`) as a tensor file or as png files
+    Make {
+        #[command(flatten)]
+        set: Set,
+        #[command(flatten)]
+        to: Made,
+    },
+    /// Say what a set holds: shape, classes, counts, mean and deviation; every image is read once
+    Info {
+        #[command(flatten)]
+        set: Set,
+    },
+}
+
+/// Where a set is written.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct Made {
+    /// File to write
+    #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
+    pub out: Option<PathBuf>,
+    /// Folder to write png files to, in one folder per class
+    #[arg(long, value_name = "DIR")]
+    pub folder: Option<PathBuf>,
+}
+
+/// A set without a model.
+#[derive(Debug, Args)]
+pub struct Set {
+    /// KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof list`)
+    pub data: String,
+    /// Part: test or train
+    #[arg(long, default_value = "test", value_parser = ["test", "train"])]
+    pub split: String,
+    /// Side that images of folders are resized to
+    #[arg(long, value_name = "PIXELS")]
+    pub size: Option<i64>,
+    /// Column of a table that holds the class [default: the last]
+    #[arg(long, value_name = "NAME")]
+    pub label_column: Option<String>,
+}
