@@ -13,19 +13,24 @@ use std::{
 use tch::{Device, Kind, Tensor};
 use train::{Alone, Config, EpochLine, Job, OnNan, Tick, Watch, run};
 
-/// A new network for 3×8×8 images.
+/// Height and width of the images of a network: a transformer's windows want more than 8 pixels.
+fn side(arch: &str) -> i64 {
+    if arch == "swin-t" { 32 } else { 8 }
+}
+
+/// A new network for images of its [`side`].
 pub(crate) fn model(arch: &str, classes: i64, seed: u64) -> Classifier {
-    let shape = Shape { image: [3, 8, 8], classes };
+    let shape = Shape { image: [3, side(arch), side(arch)], classes };
     let normalisation = Normalisation::parse("0.5/0.25", 3).unwrap();
     Classifier::new(zoo::arch(arch).unwrap(), shape, normalisation, seed, Device::Cpu)
 }
 
-/// Grey 3×8×8 images whose brightness is their class, in noise.
-fn grey(seed: u64, n: i64, classes: i64) -> Dataset {
+/// Grey images of `side` × `side` pixels whose brightness is their class, in noise.
+fn grey(seed: u64, n: i64, side: i64, classes: i64) -> Dataset {
     let labels = Tensor::arange(n, (Kind::Int64, Device::Cpu)).remainder(classes);
     let step = 120. / (classes - 1) as f64;
     let level = labels.view([-1, 1, 1, 1]).to_kind(Kind::Float) * step + 40.;
-    let grain = noise::uniform(&[seed], &[n, 3, 8, 8], Device::Cpu).squeeze_dim(0) * 50.;
+    let grain = noise::uniform(&[seed], &[n, 3, side, side], Device::Cpu).squeeze_dim(0) * 50.;
     let classes = (0..classes).map(|class| class.to_string()).collect();
     let images = (level + grain).to_kind(Kind::Uint8);
     Dataset {
@@ -40,9 +45,9 @@ fn grey(seed: u64, n: i64, classes: i64) -> Dataset {
 
 /// A run of `config` in `out` that trains a new network, or goes on with what is there.
 pub(crate) fn job(config: &Config, classes: i64, [train, test]: [i64; 2], out: &Path) -> Job {
-    let model = model(&config.model.arch, classes, config.seed);
+    let (model, side) = (model(&config.model.arch, classes, config.seed), side(&config.model.arch));
     let mut model = model.placed(Device::Cpu, config.channels_last);
-    let (train, test) = (grey(1, train, classes), grey(2, test, classes));
+    let (train, test) = (grey(1, train, side, classes), grey(2, test, side, classes));
     model.classes.clone_from(&train.classes);
     let (config, out, ranks) = (config.clone(), out.into(), Rc::new(Alone));
     let (resume, adversary, on_nan) = (true, None, OnNan::Stop);
