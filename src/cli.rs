@@ -319,7 +319,7 @@ pub struct Bench {
     pub precision: Precision,
     /// Peak memory of IG and SmoothGrad with 5,000 samples against 50 too (minutes)
     #[arg(long)]
-    pub memory: bool,
+    pub peak_memory: bool,
 }
 
 #[derive(Debug, Args)]

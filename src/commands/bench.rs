@@ -135,7 +135,7 @@ pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<()> {
         ui.say(&format!("{}: {}\n{table}", member.name, member.about))?;
         all.insert(member.name.into(), rows(&timed));
     }
-    let memory = if args.memory { peaks(args, device, ui)? } else { Value::Null };
+    let memory = if args.peak_memory { peaks(args, device, ui)? } else { Value::Null };
     ui.result(&json!({
         "version": env!("CARGO_PKG_VERSION"), "commit": env!("GRADPROOF_COMMIT"),
         "device": device::describe(device), "threads": tch::get_num_threads(),

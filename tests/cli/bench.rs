@@ -62,7 +62,7 @@ fn less_precision_has_its_error() {
 #[test]
 fn memory_is_measured_or_not() {
     let place = Place::new("bench-memory");
-    let line = "bench explain --arch mlp --batch-size 1 --rounds 1 --only saliency --memory";
+    let line = "bench explain --arch mlp --batch-size 1 --rounds 1 --only saliency --peak-memory";
     let found = place.ok(&format!("{line} --json")).json()["memory"].clone();
     match found["rows"].as_array() {
         Some(rows) => {
