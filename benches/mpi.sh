@@ -37,11 +37,7 @@ for network in 'resnet20 64 8' 'resnet18 32 4'; do
         rm -r "$folder/$1"-*
         round=$((round + 1))
     done >"$folder/speeds"
-    awk -v network="$1" '
-        function median(values, n, i, j, t) {
-            for (i = 2; i <= n; i++) for (j = i; j > 1 && values[j] < values[j - 1]; j--) { t = values[j]; values[j] = values[j - 1]; values[j - 1] = t }
-            return n % 2 ? values[(n + 1) / 2] : (values[n / 2] + values[n / 2 + 1]) / 2
-        }
+    awk -v network="$1" "$(cat "${0%/*}/median.awk")"'
         { one[NR] = $1; two[NR] = $2; ratio[NR] = $2 / (2 * $1); all = all sprintf(" %.3f", ratio[NR]) }
         END { printf "%s: %.1f images/s on one rank, %.1f on two, efficiency %.3f (rounds:%s)\n", network, median(one, NR), median(two, NR), median(ratio, NR), all }
     ' "$folder/speeds"

@@ -57,11 +57,7 @@ END
         round=$((round + 1))
     done >"$folder/speeds"
     most() { sort -n "$folder/memory-$1" | tail -n 1; }
-    awk -v network="$1" -v images="$2" -v held="$(most held)" -v streamed="$(most streamed)" '
-        function median(values, n, i, j, t) {
-            for (i = 2; i <= n; i++) for (j = i; j > 1 && values[j] < values[j - 1]; j--) { t = values[j]; values[j] = values[j - 1]; values[j - 1] = t }
-            return n % 2 ? values[(n + 1) / 2] : (values[n / 2] + values[n / 2 + 1]) / 2
-        }
+    awk -v network="$1" -v images="$2" -v held="$(most held)" -v streamed="$(most streamed)" "$(cat "${0%/*}/median.awk")"'
         { one[NR] = $1; two[NR] = $2; ratio[NR] = $2 / $1; all = all sprintf(" %.3f", ratio[NR]) }
         END { printf "%s, %d images: %.0f images/s in memory (%d MB), %.0f from files (%d MB), ratio %.3f (rounds:%s), the same weights\n", network, images, median(one, NR), held, median(two, NR), streamed, median(ratio, NR), all }
     ' "$folder/speeds"
