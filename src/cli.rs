@@ -13,7 +13,7 @@ mod plane;
 mod run;
 mod transfer;
 
-pub use self::data::{Data, Set};
+pub use self::data::{Data, Reading, Set};
 pub use measure::Measure;
 use parse::{beta, fraction, memory, picture_file, precision, score, tensor_file};
 pub use plane::Plane;
@@ -133,15 +133,8 @@ pub struct Subject {
     /// KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof list`)
     #[arg(long)]
     pub data: String,
-    /// Part of the data: test or train
-    #[arg(long, default_value = "test", value_parser = ["test", "train"])]
-    pub split: String,
-    /// Side that images of folders are resized to
-    #[arg(long, value_name = "PIXELS")]
-    pub size: Option<i64>,
-    /// Column of a table that holds the class [default: the last]
-    #[arg(long, value_name = "NAME")]
-    pub label_column: Option<String>,
+    #[command(flatten)]
+    pub reading: Reading,
     /// Only images of this class: its name or number; limit and offset count these
     #[arg(long, value_name = "CLASS")]
     pub class: Option<String>,

@@ -7,7 +7,7 @@ use crate::{
     ui::Ui,
 };
 use anyhow::{Context, Result, ensure};
-use data::{Dataset, Options, Split};
+use data::Dataset;
 use explain::Batch;
 use models::{Classifier, Model, Target, checkpoint, checkpoint::Hints, noise};
 use std::{collections::BTreeMap, path::Path, time::Instant};
@@ -74,19 +74,12 @@ fn ready(
 }
 
 fn images(args: &Subject, common: &Common) -> Result<Dataset> {
-    let (split, size, memory) = (split(&args.split), args.size, common.memory());
-    let label_column = args.label_column.clone();
-    let data = data::load(&args.data, &Options { split, size, memory, label_column })?;
+    let data = data::load(&args.data, &args.reading.options(common))?;
     let data = match &args.class {
         Some(class) => data.of_class(class).context("`--class`")?,
         None => data,
     };
     data.slice(args.offset, args.limit)
-}
-
-/// The part of a set that `--split` names; clap admits no other.
-pub fn split(name: &str) -> Split {
-    if name == "train" { Split::Train } else { Split::Test }
 }
 
 fn fits(model: &Classifier, data: &Dataset) -> Result<()> {

@@ -1,6 +1,10 @@
 //! The arguments of `data`.
 
-use super::parse::tensor_file;
+use super::{
+    Common,
+    parse::{split, tensor_file},
+};
+use ::data::{Options, Split};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -48,13 +52,27 @@ pub struct Made {
 pub struct Set {
     /// KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof list`)
     pub data: String,
-    /// Part: test or train
-    #[arg(long, default_value = "test", value_parser = ["test", "train"])]
-    pub split: String,
+    #[command(flatten)]
+    pub reading: Reading,
+}
+
+/// What of a set is read, and how.
+#[derive(Clone, Debug, Args)]
+pub struct Reading {
+    /// Part of the data: test or train
+    #[arg(long, default_value = "test", value_parser = split)]
+    pub split: Split,
     /// Side that images of folders are resized to
     #[arg(long, value_name = "PIXELS")]
     pub size: Option<i64>,
     /// Column of a table that holds the class [default: the last]
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
+}
+
+impl Reading {
+    pub fn options(&self, common: &Common) -> Options {
+        let (split, size, memory) = (self.split, self.size, common.memory());
+        Options { split, size, memory, label_column: self.label_column.clone() }
+    }
 }

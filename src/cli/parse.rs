@@ -1,5 +1,6 @@
 //! Words of the command line as values; errors are what clap tells after naming the option.
 
+use ::data::Split;
 use attack::Beta;
 use models::{Precision, Score, registry::parse_fraction};
 use std::{num::NonZeroUsize, path::PathBuf};
@@ -32,6 +33,14 @@ pub(super) fn fraction(text: &str) -> Result<f64, String> {
 
 pub(super) fn beta(text: &str) -> Result<Beta, String> {
     Beta::parse(text).map_err(|e| format!("{e:#}"))
+}
+
+pub(super) fn split(text: &str) -> Result<Split, String> {
+    match text {
+        "test" => Ok(Split::Test),
+        "train" => Ok(Split::Train),
+        _ => Err("write test or train".into()),
+    }
 }
 
 pub(super) fn precision(text: &str) -> Result<Precision, String> {

@@ -2,10 +2,9 @@
 
 use crate::{
     cli::{Common, Data, Set},
-    subject::split,
     ui::Ui,
 };
-use ::data::{Dataset, Options, fetch::fetch};
+use ::data::{Dataset, fetch::fetch};
 use anyhow::{Result, ensure};
 use std::path::Path;
 
@@ -55,8 +54,7 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
 }
 
 fn load(set: &Set, common: &Common) -> Result<Dataset> {
-    let (size, memory, label_column) = (set.size, common.memory(), set.label_column.clone());
-    ::data::load(&set.data, &Options { split: split(&set.split), size, memory, label_column })
+    ::data::load(&set.data, &set.reading.options(common))
 }
 
 /// Errors: something is in `folder`, which images of another set would mix with.
