@@ -11,7 +11,7 @@ gradproof := "target/release/gradproof"
 default:
     @just --list
 
-# the whole path in one command: train, explain, attack, report -> results/quickstart/index.html
+# the whole path in one command: train, explain, attack, transfer, report -> results/quickstart/index.html
 [group('start')]
 quickstart data="": build
     sh experiments/quickstart.sh {{ quote(gradproof) }} {{ quote(trim_start_match(data, "data=")) }}
@@ -189,6 +189,12 @@ resnet20-natural *args: (train "resnet20-natural" args)
 # ResNet-20 on the procedural shapes, natural: a minute on two cores
 [group('experiments')]
 quickstart-natural *args: (train "quickstart-natural" args)
+# from its weights, `--set model.weights=runs/quickstart-natural/last.safetensors`: PGD within 8/255
+[group('experiments')]
+quickstart-adversarial *args: (train "quickstart-adversarial" args)
+# from the same weights: SSR
+[group('experiments')]
+quickstart-ssr *args: (train "quickstart-ssr" args)
 
 # CIFAR-10 and MNIST with the settings of the papers, one recipe a file of experiments/train (its header says
 # what it is); add `--scale smoke` to see whether it runs, `--scale cpu` (ResNet-20) to fine-tune
