@@ -227,6 +227,16 @@ fn documents_name_files_that_exist() {
 }
 
 #[test]
+fn every_page_of_results_is_in_their_index() {
+    let folder = root().join("docs/results");
+    let index = read(&folder.join("README.md"));
+    for page in files(&folder, ".md").into_iter().filter(|page| !page.ends_with("README.md")) {
+        let name = page.file_name().unwrap().to_string_lossy();
+        assert!(index.contains(&format!("({name})")), "`{name}` is not in docs/results/README.md");
+    }
+}
+
+#[test]
 fn the_changelog_knows_this_version() {
     let log = read(&root().join("CHANGELOG.md"));
     let version = env!("CARGO_PKG_VERSION");
