@@ -41,12 +41,20 @@ impl TensorFile {
         Ok(TensorFile { tensors, metadata })
     }
 
-    /// Takes the tensor `name` out; an error that lists what the file has if it is not there.
+    /// Takes the tensor `name` out; an error that says what the file has if it is not there.
     pub fn take(&mut self, name: &str) -> Result<Tensor> {
-        let known = || self.tensors.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-        match self.tensors.contains_key(name) {
-            true => Ok(self.tensors.remove(name).expect("just seen")),
-            false => bail!("no tensor `{name}`; the file has: {}", known()),
+        self.tensors
+            .remove(name)
+            .with_context(|| format!("no tensor `{name}`; the file has: {}", self.some_names()))
+    }
+
+    /// The first names, and how many more there are: networks have hundreds.
+    fn some_names(&self) -> String {
+        const SHOWN: usize = 8;
+        let some = self.tensors.keys().take(SHOWN).map(String::as_str).collect::<Vec<_>>();
+        match self.tensors.len().saturating_sub(SHOWN) {
+            0 => some.join(", "),
+            more => format!("{} and {more} more", some.join(", ")),
         }
     }
 

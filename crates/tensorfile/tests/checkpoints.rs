@@ -169,3 +169,17 @@ fn safetensors_round_trip_and_equal_contents_give_equal_bytes() {
         assert!(TensorFile::read(&second).is_err(), "cut to {length}");
     }
 }
+
+#[test]
+fn a_missing_tensor_is_told_with_some_of_those_there() {
+    let named = |n: usize| TensorFile {
+        tensors: (0..n).map(|i| (format!("{i:03}"), Tensor::from(0.))).collect(),
+        ..TensorFile::default()
+    };
+    let told = |n| named(n).take("maps").unwrap_err().to_string();
+    assert_eq!(told(2), "no tensor `maps`; the file has: 000, 001");
+    let some = "000, 001, 002, 003, 004, 005, 006, 007";
+    assert_eq!(told(8), format!("no tensor `maps`; the file has: {some}"));
+    assert_eq!(told(300), format!("no tensor `maps`; the file has: {some} and 292 more"));
+    assert!(named(2).take("001").is_ok());
+}

@@ -75,8 +75,8 @@ impl Parts {
         })
     }
 
-    /// The batches of `loaded`, in order, that are here or else are what `make` finds for images,
-    /// labels and the first one's number; these are kept. Each is `steps` of the bar `what`.
+    /// The batches of `loaded` in order: those that are here, then what `make` finds for images,
+    /// labels and the first one's number, which is kept. Each is `steps` of the bar `what`.
     pub fn each(
         &self,
         (loaded, size): (&Loaded, usize),
@@ -84,24 +84,24 @@ impl Parts {
         make: impl Fn((&Tensor, &Tensor), u64, &dyn Fn()) -> Result<Vec<Named>>,
         mut take: impl FnMut(Vec<Named>) -> Result<()>,
     ) -> Result<()> {
-        let bar = ui.bar(loaded.data.len().div_ceil(size) as u64 * steps, what);
+        let images = loaded.data.len();
+        let bar = ui.bar(images.div_ceil(size) as u64 * steps, what);
         let mut first = 0;
-        for batch in loaded.data.ordered(size) {
-            let (x, y) = batch?;
-            let found = match self.read(first)? {
-                Some(found) => {
-                    bar.inc(steps);
-                    bar.reset_eta();
-                    found
-                }
-                None => {
-                    let found = make((&x, &y), first, &|| bar.inc(1))?;
-                    self.write(first, &found)?;
-                    found
-                }
-            };
+        while first < images {
+            let Some(found) = self.read(first as u64)? else { break };
             take(found)?;
-            first += y.numel() as u64;
+            bar.inc(steps);
+            first += size;
+        }
+        bar.reset_eta();
+        if first < images {
+            for batch in loaded.data.slice(first, None)?.ordered(size) {
+                let (x, y) = batch?;
+                let found = make((&x, &y), first as u64, &|| bar.inc(1))?;
+                self.write(first as u64, &found)?;
+                take(found)?;
+                first += size;
+            }
         }
         bar.finish_and_clear();
         Ok(())
