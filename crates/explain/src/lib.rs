@@ -233,7 +233,8 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
         about: "least-infidelity map where a square becomes black (Yeh et al. 2019); options: samples \
                 (1000 squares; every square where there are no more), largest (10 pixels: side), all \
                 (false; true: every square, one pixel apart), ridge (1e-6, of the mean squared \
-                perturbation)",
+                perturbation), units (gradient; contribution: times x, as in the paper's tables, \
+                where black pixels have a share too; a pixel's channels have equal parts)",
         build: optimal::build_square,
     },
     Entry {

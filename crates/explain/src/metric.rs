@@ -116,7 +116,7 @@ pub struct Column {
 /// What a map's numbers are.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-enum Units {
+pub(crate) enum Units {
     /// Change of f per change of a pixel.
     #[default]
     Gradient,

@@ -1,8 +1,10 @@
 //! The maps of least infidelity (Yeh et al. 2019): Φ that minimises E (IᵀΦ − (f(x) − f(x − I)))²
 //! for a kind of perturbation I. `square`: a square of the image becomes black; `noisy-baseline`: the
-//! image becomes noise. Like a gradient, Φ is in units of f per pixel value.
+//! image becomes noise. Like a gradient, Φ is in units of f per pixel value; `units=contribution`
+//! gives Φ ⊙ x, for squares alone: their I is x ⊙ z with z of zeros and ones, and what a black
+//! pixel's Φ is does not matter (Yeh et al. 2019, B.2).
 
-use crate::{Attribution, Batch, average::Pass};
+use crate::{Attribution, Batch, average::Pass, metric::Units};
 use anyhow::{Result, ensure};
 use models::{Model, noise, registry};
 use serde::Deserialize;
@@ -82,11 +84,15 @@ impl Perturbations {
         }
     }
 
-    /// Where I is x rather than 0, one there: `[N, 1, H, W]`; for squares alone.
-    pub fn squares(&self, batch: &Batch, samples: &[u64]) -> Option<Tensor> {
-        match self.of {
-            Perturbation::Square { largest, .. } => Some(self.covered(batch, samples, largest)),
-            _ => None,
+    /// What a map in `units` is summed over: I or, for contributions, one where a square is,
+    /// `[N, 1, H, W]`; only of squares is it known what share of a contribution they take.
+    pub fn along(&self, units: Units, batch: &Batch, samples: &[u64]) -> Tensor {
+        match (units, &self.of) {
+            (Units::Gradient, _) => self.drawn(batch, samples),
+            (Units::Contribution, &Perturbation::Square { largest, .. }) => {
+                self.covered(batch, samples, largest)
+            }
+            (Units::Contribution, _) => unreachable!("refused when it is built"),
         }
     }
 
@@ -109,6 +115,7 @@ fn keys(batch: &Batch, samples: &[u64]) -> Vec<u64> {
 #[derive(Debug)]
 struct Optimal {
     perturbations: Perturbations,
+    units: Units,
     ridge: f64,
 }
 
@@ -192,7 +199,7 @@ fn solved(perturbations: &Tensor, differences: &Tensor, ridge: f64) -> Tensor {
 impl Attribution for Optimal {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         let score = |b: &Batch| tch::no_grad(|| b.target.of(&model.logits(&b.x)));
-        let (n, _, h, w) = batch.x.size4().expect("images have four dimensions");
+        let (n, c, h, w) = batch.x.size4().expect("images have four dimensions");
         let count = self.perturbations.count(h, w);
         let samples = count as i64;
         let values = Tensor::zeros([samples, n], (batch.x.kind(), batch.x.device()));
@@ -213,12 +220,16 @@ impl Attribution for Optimal {
             let own = part.keys.len() as i64;
             let all = Batch { chunk: own * samples, ..part.narrow(0, own) };
             let pass = &Pass::all(&all, count)[0];
-            let i = self.perturbations.drawn(&pass.repeated(&part.x), &pass.samples());
-            let i = i.view([samples, own, numbers]).transpose(0, 1);
+            let i = pass.repeated(&part.x);
+            let i = self.perturbations.along(self.units, &i, &pass.samples());
+            let i = i.view([samples, own, -1]).transpose(0, 1);
             let clean = score(&part).unsqueeze(1);
             let delta = clean - values.narrow(1, first, own).transpose(0, 1);
-            let phi = solved(&i, &delta, self.ridge).view_as(&part.x);
-            maps.push(phi.to_kind(batch.x.kind()));
+            let phi = solved(&i, &delta, self.ridge).to_kind(batch.x.kind());
+            maps.push(match self.units {
+                Units::Gradient => phi.view_as(&part.x),
+                Units::Contribution => (phi / c as f64).view([own, 1, h, w]).expand_as(&part.x),
+            });
         }
         Tensor::cat(&maps, 0)
     }
@@ -242,19 +253,21 @@ struct Square {
     largest: i64,
     ridge: f64,
     all: bool,
+    units: Units,
 }
 
 impl Default for Square {
     fn default() -> Self {
-        Square { samples: None, largest: 10, ridge: 1e-6, all: false }
+        let units = Units::Gradient;
+        Square { samples: None, largest: 10, ridge: 1e-6, all: false, units }
     }
 }
 
 /// Squares that become black.
 pub(crate) fn build_square(table: Table) -> Result<Box<dyn Attribution>> {
-    let Square { samples, largest, ridge, all } = registry::options(table)?;
+    let Square { samples, largest, ridge, all, units } = registry::options(table)?;
     let of = Perturbation::Square { largest, all };
-    Optimal { perturbations: Perturbations::new(of, samples)?, ridge }.checked()
+    Optimal { perturbations: Perturbations::new(of, samples)?, units, ridge }.checked()
 }
 
 #[derive(Deserialize)]
@@ -276,5 +289,6 @@ impl Default for NoisyBaseline {
 pub(crate) fn build_noisy_baseline(table: Table) -> Result<Box<dyn Attribution>> {
     let NoisyBaseline { samples, scale, ridge } = registry::options(table)?;
     let of = Perturbation::Noise { scale };
-    Optimal { perturbations: Perturbations::new(of, Some(samples))?, ridge }.checked()
+    let perturbations = Perturbations::new(of, Some(samples))?;
+    Optimal { perturbations, units: Units::Gradient, ridge }.checked()
 }

@@ -198,8 +198,14 @@ fn files_that_are_no_baselines_are_refused() {
     assert!(told.contains("not a number, `blur`"), "{told}");
 }
 
-/// The least-infidelity map over every square of sides 1 to `largest`, one pixel apart.
-fn every_square(network: &Network, x: &Tensor, largest: i64, ridge: f64) -> (Tensor, usize) {
+/// The least-infidelity map over every square of sides 1 to `largest`, one pixel apart; of
+/// `contributions` the numbers a pixel's channels add up to, `[H W]`.
+fn every_square(
+    network: &Network,
+    x: &Tensor,
+    (largest, ridge): (i64, f64),
+    contributions: bool,
+) -> (Tensor, usize) {
     let f = |x: &Tensor| network.logits(&x.unsqueeze(0)).double_value(&[0, 0]);
     let (mut rows, mut drops) = (vec![], vec![]);
     for side in 1..=largest {
@@ -207,15 +213,22 @@ fn every_square(network: &Network, x: &Tensor, largest: i64, ridge: f64) -> (Ten
             let black = x.copy();
             let _ = black.narrow(1, row, side).narrow(2, column, side).fill_(0.);
             drops.push(f(x) - f(&black));
-            rows.push((x - black).flatten(0, -1));
+            rows.push(match contributions {
+                false => (x - black).flatten(0, -1),
+                true => {
+                    let z = Tensor::zeros([3, 4], (Kind::Double, Device::Cpu));
+                    let _ = z.narrow(0, row, side).narrow(1, column, side).fill_(1.);
+                    z.flatten(0, -1)
+                }
+            });
         }
     }
     let i = Tensor::stack(&rows, 0);
     let gram = i.transpose(0, 1).matmul(&i);
-    let lambda = gram.diag(0).sum(Kind::Double) * (ridge / D as f64);
+    let lambda = gram.diag(0).mean(Kind::Double) * ridge;
     let right = i.transpose(0, 1).matmul(&Tensor::from_slice(&drops));
-    let whole = gram + Tensor::eye(D, (Kind::Double, Device::Cpu)) * lambda;
-    (Tensor::linalg_solve(&whole, &right, true).view_as(x), rows.len())
+    let whole = Tensor::eye(gram.size()[0], (Kind::Double, Device::Cpu)) * lambda + gram;
+    (Tensor::linalg_solve(&whole, &right, true), rows.len())
 }
 
 #[test]
@@ -230,8 +243,10 @@ fn every_square_is_taken_where_there_are_few() {
         let all = map(&format!(",all=true,largest={largest_side}"));
         for n in 0..3 {
             let side = largest_side.min(3);
-            let (expected, squares) = every_square(&network, &batch.x.get(n), side, 1e-3);
+            let x = batch.x.get(n);
+            let (expected, squares) = every_square(&network, &x, (side, 1e-3), false);
             assert_eq!(squares, count);
+            let expected = expected.view_as(&x);
             assert!(
                 largest(&(all.get(n) - expected)) < 1e-10,
                 "image {n}, sides to {largest_side}"
@@ -245,8 +260,36 @@ fn every_square_is_taken_where_there_are_few() {
         let parts = method(&format!("square:ridge=1e-3,all=true,largest={largest_side}"));
         assert!(largest(&(parts.attribute(&network, &small) - &all)) < 1e-10, "five a pass");
     }
+    let told = explain::method(parse("square:units=shares").unwrap()).err().unwrap();
+    assert!(format!("{told:#}").contains("expected `gradient` or `contribution`"), "{told:#}");
     let told = explain::method(parse("square:all=true,samples=3").unwrap()).err().unwrap();
     assert!(format!("{told:#}").contains("leave `samples` out"));
     let told = method("square:all=true").check(&network, [3, 224, 224]).unwrap_err();
     assert!(told.to_string().contains("images of 3x224x224 have "), "{told}");
+}
+
+#[test]
+fn contributions_of_squares_give_black_pixels_their_share() {
+    let (network, mut batch) = (Network::new(), batch(3));
+    let _ = batch.x.narrow(2, 0, 1).fill_(0.);
+    let square = method("square:all=true,largest=3,units=contribution,ridge=1e-3");
+    let maps = square.attribute(&network, &batch);
+    for n in 0..3 {
+        let x = batch.x.get(n);
+        let (expected, _) = every_square(&network, &x, (3, 1e-3), true);
+        let pixels = maps.get(n).sum_dim_intlist([0i64].as_slice(), false, Kind::Double);
+        assert!(largest(&(pixels.flatten(0, -1) - expected)) < 1e-10, "image {n}");
+        let first = maps.get(n).narrow(0, 0, 1).expand_as(&x);
+        assert!(maps.get(n).equal(&first), "a pixel's channels have equal parts");
+    }
+    // With hardly a ridge both tell the drops as well as squares can, and where nothing is black
+    // they are one map: Φ ⊙ x.
+    batch = self::batch(3);
+    let both = ["gradient", "contribution"].map(|units| {
+        let options = format!("square:all=true,largest=3,ridge=1e-9,units={units}");
+        method(&options).attribute(&network, &batch)
+    });
+    let pixels = |maps: Tensor| maps.sum_dim_intlist([1i64].as_slice(), false, Kind::Double);
+    let off = pixels(&both[0] * &batch.x) - pixels(both[1].shallow_clone());
+    assert!(largest(&off) < 1e-6 * largest(&both[1]), "{:e}", largest(&off));
 }

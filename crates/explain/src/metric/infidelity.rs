@@ -161,13 +161,7 @@ impl Infidelity {
     /// IᵀΦ of the rows of a pass, f64.
     fn told(&self, pass: &Pass, maps: &Tensor) -> Tensor {
         let (images, samples) = (pass.repeated(&pass.block.x), pass.samples());
-        let along = match self.units {
-            Units::Gradient => self.perturbations.drawn(&images, &samples),
-            Units::Contribution => {
-                let squares = self.perturbations.squares(&images, &samples);
-                squares.expect("other perturbations are refused")
-            }
-        };
+        let along = self.perturbations.along(self.units, &images, &samples);
         let told = along * each(pass, maps);
         told.sum_dim_intlist([1i64, 2, 3].as_slice(), false, Kind::Double)
     }
