@@ -1,4 +1,4 @@
-"""Writes crates/explain/tests/golden/surrogates.safetensors: captum's LIME, SHAP and occlusion.
+"""Writes crates/explain/tests/golden/surrogates.safetensors: captum's LIME, SHAP and occlusion, squares by scikit-learn.
 
     pip install -r tests/reference/requirements.txt && python tests/reference/surrogates.py
 
@@ -8,7 +8,8 @@ crates/models/src/noise.rs. Maps [2, 3, 8, 8]: `lime.cosine` (similarity of mask
 `lime.images` (captum's own similarity), `lime.cosine.half` (baseline 0.5, alpha 0.1, width 0.5),
 `kernelshap` (60 samples) and `kernelshap.few` (8 samples, shortest solution), `occlusion` and
 `occlusion.cut` (size 3, stride 2, baseline 0.5: the last windows are cut). captum's regressions are
-in single precision.
+in single precision. `square` and `square.contribution` (every square of sides 1 to 3) are ridge
+regressions of Yeh et al. 2019 by scikit-learn, on pixels and on zeros and ones (B.2).
 """
 
 from pathlib import Path
@@ -18,6 +19,7 @@ import torch
 from captum.attr import KernelShap, Lime, Occlusion
 from captum.attr._core.lime import get_exp_kernel_similarity_function
 from captum._utils.models.linear_model import SkLearnRidge
+from sklearn.linear_model import Ridge
 
 import networks
 import store
@@ -109,6 +111,24 @@ if __name__ == "__main__":
             shap.perturb_func = shap_masks(i)
             yield shap.attribute(images[i : i + 1], target=target[i : i + 1], feature_mask=cells, n_samples=samples)
 
+    def squares(binary):
+        z = []
+        for side in range(1, 4):
+            for row in range(9 - side):
+                for column in range(9 - side):
+                    z.append(torch.zeros(1, 8, 8).double())
+                    z[-1][:, row : row + side, column : column + side] = 1
+        z = torch.stack(z)
+        for x, y in zip(images, target):
+            i = z if binary else z * x
+            drops = forward(x[None])[0, y] - forward(x - z * x)[:, y]
+            ridge = 1e-3 * (i**2).sum().item() / i[0].numel()
+            fit = Ridge(ridge, fit_intercept=False, solver="cholesky").fit(i.flatten(1).numpy(), drops.numpy())
+            phi = torch.from_numpy(fit.coef_).reshape(i.shape[1:])
+            yield phi.expand(3, 8, 8) / (3 if binary else 1)
+
+    arrays["square"] = torch.stack(list(squares(binary=False)))
+    arrays["square.contribution"] = torch.stack(list(squares(binary=True)))
     arrays["lime.cosine"] = torch.cat(list(limes(cosine(1.0), 1, 0)))
     arrays["lime.cosine.half"] = torch.cat(list(limes(cosine(0.5), 0.1, 0.5)))
     arrays["lime.images"] = torch.cat(list(limes(get_exp_kernel_similarity_function(), 1, 0)))

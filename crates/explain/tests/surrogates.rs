@@ -1,4 +1,4 @@
-//! LIME, KernelSHAP, C-LIME and occlusion: against captum (tests/reference/surrogates.py), on
+//! LIME, KernelSHAP, C-LIME and occlusion: against captum and scikit-learn (tests/reference/surrogates.py), on
 //! models whose maps are known, and their products against finite differences.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
@@ -89,7 +89,7 @@ fn smooth(d: i64) -> impl Model {
 }
 
 #[test]
-fn maps_are_those_of_captum() {
+fn maps_are_those_of_captum_and_scikit_learn() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/surrogates.safetensors");
     let mut golden = TensorFile::read(&path).unwrap();
     let model = resnet20();
@@ -103,6 +103,8 @@ fn maps_are_those_of_captum() {
         ("kernelshap.few", "kernelshap:groups=grid,cells=4,samples=8"),
         ("occlusion", "occlusion"),
         ("occlusion.cut", "occlusion:size=3,stride=2,baseline=0.5"),
+        ("square", "square:largest=3,ridge=1e-3"),
+        ("square.contribution", "square:largest=3,ridge=1e-3,units=contribution"),
     ] {
         let far = distance(&method(spelled).attribute(&model, &batch), &golden.take(name).unwrap());
         assert!(far < 1e-5, "{name}: {far:e} off");
