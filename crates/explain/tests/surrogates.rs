@@ -1,5 +1,6 @@
-//! LIME, KernelSHAP, C-LIME and occlusion: against captum and scikit-learn (tests/reference/surrogates.py), on
-//! models whose maps are known, and their products against finite differences.
+//! LIME, KernelSHAP, C-LIME and occlusion: against captum and scikit-learn
+//! (tests/reference/surrogates.py), on models whose maps are known, and their products against finite
+//! differences.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 mod of;
