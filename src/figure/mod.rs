@@ -11,6 +11,7 @@ mod pen;
 mod picture;
 mod sheet;
 mod text;
+mod ticks;
 mod wall;
 
 pub use curves::{Figure, curves, svg, swatch};

@@ -4,6 +4,7 @@
 use super::palette::{AXIS, GRID, INK, MUTED, SERIES};
 use super::pen::{Pen, Place};
 use super::text::{Align, Label, bold, regular};
+use super::ticks::{log_ticks, ticks};
 use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
@@ -303,10 +304,7 @@ fn x_ticks(panel: &Panel, x: (f64, f64), room: f64) -> Vec<(f64, String)> {
             let inside = |(tick, _): &(f64, String)| (x.0..=x.1).contains(tick);
             ticks(x.0, x.1, 5).into_iter().filter(inside).collect()
         }
-        Across::LogCloud => {
-            let powers = (x.0.ceil() as i32)..=(x.1.floor() as i32);
-            powers.map(|power| (f64::from(power), format!("1e{power}"))).collect()
-        }
+        Across::LogCloud => log_ticks(x.0, x.1),
         Across::Epochs => ticks(x.0, x.1, 6)
             .into_iter()
             .filter(|(tick, _)| tick.fract() == 0.0 && (x.0..=x.1).contains(tick))
@@ -327,36 +325,9 @@ fn x_ticks(panel: &Panel, x: (f64, f64), room: f64) -> Vec<(f64, String)> {
     kept
 }
 
-/// Round values from at most `low` to at least `high`, about `count` of them.
-fn ticks(low: f64, high: f64, count: usize) -> Vec<(f64, String)> {
-    let high = if high > low { high } else { low + 1.0 };
-    let rough = (high - low) / count as f64;
-    let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|m| m * power);
-    let step = step.into_iter().find(|s| *s >= rough * 0.999).unwrap_or(10.0 * power);
-    let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
-    let (first, last) = ((low / step + 1e-9).floor() as i64, (high / step - 1e-9).ceil() as i64);
-    (first..=last)
-        .map(|i| (i as f64 * step, format!("{:.decimals$}", i as f64 * step).replace('-', "−")))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn texts(ticks: &[(f64, String)]) -> Vec<&str> {
-        ticks.iter().map(|(_, text)| text.as_str()).collect()
-    }
-
-    #[test]
-    fn ticks_are_round_and_cover_the_range() {
-        assert_eq!(texts(&ticks(0.0, 1.0, 5)), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
-        assert_eq!(texts(&ticks(-0.3, 1.0, 5)), ["−0.5", "0.0", "0.5", "1.0"]);
-        assert_eq!(texts(&ticks(0.0, 7.3, 5)), ["0", "2", "4", "6", "8"]);
-        let flat = ticks(3.0, 3.0, 5);
-        assert!(flat[0].0 <= 3.0 && flat.last().unwrap().0 > 3.0);
-    }
 
     #[test]
     fn labels_that_would_touch_are_left_out() {
@@ -371,7 +342,8 @@ mod tests {
             series,
         };
         let frame = Frame::of(&panel, (0.0, 0.0));
-        assert_eq!(texts(&frame.x_ticks), ["1/255", "2/255", "4/255", "8/255"]);
+        let texts: Vec<&str> = frame.x_ticks.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts, ["1/255", "2/255", "4/255", "8/255"]);
         // Equal ratios are equal distances.
         let steps = [0, 1, 2].map(|i| frame.right(i as f64 + 1.0) - frame.right(i as f64));
         assert!((steps[0] - steps[1]).abs() < 1e-9 && (steps[1] - steps[2]).abs() < 1e-9);
