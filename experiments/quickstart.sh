@@ -33,16 +33,16 @@ say 'explaining 8 test images by seven methods (seconds)'
     --method gxi,smoothgrad,ig,deeplift,gradcam,lime,random \
     --figure "$out/maps.png"
 
-say 'two attacks on the maps of 16 test images, three trainings, four radii (about 3 minutes)'
+say 'two attacks on the maps of 10 test images, three trainings, four radii (about 2 minutes)'
 for attack in topk manipulate; do
     for training in natural $robust ssr; do
-        "$gradproof" attack --weights "$weights$training$file" --data "$data" --limit 16 --method gxi --attack "$attack" \
+        "$gradproof" attack --weights "$weights$training$file" --data "$data" --limit 10 --method gxi --attack "$attack" \
             --eps 2/255,4/255,8/255,16/255 --out "$out/$attack-gxi/$training.safetensors"
     done
 done
 
 say 'what an attack on gradient x input does to other maps, of all three networks (half a minute)'
-"$gradproof" transfer --weights "${weights}natural$file,$weights$robust$file,${weights}ssr$file" --data "$data" --limit 16 \
+"$gradproof" transfer --weights "${weights}natural$file,$weights$robust$file,${weights}ssr$file" --data "$data" --limit 10 \
     --attack topk --eps 8/255 --from gxi --to gxi,ig,smoothgrad,unigrad --out "$out/transfer.json"
 
 say 'writing the report'
