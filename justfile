@@ -45,7 +45,7 @@ lint:
     cargo clippy --release --quiet --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --release --quiet --workspace --no-deps --document-private-items
 
-# every experiment at the smoke scale -> runs/index.html (about 20 minutes on two cores)
+# every experiment at the smoke scale -> runs/index.html (about 4 minutes on two cores)
 [group('experiments')]
 smoke *args: build
     {{ gradproof }} run experiments/*.toml --resume {{ args }}
