@@ -333,11 +333,12 @@ fn a_killed_run_ends_as_one_never_killed() {
 #[test]
 fn warm_keeps_up_with_training() {
     let folder = tempfile::tempdir().unwrap();
-    let Job { model, train, .. } = job(folder.path(), "warm");
+    let Job { model, mut train, .. } = job(folder.path(), "warm");
+    // In f64, as f32's rounding, which differs between machines, decides whether ξ is soon zero.
+    let model = model.in_f64();
+    train.images = (train.images.held().to_kind(Kind::Double) / 255.).into();
     let (mut exact, mut warm) = (ssr("scale = 1"), ssr("scale = 1\neigenvector = 'warm'"));
-    // At larger rates a fresh network on 21 images is soon sure of them, on some machines and not on
-    // others, and its ξ is zero.
-    let sgd = toml::from_str("name = 'sgd'\nlearning_rate = 0.003").unwrap();
+    let sgd = toml::from_str("name = 'sgd'\nlearning_rate = 0.02").unwrap();
     let mut sgd = train::optimizer::optimizer(&sgd).unwrap();
     let mut share = 0.;
     for _ in 0..6 {
