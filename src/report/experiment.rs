@@ -77,7 +77,7 @@ pub(super) fn index(runs: &[(PathBuf, Summary)], from: &Path) -> String {
     let head = ["experiment", "scale", "claims", "after"];
     let head: String = head.iter().map(|name| format!("<th scope=\"col\">{name}</th>")).collect();
     let table = format!(
-        "<table class=\"words\"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        "<table class=\"words runs\"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
     );
     scrolling("experiments", &table)
 }
