@@ -167,7 +167,8 @@ pub struct Explained {
     /// Score of that class: logit, prob or logprob
     #[arg(long, default_value = "logit", value_parser = score)]
     pub score: Score,
-    /// Images a pass at most, where a method takes many samples of each: bounds memory
+    /// Images a pass at most, where a method takes many samples of each: bounds memory; halved where a GPU
+    /// has no room
     #[arg(long, value_name = "IMAGES", default_value_t = 256)]
     pub chunk: u32,
 }

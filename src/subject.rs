@@ -36,7 +36,7 @@ pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let device = common.device.resolve()?;
     ensure!(args.batch_size > 0, "`--batch-size 0`: at least one image is needed");
     let weights = weights(args, ui)?;
-    ready(args, weights, images(args, common)?.to_device(device), device)
+    ready(args, weights, images(args, common, ui)?.to_device(device), device)
 }
 
 /// Loads other weights for the images of `first`, and checks that they fit.
@@ -73,13 +73,21 @@ fn ready(
     Ok(Loaded { model, data, card, clock, device, seed, offset, notes })
 }
 
-fn images(args: &Subject, common: &Common) -> Result<Dataset> {
-    let data = data::load(&args.data, &args.reading.options(common))?;
+fn images(args: &Subject, common: &Common, ui: &Ui) -> Result<Dataset> {
+    let data = data::open(&args.data, &args.reading.options(common))?;
     let data = match &args.class {
         Some(class) => data.of_class(class).context("`--class`")?,
         None => data,
     };
-    data.slice(args.offset, args.limit)
+    in_memory(data.slice(args.offset, args.limit)?, ui)
+}
+
+/// The images of class folders read into memory, where they fit, with a bar.
+pub fn in_memory(data: Dataset, ui: &Ui) -> Result<Dataset> {
+    let bar = ui.bar(data.len() as u64, "reading");
+    let data = data.in_memory(|n| bar.inc(n))?;
+    bar.finish_and_clear();
+    Ok(data)
 }
 
 fn fits(model: &Classifier, data: &Dataset) -> Result<()> {

@@ -24,7 +24,7 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
             ui.result(&serde_json::json!({ "data": spec }))
         }
         Data::Make { set, to } => {
-            let set = load(set, common)?;
+            let set = open(set, common)?;
             let written = match (&to.out, &to.folder) {
                 (Some(file), _) => {
                     set.save_tensors(file)?;
@@ -43,7 +43,7 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
             ui.result(&serde_json::json!({ "data": written, "images": set.len() }))
         }
         Data::Info { set } => {
-            let set = load(set, common)?;
+            let set = open(set, common)?;
             let bar = ui.bar(set.len() as u64, "reading");
             let description = set.describe(|n| bar.inc(n))?;
             bar.finish_and_clear();
@@ -53,8 +53,8 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
     }
 }
 
-fn load(set: &Set, common: &Common) -> Result<Dataset> {
-    ::data::load(&set.data, &set.reading.options(common))
+fn open(set: &Set, common: &Common) -> Result<Dataset> {
+    ::data::open(&set.data, &set.reading.options(common))
 }
 
 /// Errors: something is in `folder`, which images of another set would mix with.

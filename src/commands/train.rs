@@ -5,6 +5,7 @@ use crate::{
     cli::{Common, Train},
     commands::doctor,
     device, ranks,
+    subject::in_memory,
     ui::Ui,
 };
 use ::data::{Dataset, Options, Split};
@@ -50,7 +51,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     ::train::schedule::schedule(&config.schedule).with_context(told)?;
     let arch = zoo::arch(&config.model.arch).with_context(told)?;
     let device = common.device.resolve()?;
-    let (train, test) = load(&config, common, device)?;
+    let (train, test) = load(&config, (common, ui), device)?;
     if adversary.is_some() {
         train.check_pixels("training against an adversary")?;
     }
@@ -143,12 +144,16 @@ pub(super) fn adversary(table: &Table) -> Result<Box<dyn Perturb>> {
     Ok(Box::new(Attacker(pgd)))
 }
 
-fn load(config: &Config, common: &Common, device: Device) -> Result<(Dataset, Dataset)> {
+fn load(
+    config: &Config,
+    (common, ui): (&Common, &Ui),
+    device: Device,
+) -> Result<(Dataset, Dataset)> {
     let data = &config.data;
     let part = |spec: &str, split| -> Result<Dataset> {
         let (size, label_column) = (data.size, data.label_column.clone());
         let options = Options { split, size, memory: common.memory(), label_column };
-        Ok(::data::load(spec, &options)?.to_device(device))
+        Ok(in_memory(::data::open(spec, &options)?, ui)?.to_device(device))
     };
     let mut train = part(&data.train, Split::Train)?;
     let test = part(data.test.as_ref().unwrap_or(&data.train), Split::Test)?;

@@ -73,6 +73,18 @@ impl Dataset {
         }
     }
 
+    /// Images of class folders read into memory, where they take no more than [`crate::Options::memory`]; any
+    /// other set as it is. `tick` is called with the images of each part that was read. Errors: a file that is
+    /// no image, or has another size than the first.
+    pub fn in_memory(self, tick: impl Fn(u64)) -> Result<Self> {
+        match &self.images {
+            Images::Streamed(files) if files.fit() => {
+                Ok(Dataset { images: files.whole(tick)?.into(), ..self })
+            }
+            _ => Ok(self),
+        }
+    }
+
     /// The images from `offset` on, at most `limit` of them, as a view of the same memory.
     /// Errors where nothing would be left.
     pub fn slice(&self, offset: usize, limit: Option<usize>) -> Result<Dataset> {

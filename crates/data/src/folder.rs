@@ -2,8 +2,8 @@
 //! and `test/` or `val/`. Everything becomes 8-bit RGB; an alpha channel is dropped.
 
 use crate::{Dataset, Files, Images, Options, Split};
-use anyhow::{Context, Result, bail, ensure};
-use image::{ImageReader, RgbImage, imageops::FilterType};
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use image::{ImageError, ImageReader, ImageResult, RgbImage, imageops::FilterType};
 use std::{
     fs::{self, File},
     io::BufReader,
@@ -11,7 +11,7 @@ use std::{
 };
 use tch::{Kind, Tensor};
 
-/// Finds one split: images u8 [N, 3, H, W], by class and then by file name, held in memory where they fit.
+/// Finds one split: images u8 [N, 3, H, W], by class and then by file name, still in their files.
 /// A folder without `train/` and `test/` or `val/` is read whole for either split.
 pub(crate) fn load(path: &Path, options: &Options) -> Result<Dataset> {
     let root = root(path, options.split)?;
@@ -36,7 +36,7 @@ pub(crate) fn load(path: &Path, options: &Options) -> Result<Dataset> {
         files.extend(images.iter().map(|name| folder.join(name)));
     }
     let files = Files::new(files, options.size, options.memory)?;
-    let images = if files.fit() { files.whole()?.into() } else { Images::Streamed(files) };
+    let images = Images::Streamed(files);
     let name = path.canonicalize().unwrap_or(path.to_owned());
     let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let labels = Tensor::from_slice(&labels);
@@ -123,23 +123,24 @@ pub(crate) fn save(set: &Dataset, path: &Path, tick: &dyn Fn()) -> Result<()> {
 /// One png or jpeg as f32 [1, 3, H, W] in [0, 1]; with a size, resized to that square.
 pub fn image(file: &Path, size: Option<i64>) -> Result<Tensor> {
     let alone = Files::new(vec![file.to_owned()], size, u64::MAX)?;
-    Ok(crate::dataset::pixels(&alone.whole()?))
+    Ok(crate::dataset::pixels(&alone.whole(|_| ())?))
 }
 
-/// Opens an image. By contents, not by extension: a jpeg called .png is still an image.
-fn open(file: &Path) -> Result<ImageReader<BufReader<File>>> {
-    Ok(ImageReader::open(file)?.with_guessed_format()?)
-}
-
-fn told(file: &Path) -> String {
-    format!("cannot read `{}` as an image", file.display())
+/// What `read` takes from an image. By contents, not by extension: a jpeg called .png is still an image.
+fn opened<T>(
+    file: &Path,
+    read: impl FnOnce(ImageReader<BufReader<File>>) -> ImageResult<T>,
+) -> Result<T> {
+    let image = ImageReader::open(file).and_then(ImageReader::with_guessed_format);
+    let found = image.map_err(ImageError::from).and_then(read);
+    // These errors say themselves what their sources say.
+    found.map_err(|error| anyhow!("cannot read `{}` as an image: {error}", file.display()))
 }
 
 /// Width and height that `decode` gives.
 pub(crate) fn dimensions(file: &Path, size: Option<i64>) -> Result<(u32, u32)> {
     let Some(side) = size else {
-        let found = open(file).and_then(|image| Ok(image.into_dimensions()?));
-        return found.with_context(|| told(file));
+        return opened(file, ImageReader::into_dimensions);
     };
     let range = 1..=4096;
     ensure!(range.contains(&side), "a size of {side} pixels is not 1 to 4096");
@@ -148,8 +149,7 @@ pub(crate) fn dimensions(file: &Path, size: Option<i64>) -> Result<(u32, u32)> {
 
 /// An image as 8-bit RGB; with a size, resized to that square.
 pub(crate) fn decode(file: &Path, size: Option<i64>) -> Result<RgbImage> {
-    let image = open(file).and_then(|image| Ok(image.decode()?)).with_context(|| told(file))?;
-    let image = image.into_rgb8();
+    let image = opened(file, ImageReader::decode)?.into_rgb8();
     match size.map(|side| side as u32) {
         Some(side) if image.dimensions() != (side, side) => {
             Ok(image::imageops::resize(&image, side, side, FilterType::Triangle))

@@ -27,7 +27,7 @@ impl Images {
     /// The pixels in memory.
     ///
     /// # Panics
-    /// Where they are in files; only `folder:` sets beyond their memory are.
+    /// Where they are in files: `folder:` sets that were opened and not read, or are beyond their memory.
     pub fn held(&self) -> &Tensor {
         match self {
             Images::Held(images) => images,
@@ -39,7 +39,7 @@ impl Images {
     pub fn whole(&self) -> Result<Tensor> {
         match self {
             Images::Held(images) => Ok(images.shallow_clone()),
-            Images::Streamed(files) => files.whole(),
+            Images::Streamed(files) => files.whole(|_| ()),
         }
     }
 

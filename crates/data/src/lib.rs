@@ -26,5 +26,5 @@ pub use dataset::{Dataset, Features};
 pub use describe::{Channel, Description};
 pub use folder::image;
 pub use images::Images;
-pub use spec::{KINDS, MEMORY, Options, Split, load};
+pub use spec::{KINDS, MEMORY, Options, Split, load, open};
 pub use stream::Files;

@@ -67,8 +67,16 @@ pub const KINDS: &[(&str, &str)] = &[
     ),
 ];
 
-/// Reads the data `spec` names, onto the CPU. Errors name the file and what is wrong.
+/// Reads the data `spec` names, onto the CPU; class folders into memory where they fit. Errors name the
+/// file and what is wrong.
 pub fn load(spec: &str, options: &Options) -> Result<Dataset> {
+    open(spec, options)?.in_memory(|_| ())
+}
+
+/// The data `spec` names, on the CPU, class folders still in their files: what is taken from them by
+/// [`Dataset::of_class`] and [`Dataset::slice`] is all that is ever read. Errors name the file and what
+/// is wrong.
+pub fn open(spec: &str, options: &Options) -> Result<Dataset> {
     let (kind, rest) = kind_of(spec)?;
     let table = matches!(kind, "arff" | "csv");
     ensure!(

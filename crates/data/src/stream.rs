@@ -19,6 +19,9 @@ use tch::{Device, Kind, Tensor};
 /// Images decoded ahead at most, whatever memory there is.
 const AHEAD: u64 = 1024;
 
+/// Images read at a time, where all of them are.
+const PART: usize = 256;
+
 /// Image files, read as 8-bit RGB of one size.
 #[derive(Debug, Clone)]
 pub struct Files {
@@ -77,9 +80,18 @@ impl Files {
         Files { paths, ..self.clone() }
     }
 
-    /// All of them, u8 [N, 3, H, W].
-    pub(crate) fn whole(&self) -> Result<Tensor> {
-        self.read(vec![(0..self.len() as i64).collect()]).next().expect("one batch")
+    /// All of them, u8 [N, 3, H, W]. `tick` is called with the images of each part that was read.
+    pub(crate) fn whole(&self, tick: impl Fn(u64)) -> Result<Tensor> {
+        let [channels, height, width] = self.shape();
+        let n = self.len() as i64;
+        let whole = Tensor::empty([n, channels, height, width], (Kind::Uint8, self.device));
+        let rows: Vec<i64> = (0..n).collect();
+        let parts = self.read(rows.chunks(PART).map(<[i64]>::to_vec).collect());
+        for (mut place, part) in whole.split(PART as i64, 0).into_iter().zip(parts) {
+            place.copy_(&part?);
+            tick(place.size()[0] as u64);
+        }
+        Ok(whole)
     }
 
     /// Batches of the given rows, u8 [B, 3, H, W], in this order; the first bad file ends them with its error.

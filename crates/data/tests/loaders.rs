@@ -251,7 +251,8 @@ fn broken_class_folders_are_named() {
     assert!(message.contains("cat/1.png") && message.contains("dog/2.png"), "{message}");
     assert!(message.contains("give a size"), "{message}");
     fs::write(at("dog/2.png"), "no picture").unwrap();
-    told("", dir.path(), "dog/2.png` as an image");
+    let message = told("", dir.path(), "dog/2.png` as an image");
+    assert_eq!(message.matches("signature").count(), 1, "{message}");
     fs::remove_file(at("dog/2.png")).unwrap();
     told("", dir.path(), "dog` has no png or jpeg in it");
     picture(&at("parts/train/cat/1.png"), 4, 4, 0);

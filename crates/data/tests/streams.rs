@@ -1,8 +1,8 @@
 //! Class folders that do not fit their memory: the same images as held ones, read in the background.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
-use data::{Augment, Dataset, Images, Last, Options, Shuffle, Split, load};
-use std::{fs, path::Path, thread, time::Duration};
+use data::{Augment, Dataset, Images, Last, Options, Shuffle, Split, load, open};
+use std::{cell::Cell, fs, path::Path, thread, time::Duration};
 use tch::Tensor;
 use tempfile::{TempDir, tempdir};
 
@@ -50,6 +50,25 @@ fn what_fits_is_held_and_what_does_not_is_streamed() {
     assert!(matches!(read(folder.path(), all - 1, None).images, Images::Streamed(_)));
     // The size that counts is that in memory.
     assert!(matches!(read(folder.path(), all, Some(8)).images, Images::Streamed(_)));
+}
+
+#[test]
+fn only_the_images_asked_for_are_read_into_memory() {
+    let folder = folder();
+    let whole = read(folder.path(), 1 << 20, None);
+    fs::write(folder.path().join("cat/20.png"), "no picture").unwrap();
+    let path = folder.path().display().to_string();
+    let memory = 10 * IMAGE;
+    let few = |offset| {
+        let options = Options { memory, ..Split::Train.into() };
+        let set = open(&path, &options).unwrap().slice(offset, Some(10)).unwrap();
+        let read = Cell::new(0);
+        (set.in_memory(|n| read.set(read.get() + n)), read.get())
+    };
+    let (set, read) = few(5);
+    assert_eq!((set.unwrap().images.held(), read), (&whole.images.held().narrow(0, 5, 10), 10));
+    let message = format!("{:#}", few(15).0.unwrap_err());
+    assert!(message.contains("cat/20.png"), "{message}");
 }
 
 #[test]
