@@ -6,6 +6,7 @@ mod commands;
 mod device;
 mod experiment;
 mod figure;
+mod halving;
 mod plane;
 mod radii;
 mod ranks;

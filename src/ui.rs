@@ -1,6 +1,7 @@
 //! What a person sees: notes and progress on stderr, results on stdout, one JSON object on stdout
 //! with `--json`.
 
+use crate::halving;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -83,11 +84,19 @@ pub fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "gradproof: {speaker}{line}");
 }
 
-/// A panic, on one line of stderr: what libtorch or we did not expect, and where.
+/// A panic, on one line of stderr: what libtorch or we did not expect, and where; nothing where the
+/// work is tried again.
 pub fn report_panic(panic: &std::panic::PanicHookInfo) {
-    let said = panic.payload();
-    let text = said.downcast_ref::<String>().map(String::as_str);
-    let text = text.or(said.downcast_ref::<&str>().copied()).unwrap_or("unknown");
+    let text = halving::said(panic.payload());
+    if halving::retried(text) {
+        return;
+    }
+    if halving::exhausted(text) {
+        return complain(
+            "the GPU's memory is full: a smaller batch needs less (`--batch-size N`; in training \
+             `--set batch_size=N`)",
+        );
+    }
     let first = text.lines().next().unwrap_or_default().split("\\nException raised").next();
     let place = panic.location().map(|l| format!(" ({}:{})", l.file(), l.line()));
     complain(&format!("internal error: {}{}", first.unwrap_or(text), place.unwrap_or_default()));

@@ -3,6 +3,7 @@
 use crate::{
     cli::{Common, Explain},
     figure::{Cell, Grid, Picture, Row, grid},
+    halving,
     results::suffixed,
     subject::{self, Loaded},
     ui::Ui,
@@ -93,7 +94,7 @@ fn methods(args: &Explain) -> Result<Vec<Method>> {
     let all = registry::split(&args.method);
     let several = all.len() > 1;
     let one = |spelled: String| {
-        let method = explain::method(registry::parse(&spelled)?)?;
+        let method = halving::method(&spelled)?;
         let suffix = spelled.replace([':', ',', '=', '/'], "-");
         let out = args.out.as_ref().map(|out| match several {
             true => suffixed(out, &suffix),

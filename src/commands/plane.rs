@@ -3,6 +3,7 @@
 use crate::{
     cli::{Common, Plane},
     figure::{self, Across, Figure, Panel, Series},
+    halving,
     plane::{Range, edges, grid, pairs, range, rows},
     several, subject,
     ui::Ui,
@@ -74,7 +75,7 @@ pub fn run(args: &Plane, common: &Common, ui: &Ui) -> Result<()> {
 
 fn methods(args: &Plane) -> Result<Methods> {
     let named = |name: String| {
-        let method = registry::parse(&name).and_then(explain::method);
+        let method = halving::method(&name);
         Ok((name.clone(), method.with_context(|| format!("method `{name}`"))?))
     };
     several::methods("--method", &args.method)?.into_iter().map(named).collect()
@@ -141,7 +142,7 @@ fn draw(
         ));
     }
     left.push(("level lines".to_owned(), edges(&plane, &level)?));
-    let saliency = explain::method(registry::parse("saliency")?)?;
+    let saliency = halving::method("saliency")?;
     let gradient = saliency.attribute(model, &whole).view_as(&plane).abs();
     let first = gradient.select(-1, 0).greater_tensor(&gradient.select(-1, 1));
     let thin = |t: &Tensor| t.slice(0, 0, None, COARSE).slice(1, 0, None, COARSE).contiguous();

@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{Attacking, Explained},
+    halving,
     radii::Radii,
     results::label,
     subject::Loaded,
@@ -48,7 +49,7 @@ enum Aim {
 impl<'a> Plan<'a> {
     /// Errors: unknown names, settings out of range.
     pub fn check(how: &'a Attacking, explained: &'a Explained, spelled: &'a str) -> Result<Self> {
-        let method = explain::method(registry::parse(spelled)?)?;
+        let method = halving::method(spelled)?;
         let loss = ::attack::map_loss(registry::parse(&how.attack)?)?;
         let rule = ::attack::rule(registry::parse(&how.rule)?)?;
         ensure!(how.iters > 0, "`--iters 0`: at least one iteration is needed");

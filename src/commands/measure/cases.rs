@@ -1,7 +1,7 @@
 //! The cases of one model: what metrics are told of a batch.
 
 use super::plan::{Plan, Strike};
-use crate::{cli::Measure, commands::attack::Named, subject::Loaded};
+use crate::{cli::Measure, commands::attack::Named, halving::Room, subject::Loaded};
 use ::attack::{Beta, Case as Victim, MapAttack, MapLoss, Rule};
 use anyhow::Result;
 use explain::{
@@ -23,6 +23,8 @@ const BETA: f64 = 20.;
 pub(super) struct Cases<'a> {
     plan: &'a Plan,
     loaded: &'a Loaded,
+    /// One a metric.
+    rooms: Vec<Room>,
     /// With layers drawn anew.
     randomised: Vec<(Randomness, Classifier)>,
     /// Trained on random labels.
@@ -55,7 +57,8 @@ impl<'a> Cases<'a> {
     ) -> Self {
         let wanted = plan.needs.randomised;
         let randomised = if wanted { randomised(&loaded.model, args) } else { vec![] };
-        Cases { plan, loaded, randomised, unlearnt }
+        let rooms = plan.metrics.iter().map(|(name, _)| Room::new(name)).collect();
+        Cases { plan, loaded, rooms, randomised, unlearnt }
     }
 
     /// The numbers of a batch, one entry a method, on the CPU. `tick` is called after every metric.
@@ -96,8 +99,8 @@ impl<'a> Cases<'a> {
                 of_model: &of_model,
                 of_maps: &Known::default(),
             };
-            let columns = plan.metrics.iter().flat_map(|(_, metric)| {
-                let columns = metric.measure(&case);
+            let columns = plan.metrics.iter().zip(&self.rooms).flat_map(|((_, metric), room)| {
+                let columns = room.fit(&batch, |batch| metric.measure(&Case { batch, ..case }));
                 tick();
                 columns
             });

@@ -3,6 +3,7 @@
 use super::preset::{Preset, preset};
 use crate::{
     cli::{Explained, Measure},
+    halving,
     radii::Radii,
     results::label,
     several::methods,
@@ -60,9 +61,7 @@ impl Plan {
         let metrics =
             metrics.into_iter().map(|text| Ok((text.clone(), metric(registry::parse(&text)?)?)));
         let metrics = metrics.collect::<Result<Vec<_>>>()?;
-        let built = spelled
-            .into_iter()
-            .map(|text| Ok((text.clone(), explain::method(registry::parse(&text)?)?)));
+        let built = spelled.into_iter().map(|text| Ok((text.clone(), halving::method(&text)?)));
         let attack = usual(&args.attack, |p| p.attack, "pgd");
         let wanted = |of: fn(&Needs) -> bool| metrics.iter().any(|(_, m)| of(&m.needs()));
         let needs = Needs {
