@@ -13,7 +13,7 @@ use std::{
 };
 use tch::{Device, Kind, Tensor};
 
-/// How libtorch begins its complaint.
+/// How the complaint of libtorch's allocator begins.
 const EXHAUSTED: &str = "CUDA out of memory";
 
 thread_local! {
@@ -73,9 +73,9 @@ impl Room {
     }
 }
 
-/// Whether a panic's text says that a GPU is full.
+/// Whether a panic's text says that a GPU is full, in the words of libtorch's allocator or of CUDA.
 pub fn exhausted(text: &str) -> bool {
-    text.contains(EXHAUSTED)
+    [EXHAUSTED, "CUDA error: out of memory"].iter().any(|words| text.contains(words))
 }
 
 /// Whether a panic with this text ends a pass that is made again: nothing to tell.

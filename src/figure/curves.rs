@@ -27,6 +27,8 @@ const FINER: usize = 2;
 const SVG_UNITS: f64 = 8.0;
 const HEADER: f64 = 36.0;
 const LEGEND_LINE: f64 = 22.0;
+const TITLE: f32 = 15.0;
+const TITLE_LINE: f64 = 20.0;
 const SWATCH: f64 = 30.0;
 const NAME: f32 = 12.0;
 
@@ -86,18 +88,21 @@ fn compose(figure: &Figure) -> Result<Sheet> {
     let rows = figure.panels.len().div_ceil(columns);
     let width = columns as f64 * SIZE.0;
     let (names, legend_height) = legend(figure, width);
-    let height = HEADER + rows as f64 * SIZE.1 + legend_height;
+    let title = bold(TITLE).wrap(&figure.title, width as f32 - 16.0, 2);
+    let header = HEADER + TITLE_LINE * title.len().saturating_sub(1) as f64;
+    let height = header + rows as f64 * SIZE.1 + legend_height;
     let scale = (DENSITY * FINER) as f64;
     let mut sheet = Sheet::new((width * scale) as usize, (height * scale) as usize)?;
     let size = (sheet.picture.width as u32, sheet.picture.height as u32);
     let labels = {
         let area = BitMapBackend::with_buffer(&mut sheet.picture.rgb, size).into_drawing_area();
         let mut pen = Pen::new(&area, scale);
-        let title = bold(15.0).fit(&figure.title, width as f32 - 16.0);
-        pen.text(label(title, (8.0, 12.0), bold(15.0)));
+        for (i, line) in title.into_iter().enumerate() {
+            pen.text(label(line, (8.0, 12.0 + TITLE_LINE * i as f64), bold(TITLE)));
+        }
         for (i, panel) in figure.panels.iter().enumerate() {
             let (row, column) = ((i / columns) as f64, (i % columns) as f64);
-            panel.draw(&mut pen, (column * SIZE.0, HEADER + row * SIZE.1))?;
+            panel.draw(&mut pen, (column * SIZE.0, header + row * SIZE.1))?;
         }
         let top = height - legend_height;
         for (slot, name, (x, y)) in names {
@@ -168,16 +173,19 @@ mod tests {
     #[test]
     fn figures_grow_with_panels_and_legend() {
         let names = |count| (0..count).map(|i| (i, format!("model {i}"))).collect();
-        let of = |panels: usize, lines: usize| {
+        let titled = |title: &str, panels: usize, lines: usize| {
             let panels = vec![panel("k-in", f64::NAN); panels];
-            let figure = Figure { title: "t".into(), panels, legend: names(lines) };
+            let figure = Figure { title: title.into(), panels, legend: names(lines) };
             let sheet = compose(&figure).unwrap();
             (sheet.picture.width, sheet.picture.height)
         };
+        let of = |panels, lines| titled("t", panels, lines);
         let one = of(1, 1);
         assert_eq!(one.0, 440 * DENSITY);
         assert_eq!(of(4, 1).0, 880 * DENSITY);
         assert!(of(4, 12).1 > of(4, 1).1);
         assert!(of(1, 12).1 > one.1);
+        let long = "A title of more words than one line has room for, which two have";
+        assert_eq!(titled(long, 1, 1).1 - one.1, 20 * DENSITY);
     }
 }

@@ -42,6 +42,7 @@ const TITLE: f32 = 15.0;
 const HEADING: f32 = 12.0;
 const CAPTION: f32 = 11.0;
 const LINE: usize = 15;
+const TITLE_LINE: usize = 19;
 const BAR: (usize, usize) = (180, 10);
 const BAR_LABEL: &str = "share of attribution, clipped at p99";
 
@@ -54,16 +55,12 @@ fn compose(grid: &Grid) -> Result<Sheet> {
     let plan = Plan::of(grid)?;
     let mut sheet = Sheet::new(plan.width, plan.height)?;
     let mut y = MARGIN;
-    let room = (plan.width - 2 * MARGIN) as f32;
-    if let Some(title) = &grid.title {
-        sheet.write(&label(
-            bold(TITLE).fit(title, room),
-            (MARGIN, y),
-            Align::Left,
-            bold(TITLE),
-            INK,
-        ));
-        y += 2 * LINE;
+    for line in &plan.title {
+        sheet.write(&label(line.clone(), (MARGIN, y), Align::Left, bold(TITLE), INK));
+        y += TITLE_LINE;
+    }
+    if !plan.title.is_empty() {
+        y += LINE;
     }
     if !grid.columns.is_empty() {
         for (column, title) in grid.columns.iter().enumerate().take(plan.columns) {
@@ -121,6 +118,8 @@ struct Plan {
     cell: (usize, usize),
     /// Caption lines of each row.
     lines: Vec<usize>,
+    /// Lines of the title.
+    title: Vec<String>,
     bar: bool,
     width: usize,
     height: usize,
@@ -144,6 +143,7 @@ impl Plan {
             columns,
             cell,
             lines: grid.rows.iter().map(most).collect(),
+            title: vec![],
             bar: cells().any(|cell| cell.picture.heat),
             width: 0,
             height: 0,
@@ -151,7 +151,9 @@ impl Plan {
         let bar_width = regular(CAPTION).width(BAR_LABEL).ceil() as usize;
         let body = columns * cell.0 + (columns - 1) * GAP;
         plan.width = 2 * MARGIN + body.max(if plan.bar { bar_width.max(BAR.0) } else { 0 });
-        let top = if grid.title.is_some() { 2 * LINE } else { 0 }
+        let room = (plan.width - 2 * MARGIN) as f32;
+        plan.title = grid.title.iter().flat_map(|title| bold(TITLE).wrap(title, room, 2)).collect();
+        let top = if plan.title.is_empty() { 0 } else { plan.title.len() * TITLE_LINE + LINE }
             + if grid.columns.is_empty() { 0 } else { LINE + 4 };
         let rows: usize = plan.lines.iter().map(|&lines| plan.row_height(lines)).sum();
         let bottom = if plan.bar { 42 } else { 0 };
@@ -187,7 +189,11 @@ mod tests {
         let low = compose(&plain).unwrap();
         assert_eq!(low.picture.width, 2 * MARGIN + 2 * 140 + GAP);
         let titled = Grid { title: Some("t".into()), columns: vec!["c".into()], ..plain };
-        assert!(compose(&titled).unwrap().picture.height > low.picture.height);
+        let one = compose(&titled).unwrap().picture.height;
+        assert!(one > low.picture.height);
+        let long = "resnet20-cifar10-natural: topk on gxi at 8/255 of 255";
+        let titled = Grid { title: Some(long.into()), ..titled };
+        assert_eq!(compose(&titled).unwrap().picture.height - one, TITLE_LINE);
     }
 
     #[test]

@@ -104,6 +104,8 @@ impl Point {
 pub(super) const SIZE: Place = (440.0, 260.0);
 const TICK: f32 = 12.5;
 const TITLE: f32 = 14.0;
+/// Titles that are too long are this small at the least.
+const SMALL: f32 = 11.0;
 /// Half the width of a box.
 const BOX: f64 = 6.0;
 /// Most markers on a line over epochs.
@@ -116,11 +118,10 @@ impl Panel {
     /// Draws the chart with its upper left corner at `origin`.
     pub(super) fn draw<B: DrawingBackend>(&self, pen: &mut Pen<B>, origin: Place) -> Result<()> {
         let frame = Frame::of(self, origin);
-        let title = bold(TITLE).fit(&self.title, SIZE.0 as f32 - 16.0);
-        pen.text(Label {
-            face: bold(TITLE),
-            ..frame.label(title, (2.0, 6.0), Align::Left, INK.light)
-        });
+        let room = SIZE.0 as f32 - 16.0;
+        let face = bold((TITLE * room / bold(TITLE).width(&self.title)).clamp(SMALL, TITLE));
+        let title = face.fit(&self.title, room);
+        pen.text(Label { face, ..frame.label(title, (2.0, 6.0), Align::Left, INK.light) });
         frame.draw_axes(pen, self)?;
         let mut shown: Vec<&Series> = self.series.iter().collect();
         shown.reverse(); // the first line on top
