@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{Common, Data, Set},
+    subject::in_memory,
     ui::Ui,
 };
 use ::data::{Dataset, fetch::fetch};
@@ -24,7 +25,7 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
             ui.result(&serde_json::json!({ "data": spec }))
         }
         Data::Make { set, to } => {
-            let set = open(set, common)?;
+            let set = in_memory(open(set, common)?, ui)?;
             let written = match (&to.out, &to.folder) {
                 (Some(file), _) => {
                     set.save_tensors(file)?;
