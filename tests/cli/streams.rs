@@ -119,4 +119,7 @@ fn a_bad_file_is_named_when_it_is_reached() {
             &["set/test/ring", &name, "as an image"],
         );
     }
+    // What fits into memory is read whole before anything is written, and no more than is asked for.
+    says(&place.refused("data make folder:set --folder out"), &["set/test/ring", &name]);
+    place.ok("eval --quiet --weights model.safetensors --data folder:set --class disc");
 }
