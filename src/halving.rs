@@ -48,6 +48,7 @@ impl Room {
             let panic = match attempt(|| work(&Batch { chunk, ..batch.at(&batch.x) })) {
                 Ok(made) => {
                     if chunk < asked {
+                        self.most.set(chunk);
                         self.warn(asked, chunk);
                     }
                     return made;
@@ -62,9 +63,8 @@ impl Room {
         }
     }
 
-    /// Once for all: what fits now is what later batches begin with.
+    /// Said again only where even that is too much for a later batch.
     fn warn(&self, asked: i64, chunk: i64) {
-        self.most.set(chunk);
         ui::complain(&format!(
             "warning: no room on the GPU for passes of {asked} images of `{}`; from now on they \
              have {chunk} at most",

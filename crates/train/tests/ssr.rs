@@ -333,10 +333,9 @@ fn a_killed_run_ends_as_one_never_killed() {
 #[test]
 fn warm_keeps_up_with_training() {
     let folder = tempfile::tempdir().unwrap();
-    let Job { model, mut train, .. } = job(folder.path(), "warm");
+    let Job { model, train, .. } = job(folder.path(), "warm");
     // In f64, as f32's rounding, which differs between machines, decides whether ξ is soon zero.
     let model = model.in_f64();
-    train.images = (train.images.held().to_kind(Kind::Double) / 255.).into();
     let (mut exact, mut warm) = (ssr("scale = 1"), ssr("scale = 1\neigenvector = 'warm'"));
     let sgd = toml::from_str("name = 'sgd'\nlearning_rate = 0.02").unwrap();
     let mut sgd = train::optimizer::optimizer(&sgd).unwrap();
@@ -345,6 +344,7 @@ fn warm_keeps_up_with_training() {
         let (mut found, mut right) = (0., 0.);
         for numbers in (0..21).collect::<Vec<i64>>().chunks(7) {
             let (x, y) = train.batch(numbers).unwrap();
+            let x = x.to_kind(Kind::Double);
             let step = Step { numbers, images: 21, ..Step::new(&model, &x, &y) };
             right += observe(&mut *exact, &step).0.sum(Kind::Double).double_value(&[]);
             let loss = warm.loss(&step);
