@@ -78,14 +78,7 @@ fn together(mut files: Files, batches: &[String], path: &Path) -> Result<Dataset
 fn dataset(parts: Vec<Batch>, classes: Vec<String>) -> Dataset {
     let (images, labels): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
     let (images, labels) = (Tensor::cat(&images, 0), Tensor::cat(&labels, 0));
-    Dataset {
-        name: "cifar10".into(),
-        images: images.into(),
-        labels,
-        classes,
-        masks: None,
-        features: None,
-    }
+    Dataset::new("cifar10", images, labels, classes)
 }
 
 /// The wanted files of a folder.

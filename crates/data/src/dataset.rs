@@ -17,6 +17,15 @@ pub struct Dataset {
     pub labels: Tensor,
     /// The name of each class.
     pub classes: Vec<String>,
+    /// Whether the data say these names; where they do not, classes are called by their numbers.
+    pub named: bool,
+    /// Whether this is all of the data, which have no parts for training and testing.
+    pub whole: bool,
+    /// The place of each image in the set as it was opened, i64 `[N]`: what is drawn for an image
+    /// depends on it and not on which other images were asked for.
+    pub places: Tensor,
+    /// Sentences for the user, such as how many files were passed over.
+    pub notes: Vec<String>,
     /// The pixels that make the class, bool [N, H, W], where they are known.
     pub masks: Option<Tensor>,
     /// What the channels of a table are; none for images.
@@ -33,6 +42,28 @@ pub struct Features {
 }
 
 impl Dataset {
+    /// A part of data whose classes have names; without masks, columns or notes.
+    pub fn new(
+        name: impl Into<String>,
+        images: impl Into<Images>,
+        labels: Tensor,
+        classes: Vec<String>,
+    ) -> Self {
+        let places = Tensor::arange(labels.size()[0], (Kind::Int64, labels.device()));
+        Dataset {
+            name: name.into(),
+            images: images.into(),
+            labels,
+            classes,
+            named: true,
+            whole: false,
+            places,
+            notes: vec![],
+            masks: None,
+            features: None,
+        }
+    }
+
     /// How many images there are.
     pub fn len(&self) -> usize {
         self.labels.size()[0] as usize
@@ -68,6 +99,7 @@ impl Dataset {
         Dataset {
             images: self.images.to_device(device),
             labels: self.labels.to_device(device),
+            places: self.places.to_device(device),
             masks: self.masks.map(|masks| masks.to_device(device)),
             ..self
         }
@@ -106,6 +138,10 @@ impl Dataset {
             images: self.images.with(&pick),
             labels: pick(&self.labels),
             classes: self.classes.clone(),
+            named: self.named,
+            whole: self.whole,
+            places: pick(&self.places),
+            notes: self.notes.clone(),
             masks: self.masks.as_ref().map(&pick),
             features: self.features.clone(),
         }

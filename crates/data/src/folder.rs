@@ -40,7 +40,7 @@ pub(crate) fn load(path: &Path, options: &Options) -> Result<Dataset> {
     let name = path.canonicalize().unwrap_or(path.to_owned());
     let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let labels = Tensor::from_slice(&labels);
-    Ok(Dataset { name, images, labels, classes, masks: None, features: None })
+    Ok(Dataset::new(name, images, labels, classes))
 }
 
 fn other(split: Split) -> Split {

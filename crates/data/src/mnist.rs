@@ -35,14 +35,9 @@ pub(crate) fn load(path: &Path, split: Split) -> Result<Dataset> {
         bail!("`{labels_name}`: record {i} (counted from 0) has the label {label}, not 0 to 9");
     }
     let labels: Vec<i64> = labels.into_iter().map(i64::from).collect();
-    Ok(Dataset {
-        name: "mnist".into(),
-        images: Tensor::from_data_size(&pixels, &[n, 1, 28, 28], Kind::Uint8).into(),
-        labels: Tensor::from_slice(&labels),
-        classes: (0..10).map(|digit| digit.to_string()).collect(),
-        masks: None,
-        features: None,
-    })
+    let images = Tensor::from_data_size(&pixels, &[n, 1, 28, 28], Kind::Uint8);
+    let classes = (0..10).map(|digit| digit.to_string()).collect();
+    Ok(Dataset::new("mnist", images, Tensor::from_slice(&labels), classes))
 }
 
 /// Every name the file `(part, content, dimensions)` goes by.

@@ -103,14 +103,7 @@ impl Shapes {
             Half::Right => (&right, wide(empty.as_ref(), right.masks.as_ref())),
         };
         let (labels, classes) = (own.labels.shallow_clone(), own.classes.clone());
-        Dataset {
-            name: self.to_string(),
-            images: images.into(),
-            labels,
-            classes,
-            masks,
-            features: None,
-        }
+        Dataset { masks, ..Dataset::new(self.to_string(), images, labels, classes) }
     }
 
     /// As many images as `split` has, of the draws `part`.
@@ -139,13 +132,10 @@ impl Shapes {
             }
         });
         let n = count as i64;
-        Dataset {
-            name: self.to_string(),
-            images: Tensor::from_data_size(&pixels, &[n, 3, SIDE, SIDE], Kind::Uint8).into(),
-            labels: Tensor::from_slice(&labels),
-            classes: Figure::ALL.iter().map(|figure| figure.name().to_owned()).collect(),
-            masks: Some(Tensor::from_data_size(&masks, &[n, SIDE, SIDE], Kind::Bool)),
-            features: None,
-        }
+        let images = Tensor::from_data_size(&pixels, &[n, 3, SIDE, SIDE], Kind::Uint8);
+        let classes = Figure::ALL.iter().map(|figure| figure.name().to_owned()).collect();
+        let masks = Some(Tensor::from_data_size(&masks, &[n, SIDE, SIDE], Kind::Bool));
+        let labels = Tensor::from_slice(&labels);
+        Dataset { masks, ..Dataset::new(self.to_string(), images, labels, classes) }
     }
 }

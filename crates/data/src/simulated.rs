@@ -56,12 +56,9 @@ pub(crate) fn load(rest: &str, split: Split) -> Result<Dataset> {
         images.extend([centre + radius * angle.cos(), centre + radius * angle.sin()]);
         labels.push(class);
     }
-    Ok(Dataset {
-        name: format!("simulated:seed={seed},points={points},mean={mean}"),
-        images: Tensor::from_slice(&images).to_kind(Kind::Float).view([-1, 2, 1, 1]).into(),
-        labels: Tensor::from_slice(&labels),
-        classes: vec!["0".into(), "1".into()],
-        masks: None,
-        features: Some(Features { names: vec!["x1".into(), "x2".into()], dropped: vec![] }),
-    })
+    let name = format!("simulated:seed={seed},points={points},mean={mean}");
+    let images = Tensor::from_slice(&images).to_kind(Kind::Float).view([-1, 2, 1, 1]);
+    let (labels, classes) = (Tensor::from_slice(&labels), vec!["0".into(), "1".into()]);
+    let features = Some(Features { names: vec!["x1".into(), "x2".into()], dropped: vec![] });
+    Ok(Dataset { features, ..Dataset::new(name, images, labels, classes) })
 }

@@ -128,14 +128,10 @@ impl Table {
         let labels: Vec<i64> = rows.iter().map(|&row| labels[row]).collect();
         let names =
             |columns: &[usize]| columns.iter().map(|&c| self.columns[c].name.clone()).collect();
-        Ok(Dataset {
-            name: format!("{name},split={}", settings.split),
-            images: images.into(),
-            labels: Tensor::from_slice(&labels),
-            classes,
-            masks: None,
-            features: Some(Features { names: names(&columns), dropped: names(&dropped) }),
-        })
+        let (name, labels) =
+            (format!("{name},split={}", settings.split), Tensor::from_slice(&labels));
+        let features = Some(Features { names: names(&columns), dropped: names(&dropped) });
+        Ok(Dataset { features, ..Dataset::new(name, images, labels, classes) })
     }
 
     /// The place of the label: of the column with this name, the last where none is given.

@@ -65,7 +65,7 @@ fn check(file: &mut TensorFile, path: &Path, name: &str) -> Result<Dataset> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let set = file.metadata.get("dataset").cloned().unwrap_or_else(|| stem.into_owned());
     let name = if name == "images" { set } else { format!("{set} ({name})") };
-    Ok(Dataset { name, images: images.into(), labels, classes, masks, features })
+    Ok(Dataset { masks, features, ..Dataset::new(name, images, labels, classes) })
 }
 
 fn check_pixels(images: &Tensor, name: &str) -> Result<()> {

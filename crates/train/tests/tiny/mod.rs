@@ -33,14 +33,7 @@ fn grey(seed: u64, n: i64, side: i64, classes: i64) -> Dataset {
     let grain = noise::uniform(&[seed], &[n, 3, side, side], Device::Cpu).squeeze_dim(0) * 50.;
     let classes = (0..classes).map(|class| class.to_string()).collect();
     let images = (level + grain).to_kind(Kind::Uint8);
-    Dataset {
-        name: "grey".into(),
-        images: images.into(),
-        labels,
-        classes,
-        masks: None,
-        features: None,
-    }
+    Dataset::new("grey", images, labels, classes)
 }
 
 /// A run of `config` in `out` that trains a new network, or goes on with what is there.
