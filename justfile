@@ -38,6 +38,18 @@ test *args:
 test-mpi:
     OMP_NUM_THREADS=1 cargo test --release --quiet --workspace --features mpi --test mpi -- --test-threads 1
 
+# libFuzzer on one reader of src/readers.rs, with a nightly Rust and cargo-fuzz (docs/fuzzing.md): `just fuzz csv runs=1000000`
+[group('work')]
+fuzz reader runs="runs=0":
+    @mkdir -p fuzz/found/{{ reader }}
+    cd fuzz && READER={{ reader }} cargo +nightly fuzz run --sanitizer none reader found/{{ reader }} corpus/{{ reader }} \
+        -- -{{ runs }} -timeout=1 -rss_limit_mb=1024 -max_len=65536
+
+# the same on each reader in turn
+[group('work')]
+fuzz-all runs="runs=0":
+    for reader in fuzz/corpus/*; do just fuzz "$(basename "$reader")" {{ runs }} || exit 1; done
+
 # formatting, lints and documentation, as CI checks them
 [group('work')]
 lint:

@@ -37,6 +37,22 @@ pub struct Block {
     pub axes: Vec<Axis>,
 }
 
+/// Longer commands are a mistake in variables that stand in one another.
+const LONGEST: usize = 1 << 16;
+
+/// More cells than this are a mistake in a grid.
+const MOST_CELLS: usize = 100_000;
+
+impl Block {
+    fn check_size(&self) -> Result<()> {
+        let axes = self.axes.iter().filter(|axis| !axis.within);
+        let cells = axes.fold(1usize, |cells, axis| cells.saturating_mul(axis.choices.len()));
+        let name = &self.name;
+        ensure!(cells <= MOST_CELLS, "step `{name}` has {cells} cells; {MOST_CELLS} are the most");
+        Ok(())
+    }
+}
+
 /// One command of a run.
 #[derive(Debug)]
 pub struct Cell {
@@ -118,6 +134,7 @@ impl Experiment {
     fn expanded(&self) -> Result<Vec<Cell>> {
         let mut cells = vec![];
         for (number, block) in self.blocks.iter().enumerate() {
+            block.check_size().map_err(|error| self.source.wrong(block.at, error))?;
             let mut ids = BTreeSet::new();
             for choices in combinations(block.axes.iter().filter(|axis| !axis.within)) {
                 let id = match choices.len() {
@@ -206,6 +223,7 @@ pub fn filled(template: &str, vars: &BTreeMap<String, String>) -> Result<String>
         };
         text += before;
         text += value;
+        ensure!(text.len() <= LONGEST, "`{template}` becomes longer than {LONGEST} bytes");
         rest = behind;
     }
     Ok(text + rest)

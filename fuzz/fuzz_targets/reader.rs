@@ -1,0 +1,14 @@
+//! Bytes to the reader that the environment variable `READER` names.
+#![no_main]
+
+use gradproof::readers::{READERS, Reader};
+use std::sync::LazyLock;
+
+static READER: LazyLock<&Reader> = LazyLock::new(|| {
+    let name = std::env::var("READER").expect("READER names a reader of src/readers.rs");
+    READERS.iter().find(|reader| reader.name == name).expect("a name of src/readers.rs")
+});
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let _ = (READER.read)(bytes);
+});

@@ -1,0 +1,121 @@
+//! Whatever reads bytes that others wrote, as functions of bytes: what is fuzzed. `tests/readers.rs`
+//! calls them on any Rust, `fuzz/` with coverage. A reader may refuse; it may not panic, hang or
+//! take memory out of proportion.
+
+use crate::{experiment::Experiment, report};
+use anyhow::Result;
+use data::{Options, Split};
+use models::{checkpoint, registry};
+use std::{fs, path::Path};
+use tempfile::TempDir;
+
+/// One reader.
+pub struct Reader {
+    /// The name of its target and of the folder of its corpus.
+    pub name: &'static str,
+    /// Errors: what the reader says of bytes that it refuses.
+    pub read: fn(&[u8]) -> Result<()>,
+}
+
+/// Every reader, sorted by name.
+pub const READERS: &[Reader] = &[
+    Reader { name: "arff", read: |bytes| set("arff", "table.arff", bytes) },
+    Reader { name: "cifar-archive", read: |bytes| set("cifar10", "cifar.tar.gz", bytes) },
+    Reader { name: "cifar-binary", read: |bytes| set("cifar10", "test_batch.bin", bytes) },
+    Reader { name: "cifar-python", read: |bytes| set("cifar10", "test_batch", bytes) },
+    Reader { name: "config", read: config },
+    Reader { name: "csv", read: |bytes| set("csv", "table.csv", bytes) },
+    Reader { name: "experiment", read: experiment },
+    Reader { name: "idx", read: idx },
+    Reader { name: "log", read: |bytes| reported("log.jsonl", bytes) },
+    Reader { name: "method", read: method },
+    Reader { name: "pickle", read: |bytes| tensorfile::pickle::parse(bytes).map(drop) },
+    Reader { name: "result", read: |bytes| reported("result.json", bytes) },
+    Reader { name: "safetensors", read: |bytes| set("tensors", "set.safetensors", bytes) },
+    Reader { name: "torch", read: |bytes| tensorfile::torch::parse(bytes.to_vec()).map(drop) },
+    Reader { name: "weights", read: weights },
+];
+
+/// What `use_it` makes of a folder that holds `bytes` as a file called `name`.
+fn alone(name: &str, bytes: &[u8], use_it: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let folder = TempDir::new()?;
+    let path = folder.path().join(name);
+    fs::write(&path, bytes)?;
+    use_it(&path)
+}
+
+/// A file of labelled images or rows.
+fn set(kind: &str, name: &str, bytes: &[u8]) -> Result<()> {
+    alone(name, bytes, |path| {
+        let options = Options::from(Split::Test);
+        data::load(&format!("{kind}:{}", path.display()), &options)?.describe(|_| ()).map(drop)
+    })
+}
+
+/// One of MNIST's files beside a good one: labels where the first byte is odd, else images.
+fn idx(bytes: &[u8]) -> Result<()> {
+    let good = |magic: u8, sizes: &[u32], items: usize| {
+        let sizes = sizes.iter().flat_map(|n| n.to_be_bytes());
+        [0, 0, 8, magic].into_iter().chain(sizes).chain(vec![1; items]).collect::<Vec<u8>>()
+    };
+    let (images, labels) = (good(3, &[2, 28, 28], 2 * 28 * 28), good(1, &[2], 2));
+    let (first, rest) = bytes.split_first().unwrap_or((&0, &[]));
+    let (images, labels) =
+        if first % 2 == 1 { (images.as_slice(), rest) } else { (rest, labels.as_slice()) };
+    alone("t10k-images-idx3-ubyte", images, |path| {
+        fs::write(path.with_file_name("t10k-labels-idx1-ubyte"), labels)?;
+        let spec = format!("mnist:{}", path.with_file_name("").display());
+        data::load(&spec, &Options::from(Split::Test)).map(drop)
+    })
+}
+
+/// Weights of whichever architecture they say, or of `mlp`.
+fn weights(bytes: &[u8]) -> Result<()> {
+    alone("weights", bytes, |path| {
+        checkpoint::contents(path)?;
+        let hints = checkpoint::Hints { arch: Some("mlp".into()), ..Default::default() };
+        checkpoint::load(path, &hints).map(drop)
+    })
+}
+
+/// Settings of a training run.
+fn config(bytes: &[u8]) -> Result<()> {
+    let config = train::Config::parse(std::str::from_utf8(bytes)?, &[])?;
+    train::objective::objective(&config.objective)?;
+    train::optimizer::optimizer(&config.optimizer)?;
+    train::schedule::schedule(&config.schedule)?;
+    models::zoo::arch(&config.model.arch).map(drop)
+}
+
+/// An experiment, at each of its scales.
+fn experiment(bytes: &[u8]) -> Result<()> {
+    alone("experiment.toml", bytes, |path| {
+        let scales = Experiment::read(path, "paper", &[])?.file.scale;
+        scales.keys().try_for_each(|scale| Experiment::read(path, scale, &[]).map(drop))
+    })
+}
+
+/// Methods, attacks, optimisers, metrics and numbers, as people type them.
+fn method(bytes: &[u8]) -> Result<()> {
+    let text = std::str::from_utf8(bytes)?;
+    let _ = registry::parse_fraction(text);
+    let _ = attack::Beta::parse(text);
+    for one in registry::split(text) {
+        let table = registry::parse(&one)?;
+        let _ = explain::method(table.clone());
+        let _ = explain::metric::metric(table.clone());
+        let _ = attack::map_loss(table.clone());
+        let _ = attack::rule(table.clone());
+        let _ = attack::prediction::adversary(table);
+    }
+    Ok(())
+}
+
+/// A file that a report is made of.
+fn reported(name: &str, bytes: &[u8]) -> Result<()> {
+    alone(name, bytes, |path| {
+        let folder = path.with_file_name("");
+        let inputs = report::collect(std::slice::from_ref(&folder))?;
+        report::write(&folder, &inputs).map(drop)
+    })
+}
