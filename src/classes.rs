@@ -16,6 +16,8 @@ pub struct Known<'a> {
     pub names: &'a [String],
     /// Whether somebody said these names; where nobody did, they are numbers.
     pub said: bool,
+    /// Whether they are words of a table: then numbers are names as well.
+    pub words: bool,
 }
 
 /// Data in the numbers of a model's logits.
@@ -31,10 +33,23 @@ pub struct Fitted {
 /// Names that the user gives to classes of the data: `--class-map FROM=TO`.
 pub type Renamed = [(String, String)];
 
-impl Known<'_> {
+impl<'a> Known<'a> {
+    /// Those that weights name, or count.
+    pub fn of(loaded: &'a checkpoint::Loaded) -> Self {
+        let says = |key: &str| loaded.metadata.contains_key(key);
+        let names = &loaded.classifier.classes;
+        Known { names, said: says("classes"), words: says("feature_label") }
+    }
+
+    /// Those of data that a model is trained on.
+    pub fn of_data(data: &'a Dataset) -> Self {
+        let words = data.features.as_ref().is_some_and(|features| features.label.is_some());
+        Known { names: &data.classes, said: data.named, words }
+    }
+
     /// Whether the names tell classes apart by more than their place.
     fn tell(&self) -> bool {
-        self.said && !self.numbered()
+        self.said && (self.words || !self.numbered())
     }
 
     fn numbered(&self) -> bool {
@@ -128,7 +143,7 @@ impl Fitted {
         let names = self.data.classes.clone();
         let number = match (find(&names, text), self.own.get(text)) {
             (Found::No, Some(&number)) => number,
-            _ => Known { names: &names, said: true }.number(text)?,
+            _ => Known { names: &names, said: true, words: true }.number(text)?,
         };
         self.data.of_number(number)
     }
@@ -163,7 +178,7 @@ fn translated(data: &Dataset, model: Known, (occurs, to): (&[usize], &[i64])) ->
         let (from, place) = (&data.classes[*class], to[*class] as usize);
         match model.names[place] == *from {
             true => format!("{from} is {place}"),
-            false => format!("{from} is {place}, `{}`", model.names[place]),
+            false => format!("{from} ({}) is {place}", model.names[place]),
         }
     };
     let all: Vec<String> = occurs.iter().map(one).collect();
@@ -262,7 +277,7 @@ pub fn name(loaded: &mut checkpoint::Loaded, text: &str) -> Result<()> {
     ensure!(names.len() == own.len(), "{}: {} names for {} logits", told(), names.len(), own.len());
     let empty = names.iter().position(String::is_empty);
     ensure!(empty.is_none(), "{}: the logit {} has no name", told(), empty.unwrap_or_default());
-    let known = Known { names: own, said: says(loaded) };
+    let known = Known::of(loaded);
     ensure!(
         !known.tell() || names == *own,
         "{}: the weights name their classes themselves ({}); `--class-map` renames the data's",
@@ -272,9 +287,4 @@ pub fn name(loaded: &mut checkpoint::Loaded, text: &str) -> Result<()> {
     loaded.metadata.insert("classes".into(), tensorfile::header::join(&names));
     loaded.classifier.classes = names;
     Ok(())
-}
-
-/// Whether weights name their classes.
-pub fn says(loaded: &checkpoint::Loaded) -> bool {
-    loaded.metadata.contains_key("classes")
 }

@@ -29,8 +29,8 @@ pub struct Loaded {
     seed: u64,
     /// Images of the data before those asked for.
     offset: u64,
-    /// Whether the weights name their classes.
-    said: bool,
+    /// Whether the weights name their classes, and whether these are words of a table.
+    said: (bool, bool),
     /// The columns of the table that the weights were trained on.
     columns: Option<Features>,
     /// What the user is told before the work.
@@ -46,11 +46,9 @@ pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let mut options = args.reading.options(common);
     options.features.clone_from(&columns);
     let data = data::open(&args.data, &options)?;
-    let (model, said) = (&weights.classifier, classes::says(&weights));
-    check_shape(model, &data)?;
+    check_shape(&weights.classifier, &data)?;
     weights.notes.extend(data.notes.iter().cloned().chain(unscaled(columns.as_ref(), &data)));
-    let renamed = &args.class_map[..];
-    let fitted = classes::fit(data, Known { names: &model.classes, said }, renamed)?;
+    let fitted = classes::fit(data, Known::of(&weights), &args.class_map)?;
     weights.notes.extend(fitted.notes.iter().cloned());
     let data = match &args.class {
         Some(class) => fitted.of_class(class).with_context(|| format!("`--class {class}`"))?,
@@ -69,7 +67,7 @@ pub fn load_beside(first: (&str, &Loaded), args: &Subject, ui: &Ui) -> Result<Lo
     let columns = Features::from_header(&weights.metadata)?;
     let data = first.1.data.slice(0, None)?;
     check_shape(&weights.classifier, &data).with_context(told)?;
-    let known = Known { names: &weights.classifier.classes, said: classes::says(&weights) };
+    let known = Known::of(&weights);
     let note = classes::same((first.0, first.1.known()), (&file, known))?;
     if let (Some(a), Some(b)) = (&first.1.columns, &columns) {
         ensure!(
@@ -104,8 +102,9 @@ fn unscaled(columns: Option<&Features>, data: &Dataset) -> Option<String> {
     let silent = columns.is_none_or(|columns| columns.mean.is_empty());
     (table.is_some() && silent).then(|| {
         format!(
-            "the weights do not say how their columns were scaled: `{}` is scaled by the data's own \
-             mean and deviation",
+            "the weights do not say how their columns were scaled: the {} rows of `{}` are scaled by \
+             the table's own mean and deviation (`,rows=all` takes every row)",
+            data.len(),
             data.name
         )
     })
@@ -118,7 +117,8 @@ fn ready(
     device: Device,
     columns: Option<Features>,
 ) -> Loaded {
-    let said = classes::says(&loaded);
+    let known = Known::of(&loaded);
+    let said = (known.said, known.words);
     let model = loaded.classifier;
     let (n, device_name) = (data.len(), device::describe(device));
     let mut notes = loaded.notes;
@@ -254,7 +254,7 @@ impl Loaded {
 
     /// The classes of the model.
     pub fn known(&self) -> Known<'_> {
-        Known { names: &self.card.classes, said: self.said }
+        Known { names: &self.card.classes, said: self.said.0, words: self.said.1 }
     }
 
     fn class(&self, text: &str) -> Result<i64> {

@@ -182,8 +182,7 @@ fn load(
         Some(before) => goes_on(config, train, before, &mut notes)?,
         None => train,
     };
-    let known = Known { names: &train.classes, said: train.named };
-    let fitted = classes::fit(test, known, &[]).context("test data")?;
+    let fitted = classes::fit(test, Known::of_data(&train), &[]).context("test data")?;
     let test = fitted.data;
     notes.extend(fitted.notes);
     notes.dedup();
@@ -203,18 +202,17 @@ fn goes_on(
     before: &checkpoint::Loaded,
     notes: &mut Vec<String>,
 ) -> Result<Dataset> {
-    let names = &before.classifier.classes;
-    let known = |name: &String| find(names, name).place().is_some();
-    if classes::says(before) && train.named && !train.classes.iter().any(known) {
+    let known = Known::of(before);
+    let has = |name: &String| find(known.names, name).place().is_some();
+    if known.said && train.named && !train.classes.iter().any(has) {
         notes.push(format!(
             "`{}` tells other classes apart ({}): its last layer is where those of `{}` begin",
             weights(config),
-            few(names),
+            few(known.names),
             train.name
         ));
         return Ok(train);
     }
-    let known = Known { names, said: classes::says(before) };
     let told = || format!("`model.weights`: `{}`", weights(config));
     let fitted = classes::fit(train, known, &[]).with_context(told)?;
     notes.extend(fitted.notes);

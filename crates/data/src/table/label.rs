@@ -23,6 +23,7 @@ impl Table {
         let name = &self.columns[label].name;
         let words = self.cells(label).filter(|(_, cell)| !is_missing(cell));
         let numbers = words.clone().all(|(_, cell)| number(cell).is_some());
+        let numbers = numbers && words.count() > 0;
         let is_nothing = if numbers { is_missing } else { is_blank };
         if let Some((line, _)) = self.cells(label).find(|(_, cell)| is_nothing(cell)) {
             bail!("line {line}: no value in the label column `{name}`");
