@@ -15,7 +15,7 @@ mod transfer;
 
 pub use self::data::{Data, Reading, Set};
 pub use measure::Measure;
-use parse::{beta, fraction, memory, picture_file, precision, score, tensor_file};
+use parse::{beta, fraction, memory, picture_file, precision, renamed, score, tensor_file};
 pub use plane::Plane;
 pub use run::Run;
 pub use transfer::Transfer;
@@ -135,6 +135,14 @@ pub struct Subject {
     pub data: String,
     #[command(flatten)]
     pub reading: Reading,
+    /// Names of the model's classes in the order of its logits, where the weights do not say: a file
+    /// with a name a line, or names between commas
+    #[arg(long, value_name = "FILE")]
+    pub classes: Option<String>,
+    /// Classes of the data under the model's names for them, such as `plane=airplane,car=automobile`;
+    /// several may be the same
+    #[arg(long, value_name = "DATA=MODEL,...", value_delimiter = ',', value_parser = renamed)]
+    pub class_map: Vec<(String, String)>,
     /// Only images of this class: its name or number; limit and offset count these
     #[arg(long, value_name = "CLASS")]
     pub class: Option<String>,
@@ -161,7 +169,7 @@ pub struct Subject {
 /// What is explained.
 #[derive(Debug, Args)]
 pub struct Explained {
-    /// Class that is explained: predicted, label, or a number
+    /// Class that is explained: predicted, label, or a class of the model by its name or number
     #[arg(long, default_value = "predicted", allow_hyphen_values = true)]
     pub target: String,
     /// Score of that class: logit, prob or logprob
@@ -349,8 +357,8 @@ pub enum Weights {
         /// How numbers are stored: f32 or f16
         #[arg(long, default_value = "f32", value_parser = ["f32", "f16"])]
         store: String,
-        /// Class names, separated by commas
-        #[arg(long)]
+        /// Class names, separated by commas, or a file with a name a line
+        #[arg(long, value_name = "FILE")]
         classes: Option<String>,
     },
 }

@@ -1,6 +1,7 @@
 //! `gradproof`: trains image classifiers, explains them, attacks and measures the explanations.
 //! This crate alone sees every other, prints, and writes results; the crates do the work.
 
+mod classes;
 mod cli;
 mod commands;
 mod device;

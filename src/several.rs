@@ -5,7 +5,7 @@ use crate::{
     subject::{self, Loaded},
     ui::Ui,
 };
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use models::registry;
 use std::path::PathBuf;
 
@@ -35,7 +35,7 @@ pub fn models(
     let mut models = vec![subject::load(&with(&files[0]), common, ui)?];
     models[0].check_target(explained)?;
     for file in &files[1..] {
-        models.push(beside((&files[0], &models[0]), with(file), ui)?);
+        models.push(subject::load_beside((&files[0], &models[0]), &with(file), ui)?);
     }
     // Files of one name in several folders are told apart by their paths.
     let names: Vec<String> = models.iter().map(|loaded| loaded.card.name.clone()).collect();
@@ -45,35 +45,4 @@ pub fn models(
         }
     }
     Ok(models)
-}
-
-/// Other weights for the images of the first ones, which tell the same classes apart.
-pub fn beside(first: (&str, &Loaded), args: Subject, ui: &Ui) -> Result<Loaded> {
-    let loaded = subject::load_beside(first.1, &args, ui)?;
-    same_classes(first, (&args.weights.to_string_lossy(), &loaded))?;
-    Ok(loaded)
-}
-
-/// Errors: another number of classes, or others. Files without names number their classes.
-fn same_classes(first: (&str, &Loaded), other: (&str, &Loaded)) -> Result<()> {
-    let [a, b] = [first, other].map(|(_, loaded)| &loaded.card.classes);
-    let numbered = |names: &[String]| names.iter().all(|name| name.parse::<u32>().is_ok());
-    ensure!(
-        a.len() == b.len(),
-        "`{}` tells {} classes apart and `{}` {}; all models have to tell the same ones",
-        first.0,
-        a.len(),
-        other.0,
-        b.len()
-    );
-    let differ = a.iter().zip(b).find(|(a, b)| a != b);
-    if let Some((a_name, b_name)) = differ.filter(|_| !numbered(a) && !numbered(b)) {
-        bail!(
-            "a class that is `{a_name}` in `{}` is `{b_name}` in `{}`; all models have to tell \
-             the same classes apart",
-            first.0,
-            other.0
-        );
-    }
-    Ok(())
 }

@@ -1,13 +1,14 @@
 //! A model and the images it is asked about, loaded and checked before any work.
 
 use crate::{
+    classes::{self, Fitted, Known},
     cli::{Common, Explained, Subject},
     device,
     results::{ModelCard, Origin},
     ui::Ui,
 };
 use anyhow::{Context, Result, ensure};
-use data::Dataset;
+use data::{Dataset, Features};
 use explain::Batch;
 use models::{Classifier, Model, Target, checkpoint, checkpoint::Hints, noise};
 use std::{collections::BTreeMap, path::Path, time::Instant};
@@ -28,31 +29,85 @@ pub struct Loaded {
     seed: u64,
     /// Images of the data before those asked for.
     offset: u64,
-    notes: Vec<String>,
+    /// Whether the weights name their classes, and whether these are words of a table.
+    said: (bool, bool),
+    /// The columns of the table that the weights were trained on.
+    columns: Option<Features>,
+    /// What the user is told before the work.
+    pub notes: Vec<String>,
 }
 
 /// Loads weights, then data, and checks that they fit.
 pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let device = common.device.resolve()?;
     ensure!(args.batch_size > 0, "`--batch-size 0`: at least one image is needed");
-    let weights = weights(args, ui)?;
-    ready(args, weights, images(args, common, ui)?.to_device(device), device)
+    let mut weights = weights(args, ui)?;
+    let columns = Features::from_header(&weights.metadata)?;
+    let mut options = args.reading.options(common);
+    options.features.clone_from(&columns);
+    let data = data::open(&args.data, &options)?;
+    check_shape(&weights.classifier, &data)?;
+    weights.notes.extend(data.notes.iter().cloned().chain(unscaled(columns.as_ref(), &data)));
+    let fitted = classes::fit(data, Known::of(&weights), &args.class_map)?;
+    weights.notes.extend(fitted.notes.iter().cloned());
+    let data = match &args.class {
+        Some(class) => fitted.of_class(class).with_context(|| format!("`--class {class}`"))?,
+        None => fitted.data,
+    };
+    let data = in_memory(data.slice(args.offset, args.limit)?, ui)?.to_device(device);
+    Ok(ready(args, weights, data, device, columns))
 }
 
-/// Loads other weights for the images of `first`, and checks that they fit.
-pub fn load_beside(first: &Loaded, args: &Subject, ui: &Ui) -> Result<Loaded> {
-    let told = || format!("weights `{}`", args.weights.display());
-    let data = first.data.slice(0, None)?;
-    ready(args, weights(args, ui)?, data, first.device).with_context(told)
+/// Loads other weights for the images of `first`, and checks that they fit: classes in the same
+/// order, columns of the same scale.
+pub fn load_beside(first: (&str, &Loaded), args: &Subject, ui: &Ui) -> Result<Loaded> {
+    let file = args.weights.to_string_lossy();
+    let told = || format!("weights `{file}`");
+    let mut weights = weights(args, ui)?;
+    let columns = Features::from_header(&weights.metadata)?;
+    let data = first.1.data.slice(0, None)?;
+    check_shape(&weights.classifier, &data).with_context(told)?;
+    let known = Known::of(&weights);
+    let note = classes::same((first.0, first.1.known()), (&file, known))?;
+    if let (Some(a), Some(b)) = (&first.1.columns, &columns) {
+        ensure!(
+            a.same_numbers(b),
+            "`{}` and `{file}` were trained on other columns, or on columns of another scale; ask \
+             about them one by one",
+            first.0
+        );
+    }
+    // Names that the data gave to the classes of the first weights hold for these too.
+    let Fitted { data: theirs, .. } = classes::fit(first.1.data.slice(0, None)?, known, &[])?;
+    ensure!(theirs.labels == data.labels, "`{file}` has the classes of the data in another order");
+    weights.notes.extend(note);
+    Ok(ready(args, weights, data, first.1.device, columns))
 }
 
 fn weights(args: &Subject, ui: &Ui) -> Result<checkpoint::Loaded> {
     let hints = Hints { arch: args.arch.clone(), normalise: args.normalise.clone() };
-    let loaded = checkpoint::load(&args.weights, &hints)?;
+    let mut loaded = checkpoint::load(&args.weights, &hints)?;
     for (key, value) in &loaded.metadata {
         ui.detail(&format!("  {key}: {}", value.trim().replace('\n', "\n    ")));
     }
+    if let Some(classes) = &args.classes {
+        classes::name(&mut loaded, classes)?;
+    }
     Ok(loaded)
+}
+
+/// What is said of a table that is scaled by its own rows, for want of the weights' word.
+fn unscaled(columns: Option<&Features>, data: &Dataset) -> Option<String> {
+    let table = data.features.as_ref().and_then(|features| features.table.as_ref());
+    let silent = columns.is_none_or(|columns| columns.mean.is_empty());
+    (table.is_some() && silent).then(|| {
+        format!(
+            "the weights do not say how their columns were scaled: the {} rows of `{}` are scaled by \
+             the table's own mean and deviation (`,rows=all` takes every row)",
+            data.len(),
+            data.name
+        )
+    })
 }
 
 fn ready(
@@ -60,9 +115,11 @@ fn ready(
     loaded: checkpoint::Loaded,
     data: Dataset,
     device: Device,
-) -> Result<Loaded> {
+    columns: Option<Features>,
+) -> Loaded {
+    let known = Known::of(&loaded);
+    let said = (known.said, known.words);
     let model = loaded.classifier;
-    fits(&model, &data)?;
     let (n, device_name) = (data.len(), device::describe(device));
     let mut notes = loaded.notes;
     notes.push(format!("{} with {n} images of {}, {device_name}", model.arch.name, data.title()));
@@ -70,16 +127,7 @@ fn ready(
     let model = model.placed(device, !args.no_fuse);
     let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
     let (clock, seed, offset) = (Instant::now(), args.seed, args.offset as u64);
-    Ok(Loaded { model, data, card, clock, device, seed, offset, notes })
-}
-
-fn images(args: &Subject, common: &Common, ui: &Ui) -> Result<Dataset> {
-    let data = data::open(&args.data, &args.reading.options(common))?;
-    let data = match &args.class {
-        Some(class) => data.of_class(class).context("`--class`")?,
-        None => data,
-    };
-    in_memory(data.slice(args.offset, args.limit)?, ui)
+    Loaded { model, data, card, clock, device, seed, offset, said, columns, notes }
 }
 
 /// The images of class folders read into memory, where they fit, with a bar.
@@ -90,7 +138,7 @@ pub fn in_memory(data: Dataset, ui: &Ui) -> Result<Dataset> {
     Ok(data)
 }
 
-fn fits(model: &Classifier, data: &Dataset) -> Result<()> {
+fn check_shape(model: &Classifier, data: &Dataset) -> Result<()> {
     let (wanted, found) = (model.shape.image, data.image_shape());
     let form = |s: [i64; 3]| s.map(|n| n.to_string()).join("x");
     ensure!(
@@ -98,13 +146,6 @@ fn fits(model: &Classifier, data: &Dataset) -> Result<()> {
         "the model takes {} images (channels x height x width), the data has {}",
         form(wanted),
         form(found)
-    );
-    let most = data.labels.max().int64_value(&[]);
-    ensure!(
-        most < model.shape.classes,
-        "a label of the data is {most}; the model has {} classes (0 to {})",
-        model.shape.classes,
-        model.shape.classes - 1
     );
     Ok(())
 }
@@ -158,10 +199,12 @@ impl Loaded {
             ("seed", origin.seed.to_string()),
             ("model", self.card.name.clone()),
             ("arch", self.card.arch.clone()),
-            ("classes", self.card.classes.join(",")),
+            ("classes", tensorfile::header::join(&self.card.classes)),
         ]
         .map(|(key, value)| (key.to_owned(), value))
-        .into()
+        .into_iter()
+        .chain(self.data.features.iter().flat_map(Features::to_header))
+        .collect()
     }
 
     /// What is explained for the images `x` with labels `y`, of which `first` is the first.
@@ -188,7 +231,7 @@ impl Loaded {
         let target = match how.target.as_str() {
             "predicted" => Target::predicted(&self.model, x, score),
             "label" => Target { class: y.shallow_clone(), score },
-            number => Target { class: y.full_like(self.class(number)?), score },
+            class => Target { class: y.full_like(self.class(class)?), score },
         };
         Ok(Batch { x: x.shallow_clone(), target, keys, chunk: how.chunk as i64 })
     }
@@ -205,16 +248,18 @@ impl Loaded {
         ensure!(explained.chunk > 0, "`--chunk 0`: at least one image is needed");
         match explained.target.as_str() {
             "predicted" | "label" => Ok(()),
-            number => self.class(number).map(|_| ()),
+            class => self.class(class).map(|_| ()),
         }
     }
 
+    /// The classes of the model.
+    pub fn known(&self) -> Known<'_> {
+        Known { names: &self.card.classes, said: self.said.0, words: self.said.1 }
+    }
+
     fn class(&self, text: &str) -> Result<i64> {
-        let told = || format!("`--target {text}`: write `predicted`, `label` or a class number");
-        let number: i64 = text.parse().with_context(told)?;
-        let count = self.model.shape.classes;
-        ensure!((0..count).contains(&number), "`--target {text}`: classes are 0 to {}", count - 1);
-        Ok(number)
+        let told = || format!("`--target {text}`: write `predicted`, `label` or a class");
+        Ok(self.known().number(text).with_context(told)? as i64)
     }
 
     /// Predicted classes i64 `[N]` and their softmax probabilities f32 `[N]`.

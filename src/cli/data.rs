@@ -73,6 +73,7 @@ pub struct Reading {
 impl Reading {
     pub fn options(&self, common: &Common) -> Options {
         let (split, size, memory) = (self.split, self.size, common.memory());
-        Options { split, size, memory, label_column: self.label_column.clone() }
+        let label_column = self.label_column.clone();
+        Options { split, size, memory, label_column, features: None }
     }
 }

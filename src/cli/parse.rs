@@ -43,6 +43,14 @@ pub(super) fn split(text: &str) -> Result<Split, String> {
     }
 }
 
+/// `DATA=MODEL`, two names of a class.
+pub(super) fn renamed(text: &str) -> Result<(String, String), String> {
+    let pair = text.split_once('=').map(|(from, to)| (from.trim(), to.trim()));
+    let pair = pair.filter(|(from, to)| !from.is_empty() && !to.is_empty());
+    let pair = pair.map(|(from, to)| (from.to_owned(), to.to_owned()));
+    pair.ok_or_else(|| "write the data's name and the model's, such as `car=automobile`".into())
+}
+
 pub(super) fn precision(text: &str) -> Result<Precision, String> {
     match text {
         "f32" => Ok(Precision::F32),

@@ -40,6 +40,7 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
                     format!("folder:{}", folder.display())
                 }
             };
+            set.notes.iter().for_each(|note| ui.note(note));
             ui.say(&format!("{} images: use them as `--data {written}`", set.len()))?;
             ui.result(&serde_json::json!({ "data": written, "images": set.len() }))
         }
@@ -48,6 +49,7 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
             let bar = ui.bar(set.len() as u64, "reading");
             let description = set.describe(|n| bar.inc(n))?;
             bar.finish_and_clear();
+            set.notes.iter().for_each(|note| ui.note(note));
             ui.say(description.to_string().trim_end())?;
             ui.result(&description)
         }

@@ -6,7 +6,7 @@ use crate::{
     cli::{Common, Measure, Subject},
     results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic},
     several,
-    subject::Loaded,
+    subject::{Loaded, load_beside},
     ui::Ui,
 };
 use anyhow::{Result, ensure};
@@ -35,7 +35,7 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     models.iter().try_for_each(|loaded| plan.fit(loaded))?;
     let unlearnt = args.random_labels.as_ref().map(|file| {
         let subject = Subject { weights: file.clone(), ..args.subject.clone() };
-        several::beside((&models[0].card.name, &models[0]), subject, ui)
+        load_beside((&models[0].card.name, &models[0]), &subject, ui)
     });
     let unlearnt = unlearnt.transpose()?;
     let files =

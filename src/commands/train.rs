@@ -2,13 +2,17 @@
 //! ranks that `mpirun` started.
 
 use crate::{
+    classes::{self, Known},
     cli::{Common, Train},
     commands::doctor,
     device, ranks,
     subject::in_memory,
     ui::Ui,
 };
-use ::data::{Dataset, Options, Split};
+use ::data::{
+    Dataset, Features, Options, Split,
+    names::{few, find},
+};
 use ::train::{
     Config, EpochLine, Job, OnNan, Ranks, Tick, Watch,
     objective::{Climb, Perturb},
@@ -51,7 +55,8 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     ::train::schedule::schedule(&config.schedule).with_context(told)?;
     let arch = zoo::arch(&config.model.arch).with_context(told)?;
     let device = common.device.resolve()?;
-    let (train, test) = load(&config, (common, ui), device)?;
+    let before = before(&config, arch)?;
+    let Parts { train, test, notes } = load(&config, before.as_ref(), (common, ui), device)?;
     if adversary.is_some() {
         train.check_pixels("training against an adversary")?;
     }
@@ -59,7 +64,11 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     arch.check(&shape).with_context(told)?;
     let spelled = config.model.normalise.as_deref().unwrap_or(arch.normalise);
     let normalisation = Normalisation::parse(spelled, shape.image[0]).with_context(told)?;
-    let model = start(&config, arch, shape, normalisation, device).with_context(told)?;
+    let model = Classifier::new(arch, shape, normalisation, config.seed, device);
+    if let Some(before) = &before {
+        let told = || format!("`model.weights`: `{}` does not fit", weights(&config));
+        model.params().fill(&before.classifier.params().tensors()).with_context(told)?;
+    }
     // The last check, because it may make folders: a refused command leaves nothing behind.
     if ranks.rank() == 0 {
         tensorfile::atomic::check_writable(&args.out.join("log.jsonl"))?;
@@ -80,6 +89,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     }
     ui.detail(config.to_toml().trim_end());
     headline.push_str(&warnings(&config, device));
+    notes.iter().for_each(|note| headline.push_str(&format!("\n{note}")));
     let epochs = config.epochs;
     let model = model.placed(device, config.channels_last);
     let (out, resume) = (args.out.clone(), args.resume);
@@ -113,21 +123,15 @@ fn warnings(config: &Config, device: Device) -> String {
     said
 }
 
-/// The network to train: new, or with the weights that the settings name.
-fn start(
-    config: &Config,
-    arch: &'static Arch,
-    shape: Shape,
-    normalisation: Normalisation,
-    device: Device,
-) -> Result<Classifier> {
-    let model = Classifier::new(arch, shape, normalisation, config.seed, device);
-    let Some(path) = &config.model.weights else { return Ok(model) };
+/// The weights to start from, where the settings name any.
+fn before(config: &Config, arch: &'static Arch) -> Result<Option<checkpoint::Loaded>> {
+    let Some(path) = &config.model.weights else { return Ok(None) };
     let hints = Hints { arch: Some(arch.name.into()), normalise: config.model.normalise.clone() };
-    let loaded = checkpoint::load(Path::new(path), &hints)?.classifier;
-    let told = || format!("`model.weights`: `{path}` does not fit");
-    model.params().fill(&loaded.params().tensors()).with_context(told)?;
-    Ok(model)
+    checkpoint::load(Path::new(path), &hints).map(Some)
+}
+
+fn weights(config: &Config) -> &str {
+    config.model.weights.as_deref().unwrap_or_default()
 }
 
 /// The adversary of a training objective: PGD, which climbs what the objective asks it to.
@@ -144,37 +148,75 @@ pub(super) fn adversary(table: &Table) -> Result<Box<dyn Perturb>> {
     Ok(Box::new(Attacker(pgd)))
 }
 
+/// What is trained on, what is tested on, and what the user is told of both.
+struct Parts {
+    train: Dataset,
+    test: Dataset,
+    notes: Vec<String>,
+}
+
 fn load(
     config: &Config,
+    before: Option<&checkpoint::Loaded>,
     (common, ui): (&Common, &Ui),
     device: Device,
-) -> Result<(Dataset, Dataset)> {
+) -> Result<Parts> {
     let data = &config.data;
-    let part = |spec: &str, split| -> Result<Dataset> {
+    let part = |spec: &str, split, features: Option<Features>| -> Result<Dataset> {
         let (size, label_column) = (data.size, data.label_column.clone());
-        let options = Options { split, size, memory: common.memory(), label_column };
+        let options = Options { split, size, memory: common.memory(), label_column, features };
         Ok(in_memory(::data::open(spec, &options)?, ui)?.to_device(device))
     };
-    let mut train = part(&data.train, Split::Train)?;
-    let test = part(data.test.as_ref().unwrap_or(&data.train), Split::Test)?;
+    let columns = before.map(|before| Features::from_header(&before.metadata)).transpose()?;
+    let train = part(&data.train, Split::Train, columns.flatten())?;
+    let columns = train.features.clone();
+    let test = part(data.test.as_ref().unwrap_or(&data.train), Split::Test, columns)?;
     ensure!(
         train.image_shape() == test.image_shape(),
         "training images are {:?}, test images {:?}",
         train.image_shape(),
         test.image_shape()
     );
-    ensure!(
-        train.classes.len() == test.classes.len(),
-        "{} training classes, {} test classes",
-        train.classes.len(),
-        test.classes.len()
-    );
+    let mut notes = [&train.notes[..], &test.notes].concat();
+    let mut train = match before {
+        Some(before) => goes_on(config, train, before, &mut notes)?,
+        None => train,
+    };
+    let fitted = classes::fit(test, Known::of_data(&train), &[]).context("test data")?;
+    let test = fitted.data;
+    notes.extend(fitted.notes);
+    notes.dedup();
     if data.random_labels {
         let keys = [noise::key(config.seed, noise::name_id("random-labels"), 0)];
         let order = noise::uniform(&keys, &[train.len() as i64], device).argsort(1, false);
         train.labels = train.labels.index_select(0, &order.squeeze_dim(0));
     }
-    Ok((train, test))
+    Ok(Parts { train, test, notes })
+}
+
+/// Training data in the numbers of the weights to start from. Weights that have none of its classes
+/// start something new: then their last layer is taken by position, which training mends.
+fn goes_on(
+    config: &Config,
+    train: Dataset,
+    before: &checkpoint::Loaded,
+    notes: &mut Vec<String>,
+) -> Result<Dataset> {
+    let known = Known::of(before);
+    let has = |name: &String| find(known.names, name).place().is_some();
+    if known.said && train.named && !train.classes.iter().any(has) {
+        notes.push(format!(
+            "`{}` tells other classes apart ({}): its last layer is where those of `{}` begin",
+            weights(config),
+            few(known.names),
+            train.name
+        ));
+        return Ok(train);
+    }
+    let told = || format!("`model.weights`: `{}`", weights(config));
+    let fitted = classes::fit(train, known, &[]).with_context(told)?;
+    notes.extend(fitted.notes);
+    Ok(fitted.data)
 }
 
 /// A bar an epoch on a terminal; a line an epoch elsewhere.

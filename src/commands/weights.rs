@@ -1,6 +1,6 @@
 //! `gradproof weights`: info, convert.
 
-use crate::{cli::Weights, ui::Ui};
+use crate::{classes::listed, cli::Weights, ui::Ui};
 use anyhow::{Result, ensure};
 use models::{checkpoint, checkpoint::Hints};
 use std::{collections::BTreeMap, fmt::Write, path::Path};
@@ -17,7 +17,7 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<()> {
                 ui.note(note);
             }
             if let Some(classes) = classes {
-                let names: Vec<String> = classes.split(',').map(str::to_owned).collect();
+                let names = listed(classes)?;
                 let wanted = loaded.classifier.shape.classes;
                 ensure!(names.len() as i64 == wanted, "{} names, {wanted} classes", names.len());
                 loaded.classifier.classes = names;

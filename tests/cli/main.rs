@@ -6,6 +6,7 @@ mod behaviour;
 mod bench;
 mod disk;
 mod measure;
+mod names;
 mod numbers;
 mod pipeline;
 mod place;

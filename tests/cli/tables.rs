@@ -100,5 +100,6 @@ fn what_needs_pixels_is_refused() {
         &place.refused(&format!("{other} --label-column colour")),
         &["no column `colour`", "class, u"],
     );
-    says(&place.refused(&format!("{other},columns=u --label-column class")), &["3x1x1", "1x1x1"]);
+    let fewer = place.refused(&format!("{other},columns=u --label-column class"));
+    says(&fewer, &["`columns=` leaves out `v`", "the network takes 3: u, v, same"]);
 }

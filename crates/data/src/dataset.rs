@@ -1,10 +1,10 @@
 //! A set of labelled images, or rows of a table: moved, cut, gathered and saved whole.
 
-use crate::{Images, folder};
-use anyhow::{Context, Result, bail, ensure};
+use crate::{Features, Images, folder};
+use anyhow::{Result, ensure};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
-use tensorfile::TensorFile;
+use tensorfile::{TensorFile, header};
 
 /// Labelled images. The tensors lie on one device, the CPU after loading, and so do batches.
 #[derive(Debug)]
@@ -30,15 +30,6 @@ pub struct Dataset {
     pub masks: Option<Tensor>,
     /// What the channels of a table are; none for images.
     pub features: Option<Features>,
-}
-
-/// Columns of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Features {
-    /// The names of those that are used, a channel each.
-    pub names: Vec<String>,
-    /// The names of the others, but for the label.
-    pub dropped: Vec<String>,
 }
 
 impl Dataset {
@@ -147,14 +138,18 @@ impl Dataset {
         }
     }
 
-    /// The images of one class, which `class` names or numbers. Errors: no such class, or no image.
-    pub fn of_class(&self, class: &str) -> Result<Dataset> {
-        let named = self.classes.iter().position(|name| name == class);
-        let number = named.or(class.parse().ok().filter(|&number| number < self.classes.len()));
-        let known = || format!("no class `{class}`; known: {}", self.classes.join(", "));
-        let rows = self.labels.eq(number.with_context(known)? as i64).nonzero().squeeze_dim(1);
-        ensure!(rows.numel() > 0, "`{}` has no image of the class `{class}`", self.name);
+    /// The images of the class with this number. Errors: there are none.
+    pub fn of_number(&self, class: usize) -> Result<Dataset> {
+        let rows = self.labels.eq(class as i64).nonzero().squeeze_dim(1);
+        let (name, class) = (&self.name, &self.classes[class]);
+        ensure!(rows.numel() > 0, "`{name}` has no image of the class `{class}`");
         Ok(self.with(|tensor| tensor.index_select(0, &rows)))
+    }
+
+    /// The same images for a network whose classes are called `classes`: the class i is its class `to[i]`.
+    pub fn relabelled(self, to: &[i64], classes: Vec<String>) -> Dataset {
+        let to = Tensor::from_slice(to).to_device(self.labels.device());
+        Dataset { labels: to.index_select(0, &self.labels), classes, named: true, ..self }
     }
 
     /// Gathers the images with these numbers: pixels f32 [B, C, H, W], those of images in [0, 1], and
@@ -177,23 +172,17 @@ impl Dataset {
     }
 
     /// Writes the set as a `tensors:` file: `images`, `labels`, `masks` where there are any, and
-    /// in the header `classes` (names, comma separated), `dataset`, and `features` of a table. All of it passes
-    /// through memory.
+    /// in the header `classes` (names between commas, or a JSON array), `dataset`, and the columns of a table with
+    /// their scale. All of it passes through memory.
     pub fn save_tensors(&self, path: &Path) -> Result<()> {
-        let features = self.features.iter().flat_map(|features| &features.names);
-        if let Some(name) = self.classes.iter().chain(features).find(|name| name.contains(',')) {
-            bail!("`{name}` has a comma in its name; the header lists names between commas");
-        }
         let mut file = TensorFile::default();
         file.tensors.insert("images".into(), self.images.whole()?);
         file.tensors.insert("labels".into(), self.labels.shallow_clone());
         if let Some(masks) = &self.masks {
             file.tensors.insert("masks".into(), masks.shallow_clone());
         }
-        file.metadata.insert("classes".into(), self.classes.join(","));
-        if let Some(features) = &self.features {
-            file.metadata.insert("features".into(), features.names.join(","));
-        }
+        file.metadata.insert("classes".into(), header::join(&self.classes));
+        file.metadata.extend(self.features.iter().flat_map(Features::to_header));
         file.metadata.insert("dataset".into(), self.name.clone());
         file.write(path)
     }

@@ -1,7 +1,7 @@
 //! `simulated`: two Gaussians in the plane, a class each (Agarwal et al. 2021, 6.1). With the paper's
 //! means the best classifier is right for Φ(√2) = 92.1 % of all points; its 99.5 % need a mean of 1.82.
 
-use crate::{Dataset, Split, dataset::Features, keyed, spec::settings, table::rows_of};
+use crate::{Dataset, Features, Split, keyed, spec::settings, table::rows_of};
 use anyhow::{Context, Result, bail, ensure};
 use rand::Rng;
 use std::f64::consts::TAU;
@@ -59,6 +59,6 @@ pub(crate) fn load(rest: &str, split: Split) -> Result<Dataset> {
     let name = format!("simulated:seed={seed},points={points},mean={mean}");
     let images = Tensor::from_slice(&images).to_kind(Kind::Float).view([-1, 2, 1, 1]);
     let (labels, classes) = (Tensor::from_slice(&labels), vec!["0".into(), "1".into()]);
-    let features = Some(Features { names: vec!["x1".into(), "x2".into()], dropped: vec![] });
+    let features = Some(Features::plain(&["x1", "x2"]));
     Ok(Dataset { features, ..Dataset::new(name, images, labels, classes) })
 }

@@ -1,6 +1,8 @@
 //! What `--data` may be: `KIND:PATH`, or a path whose kind is recognised by what is in it.
 
-use crate::{Dataset, cifar, folder, mnist, shapes::Shapes, simulated, table, tensors};
+use crate::{
+    Dataset, Features, cifar, features, folder, mnist, shapes::Shapes, simulated, table, tensors,
+};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 
@@ -17,7 +19,7 @@ pub enum Split {
 pub const MEMORY: u64 = 4_000_000_000;
 
 /// How a set is read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Options {
     /// Which part of it. A single file, or a folder without parts, is read whole for either.
     pub split: Split,
@@ -28,11 +30,14 @@ pub struct Options {
     pub memory: u64,
     /// `csv:` and `arff:` only: the name of the column that holds the class; none: the last.
     pub label_column: Option<String>,
+    /// Tables only: the columns that a network takes, which are looked for by name and scaled as they
+    /// were for its training.
+    pub features: Option<Features>,
 }
 
 impl From<Split> for Options {
     fn from(split: Split) -> Self {
-        Options { split, size: None, memory: MEMORY, label_column: None }
+        Options { split, size: None, memory: MEMORY, label_column: None, features: None }
     }
 }
 
@@ -40,8 +45,9 @@ impl From<Split> for Options {
 pub const KINDS: &[(&str, &str)] = &[
     (
         "arff",
-        "a Weka table, its columns of numbers scaled; a fifth of the rows is for testing: `arff:FILE`, \
-         perhaps with `,columns=complete` (those that lack no value), `,columns=A+B`, `,split=SEED`",
+        "a Weka table, its columns of numbers scaled; a fifth of the rows is for testing, all of a table \
+         that the weights were not trained on: `arff:FILE`, perhaps with `,columns=complete` (those that \
+         lack no value), `,columns=A+B`, `,split=SEED`, `,rows=all`",
     ),
     ("cifar10", "binary or python batches: their folder, its .tar.gz, or one batch file"),
     ("csv", "a table whose first line names its columns; with the settings of arff"),
@@ -74,7 +80,7 @@ pub fn load(spec: &str, options: &Options) -> Result<Dataset> {
 }
 
 /// The data `spec` names, on the CPU, class folders still in their files: what is taken from them by
-/// [`Dataset::of_class`] and [`Dataset::slice`] is all that is ever read. Errors name the file and what
+/// [`Dataset::of_number`] and [`Dataset::slice`] is all that is ever read. Errors name the file and what
 /// is wrong.
 pub fn open(spec: &str, options: &Options) -> Result<Dataset> {
     let (kind, rest) = kind_of(spec)?;
@@ -85,9 +91,15 @@ pub fn open(spec: &str, options: &Options) -> Result<Dataset> {
     );
     match kind {
         "shapes" => return Ok(Shapes::parse(rest)?.generate(options.split)),
-        "simulated" => return simulated::load(rest, options.split),
+        "simulated" => {
+            let set = simulated::load(rest, options.split)?;
+            return features::fitted(set, options.features.as_ref());
+        }
         "arff" | "csv" => return table::load(kind, rest, options),
-        "tensors" => return tensors::load(rest, options.split),
+        "tensors" => {
+            let set = tensors::load(rest, options.split)?;
+            return features::fitted(set, options.features.as_ref());
+        }
         _ => {}
     }
     let split = options.split;

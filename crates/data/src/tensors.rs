@@ -3,7 +3,7 @@
 //! `train.safetensors` and `test.safetensors` does. `tensors:FILE,images=adversarial` takes the images of that name, such
 //! as an attack has left beside the clean ones.
 
-use crate::{Dataset, Split, dataset::Features};
+use crate::{Dataset, Features, Split};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use tch::{Kind, Tensor};
@@ -37,22 +37,18 @@ fn check(file: &mut TensorFile, path: &Path, name: &str) -> Result<Dataset> {
     let shape = images.size();
     ensure!(shape.len() == 4, "`{name}` has the shape {shape:?}; it must be [N, C, H, W]");
     ensure!(shape.iter().all(|&n| n > 0), "`{name}` is empty: its shape is {shape:?}");
-    let features: Option<Vec<String>> = file
-        .metadata
-        .get("features")
-        .map(|f| f.split(',').map(|name| name.trim().into()).collect());
+    let features = Features::from_header(&file.metadata)?;
     match &features {
-        Some(names) => check_columns(&images, names)?,
+        Some(features) => check_columns(&images, &features.names)?,
         None => check_pixels(&images, name)?,
     }
-    let features = features.map(|names| Features { names, dropped: vec![] });
     let (n, kind) = (shape[0], labels.kind());
     ensure!(kind == Kind::Int64, "`labels` has the type {kind:?}; it must be Int64");
     let counted = labels.size();
     ensure!(counted == [n], "`labels` has the shape {counted:?}; {n} images need [{n}]");
     let masks = file.tensors.remove("masks").map(|masks| check_masks(masks, &shape)).transpose()?;
     let classes = match file.metadata.get("classes") {
-        Some(names) => names.split(',').map(|name| name.trim().to_owned()).collect(),
+        Some(names) => tensorfile::header::names(names),
         None => (0..=labels.max().int64_value(&[]).clamp(0, MOST_CLASSES - 1))
             .map(|class| class.to_string())
             .collect::<Vec<_>>(),
@@ -65,7 +61,8 @@ fn check(file: &mut TensorFile, path: &Path, name: &str) -> Result<Dataset> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let set = file.metadata.get("dataset").cloned().unwrap_or_else(|| stem.into_owned());
     let name = if name == "images" { set } else { format!("{set} ({name})") };
-    Ok(Dataset { masks, features, ..Dataset::new(name, images, labels, classes) })
+    let named = file.metadata.contains_key("classes");
+    Ok(Dataset { masks, features, named, ..Dataset::new(name, images, labels, classes) })
 }
 
 fn check_pixels(images: &Tensor, name: &str) -> Result<()> {

@@ -39,7 +39,7 @@ fn csv(n: usize) -> String {
 }
 
 fn names(set: &Dataset) -> (Vec<String>, Vec<String>) {
-    let Features { names, dropped } = set.features.clone().unwrap();
+    let Features { names, dropped, .. } = set.features.clone().unwrap();
     (names, dropped)
 }
 
@@ -161,7 +161,7 @@ fn broken_tables_are_refused_with_the_line() {
         ("arff", "@attribute a\n@data\n", "", &options, "line 1: `@attribute a` has no type"),
         ("arff", "@attribute a words\n", "", &options, "`words` is none of numeric"),
         ("arff", "@relation r\nx,1\n@data\n", "", &options, "line 2: `x,1` is none of"),
-        ("arff", &ARFF.replace("1.5, -2, mine, 0", "{0 1}"), "", &options, "line 9: sparse rows"),
+        ("arff", &ARFF.replace("1.5, -2, mine, 0", "{9 1}"), "", &options, "columns are 0 to 3"),
         ("arff", &ARFF.replace("mine, 0", "'mine, 0"), "", &options, "line 9: a quote is not"),
         ("arff", &ARFF.replace("mine, 0", "mine, 2"), "", &options, "line 9: `2` is not a value"),
         ("arff", &ARFF.replace(", -2", ""), "", &options, "line 9: it has 3 cells, there are 4"),

@@ -50,7 +50,7 @@ pub fn load(path: &Path, hints: &Hints) -> Result<Loaded> {
     tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
     classifier.params().fill(tensors).with_context(|| format!("{} as `{name}`", told()))?;
     if let Some(classes) = header.get("classes") {
-        classifier.classes = classes.split(',').map(str::to_owned).collect();
+        classifier.classes = tensorfile::header::names(classes);
         let (found, wanted) = (classifier.classes.len(), shape.classes);
         ensure!(found as i64 == wanted, "{}: {found} class names, {wanted} logits", told());
     }
@@ -126,7 +126,7 @@ fn normalisation(
 
 /// Writes weights and buffers with a header that [`load`] needs no hint for; `about` adds to it
 /// (dataset, training recipe, seed, measured accuracies). `kind` is how weights are stored.
-/// Errors: class names that [`load`] could not tell apart.
+/// Errors: another number of class names than of logits.
 pub fn save(
     path: &Path,
     classifier: &Classifier,
@@ -135,8 +135,6 @@ pub fn save(
 ) -> Result<()> {
     let (names, wanted) = (&classifier.classes, classifier.shape.classes);
     ensure!(names.len() as i64 == wanted, "{} class names, {wanted} logits", names.len());
-    let comma = names.iter().find(|name| name.contains(','));
-    ensure!(comma.is_none(), "class `{}` has a comma in its name", comma.expect("just seen"));
     let mut tensors = classifier.params().tensors();
     for tensor in tensors.values_mut() {
         *tensor = tensor.to_device(Device::Cpu).to_kind(kind).contiguous();
@@ -154,7 +152,7 @@ pub fn header(
     metadata.extend([
         ("arch".into(), classifier.arch.name.into()),
         ("image".into(), image),
-        ("classes".into(), classifier.classes.join(",")),
+        ("classes".into(), tensorfile::header::join(&classifier.classes)),
         ("normalise".into(), classifier.normalisation.spelled()),
     ]);
     metadata

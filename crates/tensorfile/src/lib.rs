@@ -7,6 +7,7 @@ use std::{collections::BTreeMap, collections::HashMap, fs, path::Path};
 use tch::{Kind, Tensor};
 
 pub mod atomic;
+pub mod header;
 pub mod pickle;
 pub mod torch;
 

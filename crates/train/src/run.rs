@@ -247,6 +247,7 @@ fn save_weights(path: &Path, job: &Job, model: &Classifier, lines: &[EpochLine])
         ("epochs".to_owned(), lines.len().to_string()),
         ("config".to_owned(), config.to_toml()),
     ]);
+    about.extend(job.train.features.iter().flat_map(data::Features::to_header));
     if let Some(accuracy) = lines.last().and_then(|l| l.test_accuracy) {
         about.insert("test_accuracy".into(), format!("{accuracy:.4}"));
     }
