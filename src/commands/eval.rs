@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{Common, Eval},
+    outputs::Files,
     radii::Radii,
     results::{Change, distances, label},
     subject::{self, Loaded},
@@ -26,16 +27,18 @@ mod boundary;
 /// Measures what was asked for and prints it.
 pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(args)?;
+    let out = args.out.iter().flat_map(|out| plan.radii.files(out));
+    let files = Files::of(&args.subject).writes("--figure", &args.figure).writes("--out", out);
+    files.check()?;
     let loaded = subject::load(&args.subject, common, ui)?;
     standard::check(&plan.attacks, loaded.model.shape.classes)?;
     if !plan.attacks.is_empty() {
         loaded.data.check_pixels("an attack")?;
     }
-    if let Some(path) = &args.figure {
+    if args.figure.is_some() {
         boundary::check(&loaded)?;
-        tensorfile::atomic::check_writable(path)?;
     }
-    args.out.as_deref().map_or(Ok(()), |out| plan.radii.check_writable(out))?;
+    files.check_writable()?;
     loaded.announce(ui);
     let (data, model) = (&loaded.data, &loaded.model);
     let bar = ui.bar(data.len() as u64, "evaluating");

@@ -4,6 +4,7 @@
 use super::attack::{Named, Parts};
 use crate::{
     cli::{Common, Measure, Subject},
+    outputs::Files,
     results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic},
     several,
     subject::Loaded,
@@ -31,6 +32,8 @@ pub fn check(args: &Measure) -> Result<()> {
 /// Measures every method on every model.
 pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(args)?;
+    let files = files(args);
+    files.check()?;
     let models = several::models(&args.subject, &plan.explained, common, ui)?;
     models.iter().try_for_each(|loaded| plan.fit(loaded))?;
     let unlearnt = args.random_labels.as_ref().map(|file| {
@@ -38,9 +41,7 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
         several::beside((&models[0].card.name, &models[0]), subject, ui)
     });
     let unlearnt = unlearnt.transpose()?;
-    let files =
-        args.out.iter().flat_map(|out| ["json", "jsonl", "csv"].map(|e| out.with_extension(e)));
-    files.into_iter().try_for_each(|path| tensorfile::atomic::check_writable(&path))?;
+    files.check_writable()?;
     models.iter().for_each(|loaded| loaded.announce(ui));
     ui.note(&plan.told());
 
@@ -58,6 +59,16 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
         ui.say(&format!("written: {0}, {0}l and a .csv", path.display()))?;
     }
     ui.result(&result)
+}
+
+/// What is read and written.
+fn files(args: &Measure) -> Files {
+    let out =
+        args.out.iter().flat_map(|out| ["json", "jsonl", "csv"].map(|e| out.with_extension(e)));
+    Files::of(&args.subject)
+        .methods("--method", args.method.as_deref().unwrap_or_default())
+        .reads("--random-labels", &args.random_labels)
+        .writes("--out", out)
 }
 
 /// Everything that decides what is found for a batch, to tell parts of other commands.

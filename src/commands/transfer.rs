@@ -4,7 +4,9 @@
 use super::attack::{Parts, Plan, auc};
 use crate::{
     cli::{Common, Transfer},
-    figure, report,
+    figure,
+    outputs::Files,
+    report,
     results::{AtEps, Maps, TransferCell, TransferResult, label},
     several::{self, methods},
     subject::Loaded,
@@ -43,6 +45,8 @@ fn plans<'a>(args: &'a Transfer, lists: [&'a Vec<String>; 2]) -> Result<[Vec<Pla
 pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
     let [from, to] = lists(args)?;
     let [plans, judges] = plans(args, [&from, &to])?;
+    let files = files(args);
+    files.check()?;
     let models = several::models(&args.subject, &args.explained, common, ui)?;
     let matrix = Matrix {
         explained: &args.explained,
@@ -50,7 +54,7 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
         targets: targets(&models, &judges)?,
         radii: plans[0].radii.balls().len(),
     };
-    check_outputs(args)?;
+    files.check_writable()?;
     models.iter().for_each(|loaded| loaded.announce(ui));
 
     let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
@@ -111,11 +115,16 @@ fn told(loaded: &Loaded) -> String {
     format!("model `{}`", loaded.card.name)
 }
 
-/// The last check, because it may make folders: a refused command leaves nothing behind.
-fn check_outputs(args: &Transfer) -> Result<()> {
-    let csv = args.out.as_ref().map(|out| out.with_extension("csv"));
-    let mut files = args.out.iter().chain(&csv).chain(&args.figure);
-    files.try_for_each(|path| tensorfile::atomic::check_writable(path))
+/// What is read and written.
+fn files(args: &Transfer) -> Files {
+    let csv = args.out.iter().map(|out| out.with_extension("csv"));
+    Files::of(&args.subject)
+        .methods("--from", &args.from)
+        .methods("--to", args.to.as_deref().unwrap_or_default())
+        .reads("--target-image", &args.how.target_image)
+        .reads("--target-map", &args.how.target_map)
+        .writes("--out", csv.chain(args.out.clone()))
+        .writes("--figure", &args.figure)
 }
 
 /// Everything that decides what is found for a batch, to tell parts of other commands.

@@ -4,6 +4,7 @@
 pub mod affine;
 pub mod checkpoint;
 pub mod grad;
+pub mod linalg;
 pub mod network;
 pub mod noise;
 pub mod ops;
