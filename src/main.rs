@@ -7,6 +7,7 @@ mod device;
 mod experiment;
 mod figure;
 mod halving;
+mod memory;
 mod outputs;
 mod plane;
 mod radii;

@@ -81,7 +81,8 @@ fn files(args: &Attack, plan: &Plan) -> Files {
 
 /// Everything that decides what is found for a batch, to tell parts of other attacks.
 fn decides(args: &Attack) -> String {
-    format!("{:?} {:?} {:?} {:?}", args.subject, args.explained, args.method, args.how)
+    let (asked, explained) = (args.subject.decides(), args.explained.decides());
+    format!("{asked} {explained} {:?} {:?}", args.method, args.how)
 }
 
 /// One run a radius, of batches found now or, when resuming, before.
@@ -100,7 +101,7 @@ fn attack(
         let judge = Judge::new(loaded, &*plan.method, (&batch, y), fitted.k);
         Ok(outcomes.iter().map(|outcome| judge.everything(outcome)).collect())
     };
-    let images = (loaded, args.subject.batch_size);
+    let images = (loaded, loaded.fits.batch);
     parts.each(images, (ui, "attacking", plan.iterations()), make, |radii| {
         let (found, wanted) = (radii.len(), runs.len());
         ensure!(found == wanted, "a part has {found} radii, not {wanted}");
@@ -122,7 +123,7 @@ fn result(args: &Attack, plan: &Plan, loaded: &Loaded, k: i64, runs: &[Run]) -> 
     };
     let eps: Vec<AtEps> = plan.radii.balls().iter().zip(runs).map(at).collect();
     let mut settings = plan.settings(k);
-    settings.insert("batch_size".into(), args.subject.batch_size.into());
+    settings.insert("batch_size".into(), loaded.fits.batch.into());
     AttackResult {
         origin: loaded.origin(),
         model: loaded.card.clone(),

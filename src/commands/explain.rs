@@ -129,7 +129,7 @@ fn explain(
     let mut columns: Vec<Vec<Tensor>> = (0..5 + methods.len()).map(|_| vec![]).collect();
     let mut gaps: Vec<Vec<Tensor>> = methods.iter().map(|_| vec![]).collect();
     let mut first = 0;
-    for images in loaded.data.ordered(args.subject.batch_size) {
+    for images in loaded.data.ordered(loaded.fits.batch) {
         let (x, y) = images?;
         let batch = loaded.batch(&args.explained, &x, &y, first)?;
         first += y.numel() as u64;

@@ -80,7 +80,6 @@ fn decides(args: &Measure) -> String {
         preset,
         target,
         score,
-        chunk,
         attack,
         eps,
         norm,
@@ -88,8 +87,9 @@ fn decides(args: &Measure) -> String {
         ..
     } = args;
     format!(
-        "{metrics:?} {subject:?} {method:?} {preset:?} {target:?} {score:?} {chunk} {attack:?} \
-         {eps} {norm} {random_labels:?}"
+        "{metrics:?} {} {method:?} {preset:?} {target:?} {score:?} {attack:?} {eps} {norm} \
+         {random_labels:?}",
+        subject.decides()
     )
 }
 
@@ -111,7 +111,7 @@ fn measure(
         Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     };
     let steps = (rows * plan.metrics.len()) as u64;
-    parts.each((&models[0], args.subject.batch_size), (ui, "measuring", steps), make, |batch| {
+    parts.each((&models[0], models[0].fits.batch), (ui, "measuring", steps), make, |batch| {
         ensure!(batch.len() == rows, "a part has {} rows, not {rows}", batch.len());
         for (columns, named) in columns.iter_mut().zip(batch) {
             for (name, t) in named {
@@ -155,7 +155,7 @@ fn result(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> Me
         models: models.iter().map(|loaded| loaded.card.clone()).collect(),
         data: args.subject.data.clone(),
         images: models[0].data.len(),
-        settings: plan.settings(args),
+        settings: plan.settings(args, &models[0]),
         rank_correlation: rank_correlation(plan, models.len(), &rows),
         columns: columns.collect(),
         rows,

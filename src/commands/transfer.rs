@@ -58,13 +58,13 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
     models.iter().for_each(|loaded| loaded.announce(ui));
 
     let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
-    let runs = work(args, &matrix, &models[0], &parts, ui)?;
+    let runs = work(&matrix, &models[0], &parts, ui)?;
     let names = |methods: &[String]| -> Vec<Maps> {
         let of = |model| methods.iter().map(move |m| Maps { model, method: m.clone() });
         (0..models.len()).flat_map(of).collect()
     };
     let mut settings = plans[0].settings(matrix.k());
-    settings.insert("batch_size".into(), args.subject.batch_size.into());
+    settings.insert("batch_size".into(), models[0].fits.batch.into());
     let result = TransferResult {
         origin: models[0].origin(),
         models: models.iter().map(|loaded| loaded.card.clone()).collect(),
@@ -130,14 +130,14 @@ fn files(args: &Transfer) -> Files {
 /// Everything that decides what is found for a batch, to tell parts of other commands.
 fn decides(args: &Transfer) -> String {
     let Transfer { subject, explained, from, to, how, .. } = args;
-    format!("{subject:?} {explained:?} {from:?} {to:?} {how:?}")
+    format!("{} {} {from:?} {to:?} {how:?}", subject.decides(), explained.decides())
 }
 
 /// Every cell's runs, of batches found now or, when resuming, before.
-fn work(args: &Transfer, matrix: &Matrix, loaded: &Loaded, parts: &Parts, ui: &Ui) -> Result<Runs> {
+fn work(matrix: &Matrix, loaded: &Loaded, parts: &Parts, ui: &Ui) -> Result<Runs> {
     let steps = matrix.sources.iter().map(|source| source.fitted.plan.iterations()).sum();
     let mut runs = matrix.runs();
-    let images = (loaded, args.subject.batch_size);
+    let images = (loaded, loaded.fits.batch);
     let make =
         |images: (&Tensor, &Tensor), first, tick: &dyn Fn()| matrix.batch(images, first, tick);
     parts.each(images, (ui, "transferring", steps), make, |found| runs.push(found))?;

@@ -7,6 +7,7 @@ mod bench;
 mod disk;
 mod measure;
 mod numbers;
+mod outputs;
 mod pipeline;
 mod place;
 mod plane;

@@ -17,6 +17,7 @@ mod deeplift;
 mod gradcam;
 mod groups;
 mod guided;
+pub mod halving;
 pub mod heat;
 mod kernel;
 mod kernelshap;
