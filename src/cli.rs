@@ -152,9 +152,9 @@ pub struct Subject {
     /// Images left out at the start
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub offset: usize,
-    /// Images in one batch
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub batch_size: usize,
+    /// Images in one batch [default: 64, or as many as half of the free memory holds]
+    #[arg(long, value_name = "N")]
+    pub batch_size: Option<usize>,
     /// f32 or bf16
     #[arg(long, default_value = "f32", value_parser = precision)]
     pub precision: Precision,
@@ -164,6 +164,13 @@ pub struct Subject {
     /// Seed of everything random
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
+}
+
+impl Subject {
+    /// Everything here that numbers depend on, to tell parts of other commands.
+    pub fn decides(&self) -> String {
+        format!("{:?}", Subject { batch_size: None, ..self.clone() })
+    }
 }
 
 /// What is explained.
@@ -176,9 +183,9 @@ pub struct Explained {
     #[arg(long, default_value = "logit", value_parser = score)]
     pub score: Score,
     /// Images a pass at most, where a method takes many samples of each: bounds memory; halved where a GPU
-    /// has no room
-    #[arg(long, value_name = "IMAGES", default_value_t = 256)]
-    pub chunk: u32,
+    /// has no room [default: 256, or as many as half of the free memory holds]
+    #[arg(long, value_name = "IMAGES")]
+    pub chunk: Option<u32>,
 }
 
 #[derive(Debug, Args)]
@@ -252,6 +259,13 @@ pub struct Attack {
     /// Draw clean and attacked images and maps here
     #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
     pub figure: Option<PathBuf>,
+}
+
+impl Explained {
+    /// Everything here that numbers depend on, to tell parts of other commands.
+    pub fn decides(&self) -> String {
+        format!("{} {:?}", self.target, self.score)
+    }
 }
 
 /// How maps are attacked.

@@ -1,213 +1,26 @@
-//! A GPU that has no room for a pass: the pass is made again with half as many images at a time, on
-//! which no result depends.
+//! Methods and metrics whose passes are halved where memory is exhausted, with a warning.
 
 use crate::ui;
 use anyhow::Result;
-use explain::{Attribution, Batch, Cotangent, Differentiable};
-use models::{Model, registry};
-use std::{
-    any::Any,
-    cell::Cell,
-    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    thread,
-};
-use tch::{Device, Kind, Tensor};
+use explain::{Attribution, halving::Halving};
+use models::registry;
 
-/// How the complaint of libtorch's allocator begins.
-const EXHAUSTED: &str = "CUDA out of memory";
+pub use explain::halving::{Room, exhausted, retried, said};
 
-thread_local! {
-    /// A pass that finds no room is made again.
-    static RETRIED: Cell<bool> = const { Cell::new(false) };
-}
-
-/// The method that is spelled so; its passes get smaller where the GPU has no room for them.
+/// The method that is spelled so; its passes get smaller where there is no room for them.
 pub fn method(spelled: &str) -> Result<Box<dyn Attribution>> {
     let method = explain::method(registry::parse(spelled)?)?;
-    Ok(Box::new(Halving { method, room: Room::new(spelled) }))
+    Ok(Box::new(Halving { method, room: room(spelled) }))
 }
 
-/// Images a pass that the GPU had room for until now.
-pub struct Room {
-    what: String,
-    most: Cell<i64>,
-}
-
-impl Room {
-    /// For the passes of `what`, which a warning names.
-    pub fn new(what: &str) -> Self {
-        Room { what: what.into(), most: Cell::new(i64::MAX) }
-    }
-
-    /// What `work` makes of `batch`, whose chunk is halved until there is room; later batches begin
-    /// with what fitted. Panics, saying so, where not even one image fits.
-    pub fn fit<T>(&self, batch: &Batch, work: impl Fn(&Batch) -> T) -> T {
-        let asked = batch.chunk.min(self.most.get());
-        let mut chunk = asked;
-        loop {
-            let panic = match attempt(|| work(&Batch { chunk, ..batch.at(&batch.x) })) {
-                Ok(made) => {
-                    if chunk < asked {
-                        self.most.set(chunk);
-                        self.warn(asked, chunk);
-                    }
-                    return made;
-                }
-                Err(panic) => panic,
-            };
-            if !exhausted(said(&*panic)) {
-                resume_unwind(panic); // the hook has said what and where
-            }
-            assert!(chunk > 1, "{EXHAUSTED} with one image a pass");
-            chunk /= 2;
-        }
-    }
-
-    /// Said again only where even that is too much for a later batch.
-    fn warn(&self, asked: i64, chunk: i64) {
-        ui::complain(&format!(
-            "warning: no room on the GPU for passes of {asked} images of `{}`; from now on they \
-             have {chunk} at most",
-            self.what
-        ));
-    }
-}
-
-/// Whether a panic's text says that a GPU is full, in the words of libtorch's allocator or of CUDA.
-pub fn exhausted(text: &str) -> bool {
-    [EXHAUSTED, "CUDA error: out of memory"].iter().any(|words| text.contains(words))
-}
-
-/// Whether a panic with this text ends a pass that is made again: nothing to tell.
-pub fn retried(text: &str) -> bool {
-    RETRIED.get() && exhausted(text)
-}
-
-/// What a panic says.
-pub fn said(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<String>().map(String::as_str);
-    text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("unknown")
-}
-
-/// What `work` gives, or its panic. Autograd is as it was before: a panic leaves it off where it cuts
-/// `tch::no_grad` short.
-fn attempt<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
-    let probe = Tensor::zeros([], (Kind::Float, Device::Cpu)).set_requires_grad(true);
-    let records = (&probe + 1.).requires_grad();
-    let before = RETRIED.replace(true);
-    let restores = tch::no_grad_guard();
-    let work = || if records { tch::with_grad(work) } else { work() };
-    let done = catch_unwind(AssertUnwindSafe(work));
-    drop(restores);
-    RETRIED.set(before);
-    done
-}
-
-/// A method and what it has room for.
-struct Halving {
-    method: Box<dyn Attribution>,
-    room: Room,
-}
-
-impl Attribution for Halving {
-    fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        self.room.fit(batch, |batch| self.method.attribute(model, batch))
-    }
-
-    fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
-        self.room.fit(batch, |batch| self.method.with_logits(model, batch))
-    }
-
-    fn check(&self, model: &dyn Model, image: [i64; 3]) -> Result<()> {
-        self.method.check(model, image)
-    }
-
-    fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
-        self.room.fit(batch, |batch| self.method.gap(model, batch, map))
-    }
-
-    fn note(&self, image: [i64; 3]) -> Option<String> {
-        self.method.note(image)
-    }
-
-    fn differentiable(&self) -> Option<&dyn Differentiable> {
-        self.method.differentiable().map(|_| self as &dyn Differentiable)
-    }
-}
-
-impl Differentiable for Halving {
-    fn pullback(
-        &self,
-        model: &dyn Model,
-        batch: &Batch,
-        cotangent: &Cotangent,
-    ) -> (Tensor, Tensor) {
-        let method = self.method.differentiable().expect("only such methods get here");
-        self.room.fit(batch, |batch| method.pullback(model, batch, cotangent))
-    }
+/// For the passes of `what`.
+pub fn room(what: &str) -> Room {
+    Room::new(what, ui::complain)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use models::{Score, Target};
-
-    fn batch(chunk: i64) -> Batch {
-        let class = Tensor::zeros([3], (Kind::Int64, Device::Cpu));
-        let x = Tensor::zeros([3, 1, 2, 2], (Kind::Float, Device::Cpu));
-        Batch { chunk, ..Batch::new(&x, &Target { class, score: Score::Logit }) }
-    }
-
-    /// A pass for which there is room up to `most` images; what libtorch says otherwise.
-    fn pass(most: i64, tried: &Cell<Vec<i64>>, chunk: i64) -> i64 {
-        let before = tried.take();
-        tried.set([&before[..], &[chunk]].concat());
-        let full = format!("Torch(\"{EXHAUSTED}. Tried to allocate 2.00 GiB.\")");
-        tch::no_grad(|| assert!(chunk <= most, "{full}"));
-        chunk
-    }
-
-    #[test]
-    fn the_chunk_is_halved_until_there_is_room_and_stays_so() {
-        let (room, tried) = (Room::new("ig"), Cell::default());
-        assert_eq!(room.fit(&batch(100), |b| pass(13, &tried, b.chunk)), 12);
-        assert_eq!(tried.take(), [100, 50, 25, 12]);
-        assert_eq!(room.fit(&batch(100), |b| pass(13, &tried, b.chunk)), 12);
-        assert_eq!(room.fit(&batch(5), |b| pass(13, &tried, b.chunk)), 5, "no more than asked for");
-        assert_eq!(tried.take(), [12, 5]);
-    }
-
-    #[test]
-    fn autograd_is_as_it_was() {
-        let probe = || Tensor::ones([], (Kind::Float, Device::Cpu)).set_requires_grad(true) * 2.;
-        let (room, tried) = (Room::new("ig"), Cell::default());
-        let inside = room.fit(&batch(8), |b| {
-            let recorded = probe().requires_grad();
-            pass(2, &tried, b.chunk);
-            recorded
-        });
-        assert!(inside && probe().requires_grad());
-        let room = Room::new("ig");
-        let recorded = |b: &Batch| pass(2, &tried, b.chunk) > 0 && probe().requires_grad();
-        assert!(!tch::no_grad(|| room.fit(&batch(8), recorded)));
-    }
-
-    #[test]
-    fn what_no_halving_helps_goes_on_as_a_panic() {
-        let tried = Cell::default();
-        let all = catch_unwind(AssertUnwindSafe(|| {
-            Room::new("ig").fit(&batch(4), |b| pass(0, &tried, b.chunk))
-        }));
-        assert!(exhausted(said(&*all.unwrap_err())) && tried.take() == [4, 2, 1]);
-        let other: thread::Result<()> = catch_unwind(AssertUnwindSafe(|| {
-            Room::new("ig").fit(&batch(4), |b| {
-                tried.set(vec![b.chunk]);
-                panic!("index out of range")
-            })
-        }));
-        let other = other.unwrap_err();
-        assert!(said(&*other) == "index out of range" && tried.take() == [4], "tried once");
-    }
 
     #[test]
     fn a_method_is_as_differentiable_as_it_was() {

@@ -8,6 +8,8 @@ mod device;
 mod experiment;
 mod figure;
 mod halving;
+mod memory;
+mod outputs;
 mod plane;
 mod radii;
 mod ranks;

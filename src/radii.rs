@@ -39,9 +39,8 @@ impl Radii {
         }
     }
 
-    /// Errors: a file that could not be written.
-    pub fn check_writable(&self, out: &Path) -> Result<()> {
-        let mut files = self.0.iter().map(|ball| self.file(out, ball.eps));
-        files.try_for_each(|file| tensorfile::atomic::check_writable(&file))
+    /// The files of all radii.
+    pub fn files(&self, out: &Path) -> Vec<PathBuf> {
+        self.0.iter().map(|ball| self.file(out, ball.eps)).collect()
     }
 }

@@ -37,6 +37,8 @@ pub fn models(
     for file in &files[1..] {
         models.push(subject::load_beside((&files[0], &models[0]), &with(file), ui)?);
     }
+    let batch = models.iter().map(|loaded| loaded.fits.batch).min().unwrap_or(1);
+    models.iter_mut().for_each(|loaded| loaded.fits.batch = batch);
     // Files of one name in several folders are told apart by their paths.
     let names: Vec<String> = models.iter().map(|loaded| loaded.card.name.clone()).collect();
     for (loaded, file) in models.iter_mut().zip(&files) {

@@ -4,6 +4,7 @@ use crate::{
     classes::{self, Fitted, Known},
     cli::{Common, Explained, Subject},
     device,
+    memory::Fits,
     results::{ModelCard, Origin},
     ui::Ui,
 };
@@ -26,6 +27,8 @@ pub struct Loaded {
     clock: Instant,
     /// Where the model and the images are.
     pub device: Device,
+    /// What a batch and a pass hold.
+    pub fits: Fits,
     seed: u64,
     /// Images of the data before those asked for.
     offset: u64,
@@ -40,7 +43,7 @@ pub struct Loaded {
 /// Loads weights, then data, and checks that they fit.
 pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let device = common.device.resolve()?;
-    ensure!(args.batch_size > 0, "`--batch-size 0`: at least one image is needed");
+    ensure!(args.batch_size != Some(0), "`--batch-size 0`: at least one image is needed");
     let mut weights = weights(args, ui)?;
     let columns = Features::from_header(&weights.metadata)?;
     let mut options = args.reading.options(common);
@@ -126,8 +129,10 @@ fn ready(
     let card = card(args, &model, &loaded.metadata);
     let model = model.placed(device, !args.no_fuse);
     let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
+    let fits = Fits::of(&model);
+    let fits = Fits { batch: args.batch_size.unwrap_or(fits.batch), ..fits };
     let (clock, seed, offset) = (Instant::now(), args.seed, args.offset as u64);
-    Loaded { model, data, card, clock, device, seed, offset, said, columns, notes }
+    Loaded { model, data, card, clock, device, fits, seed, offset, said, columns, notes }
 }
 
 /// The images of class folders read into memory, where they fit, with a bar.
@@ -174,6 +179,8 @@ impl Loaded {
         for note in &self.notes {
             ui.note(note);
         }
+        let Fits { chunk, batch } = self.fits;
+        ui.detail(&format!("  batches of {batch} images; {chunk} fit into a pass"));
     }
 
     /// How results made until now came to be.
@@ -233,7 +240,12 @@ impl Loaded {
             "label" => Target { class: y.shallow_clone(), score },
             class => Target { class: y.full_like(self.class(class)?), score },
         };
-        Ok(Batch { x: x.shallow_clone(), target, keys, chunk: how.chunk as i64 })
+        Ok(Batch { x: x.shallow_clone(), target, keys, chunk: self.chunk(how.chunk) })
+    }
+
+    /// Images a pass: those asked for, or as many as fit.
+    pub fn chunk(&self, asked: Option<u32>) -> i64 {
+        asked.map_or(self.fits.chunk, i64::from)
     }
 
     /// Seeds of what is drawn for the `n` images from the `first` of those asked for on: the same
@@ -245,7 +257,7 @@ impl Loaded {
 
     /// Errors where a pass holds no image or `--target` is neither a word nor a class of the model.
     pub fn check_target(&self, explained: &Explained) -> Result<()> {
-        ensure!(explained.chunk > 0, "`--chunk 0`: at least one image is needed");
+        ensure!(explained.chunk != Some(0), "`--chunk 0`: at least one image is needed");
         match explained.target.as_str() {
             "predicted" | "label" => Ok(()),
             class => self.class(class).map(|_| ()),

@@ -93,7 +93,7 @@ pub fn report_panic(panic: &std::panic::PanicHookInfo) {
     }
     if halving::exhausted(text) {
         return complain(
-            "the GPU's memory is full: a smaller batch needs less (`--batch-size N`; in training \
+            "the memory is full: a smaller batch needs less (`--batch-size N`; in training \
              `--set batch_size=N`)",
         );
     }

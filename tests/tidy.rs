@@ -99,6 +99,23 @@ fn crates_print_nothing_and_unwrap_nothing() {
     }
 }
 
+#[test]
+fn factorisations_that_may_fail_are_called_in_one_file() {
+    let words =
+        ["linalg_", "cholesky(", "cholesky_solve(", "lstsq(", "inverse(", "pinverse(", ".svd("];
+    for (path, text) in rust_files() {
+        let place = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        if place.contains("tests/") || place == "crates/models/src/linalg.rs" {
+            continue;
+        }
+        for (i, line) in text.lines().enumerate() {
+            let line = line.split("//").next().unwrap();
+            let found = words.iter().find(|word| line.contains(*word));
+            assert!(found.is_none(), "{place}:{}: `{found:?}` is for models::linalg", i + 1);
+        }
+    }
+}
+
 /// What each crate may depend on, of ours.
 const ARROWS: &[(&str, &[&str])] = &[
     ("attack", &["explain", "models"]),

@@ -31,9 +31,10 @@ pub struct Measure {
     /// Score of that class: logit, prob or logprob [default: logit]
     #[arg(long, value_parser = score)]
     pub score: Option<Score>,
-    /// Images a pass at most, neighbours and samples included: bounds memory; halved where a GPU has no room
-    #[arg(long, value_name = "IMAGES", default_value_t = 256)]
-    pub chunk: u32,
+    /// Images a pass at most, neighbours and samples included: bounds memory; halved where a GPU has no
+    /// room [default: 256, or as many as half of the free memory holds]
+    #[arg(long, value_name = "IMAGES")]
+    pub chunk: Option<u32>,
     /// Attack for the metrics that want one: one on predictions, such as pgd, or on the maps of each
     /// method, such as topk: NAME or NAME:key=value [default: pgd]
     #[arg(long)]

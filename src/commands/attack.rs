@@ -3,6 +3,7 @@
 use crate::{
     cli::{Attack, Common},
     figure::{self, Attacked, Picture},
+    outputs::Files,
     results::{AtEps, AttackResult, Change, distances, label},
     subject::{self, Loaded},
     ui::Ui,
@@ -31,10 +32,15 @@ pub fn check(args: &Attack) -> Result<()> {
 /// Attacks every image at every radius, the smallest first.
 pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(&args.how, &args.explained, &args.method)?;
+    let files = files(args, &plan);
+    files.check()?;
     let loaded = subject::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
     let fitted = plan.fit(&loaded)?;
-    check_outputs(args, &plan)?;
+    if args.figure.is_some() {
+        figure::check_channels(&loaded.data)?;
+    }
+    files.check_writable()?;
     loaded.announce(ui);
 
     let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
@@ -61,15 +67,22 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
     ui.result(&result)
 }
 
-/// The last check, because it may make folders: a refused command leaves nothing behind.
-fn check_outputs(args: &Attack, plan: &Plan) -> Result<()> {
-    args.out.as_deref().map_or(Ok(()), |out| plan.radii.check_writable(out))?;
-    args.figure.as_deref().map_or(Ok(()), tensorfile::atomic::check_writable)
+/// What is read and written.
+fn files(args: &Attack, plan: &Plan) -> Files {
+    let tensors = args.out.iter().flat_map(|out| plan.radii.files(out));
+    let result = args.out.iter().map(|out| out.with_extension("json"));
+    Files::of(&args.subject)
+        .methods("--method", &args.method)
+        .reads("--target-image", &args.how.target_image)
+        .reads("--target-map", &args.how.target_map)
+        .writes("--out", tensors.chain(result))
+        .writes("--figure", &args.figure)
 }
 
 /// Everything that decides what is found for a batch, to tell parts of other attacks.
 fn decides(args: &Attack) -> String {
-    format!("{:?} {:?} {:?} {:?}", args.subject, args.explained, args.method, args.how)
+    let (asked, explained) = (args.subject.decides(), args.explained.decides());
+    format!("{asked} {explained} {:?} {:?}", args.method, args.how)
 }
 
 /// One run a radius, of batches found now or, when resuming, before.
@@ -88,7 +101,7 @@ fn attack(
         let judge = Judge::new(loaded, &*plan.method, (&batch, y), fitted.k);
         Ok(outcomes.iter().map(|outcome| judge.everything(outcome)).collect())
     };
-    let images = (loaded, args.subject.batch_size);
+    let images = (loaded, loaded.fits.batch);
     parts.each(images, (ui, "attacking", plan.iterations()), make, |radii| {
         let (found, wanted) = (radii.len(), runs.len());
         ensure!(found == wanted, "a part has {found} radii, not {wanted}");
@@ -110,7 +123,7 @@ fn result(args: &Attack, plan: &Plan, loaded: &Loaded, k: i64, runs: &[Run]) -> 
     };
     let eps: Vec<AtEps> = plan.radii.balls().iter().zip(runs).map(at).collect();
     let mut settings = plan.settings(k);
-    settings.insert("batch_size".into(), args.subject.batch_size.into());
+    settings.insert("batch_size".into(), loaded.fits.batch.into());
     AttackResult {
         origin: loaded.origin(),
         model: loaded.card.clone(),

@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{Common, Data, Set},
+    outputs::Files,
     subject::in_memory,
     ui::Ui,
 };
@@ -25,7 +26,12 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
             ui.result(&serde_json::json!({ "data": spec }))
         }
         Data::Make { set, to } => {
-            let set = in_memory(open(set, common)?, ui)?;
+            let files = Files::default().data("DATA", &set.data).writes("--out", &to.out);
+            files.check()?;
+            to.folder.as_deref().map_or(Ok(()), empty)?;
+            let set = open(set, common)?;
+            files.check_writable()?;
+            let set = in_memory(set, ui)?;
             let written = match (&to.out, &to.folder) {
                 (Some(file), _) => {
                     set.save_tensors(file)?;
@@ -33,7 +39,6 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
                 }
                 (None, None) => unreachable!("the arguments hold one of them"),
                 (None, Some(folder)) => {
-                    empty(folder)?;
                     let bar = ui.bar(set.len() as u64, "writing");
                     set.save_folder(folder, || bar.inc(1))?;
                     bar.finish_and_clear();

@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{Common, Eval},
+    outputs::Files,
     radii::Radii,
     results::{Change, distances, label},
     subject::{self, Loaded},
@@ -26,20 +27,22 @@ mod boundary;
 /// Measures what was asked for and prints it.
 pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(args)?;
+    let out = args.out.iter().flat_map(|out| plan.radii.files(out));
+    let files = Files::of(&args.subject).writes("--figure", &args.figure).writes("--out", out);
+    files.check()?;
     let loaded = subject::load(&args.subject, common, ui)?;
     standard::check(&plan.attacks, loaded.model.shape.classes)?;
     if !plan.attacks.is_empty() {
         loaded.data.check_pixels("an attack")?;
     }
-    if let Some(path) = &args.figure {
+    if args.figure.is_some() {
         boundary::check(&loaded)?;
-        tensorfile::atomic::check_writable(path)?;
     }
-    args.out.as_deref().map_or(Ok(()), |out| plan.radii.check_writable(out))?;
+    files.check_writable()?;
     loaded.announce(ui);
     let (data, model) = (&loaded.data, &loaded.model);
     let bar = ui.bar(data.len() as u64, "evaluating");
-    let accuracy = ::train::accuracy(model, data, args.subject.batch_size, |n| bar.inc(n))?;
+    let accuracy = ::train::accuracy(model, data, loaded.fits.batch, |n| bar.inc(n))?;
     bar.finish_and_clear();
     let clean = Share::of(accuracy.fraction, data.len());
     let balanced = accuracy.balanced(&data.labels);
@@ -49,7 +52,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
         boundary::draw(path, &loaded)?;
         ui.say(&format!("written: {}", path.display()))?;
     }
-    let curvature = args.curvature.then(|| curvature(args, &loaded, ui)).transpose()?;
+    let curvature = args.curvature.then(|| curvature(&loaded, ui)).transpose()?;
     if let Some(q) = &curvature {
         ui.say(&format!(
             "curvature (largest eigenvalue of the input Hessian): mean {:.4}, median {:.4}, 90 % \
@@ -98,9 +101,9 @@ impl std::fmt::Display for Share {
     }
 }
 
-fn curvature(args: &Eval, loaded: &Loaded, ui: &Ui) -> Result<Quantiles> {
+fn curvature(loaded: &Loaded, ui: &Ui) -> Result<Quantiles> {
     let bar = ui.bar(loaded.data.len() as u64, "curvature");
-    let size = args.subject.batch_size;
+    let size = loaded.fits.batch;
     let xi = ::train::curvature(&loaded.model, &loaded.data, size, |n| bar.inc(n))?;
     bar.finish_and_clear();
     Ok(Quantiles::of(&xi))
@@ -129,13 +132,13 @@ impl Plan {
         if self.attacks.is_empty() {
             return Ok(vec![]);
         }
-        let size = args.subject.batch_size;
+        let size = loaded.fits.batch;
         let batches = loaded.data.len().div_ceil(size) * self.radii.balls().len();
         let bar = ui.bar((batches * self.attacks.len()) as u64, "attacking");
         let mut all = vec![];
         for &ball in self.radii.balls() {
             let mut summary = Summary::default();
-            let mut kept: Vec<(Tensor, Robustness)> = vec![];
+            let mut kept = Kept::default();
             let mut moved = vec![];
             let mut first = 0;
             for batch in loaded.data.ordered(size) {
@@ -148,12 +151,12 @@ impl Plan {
                 summary.merge(&found.summary);
                 moved.push(distances(&x, &found.adversarial));
                 if args.out.is_some() {
-                    kept.push((x, found));
+                    kept.push(loaded, (&x, &y), &found);
                 }
             }
             if let Some(out) = &args.out {
                 let file = self.radii.file(out, ball.eps);
-                write(&file, loaded, &kept, ball)?;
+                kept.write(&file, loaded, ball)?;
                 ui.note(&format!("written: {}", file.display()));
             }
             all.push(AtRadius::of(ball.eps, summary, &Tensor::cat(&moved, 0)));
@@ -220,21 +223,29 @@ impl AtRadius {
     }
 }
 
-fn write(path: &Path, loaded: &Loaded, found: &[(Tensor, Robustness)], ball: Ball) -> Result<()> {
-    let joined = |of: &dyn Fn(&(Tensor, Robustness)) -> Tensor| {
-        Tensor::cat(&found.iter().map(of).collect::<Vec<_>>(), 0).to_device(tch::Device::Cpu)
-    };
-    let adversarial = joined(&|(_, r)| r.adversarial.shallow_clone());
-    let device = loaded.model.device();
-    let predictions = loaded.predict(&adversarial.to_device(device)).0.to_device(tch::Device::Cpu);
-    let tensors = BTreeMap::from([
-        ("images".to_owned(), joined(&|(x, _)| x.shallow_clone())),
-        ("adversarial".to_owned(), adversarial),
-        ("labels".to_owned(), loaded.data.labels.to_device(tch::Device::Cpu)),
-        ("predictions".to_owned(), predictions),
-        ("robust".to_owned(), joined(&|(_, r)| r.robust.to_kind(Kind::Uint8))),
-    ]);
-    let mut metadata = loaded.header();
-    metadata.insert("eps".into(), ball.eps.to_string());
-    TensorFile { tensors, metadata }.write(path)
+/// What `--out` holds, batch after batch, on the CPU.
+#[derive(Default)]
+struct Kept(BTreeMap<&'static str, Vec<Tensor>>);
+
+impl Kept {
+    fn push(&mut self, loaded: &Loaded, (x, y): (&Tensor, &Tensor), found: &Robustness) {
+        let parts = [
+            ("images", x.shallow_clone()),
+            ("adversarial", found.adversarial.shallow_clone()),
+            ("labels", y.shallow_clone()),
+            ("predictions", loaded.predict(&found.adversarial).0),
+            ("robust", found.robust.to_kind(Kind::Uint8)),
+        ];
+        for (name, part) in parts {
+            self.0.entry(name).or_default().push(part.to_device(tch::Device::Cpu));
+        }
+    }
+
+    fn write(self, path: &Path, loaded: &Loaded, ball: Ball) -> Result<()> {
+        let joined = |(name, parts): (&str, Vec<Tensor>)| (name.to_owned(), Tensor::cat(&parts, 0));
+        let tensors = self.0.into_iter().map(joined).collect();
+        let mut metadata = loaded.header();
+        metadata.insert("eps".into(), ball.eps.to_string());
+        TensorFile { tensors, metadata }.write(path)
+    }
 }

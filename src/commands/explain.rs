@@ -2,8 +2,9 @@
 
 use crate::{
     cli::{Common, Explain},
-    figure::{Cell, Grid, Picture, Row, grid},
+    figure::{self, Cell, Grid, Picture, Row, grid},
     halving,
+    outputs::Files,
     results::suffixed,
     subject::{self, Loaded},
     ui::Ui,
@@ -37,6 +38,10 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
         "nothing to write: add `--out maps.safetensors` or `--figure grid.png`"
     );
     let methods = methods(args)?;
+    let out = methods.iter().filter_map(|m| m.out.as_ref());
+    let files = Files::of(&args.subject).methods("--method", &args.method);
+    let files = files.writes("--out", out).writes("--figure", &args.figure);
+    files.check()?;
     let loaded = subject::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
     for m in &methods {
@@ -45,11 +50,9 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
     }
     if args.figure.is_some() {
         loaded.data.check_pixels("`--figure`")?;
+        figure::check_channels(&loaded.data)?;
     }
-    // The last check, because it may make folders: a refused command leaves nothing behind.
-    for path in methods.iter().filter_map(|m| m.out.as_ref()).chain(&args.figure) {
-        tensorfile::atomic::check_writable(path)?;
-    }
+    files.check_writable()?;
     loaded.announce(ui);
     let bar = ui.bar((loaded.data.len() * methods.len()) as u64, "explaining");
     let explained = explain(args, &loaded, &methods, |n| bar.inc(n))?;
@@ -126,7 +129,7 @@ fn explain(
     let mut columns: Vec<Vec<Tensor>> = (0..5 + methods.len()).map(|_| vec![]).collect();
     let mut gaps: Vec<Vec<Tensor>> = methods.iter().map(|_| vec![]).collect();
     let mut first = 0;
-    for images in loaded.data.ordered(args.subject.batch_size) {
+    for images in loaded.data.ordered(loaded.fits.batch) {
         let (x, y) = images?;
         let batch = loaded.batch(&args.explained, &x, &y, first)?;
         first += y.numel() as u64;

@@ -4,6 +4,7 @@
 use super::attack::{Named, Parts};
 use crate::{
     cli::{Common, Measure, Subject},
+    outputs::Files,
     results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic},
     several,
     subject::{Loaded, load_beside},
@@ -31,6 +32,8 @@ pub fn check(args: &Measure) -> Result<()> {
 /// Measures every method on every model.
 pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(args)?;
+    let files = files(args);
+    files.check()?;
     let models = several::models(&args.subject, &plan.explained, common, ui)?;
     models.iter().try_for_each(|loaded| plan.fit(loaded))?;
     let unlearnt = args.random_labels.as_ref().map(|file| {
@@ -38,9 +41,7 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
         load_beside((&models[0].card.name, &models[0]), &subject, ui)
     });
     let unlearnt = unlearnt.transpose()?;
-    let files =
-        args.out.iter().flat_map(|out| ["json", "jsonl", "csv"].map(|e| out.with_extension(e)));
-    files.into_iter().try_for_each(|path| tensorfile::atomic::check_writable(&path))?;
+    files.check_writable()?;
     models.iter().for_each(|loaded| loaded.announce(ui));
     ui.note(&plan.told());
 
@@ -60,6 +61,16 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     ui.result(&result)
 }
 
+/// What is read and written.
+fn files(args: &Measure) -> Files {
+    let out =
+        args.out.iter().flat_map(|out| ["json", "jsonl", "csv"].map(|e| out.with_extension(e)));
+    Files::of(&args.subject)
+        .methods("--method", args.method.as_deref().unwrap_or_default())
+        .reads("--random-labels", &args.random_labels)
+        .writes("--out", out)
+}
+
 /// Everything that decides what is found for a batch, to tell parts of other commands.
 fn decides(args: &Measure) -> String {
     let Measure {
@@ -69,7 +80,6 @@ fn decides(args: &Measure) -> String {
         preset,
         target,
         score,
-        chunk,
         attack,
         eps,
         norm,
@@ -77,8 +87,9 @@ fn decides(args: &Measure) -> String {
         ..
     } = args;
     format!(
-        "{metrics:?} {subject:?} {method:?} {preset:?} {target:?} {score:?} {chunk} {attack:?} \
-         {eps} {norm} {random_labels:?}"
+        "{metrics:?} {} {method:?} {preset:?} {target:?} {score:?} {attack:?} {eps} {norm} \
+         {random_labels:?}",
+        subject.decides()
     )
 }
 
@@ -100,7 +111,7 @@ fn measure(
         Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     };
     let steps = (rows * plan.metrics.len()) as u64;
-    parts.each((&models[0], args.subject.batch_size), (ui, "measuring", steps), make, |batch| {
+    parts.each((&models[0], models[0].fits.batch), (ui, "measuring", steps), make, |batch| {
         ensure!(batch.len() == rows, "a part has {} rows, not {rows}", batch.len());
         for (columns, named) in columns.iter_mut().zip(batch) {
             for (name, t) in named {
@@ -144,7 +155,7 @@ fn result(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> Me
         models: models.iter().map(|loaded| loaded.card.clone()).collect(),
         data: args.subject.data.clone(),
         images: models[0].data.len(),
-        settings: plan.settings(args),
+        settings: plan.settings(args, &models[0]),
         rank_correlation: rank_correlation(plan, models.len(), &rows),
         columns: columns.collect(),
         rows,

@@ -4,6 +4,7 @@ use crate::{
     cli::{Common, Plane},
     figure::{self, Across, Figure, Panel, Series},
     halving,
+    outputs::Files,
     plane::{Range, edges, grid, pairs, range, rows},
     several, subject,
     ui::Ui,
@@ -38,6 +39,9 @@ pub fn check(args: &Plane) -> Result<()> {
 /// Takes the maps and draws them.
 pub fn run(args: &Plane, common: &Common, ui: &Ui) -> Result<()> {
     let methods = methods(args)?;
+    let files = Files::default().methods("--method", &args.method);
+    let files = files.reads("--weights", &args.weights).writes("--figure", &args.figure);
+    files.check()?;
     ensure!(args.margin > 0., "`--margin` is {}; the picture needs room", args.margin);
     // Small enough for the CPU, whatever `--device` says, but it has to make sense.
     common.device.resolve()?;
@@ -45,7 +49,7 @@ pub fn run(args: &Plane, common: &Common, ui: &Ui) -> Result<()> {
     for (name, method) in &methods {
         method.check(&*model, [2, 1, 1]).with_context(|| format!("method `{name}`"))?;
     }
-    args.figure.as_deref().map_or(Ok(()), tensorfile::atomic::check_writable)?;
+    files.check_writable()?;
     let flat: Vec<f64> = args.at.iter().flat_map(|&(x, y)| [x, y]).collect();
     let batch = batch(&Tensor::from_slice(&flat).to_kind(Kind::Float), class, args.seed);
     let values = Vec::<f64>::try_from(value(&*model, &batch.x, class))?;

@@ -5,7 +5,9 @@ use crate::{
     classes::{self, Known},
     cli::{Common, Train},
     commands::doctor,
-    device, ranks,
+    device,
+    outputs::Files,
+    ranks,
     subject::in_memory,
     ui::Ui,
 };
@@ -17,7 +19,7 @@ use ::train::{
     Config, EpochLine, Job, OnNan, Ranks, Tick, Watch,
     objective::{Climb, Perturb},
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use attack::Pgd;
 use indicatif::ProgressBar;
 use models::{
@@ -29,6 +31,15 @@ use models::{
 use std::{path::Path, rc::Rc};
 use tch::{Device, Tensor};
 use toml::Table;
+
+/// The files of a run; the settings first.
+const NAMES: &[&str] = &[
+    "config.toml",
+    "log.jsonl",
+    "last.safetensors",
+    "resume.safetensors",
+    "events.out.tfevents.gradproof",
+];
 
 /// Errors: a config that is malformed.
 pub fn check(args: &Train) -> Result<()> {
@@ -48,6 +59,8 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
 fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Result<()> {
     let told = || format!("config `{}`", args.config.display());
     let config = Config::read(&args.config, args.scale.as_deref(), &args.set).with_context(told)?;
+    files(args, &config).check()?;
+    untaken(args)?;
     let objective = ::train::objective::objective(&config.objective).with_context(told)?;
     let adversary = objective.attack().map(|table| adversary(table).with_context(told));
     let adversary = adversary.transpose()?;
@@ -217,6 +230,29 @@ fn goes_on(
     let fitted = classes::fit(train, known, &[]).with_context(told)?;
     notes.extend(fitted.notes);
     Ok(fitted.data)
+}
+
+/// What is read and written.
+fn files(args: &Train, config: &Config) -> Files {
+    let at = |name: &&str| args.out.join(name);
+    // A run that goes on may be told its own settings.
+    let own = if args.resume { &NAMES[1..] } else { NAMES };
+    Files::default()
+        .reads("--config", [&args.config])
+        .data("data.train", &config.data.train)
+        .data("data.test", config.data.test.as_deref().unwrap_or_default())
+        .reads("model.weights", &config.model.weights)
+        .writes("--out", own.iter().map(at))
+}
+
+/// Errors: the folder holds what another run found.
+fn untaken(args: &Train) -> Result<()> {
+    let taken = NAMES[1..].iter().find(|name| args.out.join(name).exists());
+    let Some(name) = taken.filter(|_| !args.resume) else { return Ok(()) };
+    bail!(
+        "`{}` already holds a run (`{name}`); add `--resume` to go on or choose another `--out`",
+        args.out.display()
+    );
 }
 
 /// A bar an epoch on a terminal; a line an epoch elsewhere.

@@ -4,7 +4,9 @@
 use super::attack::{Parts, Plan, auc};
 use crate::{
     cli::{Common, Transfer},
-    figure, report,
+    figure,
+    outputs::Files,
+    report,
     results::{AtEps, Maps, TransferCell, TransferResult, label},
     several::{self, methods},
     subject::Loaded,
@@ -43,6 +45,8 @@ fn plans<'a>(args: &'a Transfer, lists: [&'a Vec<String>; 2]) -> Result<[Vec<Pla
 pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
     let [from, to] = lists(args)?;
     let [plans, judges] = plans(args, [&from, &to])?;
+    let files = files(args);
+    files.check()?;
     let models = several::models(&args.subject, &args.explained, common, ui)?;
     let matrix = Matrix {
         explained: &args.explained,
@@ -50,17 +54,17 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
         targets: targets(&models, &judges)?,
         radii: plans[0].radii.balls().len(),
     };
-    check_outputs(args)?;
+    files.check_writable()?;
     models.iter().for_each(|loaded| loaded.announce(ui));
 
     let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
-    let runs = work(args, &matrix, &models[0], &parts, ui)?;
+    let runs = work(&matrix, &models[0], &parts, ui)?;
     let names = |methods: &[String]| -> Vec<Maps> {
         let of = |model| methods.iter().map(move |m| Maps { model, method: m.clone() });
         (0..models.len()).flat_map(of).collect()
     };
     let mut settings = plans[0].settings(matrix.k());
-    settings.insert("batch_size".into(), args.subject.batch_size.into());
+    settings.insert("batch_size".into(), models[0].fits.batch.into());
     let result = TransferResult {
         origin: models[0].origin(),
         models: models.iter().map(|loaded| loaded.card.clone()).collect(),
@@ -111,24 +115,29 @@ fn told(loaded: &Loaded) -> String {
     format!("model `{}`", loaded.card.name)
 }
 
-/// The last check, because it may make folders: a refused command leaves nothing behind.
-fn check_outputs(args: &Transfer) -> Result<()> {
-    let csv = args.out.as_ref().map(|out| out.with_extension("csv"));
-    let mut files = args.out.iter().chain(&csv).chain(&args.figure);
-    files.try_for_each(|path| tensorfile::atomic::check_writable(path))
+/// What is read and written.
+fn files(args: &Transfer) -> Files {
+    let csv = args.out.iter().map(|out| out.with_extension("csv"));
+    Files::of(&args.subject)
+        .methods("--from", &args.from)
+        .methods("--to", args.to.as_deref().unwrap_or_default())
+        .reads("--target-image", &args.how.target_image)
+        .reads("--target-map", &args.how.target_map)
+        .writes("--out", csv.chain(args.out.clone()))
+        .writes("--figure", &args.figure)
 }
 
 /// Everything that decides what is found for a batch, to tell parts of other commands.
 fn decides(args: &Transfer) -> String {
     let Transfer { subject, explained, from, to, how, .. } = args;
-    format!("{subject:?} {explained:?} {from:?} {to:?} {how:?}")
+    format!("{} {} {from:?} {to:?} {how:?}", subject.decides(), explained.decides())
 }
 
 /// Every cell's runs, of batches found now or, when resuming, before.
-fn work(args: &Transfer, matrix: &Matrix, loaded: &Loaded, parts: &Parts, ui: &Ui) -> Result<Runs> {
+fn work(matrix: &Matrix, loaded: &Loaded, parts: &Parts, ui: &Ui) -> Result<Runs> {
     let steps = matrix.sources.iter().map(|source| source.fitted.plan.iterations()).sum();
     let mut runs = matrix.runs();
-    let images = (loaded, args.subject.batch_size);
+    let images = (loaded, loaded.fits.batch);
     let make =
         |images: (&Tensor, &Tensor), first, tick: &dyn Fn()| matrix.batch(images, first, tick);
     parts.each(images, (ui, "transferring", steps), make, |found| runs.push(found))?;

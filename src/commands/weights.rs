@@ -1,6 +1,6 @@
 //! `gradproof weights`: info, convert.
 
-use crate::{classes::listed, cli::Weights, ui::Ui};
+use crate::{classes::listed, cli::Weights, outputs::Files, ui::Ui};
 use anyhow::{Result, ensure};
 use models::{checkpoint, checkpoint::Hints};
 use std::{collections::BTreeMap, fmt::Write, path::Path};
@@ -11,6 +11,8 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<()> {
     match args {
         Weights::Info { file } => info(file, ui),
         Weights::Convert { file, out, arch, normalise, store, classes } => {
+            let files = Files::default().reads("FILE", [file]).writes("--out", [out]);
+            files.check()?;
             let hints = Hints { arch: arch.clone(), normalise: normalise.clone() };
             let mut loaded = checkpoint::load(file, &hints)?;
             for note in &loaded.notes {
@@ -22,6 +24,7 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<()> {
                 ensure!(names.len() as i64 == wanted, "{} names, {wanted} classes", names.len());
                 loaded.classifier.classes = names;
             }
+            files.check_writable()?;
             let kind = if store == "f16" { Kind::Half } else { Kind::Float };
             checkpoint::save(out, &loaded.classifier, kind, &loaded.metadata)?;
             let arch = loaded.classifier.arch.name;

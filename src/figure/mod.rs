@@ -17,6 +17,7 @@ mod wall;
 pub use curves::{Figure, curves, svg, swatch};
 pub use grid::{Cell, Grid, Row, grid};
 pub use heatmap::{HeatCell, HeatPanel, Heatmap, heatmap};
+pub use images::check_channels;
 pub use palette::dark_rules;
 pub use panel::{Across, Panel, Point, Series};
 pub use picture::Picture;

@@ -8,6 +8,7 @@ mod disk;
 mod measure;
 mod names;
 mod numbers;
+mod outputs;
 mod pipeline;
 mod place;
 mod plane;

@@ -166,7 +166,7 @@ impl<P: Points> Attribution for Average<P> {
 
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
         let (map, logits) = self.map(model, batch, &Pass::all(batch, self.0.count()));
-        (map, logits.unwrap_or_else(|| tch::no_grad(|| model.logits(&batch.x))))
+        (map, logits.unwrap_or_else(|| batch.logits(model)))
     }
 
     fn check(&self, _model: &dyn Model, image: [i64; 3]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! What a method is given: images, what is explained about each, and what seeds its draws.
 
-use models::{Target, noise};
+use models::{Model, Target, noise};
 use tch::Tensor;
 
 /// Images a pass, where nothing else is asked for.
@@ -40,6 +40,30 @@ impl Batch {
             keys: self.keys[start as usize..(start + n) as usize].to_vec(),
             chunk: self.chunk,
         }
+    }
+
+    /// All images in blocks of `most`, in order; the last may have fewer.
+    pub fn blocks(&self, most: i64) -> impl Iterator<Item = Batch> + '_ {
+        let (n, most) = (self.x.size()[0], most.max(1));
+        (0..n.max(1)).step_by(most as usize).map(move |at| self.narrow(at, most.min(n - at)))
+    }
+
+    /// Maps and logits of all images, a chunk of them at a time.
+    pub(crate) fn joined(&self, of: impl Fn(&Batch) -> (Tensor, Tensor)) -> (Tensor, Tensor) {
+        let (maps, logits): (Vec<_>, Vec<_>) =
+            self.blocks(self.chunk).map(|block| of(&block)).unzip();
+        (Tensor::cat(&maps, 0), Tensor::cat(&logits, 0))
+    }
+
+    /// Logits `[N, K]`, a chunk at a time, with no graph.
+    pub fn logits(&self, model: &dyn Model) -> Tensor {
+        let each = self.blocks(self.chunk).map(|block| tch::no_grad(|| model.logits(&block.x)));
+        Tensor::cat(&each.collect::<Vec<_>>(), 0)
+    }
+
+    /// The explained score of each image `[N]`, a chunk at a time, with no graph.
+    pub fn scores(&self, model: &dyn Model) -> Tensor {
+        tch::no_grad(|| self.target.of(&self.logits(model)))
     }
 
     /// The images that `rows` names, as often as it names them; gradients flow back to `x`.

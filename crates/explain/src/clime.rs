@@ -3,7 +3,8 @@
 
 use crate::{
     Attribution, Batch,
-    surrogate::{Copies, Linear, Surrogate, sample_keys},
+    normal::{Normal, Ridge},
+    surrogate::{Copies, Linear, Surrogate, passes, sample_keys},
 };
 use anyhow::{Result, ensure};
 use models::{noise, registry};
@@ -66,7 +67,10 @@ impl Surrogate for Clime {
         let count = self.samples as f64;
         match self.covariance {
             Covariance::Sample => {
-                Box::new(Fitted::new(&draws.at(0, self.samples), self.ridge * count))
+                let draws = draws.all(self.samples);
+                let ridge = Ridge::Centred(self.ridge * count);
+                let normal = Normal::new(draws.flatten(2, -1), &ridge);
+                Box::new(Fitted { draws, normal })
             }
             Covariance::Population => {
                 let scale = (count - 1.) * (self.sigma * self.sigma + self.ridge);
@@ -92,35 +96,24 @@ impl Draws {
         let e = noise::normal(&keys, shape, x.device()).to_kind(x.kind());
         (e * self.sigma).view(&[&[x.size()[0], n], shape].concat()[..])
     }
+
+    /// All of them, drawn a pass at a time: a draw takes several times its own room.
+    fn all(&self, samples: i64) -> Tensor {
+        let x = &self.block.x;
+        let shape = [&[x.size()[0], samples], &x.size()[1..]].concat();
+        let all = Tensor::empty(&shape[..], (x.kind(), x.device()));
+        for (start, n) in passes(&self.block, samples) {
+            all.narrow(1, start, n).copy_(&self.at(start, n));
+        }
+        all
+    }
 }
 
-/// The regression on the draws themselves: (AᵀA + αI)⁻¹Aᵀ = Aᵀ(AAᵀ + αI)⁻¹, whichever is smaller.
-/// Applied by its factor, since the matrix itself costs a solve for every number of an image.
+/// The regression on the draws themselves, applied by its factor: the matrix itself would cost a solve
+/// for every number of an image.
 struct Fitted {
-    draws: Tensor,  // [N, S, C, H, W]
-    rows: Tensor,   // A, the draws without their mean, f64 [N, S, D]
-    factor: Tensor, // of the smaller Gram matrix, Cholesky, f64
-    few: bool,      // samples, beside numbers of an image
-}
-
-impl Fitted {
-    fn new(draws: &Tensor, alpha: f64) -> Self {
-        let rows = draws.flatten(2, -1).to_kind(Kind::Double);
-        let rows = &rows - rows.mean_dim([1].as_slice(), true, Kind::Double);
-        let few = rows.size()[1] <= rows.size()[2];
-        let turned = rows.transpose(1, 2);
-        let gram = if few { rows.matmul(&turned) } else { turned.matmul(&rows) };
-        // AAᵀ is singular along (1, …, 1) and Aᵀ kills that direction: any number may stand there.
-        let along = if few { rows.square().mean(Kind::Double) } else { Tensor::from(0.) };
-        let eye = Tensor::eye(gram.size()[1], (Kind::Double, rows.device()));
-        let factor = (gram + along + eye * alpha).linalg_cholesky(false);
-        Fitted { draws: draws.shallow_clone(), rows, factor, few }
-    }
-
-    /// The inverse Gram matrix times `columns`, f64 `[N, m, 1]`.
-    fn solved(&self, columns: &Tensor) -> Tensor {
-        columns.cholesky_solve(&self.factor, false)
-    }
+    draws: Tensor, // [N, S, C, H, W]
+    normal: Normal,
 }
 
 impl Copies for Fitted {
@@ -129,20 +122,11 @@ impl Copies for Fitted {
     }
 
     fn map(&self, values: &Tensor) -> Tensor {
-        let (values, turned) = (centred(values).unsqueeze(-1), self.rows.transpose(1, 2));
-        match self.few {
-            true => turned.matmul(&self.solved(&values)),
-            false => self.solved(&turned.matmul(&values)),
-        }
+        self.normal.fitted(&centred(values))
     }
 
     fn transposed(&self, v: &Tensor) -> Tensor {
-        let v = v.flatten(1, -1).unsqueeze(-1);
-        let flow = match self.few {
-            true => self.solved(&self.rows.matmul(&v)),
-            false => self.rows.matmul(&self.solved(&v)),
-        };
-        centred(&flow.squeeze_dim(-1))
+        centred(&self.normal.transposed(&v.flatten(1, -1)))
     }
 }
 
@@ -156,10 +140,8 @@ struct Correlated {
 impl Correlated {
     /// The draws, f64 `[N, n, D]`, a pass at a time, with where they start.
     fn passes(&self) -> impl Iterator<Item = (i64, Tensor)> + '_ {
-        let block = &self.draws.block;
-        let side = (block.chunk / block.x.size()[0].max(1)).max(1);
-        (0..self.samples).step_by(side as usize).map(move |start| {
-            let e = self.draws.at(start, side.min(self.samples - start));
+        passes(&self.draws.block, self.samples).map(|(start, n)| {
+            let e = self.draws.at(start, n);
             (start, e.flatten(2, -1).to_kind(Kind::Double))
         })
     }

@@ -49,16 +49,14 @@ impl DeepLift {
 
 impl Attribution for DeepLift {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        let n = batch.x.size()[0];
-        let step = (batch.chunk - 1).max(1);
-        let part = |start| self.one_pass(model, &batch.narrow(start, step.min(n - start)));
-        let parts: Vec<Tensor> = (0..n).step_by(step as usize).map(part).collect();
-        Tensor::cat(&parts, 0)
+        // The baseline is one image more.
+        let parts = batch.blocks(batch.chunk - 1).map(|block| self.one_pass(model, &block));
+        Tensor::cat(&parts.collect::<Vec<_>>(), 0)
     }
 
     fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
-        let of = |x: &Tensor| tch::no_grad(|| model.logits(x));
-        let (there, here) = (of(&batch.x), of(&self.reference(&batch.x)));
+        let there = batch.logits(model);
+        let here = tch::no_grad(|| model.logits(&self.reference(&batch.x)));
         let rise = batch.target.of(&there) - batch.target.of(&here.expand_as(&there));
         Some(rise - map.detach().sum_dim_intlist([1, 2, 3].as_slice(), false, None::<Kind>))
     }

@@ -63,6 +63,24 @@ impl Attribution for GradCam {
     }
 
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
+        batch.joined(|block| self.one_pass(model, block))
+    }
+
+    fn check(&self, model: &dyn Model, _image: [i64; 3]) -> Result<()> {
+        let Some(layer) = &self.layer else { return Ok(()) };
+        let taps = model.taps();
+        let known = match taps {
+            [] => "has none; leave `layer` out to explain the image itself".to_owned(),
+            taps => format!("has {}", taps.join(", ")),
+        };
+        ensure!(taps.contains(&layer.as_str()), "no tap `{layer}`; the model {known}");
+        Ok(())
+    }
+}
+
+impl GradCam {
+    /// Maps and logits of the images of one pass.
+    fn one_pass(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
         let x = batch.x.detach().set_requires_grad(true);
         let record = Record {
             activation: model.activation(),
@@ -83,17 +101,6 @@ impl Attribution for GradCam {
         let (_, _, h, w) = x.size4().expect("images have four axes");
         let map = cam.upsample_bilinear2d([h, w], false, None, None);
         (map.expand_as(&x).contiguous(), logits.detach())
-    }
-
-    fn check(&self, model: &dyn Model, _image: [i64; 3]) -> Result<()> {
-        let Some(layer) = &self.layer else { return Ok(()) };
-        let taps = model.taps();
-        let known = match taps {
-            [] => "has none; leave `layer` out to explain the image itself".to_owned(),
-            taps => format!("has {}", taps.join(", ")),
-        };
-        ensure!(taps.contains(&layer.as_str()), "no tap `{layer}`; the model {known}");
-        Ok(())
     }
 }
 

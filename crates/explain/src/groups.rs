@@ -6,6 +6,9 @@ use anyhow::{Result, ensure};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 
+/// Pixels times groups of a table of who belongs where, at most.
+const MEMBERS: i64 = 1 << 23;
+
 /// The names of the ways to group.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
@@ -128,7 +131,14 @@ impl Groups {
             return v;
         }
         // A scattered sum would depend on the order in which a GPU adds.
-        let members = self.labels.flatten(1, -1).one_hot(self.count).to_kind(v.kind());
-        v.unsqueeze(1).matmul(&members).squeeze_dim(1)
+        let labels = self.labels.flatten(1, -1).unsqueeze(2);
+        let side = (MEMBERS / labels.numel() as i64).max(1);
+        let part = |start| {
+            let end = self.count.min(start + side);
+            let groups = Tensor::arange_start(start, end, (Kind::Int64, v.device()));
+            v.unsqueeze(1).matmul(&labels.eq_tensor(&groups).to_kind(v.kind())).squeeze_dim(1)
+        };
+        let parts = (0..self.count).step_by(side as usize).map(part);
+        Tensor::cat(&parts.collect::<Vec<_>>(), 1)
     }
 }

@@ -38,9 +38,10 @@ impl Attribution for Rectified {
 
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
         let activation = model.activation();
-        cut::backward(model, batch, |g, z| match self {
+        let rule = |g: &Tensor, z: &Tensor| match self {
             Rectified::Guided => activation.apply(z) * g.relu(),
             Rectified::Deconvolution => z * g.relu(),
-        })
+        };
+        batch.joined(|block| cut::backward(model, block, rule))
     }
 }

@@ -129,14 +129,7 @@ impl Surrogate for KernelShap {
         let groups = self.features.of(&x);
         let sizes = groups.sums(&x.ones_like()).clamp_min(1.);
         let once = (groups.sums(map) / sizes).sum_dim_intlist([1].as_slice(), false, x.kind());
-        let at = |x: &Tensor| {
-            let starts = (0..x.size()[0]).step_by(batch.chunk.max(1) as usize);
-            let parts = starts.map(|start| {
-                let part = batch.at(x).narrow(start, batch.chunk.max(1).min(x.size()[0] - start));
-                part.target.of(&model.logits(&part.x))
-            });
-            Tensor::cat(&parts.collect::<Vec<_>>(), 0)
-        };
+        let at = |x: &Tensor| batch.at(x).scores(model);
         Some(at(&x) - at(&x.full_like(self.baseline)) - once)
     }
 }

@@ -17,6 +17,7 @@ mod deeplift;
 mod gradcam;
 mod groups;
 mod guided;
+pub mod halving;
 pub mod heat;
 mod kernel;
 mod kernelshap;
@@ -25,6 +26,7 @@ mod lrp;
 mod mask;
 pub mod metric;
 mod noisy;
+mod normal;
 mod occlusion;
 mod optimal;
 mod path;
@@ -48,7 +50,7 @@ pub trait Attribution {
     /// Maps and the logits at `x`, for who needs both: methods that pass through `x` anyway give
     /// them in one pass.
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
-        (self.attribute(model, batch), tch::no_grad(|| model.logits(&batch.x)))
+        (self.attribute(model, batch), batch.logits(model))
     }
 
     /// What the settings ask of a model and of its images, `[C, H, W]`, checked before the first

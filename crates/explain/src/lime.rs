@@ -151,7 +151,8 @@ impl Copies for Weighted {
         let fitted = self.copies.masks.matmul(&c.unsqueeze(-1)).squeeze_dim(-1);
         let off = values - fitted;
         let sum = |t: &Tensor| t.sum_dim_intlist([1].as_slice(), true, Kind::Double);
-        let residual = &off - sum(&(&off * &self.weights)) / sum(&self.weights);
+        let total = sum(&self.weights).clamp_min(f64::MIN_POSITIVE);
+        let residual = &off - sum(&(&off * &self.weights)) / total;
         Some(self.transposed(v) / self.weights.clamp_min(f64::MIN_POSITIVE) * residual)
     }
 

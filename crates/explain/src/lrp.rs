@@ -80,7 +80,10 @@ impl Ops for Rules<'_> {
 impl Attribution for Lrp {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         let rules = Rules { activation: model.activation(), lrp: self };
-        let score = |x: &Tensor| batch.target.of(&model.forward(x, &rules));
-        grad::grad(&batch.x, score) * batch.x.detach()
+        let of = |block: Batch| {
+            let score = |x: &Tensor| block.target.of(&model.forward(x, &rules));
+            grad::grad(&block.x, score) * block.x.detach()
+        };
+        Tensor::cat(&batch.blocks(batch.chunk).map(of).collect::<Vec<_>>(), 0)
     }
 }

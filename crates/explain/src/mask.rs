@@ -123,14 +123,11 @@ impl Mask {
 
 impl Attribution for Mask {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        let n = batch.x.size()[0];
-        let block = batch.chunk.clamp(1, n.max(1));
-        let of = |first: i64| {
-            let part = batch.narrow(first, block.min(n - first));
+        let of = |part: Batch| {
             let mask = self.fitted(model, &part);
             let map: Tensor = 1. - Self::spread(&mask, &part.x);
             map.expand_as(&part.x)
         };
-        Tensor::cat(&(0..n).step_by(block as usize).map(of).collect::<Vec<_>>(), 0)
+        Tensor::cat(&batch.blocks(batch.chunk).map(of).collect::<Vec<_>>(), 0)
     }
 }

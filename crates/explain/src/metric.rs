@@ -49,13 +49,15 @@ pub struct Case<'a> {
     pub of_maps: &'a Known,
 }
 
-/// Results of passes that several metrics or methods ask for, made once. By what they are and how
-/// they are made.
+/// Results of passes that several metrics or methods ask for, made once. By what they are, how they
+/// are made, and the chunk: a pass that is made again with a smaller one, for want of memory, finds
+/// nothing that is cut otherwise.
 #[derive(Debug, Default)]
 pub struct Known(RefCell<BTreeMap<String, Tensor>>);
 
 impl Known {
-    fn get(&self, what: String, make: impl FnOnce() -> Tensor) -> Tensor {
+    fn get(&self, case: &Case, what: &str, make: impl FnOnce() -> Tensor) -> Tensor {
+        let what = format!("{what} in passes of {}", case.batch.chunk);
         let found = self.0.borrow().get(&what).map(Tensor::shallow_clone);
         found.unwrap_or_else(|| {
             let made = make();

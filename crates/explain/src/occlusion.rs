@@ -59,45 +59,56 @@ impl Surrogate for Occlusion {
     }
 
     fn copies(&self, block: &Batch) -> Box<dyn Copies> {
-        let (height, width) = (block.x.size()[2], block.x.size()[3]);
-        let rows = self.covers(height, &block.x).view([-1, 1, height, 1]);
-        let columns = self.covers(width, &block.x).view([1, -1, 1, width]);
-        let windows = (rows * columns).flatten(0, 1);
-        let covered = Tensor::cat(&[&windows.narrow(0, 0, 1).zeros_like(), &windows], 0);
-        Box::new(Windows { covered, baseline: self.baseline, channels: block.x.size()[1] })
+        let [rows, columns] = [2, 3].map(|dim| self.covers(block.x.size()[dim], &block.x));
+        Box::new(Windows { rows, columns, baseline: self.baseline, channels: block.x.size()[1] })
     }
 }
 
+/// A window covers rows and columns, so nothing is ever held for each window and each pixel.
 struct Windows {
-    covered: Tensor, // f64 [S, H, W]; nothing in the first
+    rows: Tensor,    // f64 [P, H]
+    columns: Tensor, // f64 [Q, W]
     baseline: f64,
     channels: i64,
 }
 
 impl Windows {
-    /// The share of each window in each pixel's average.
-    fn shares(&self) -> Tensor {
-        &self.covered / self.covered.sum_dim_intlist([0].as_slice(), true, Kind::Double)
+    /// The pixels that copies `start..start + n` cover, `[n, H, W]`; the first copy is the image.
+    fn covered(&self, start: i64, n: i64) -> Tensor {
+        let copy = Tensor::arange_start(start, start + n, (Kind::Int64, self.rows.device()));
+        let (window, across) = ((&copy - 1).clamp_min(0), self.columns.size()[0]);
+        let rows = self.rows.index_select(0, &window.floor_divide_scalar(across));
+        let columns = self.columns.index_select(0, &window.remainder(across));
+        let rows = rows * copy.gt(0).unsqueeze(1);
+        rows.unsqueeze(2) * columns.unsqueeze(1)
+    }
+
+    /// How many windows cover each pixel, `[H, W]`.
+    fn counts(&self) -> Tensor {
+        let sum = |t: &Tensor| t.sum_dim_intlist([0].as_slice(), false, Kind::Double);
+        sum(&self.rows).outer(&sum(&self.columns))
     }
 }
 
 impl Copies for Windows {
     fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor {
-        let covered = self.covered.narrow(0, start, n).to_kind(x.kind()).unsqueeze(1).unsqueeze(0);
+        let covered = self.covered(start, n).to_kind(x.kind()).unsqueeze(1).unsqueeze(0);
         x.unsqueeze(1) * (1. - &covered) + covered * self.baseline
     }
 
+    /// The mean drop over the windows that cover a pixel.
     fn map(&self, values: &Tensor) -> Tensor {
-        let drops = values.narrow(1, 0, 1) - values;
-        let map = drops.matmul(&self.shares().flatten(1, -1));
-        let (height, width) = (self.covered.size()[1], self.covered.size()[2]);
-        map.view([-1, 1, height, width]).expand([-1, self.channels, -1, -1], false)
+        let windows = values.size()[1] - 1;
+        let drops = values.narrow(1, 0, 1) - values.narrow(1, 1, windows);
+        let drops = drops.view([-1, self.rows.size()[0], self.columns.size()[0]]);
+        let sums = self.rows.transpose(0, 1).matmul(&drops).matmul(&self.columns);
+        (sums / self.counts()).unsqueeze(1).expand([-1, self.channels, -1, -1], false)
     }
 
     fn transposed(&self, v: &Tensor) -> Tensor {
-        let v = v.sum_dim_intlist([1].as_slice(), false, Kind::Double).flatten(1, -1);
-        let to_drops = v.matmul(&self.shares().flatten(1, -1).transpose(0, 1));
-        let own = to_drops.sum_dim_intlist([1].as_slice(), true, Kind::Double);
-        Tensor::cat(&[&own, &-to_drops.narrow(1, 1, to_drops.size()[1] - 1)], 1)
+        let v = v.sum_dim_intlist([1].as_slice(), false, Kind::Double) / self.counts();
+        let drops = self.rows.matmul(&v).matmul(&self.columns.transpose(0, 1)).flatten(1, -1);
+        let own = drops.sum_dim_intlist([1].as_slice(), true, Kind::Double);
+        Tensor::cat(&[&own, &-drops], 1)
     }
 }

@@ -4,7 +4,12 @@
 //! gives Φ ⊙ x, for squares alone: their I is x ⊙ z with z of zeros and ones, and what a black
 //! pixel's Φ is does not matter (Yeh et al. 2019, B.2).
 
-use crate::{Attribution, Batch, average::Pass, metric::Units};
+use crate::{
+    Attribution, Batch,
+    average::Pass,
+    metric::Units,
+    normal::{Normal, Ridge},
+};
 use anyhow::{Result, ensure};
 use models::{Model, noise, registry};
 use serde::Deserialize;
@@ -175,30 +180,26 @@ fn squares(x: &Tensor, corners: &Tensor) -> Tensor {
     both.unsqueeze(1).to_kind(x.kind())
 }
 
-/// The shortest Φ `[N, D]` of least (IᵀΦ − Δ)² + λ|Φ|², λ = ridge · trace(IᵀI)/D, in f64:
-/// perturbations `[N, S, D]`, differences `[N, S]`.
-fn solved(perturbations: &Tensor, differences: &Tensor, ridge: f64) -> Tensor {
-    let i = perturbations.to_kind(Kind::Double);
-    let delta = differences.to_kind(Kind::Double).unsqueeze(2);
-    let turned = i.transpose(1, 2);
-    let (samples, d) = (i.size()[1], i.size()[2]);
-    let few = samples <= d;
-    let gram = if few { i.matmul(&turned) } else { turned.matmul(&i) };
-    let trace = i.square().sum_dim_intlist([1i64, 2].as_slice(), true, Kind::Double);
-    // An image that no perturbation changes has no map.
-    let lambda = (trace * (ridge / d as f64)).clamp_min(f64::from(f32::MIN_POSITIVE));
-    let eye = Tensor::eye(gram.size()[1], (Kind::Double, gram.device()));
-    let factor = (gram + eye * lambda).linalg_cholesky(false);
-    let phi = match few {
-        true => turned.matmul(&delta.cholesky_solve(&factor, false)),
-        false => turned.matmul(&delta).cholesky_solve(&factor, false),
-    };
-    phi.squeeze_dim(2)
+impl Optimal {
+    /// What Φ is summed over for each image of `batch` and each of `count` samples, `[N, S, D]`, drawn a
+    /// pass at a time.
+    fn along(&self, batch: &Batch, count: u64) -> Tensor {
+        let (n, c, h, w) = batch.x.size4().expect("images have four dimensions");
+        let d = if self.units == Units::Gradient { c * h * w } else { h * w };
+        let all = Tensor::empty([n, count as i64, d], (batch.x.kind(), batch.x.device()));
+        for pass in Pass::all(batch, count) {
+            let images = pass.repeated(&pass.block.x);
+            let i = self.perturbations.along(self.units, &images, &pass.samples());
+            let (taken, own) = (pass.taken.len() as i64, pass.block.keys.len() as i64);
+            let place = all.narrow(0, pass.first, own).narrow(1, pass.taken[0] as i64, taken);
+            { place }.copy_(&i.view([taken, own, d]).transpose(0, 1));
+        }
+        all
+    }
 }
 
 impl Attribution for Optimal {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        let score = |b: &Batch| tch::no_grad(|| b.target.of(&model.logits(&b.x)));
         let (n, c, h, w) = batch.x.size4().expect("images have four dimensions");
         let count = self.perturbations.count(h, w);
         let samples = count as i64;
@@ -206,7 +207,7 @@ impl Attribution for Optimal {
         for pass in Pass::all(batch, count) {
             let copies = pass.repeated(&pass.block.x);
             let i = self.perturbations.drawn(&copies, &pass.samples());
-            let found = score(&copies.at(&(&copies.x - i)));
+            let found = copies.at(&(&copies.x - i)).scores(model);
             let (taken, own) = (pass.taken.len() as i64, pass.block.keys.len() as i64);
             let place = values.narrow(0, pass.taken[0] as i64, taken);
             let mut place = place.narrow(1, pass.first, own);
@@ -218,14 +219,12 @@ impl Attribution for Optimal {
         for first in (0..n).step_by(together as usize) {
             let part = batch.narrow(first, together.min(n - first));
             let own = part.keys.len() as i64;
-            let all = Batch { chunk: own * samples, ..part.narrow(0, own) };
-            let pass = &Pass::all(&all, count)[0];
-            let i = pass.repeated(&part.x);
-            let i = self.perturbations.along(self.units, &i, &pass.samples());
-            let i = i.view([samples, own, -1]).transpose(0, 1);
-            let clean = score(&part).unsqueeze(1);
+            let i = self.along(&part, count);
+            let clean = part.scores(model).unsqueeze(1);
             let delta = clean - values.narrow(1, first, own).transpose(0, 1);
-            let phi = solved(&i, &delta, self.ridge).to_kind(batch.x.kind());
+            // The shortest Φ of least (IᵀΦ − Δ)² + λ|Φ|², λ = ridge · trace(IᵀI)/D.
+            let normal = Normal::new(i, &Ridge::Relative(self.ridge));
+            let phi = normal.fitted(&delta.to_kind(Kind::Double)).to_kind(batch.x.kind());
             maps.push(match self.units {
                 Units::Gradient => phi.view_as(&part.x),
                 Units::Contribution => (phi / c as f64).view([own, 1, h, w]).expand_as(&part.x),

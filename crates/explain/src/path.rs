@@ -228,7 +228,7 @@ impl Points for Way {
     }
 
     fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
-        let score = |x: &Tensor| tch::no_grad(|| batch.target.of(&model.logits(x)));
+        let score = |x: &Tensor| batch.at(x).scores(model);
         let n = batch.keys.len();
         let from = |i: u64| score(&self.baseline(batch, &vec![i; n]));
         let count = if self.start.differs() { self.baselines } else { 1 };

@@ -150,22 +150,21 @@ impl RelEx {
         At { mask: (&at.mask - &velocity * self.learning_rate).clamp(0., 1.), velocity }
     }
 
-    /// The walks of all images, a block of them at a time.
-    fn walks(&self, model: &dyn Model, batch: &Batch) -> Vec<Walk> {
-        let n = batch.x.size()[0];
-        let block = batch.chunk.clamp(1, n.max(1));
-        let parts = (0..n).step_by(block as usize);
-        parts.map(|first| self.walk(model, batch.narrow(first, block.min(n - first)))).collect()
+    /// The walks of all images, a block of them at a time; with their steps to go `back`.
+    fn walks(&self, model: &dyn Model, batch: &Batch, back: bool) -> Vec<Walk> {
+        batch.blocks(batch.chunk).map(|block| self.walk(model, block, back)).collect()
     }
 
-    fn walk(&self, model: &dyn Model, block: Batch) -> Walk {
+    fn walk(&self, model: &dyn Model, block: Batch, back: bool) -> Walk {
         let passes = Pass::all(&block, self.samples);
         let mut at = self.start(&block);
         let mut steps = vec![];
         for step in 0..self.steps {
             let g = self.gradient(model, &passes, step, &at.mask);
             let next = self.stepped(&at, &g);
-            steps.push((at, g));
+            if back {
+                steps.push((at, g));
+            }
             at = next;
         }
         let last = at.mask.expand_as(&block.x);
@@ -212,7 +211,7 @@ fn joined(walks: &[Walk], of: impl FnMut(&Walk) -> Tensor) -> Tensor {
 
 impl Attribution for RelEx {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        joined(&self.walks(model, batch), |walk| walk.last.shallow_clone())
+        joined(&self.walks(model, batch, false), |walk| walk.last.shallow_clone())
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {
@@ -227,7 +226,7 @@ impl Differentiable for RelEx {
         batch: &Batch,
         cotangent: &Cotangent,
     ) -> (Tensor, Tensor) {
-        let walks = self.walks(model, batch);
+        let walks = self.walks(model, batch, true);
         let map = joined(&walks, |walk| walk.last.shallow_clone());
         let v = cotangent(&map);
         let mut first = 0;

@@ -6,6 +6,7 @@ use anyhow::Result;
 use models::{
     Model, Target,
     grad::{Graph, pull},
+    linalg::{self, Cholesky},
     noise,
 };
 use tch::{Kind, Tensor};
@@ -27,13 +28,14 @@ pub enum Fit {
 pub fn operator(features: &Tensor, weights: &Tensor, fit: Fit) -> Tensor {
     let features = features.to_kind(Kind::Double);
     let w = weights.to_kind(Kind::Double).unsqueeze(-1);
-    let total = w.sum_dim_intlist([1].as_slice(), true, Kind::Double);
+    // Where every weight vanishes nothing is known, and the smallest coefficients are zero.
+    let total = w.sum_dim_intlist([1].as_slice(), true, Kind::Double).clamp_min(f64::MIN_POSITIVE);
     let mean = (&features * &w).sum_dim_intlist([1].as_slice(), true, Kind::Double) / &total;
     let root = w.sqrt();
     let rows = (features - mean) * &root; // [N, S, G]
     let across = root.transpose(1, 2);
     match fit {
-        Fit::Shortest => rows.linalg_pinv_atol_rtol_float(None, None, false) * across,
+        Fit::Shortest => linalg::pinv(&rows) * across,
         Fit::Ridge(alpha) => ridge(&rows, &(&root / total.sqrt()), alpha) * across,
     }
 }
@@ -52,12 +54,8 @@ fn ridge(rows: &Tensor, mean: &Tensor, alpha: f64) -> Tensor {
         let scale = rows.square().mean_dim([1, 2].as_slice(), true, Kind::Double);
         gram += mean.matmul(&mean.transpose(1, 2)) * scale * features;
     }
-    let factor = gram.linalg_cholesky(false);
-    if few {
-        rows.cholesky_solve(&factor, false).transpose(1, 2)
-    } else {
-        turned.cholesky_solve(&factor, false)
-    }
+    let factor = Cholesky::of(&gram);
+    if few { factor.solve(rows).transpose(1, 2) } else { factor.solve(&turned) }
 }
 
 /// Perturbed copies of a block of images, and the linear map from f there to the attribution.
@@ -107,10 +105,7 @@ pub(crate) struct Linear<S>(pub(crate) S);
 
 impl<S: Surrogate> Linear<S> {
     fn blocks(&self, batch: &Batch) -> Vec<Batch> {
-        let images = batch.x.size()[0];
-        let side = (batch.chunk / self.0.samples(&batch.x)).max(1);
-        let starts = (0..images).step_by(side as usize);
-        starts.map(|start| batch.narrow(start, side.min(images - start))).collect()
+        batch.blocks(batch.chunk / self.0.samples(&batch.x)).collect()
     }
 
     /// The maps, and f at the copies of each block.
@@ -156,7 +151,7 @@ impl<S: Surrogate> Linear<S> {
 }
 
 /// Copies `start..start + n` at a time, for as many images as `block` has.
-fn passes(block: &Batch, samples: i64) -> impl Iterator<Item = (i64, i64)> + use<> {
+pub(crate) fn passes(block: &Batch, samples: i64) -> impl Iterator<Item = (i64, i64)> + use<> {
     let side = (block.chunk / block.x.size()[0].max(1)).max(1);
     (0..samples).step_by(side as usize).map(move |start| (start, side.min(samples - start)))
 }

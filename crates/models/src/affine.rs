@@ -120,6 +120,11 @@ impl Affine {
         Affine { weight, bias: None, norm: Some(norm), conv: Some(conv) }.frozen_as(b)
     }
 
+    /// Whether a batch norm follows.
+    pub(crate) fn has_norm(&self) -> bool {
+        self.norm.is_some()
+    }
+
     /// What `b` asks of a layer that will not be trained: folded once, here, in its precision.
     fn frozen_as(self, b: &Builder) -> Self {
         let Some(precision) = b.folds() else { return self };

@@ -3,7 +3,9 @@
 
 pub mod affine;
 pub mod checkpoint;
+mod footprint;
 pub mod grad;
+pub mod linalg;
 pub mod network;
 pub mod noise;
 pub mod ops;
@@ -15,6 +17,7 @@ pub mod toy;
 pub mod zoo;
 
 pub use affine::{Affine, Conv};
+pub use footprint::Footprint;
 pub use grad::{Score, Target};
 pub use network::{Classifier, Model, softened};
 pub use ops::{Activation, BatchStatistics, Fused, Ops, Plain, Pool, Training};

@@ -167,9 +167,9 @@ pub fn passes() -> u64 {
     PASSES.load(Ordering::Relaxed)
 }
 
-impl Model for Classifier {
-    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        PASSES.fetch_add(x.size()[0] as u64, Ordering::Relaxed);
+impl Classifier {
+    /// A pass that [`passes`] does not tell of.
+    pub(crate) fn uncounted(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
         let x = ops.normalise(x, &self.mean, &self.std);
         let x = if self.channels_last { to_channels_last(&x) } else { x };
         let logits = self.net.forward(&x, ops);
@@ -177,6 +177,13 @@ impl Model for Classifier {
             Kind::BFloat16 => logits.to_kind(Kind::Float),
             _ => logits,
         }
+    }
+}
+
+impl Model for Classifier {
+    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
+        PASSES.fetch_add(x.size()[0] as u64, Ordering::Relaxed);
+        self.uncounted(x, ops)
     }
 
     fn activation(&self) -> Activation {

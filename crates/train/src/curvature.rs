@@ -8,6 +8,7 @@ use data::Dataset;
 use models::{
     Classifier, Model,
     grad::{Graph, pull},
+    linalg,
 };
 use serde::Deserialize;
 use tch::{Device, Kind, Tensor};
@@ -76,7 +77,7 @@ pub(crate) fn exact(logits: &Tensor, x: &Tensor, channels: Channels) -> Top {
         channels.flat(&Tensor::run_backward(&[&out], &[x], true, false).remove(0))
     };
     let rows = Tensor::stack(&(0..count).map(row).collect::<Vec<_>>(), 1); // [N, K − 1, D]
-    let (_, vectors) = finite(&rows.bmm(&rows.transpose(1, 2))).linalg_eigh("L");
+    let (_, vectors) = linalg::eigh(&rows.bmm(&rows.transpose(1, 2)));
     let top = vectors.select(2, -1).unsqueeze(2); // [N, K − 1, 1]
     let a = rows.transpose(1, 2).bmm(&top).squeeze_dim(2);
     Top { u: basis.bmm(&top).squeeze_dim(2), xi: squared(&a) }
@@ -125,9 +126,7 @@ pub(crate) fn naive(logits: &Tensor, x: &Tensor, channels: Channels) -> Tensor {
     let m = root.diag_embed(0, 1, 2) - p.unsqueeze(2).matmul(&root.unsqueeze(1));
     let wm = rows.transpose(1, 2).bmm(&m); // [N, D, K]
     let gram = wm.transpose(1, 2).bmm(&wm);
-    // What is not finite stays so: the loop must see it, but LAPACK must not.
-    let poison = (&gram * 0.).sum_dim_intlist([1i64, 2].as_slice(), false, gram.kind());
-    finite(&gram).linalg_eigvalsh("L").select(1, -1) + poison
+    linalg::eigvalsh(&gram).select(1, -1)
 }
 
 /// 2√p of logits `[N, K]`; through the logarithm, so that gradients are bounded.
@@ -158,9 +157,4 @@ fn separating(twice_roots: &Tensor) -> Tensor {
     let turned = Tensor::cat(&[two.narrow(1, 1, 1), -two.narrow(1, 0, 1)], 1);
     let unit = &turned / squared(&turned).sqrt().unsqueeze(1);
     twice_roots.zeros_like().scatter(1, &classes, &unit)
-}
-
-/// Zeros where an entry is not finite: LAPACK would refuse it.
-fn finite(gram: &Tensor) -> Tensor {
-    gram.nan_to_num(0., 0., 0.)
 }

@@ -35,7 +35,8 @@ impl Epoch<'_> {
         let (job, config, clock) = (self.job, &self.job.config, Instant::now());
         let (seed, epoch, augment) = (config.seed, u64::from(self.number), config.data.augment);
         let shuffle = Shuffle { seed, epoch, augment, last: Last::Keep };
-        let order = job.train.order(config.batch_size, &shuffle);
+        let mut order = job.train.order(config.batch_size, &shuffle);
+        merge_last(&mut order, least(job));
         let (mut sums, mut at, ranks) = (Sums::default(), 0., &*job.ranks);
         let shares: Vec<Share> = order.iter().map(|batch| Share::new(ranks, batch)).collect();
         let own = shares.iter().map(|share| share.numbers.to_vec()).collect();
@@ -162,13 +163,21 @@ impl Epoch<'_> {
         bail!("the loss is not finite: {}; {place}", spoilt.parts)
     }
 
-    /// Errors: a weight that is not finite, before it is written over the last good checkpoint.
+    /// Errors: a weight or a running statistic that is not finite, before it is written over the last
+    /// good checkpoint.
     fn check_weights(&self) -> Result<()> {
-        // What is only stored may be infinite: attention masks are.
-        if finite(self.job.model.params().weights().into_iter().map(|(_, weight)| weight)) {
+        let params = self.job.model.params();
+        let weights = params.weights().into_iter().map(|(_, weight)| weight);
+        // What else is only stored may be infinite: attention masks are.
+        let stored = params.buffers().into_iter();
+        let running = stored.filter(|(name, _)| name.contains("running_")).map(|(_, t)| t);
+        if finite(weights.chain(running)) {
             return Ok(());
         }
-        bail!("a weight is not finite although every loss was; {}", self.place(None))
+        bail!(
+            "a weight or a running statistic is not finite although every loss was; {}",
+            self.place(None)
+        )
     }
 
     /// Where it happened, what is left and what would do.
@@ -187,6 +196,35 @@ impl Epoch<'_> {
             self.number + 1
         )
     }
+}
+
+/// Images that a batch has at least: two for each rank where a batch norm sees one value a channel,
+/// since one value has no variance.
+fn least(job: &Job) -> usize {
+    match job.config.model.frozen_norm || !job.model.footprint().lone {
+        true => 1,
+        false if job.config.sync_norm => 2,
+        false => 2 * job.ranks.size(),
+    }
+}
+
+/// Adds a last batch of fewer than `least` images to the one before.
+fn merge_last(order: &mut Vec<Vec<i64>>, least: usize) {
+    if order.len() > 1 && order.last().is_some_and(|last| last.len() < least) {
+        let last = order.pop().expect("there are two");
+        order.last_mut().expect("there is one").extend(last);
+    }
+}
+
+/// Errors: batches of fewer images than the network's norms need.
+pub(crate) fn check_batches(job: &Job) -> Result<()> {
+    let (images, size, least) = (job.train.len(), job.config.batch_size, least(job));
+    ensure!(
+        size >= least && images >= least,
+        "a batch norm of `{}` sees one value a channel of an image, which has no variance: a batch          needs {least} images at least; `batch_size` is {size} and there are {images} training          images; raise it, or use larger images",
+        job.model.arch.name
+    );
+    Ok(())
 }
 
 /// Whether no entry is NaN or infinite; one synchronisation in all.

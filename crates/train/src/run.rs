@@ -4,7 +4,7 @@
 use crate::{
     Config, EpochLine, accuracy,
     ema::Ema,
-    epoch::Epoch,
+    epoch::{self, Epoch},
     evaluate::robust,
     log,
     objective::{self, Perturb},
@@ -93,6 +93,7 @@ pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
         images >= size,
         "`batch_size` is {images}, less than an image for each of {size} ranks"
     );
+    epoch::check_batches(job)?;
     ensure!(attacked == job.adversary.is_some(), "the objective and the adversary do not fit");
     let schedule = schedule::schedule(&config.schedule)?;
     let mut optimizer = optimizer::optimizer(&config.optimizer)?;

@@ -321,3 +321,48 @@ fn tensorboard_finds_every_scalar() {
     let (first, last) = (lines()[0].scalars().len(), lines()[1].scalars().len());
     assert_eq!(last, first + 2, "test and robust accuracy where they are known");
 }
+
+/// ResNet-18's last layers see one place of an image of this size.
+fn lone(out: &Path, set: &[&str], train: i64) -> Job {
+    let set = [&["model.arch='resnet18-imagenet'", "epochs=1"], set].concat();
+    let config = config(&set);
+    Job { resume: false, ..tiny::job(&config, 3, [train, 12], out) }
+}
+
+#[test]
+fn a_last_batch_of_one_image_poisons_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("run");
+    run(&lone(&out, &["data.augment=false"], 17), &mut Silent).unwrap();
+    let found = tensors(&out.join("last.safetensors"));
+    for (name, t) in &found {
+        assert!(bool::try_from(t.isfinite().all()).unwrap(), "`{name}` is not finite");
+    }
+}
+
+#[test]
+fn batches_of_one_image_are_refused_where_a_norm_sees_one_value() {
+    let folder = tempfile::tempdir().unwrap();
+    for (set, train) in [(&["batch_size=1"][..], 17), (&["batch_size=8"][..], 1)] {
+        let out = folder.path().join(train.to_string());
+        let told = format!("{:#}", run(&lone(&out, set, train), &mut Silent).unwrap_err());
+        assert!(told.contains("one value a channel") && told.contains("batch_size"), "{told}");
+        assert!(!out.exists(), "something was written");
+    }
+    let frozen = ["batch_size=1"];
+    let plain = config(&[&frozen[..], &["epochs=1"]].concat());
+    run(&tiny::job(&plain, 3, [5, 5], &folder.path().join("plain")), &mut Silent).unwrap();
+}
+
+#[test]
+fn a_running_statistic_that_is_not_finite_replaces_no_checkpoint() {
+    let folder = tempfile::tempdir().unwrap();
+    let job = job(&config(&["epochs=1"]), folder.path(), false);
+    // Moving averages of infinity stay infinite, and training passes do not look at them.
+    let (name, mut statistic) =
+        job.model.params().tensors().into_iter().find(|(n, _)| n.ends_with("running_var")).unwrap();
+    let _ = tch::no_grad(|| statistic.fill_(f64::INFINITY));
+    let told = format!("{:#}", run(&job, &mut Silent).unwrap_err());
+    assert!(told.contains("running statistic is not finite"), "{name}: {told}");
+    assert!(!folder.path().join("last.safetensors").exists());
+}

@@ -29,11 +29,31 @@ impl Parts {
     pub fn open(out: Option<&Path>, resume: bool, settings: String) -> Result<Self> {
         let folder = out.map(|out| out.with_extension("parts"));
         let parts = Parts { folder, settings };
-        if let Some(folder) = parts.folder.as_ref().filter(|folder| folder.exists() && !resume) {
-            let told = || format!("cannot remove `{}`", folder.display());
-            fs::remove_dir_all(folder).with_context(told)?;
+        if !resume {
+            parts.clear()?;
         }
         Ok(parts)
+    }
+
+    /// Removes the folder. Errors: something else is in it.
+    fn clear(&self) -> Result<()> {
+        let Some(folder) = self.folder.as_ref().filter(|folder| folder.exists()) else {
+            return Ok(());
+        };
+        let told = || format!("cannot remove `{}`", folder.display());
+        let files: Vec<PathBuf> = folder
+            .read_dir()
+            .with_context(told)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<Result<_>>()
+            .with_context(told)?;
+        let foreign = files.iter().find(|file| !is_part(file));
+        ensure!(
+            foreign.is_none(),
+            "`{}` holds what is no part of an attack; move it, or choose another `--out`",
+            folder.display()
+        );
+        fs::remove_dir_all(folder).with_context(told)
     }
 
     fn file(&self, first: u64) -> Option<PathBuf> {
@@ -89,9 +109,12 @@ impl Parts {
         let mut first = 0;
         while first < images {
             let Some(found) = self.read(first as u64)? else { break };
+            // It may have been made in larger or smaller batches.
+            let told = || format!("the part from image {first} on holds no images");
+            let n = found.iter().flat_map(Named::values).map(|t| t.size()[0]).max();
+            first += n.filter(|&n| n > 0).with_context(told)? as usize;
             take(found)?;
             bar.inc(steps);
-            first += size;
         }
         bar.reset_eta();
         if first < images {
@@ -109,8 +132,14 @@ impl Parts {
 
     /// Throws the batches away: their result is written.
     pub fn done(self) -> Result<()> {
-        let Some(folder) = self.folder.filter(|folder| folder.exists()) else { return Ok(()) };
-        let told = || format!("cannot remove `{}`", folder.display());
-        fs::remove_dir_all(&folder).with_context(told)
+        self.clear()
     }
+}
+
+/// Whether a part has such a name, or one that is being written.
+fn is_part(file: &Path) -> bool {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let number = name.strip_suffix(".safetensors");
+    name.starts_with(".gradproof-")
+        || number.is_some_and(|n| n.len() == 9 && n.bytes().all(|b| b.is_ascii_digit()))
 }

@@ -1,7 +1,12 @@
 //! The cases of one model: what metrics are told of a batch.
 
 use super::plan::{Plan, Strike};
-use crate::{cli::Measure, commands::attack::Named, halving::Room, subject::Loaded};
+use crate::{
+    cli::Measure,
+    commands::attack::Named,
+    halving::{Room, room},
+    subject::Loaded,
+};
 use ::attack::{Beta, Case as Victim, MapAttack, MapLoss, Rule};
 use anyhow::Result;
 use explain::{
@@ -57,7 +62,7 @@ impl<'a> Cases<'a> {
     ) -> Self {
         let wanted = plan.needs.randomised;
         let randomised = if wanted { randomised(&loaded.model, args) } else { vec![] };
-        let rooms = plan.metrics.iter().map(|(name, _)| Room::new(name)).collect();
+        let rooms = plan.metrics.iter().map(|(name, _)| room(name)).collect();
         Cases { plan, loaded, rooms, randomised, unlearnt }
     }
 

@@ -149,15 +149,15 @@ impl Plan {
     }
 
     /// The resolved settings, for the reader.
-    pub fn settings(&self, args: &Measure) -> BTreeMap<String, Value> {
+    pub fn settings(&self, args: &Measure, loaded: &Loaded) -> BTreeMap<String, Value> {
         let names = |all: Vec<&String>| json!(all);
         let mut settings = vec![
             ("metrics", names(self.metrics.iter().map(|(text, _)| text).collect())),
             ("methods", names(self.methods.iter().map(|(text, _)| text).collect())),
             ("target", json!(self.explained.target)),
             ("score", json!(self.explained.score)),
-            ("chunk", json!(args.chunk)),
-            ("batch_size", json!(args.subject.batch_size)),
+            ("chunk", json!(loaded.chunk(args.chunk))),
+            ("batch_size", json!(loaded.fits.batch)),
         ];
         settings.extend(args.random_labels.as_ref().map(|file| ("random_labels", json!(file))));
         settings.extend(args.preset.as_ref().map(|name| ("preset", json!(name))));

@@ -197,7 +197,7 @@ impl Metric for Infidelity {
     fn measure(&self, case: &Case) -> Vec<Tensor> {
         let drops = |at: &Batch, place: &str| {
             let what = format!("drops {:?} {place}", self.perturbations);
-            case.of_model.get(what, || self.drops(case.model, at))
+            case.of_model.get(case, &what, || self.drops(case.model, at))
         };
         let here = self.of(case.batch, case.maps, &drops(case.batch, "at the images"));
         let Some(near) = &self.near else { return vec![here] };

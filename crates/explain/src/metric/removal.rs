@@ -170,7 +170,7 @@ impl Removal {
 
     /// The area under `curve`, f64 `[N]`.
     fn area(&self, case: &Case, curve: Curve) -> Tensor {
-        case.of_maps.get(format!("{curve:?} {self:?}"), || self.made(case, curve))
+        case.of_maps.get(case, &format!("{curve:?} {self:?}"), || self.made(case, curve))
     }
 
     fn made(&self, case: &Case, curve: Curve) -> Tensor {

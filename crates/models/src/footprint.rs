@@ -1,0 +1,100 @@
+//! What one image costs a pass, found by making one.
+
+use crate::{Activation, Affine, Classifier, Model, Ops, Pool};
+use std::cell::Cell;
+use tch::{Kind, Tensor};
+
+/// What a pass over one image holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Footprint {
+    /// Bytes of everything a pass makes that its gradient needs.
+    pub bytes: usize,
+    /// Whether a batch norm sees one value a channel, which has no variance.
+    pub lone: bool,
+}
+
+impl Classifier {
+    /// Of this network, which it is asked for with a black image.
+    pub fn footprint(&self) -> Footprint {
+        let [c, h, w] = self.shape.image;
+        let x = Tensor::zeros([1, c, h, w], (Kind::Float, self.device()));
+        let meter = Meter { activation: self.activation(), ..Meter::default() };
+        let _ = tch::no_grad(|| self.uncounted(&x, &meter));
+        Footprint { bytes: meter.bytes.get(), lone: meter.lone.get() }
+    }
+}
+
+/// Counts what each operation makes.
+struct Meter {
+    activation: Activation,
+    bytes: Cell<usize>,
+    lone: Cell<bool>,
+}
+
+impl Default for Meter {
+    fn default() -> Self {
+        Meter { activation: Activation::Relu, bytes: Cell::new(0), lone: Cell::new(false) }
+    }
+}
+
+impl Meter {
+    fn counted(&self, made: Tensor) -> Tensor {
+        self.bytes.set(self.bytes.get() + made.numel() * made.kind().elt_size_in_bytes());
+        made
+    }
+}
+
+impl Ops for Meter {
+    fn normalise(&self, x: &Tensor, mean: &Tensor, std: &Tensor) -> Tensor {
+        self.counted((x - mean) / std)
+    }
+
+    fn act(&self, x: &Tensor) -> Tensor {
+        self.counted(self.activation.apply(x))
+    }
+
+    fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
+        let z = layer.eval(x);
+        let size = z.size();
+        let places: i64 = size[2.min(size.len())..].iter().product();
+        if layer.has_norm() && places == 1 {
+            self.lone.set(true);
+        }
+        self.counted(z)
+    }
+
+    fn max_pool(&self, pool: Pool, x: &Tensor) -> Tensor {
+        self.counted(pool.apply(x))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Classifier,
+        zoo::{self, Normalisation, Shape},
+    };
+    use tch::Device;
+
+    fn network(arch: &str, side: i64) -> Classifier {
+        let shape = Shape { image: [3, side, side], classes: 10 };
+        let normalisation = Normalisation::parse("none", 3).unwrap();
+        Classifier::new(zoo::arch(arch).unwrap(), shape, normalisation, 0, Device::Cpu)
+    }
+
+    #[test]
+    fn it_grows_with_the_area_of_an_image() {
+        let [small, large] = [32, 64].map(|side| network("resnet20", side).footprint().bytes);
+        // 7 layers of 16 channels at 32×32, 6 of 32 at 16×16, 6 of 64 at 8×8, and what follows each
+        let layers = 4 * 1024 * (7 * 16 + 6 * 8 + 6 * 4);
+        assert!((2 * layers..3 * layers).contains(&small), "{small}, {layers}");
+        assert!((39..41).contains(&(large * 10 / small)), "{large}, {small}");
+    }
+
+    #[test]
+    fn a_norm_of_one_value_is_seen() {
+        let lone = |arch, side| network(arch, side).footprint().lone;
+        assert!(lone("resnet18-imagenet", 32) && !lone("resnet18-imagenet", 64));
+        assert!(!lone("resnet20", 32));
+    }
+}
