@@ -26,8 +26,6 @@ pub struct Loaded {
     /// Where the model and the images are.
     pub device: Device,
     seed: u64,
-    /// Images of the data before those asked for.
-    offset: u64,
     notes: Vec<String>,
 }
 
@@ -36,7 +34,9 @@ pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let device = common.device.resolve()?;
     ensure!(args.batch_size > 0, "`--batch-size 0`: at least one image is needed");
     let weights = weights(args, ui)?;
-    ready(args, weights, images(args, common, ui)?.to_device(device), device)
+    let mut loaded = ready(args, weights, images(args, common, ui)?.to_device(device), device)?;
+    loaded.notes.extend(loaded.data.notes.iter().cloned());
+    Ok(loaded)
 }
 
 /// Loads other weights for the images of `first`, and checks that they fit.
@@ -69,8 +69,8 @@ fn ready(
     let card = card(args, &model, &loaded.metadata);
     let model = model.placed(device, !args.no_fuse);
     let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
-    let (clock, seed, offset) = (Instant::now(), args.seed, args.offset as u64);
-    Ok(Loaded { model, data, card, clock, device, seed, offset, notes })
+    let (clock, seed) = (Instant::now(), args.seed);
+    Ok(Loaded { model, data, card, clock, device, seed, notes })
 }
 
 fn images(args: &Subject, common: &Common, ui: &Ui) -> Result<Dataset> {
@@ -196,8 +196,15 @@ impl Loaded {
     /// Seeds of what is drawn for the `n` images from the `first` of those asked for on: the same
     /// for an image whatever part of the data was asked for.
     pub fn keys(&self, first: u64, n: u64) -> Vec<u64> {
-        let first = self.offset + first;
-        (first..first + n).map(|image| noise::key(self.seed, image, 0)).collect()
+        let places = self.places(first, n);
+        places.into_iter().map(|image| noise::key(self.seed, image, 0)).collect()
+    }
+
+    /// The places in the data of the `n` images from the `first` of those asked for on.
+    pub fn places(&self, first: u64, n: u64) -> Vec<u64> {
+        let places = self.data.places.narrow(0, first as i64, n as i64);
+        let places: Vec<i64> = Vec::try_from(&places).expect("places are i64");
+        places.into_iter().map(|place| place as u64).collect()
     }
 
     /// Errors where a pass holds no image or `--target` is neither a word nor a class of the model.

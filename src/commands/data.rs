@@ -26,6 +26,7 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
         }
         Data::Make { set, to } => {
             let set = in_memory(open(set, common)?, ui)?;
+            set.notes.iter().for_each(|note| ui.note(note));
             let written = match (&to.out, &to.folder) {
                 (Some(file), _) => {
                     set.save_tensors(file)?;
@@ -48,6 +49,7 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
             let bar = ui.bar(set.len() as u64, "reading");
             let description = set.describe(|n| bar.inc(n))?;
             bar.finish_and_clear();
+            set.notes.iter().for_each(|note| ui.note(note));
             ui.say(description.to_string().trim_end())?;
             ui.result(&description)
         }

@@ -10,10 +10,10 @@ use crate::{
 };
 use ::data::{Dataset, Options, Split};
 use ::train::{
-    Config, EpochLine, Job, OnNan, Ranks, Tick, Watch,
+    Config, DataConfig, EpochLine, Job, OnNan, Ranks, Tick, Watch,
     objective::{Climb, Perturb},
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use attack::Pgd;
 use indicatif::ProgressBar;
 use models::{
@@ -22,7 +22,7 @@ use models::{
     noise,
     zoo::{self, Arch, Normalisation, Shape},
 };
-use std::{path::Path, rc::Rc};
+use std::{collections::BTreeSet, path::Path, rc::Rc};
 use tch::{Device, Tensor};
 use toml::Table;
 
@@ -79,6 +79,9 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
         headline.push_str(&format!(", on {} ranks", ranks.size()));
     }
     ui.detail(config.to_toml().trim_end());
+    for line in notes(&config, &train, test.as_ref()) {
+        headline.push_str(&format!("\n{line}"));
+    }
     headline.push_str(&warnings(&config, device));
     let epochs = config.epochs;
     let model = model.placed(device, config.channels_last);
@@ -90,12 +93,11 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     let lines = ::train::run(&job, &mut watch)?;
     let weights = args.out.join("last.safetensors");
     let last = lines.last().context("no epoch was run")?;
-    ui.say(&format!(
-        "test accuracy {:.2} % after {} epochs: {}",
-        100. * last.test_accuracy.unwrap_or(f64::NAN),
-        last.epoch,
-        weights.display()
-    ))?;
+    let found = match last.test_accuracy {
+        Some(accuracy) => format!("test accuracy {:.2} %", 100. * accuracy),
+        None => "trained without test images".into(),
+    };
+    ui.say(&format!("{found} after {} epochs: {}", last.epoch, weights.display()))?;
     ui.result(&serde_json::json!({ "weights": weights, "last": last }))
 }
 
@@ -144,22 +146,49 @@ pub(super) fn adversary(table: &Table) -> Result<Box<dyn Perturb>> {
     Ok(Box::new(Attacker(pgd)))
 }
 
+/// The images to train on, and those to test on where there are any. Errors: the two do not fit.
 fn load(
     config: &Config,
     (common, ui): (&Common, &Ui),
     device: Device,
-) -> Result<(Dataset, Dataset)> {
+) -> Result<(Dataset, Option<Dataset>)> {
     let data = &config.data;
-    let part = |spec: &str, split| -> Result<Dataset> {
-        let (size, label_column) = (data.size, data.label_column.clone());
-        let options = Options { split, size, memory: common.memory(), label_column };
+    let part = |spec: &str, split, holdout| -> Result<Dataset> {
+        let (size, channels, label_column) = (data.size, data.channels, data.label_column.clone());
+        let memory = common.memory();
+        let options = Options { split, holdout, size, channels, memory, label_column };
         Ok(in_memory(::data::open(spec, &options)?, ui)?.to_device(device))
     };
-    let mut train = part(&data.train, Split::Train)?;
-    let test = part(data.test.as_ref().unwrap_or(&data.train), Split::Test)?;
+    let mut train = part(&data.train, Split::Train, data.holdout())?;
+    let test = match &data.test {
+        None if train.whole => None,
+        None => Some(part(&data.train, Split::Test, data.holdout())?),
+        Some(spec) => Some(part(spec, Split::Test, None)?),
+    };
+    if let Some(test) = &test {
+        apart(config, &train, test)?;
+    }
+    if data.random_labels {
+        let keys = [noise::key(config.seed, noise::name_id("random-labels"), 0)];
+        let order = noise::uniform(&keys, &[train.len() as i64], device).argsort(1, false);
+        train.labels = train.labels.index_select(0, &order.squeeze_dim(0));
+    }
+    Ok((train, test))
+}
+
+/// Errors: what is tested on is what is trained on, or has another shape or other classes.
+fn apart(config: &Config, train: &Dataset, test: &Dataset) -> Result<()> {
+    let DataConfig { train: from, test: to, .. } = &config.data;
+    let same = to.as_ref().is_some_and(|to| ::data::same_place(from, to));
+    ensure!(
+        !(same && train.whole && test.whole),
+        "`data.test` is `data.train`: `{from}` has no test part, so accuracy would be that on the training \
+         images; leave `data.test` out, or say `data.holdout = 0.2`"
+    );
     ensure!(
         train.image_shape() == test.image_shape(),
-        "training images are {:?}, test images {:?}",
+        "training images are {:?}, test images {:?}; of folders `data.size` and `data.channels` make them \
+         alike",
         train.image_shape(),
         test.image_shape()
     );
@@ -169,12 +198,33 @@ fn load(
         train.classes.len(),
         test.classes.len()
     );
-    if data.random_labels {
-        let keys = [noise::key(config.seed, noise::name_id("random-labels"), 0)];
-        let order = noise::uniform(&keys, &[train.len() as i64], device).argsort(1, false);
-        train.labels = train.labels.index_select(0, &order.squeeze_dim(0));
+    let differ = train.classes.iter().zip(&test.classes).find(|(a, b)| a != b);
+    if let Some((a, b)) = differ.filter(|_| train.named && test.named) {
+        bail!("the training class `{a}` has the number of the test class `{b}`; name both alike");
     }
-    Ok((train, test))
+    Ok(())
+}
+
+/// What the user should know of the data, a sentence each.
+fn notes(config: &Config, train: &Dataset, test: Option<&Dataset>) -> Vec<String> {
+    let mut notes = train.notes.clone();
+    notes.extend(test.into_iter().flat_map(|test| test.notes.clone()));
+    match (test, config.data.holdout()) {
+        (None, _) => notes.push(format!(
+            "no test images: `{}` is trained on whole; `data.test = \"…\"` or `data.holdout = 0.2` gives some",
+            config.data.train
+        )),
+        (Some(test), Some(holdout)) => notes.push(format!(
+            "held out for testing: {} images; elsewhere `--holdout {} --holdout-seed {}` reads the same",
+            test.len(),
+            holdout.fraction,
+            holdout.seed
+        )),
+        _ => {}
+    }
+    let mut said = BTreeSet::new();
+    notes.retain(|note| said.insert(note.clone()));
+    notes
 }
 
 /// A bar an epoch on a terminal; a line an epoch elsewhere.
@@ -205,15 +255,16 @@ impl Watch for Bars<'_> {
     fn epoch(&mut self, line: &EpochLine) {
         self.bar.finish_and_clear();
         let percent = |a: f64| format!("{:5.2} %", 100. * a);
+        let test = line.test_accuracy.map(|a| format!("  test {}", percent(a)));
         let robust = line.robust_accuracy.map(|a| format!("  robust {}", percent(a)));
         let skipped = (line.skipped > 0).then(|| format!("  {} steps skipped", line.skipped));
         self.ui.note(&format!(
-            "epoch {:>3}/{}  loss {:.4}  train {}  test {}{}  {:.0} images/s  {:.0} s{}",
+            "epoch {:>3}/{}  loss {:.4}  train {}{}{}  {:.0} images/s  {:.0} s{}",
             line.epoch,
             self.epochs,
             line.loss["total"],
             percent(line.train_accuracy),
-            percent(line.test_accuracy.unwrap_or(f64::NAN)),
+            test.unwrap_or_default(),
             robust.unwrap_or_default(),
             line.images_per_second,
             line.seconds,

@@ -1,6 +1,6 @@
 //! A set of labelled images, or rows of a table: moved, cut, gathered and saved whole.
 
-use crate::{Images, folder};
+use crate::{Images, folder, tensors};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -131,6 +131,11 @@ impl Dataset {
         Ok(self.with(|tensor| tensor.narrow(0, offset as i64, count)))
     }
 
+    /// The images in these rows, i64, in that order.
+    pub(crate) fn rows(&self, rows: &Tensor) -> Dataset {
+        self.with(|tensor| tensor.index_select(0, rows))
+    }
+
     /// The same set of other images: `pick` takes their rows.
     fn with(&self, pick: impl Fn(&Tensor) -> Tensor) -> Dataset {
         Dataset {
@@ -154,7 +159,7 @@ impl Dataset {
         let known = || format!("no class `{class}`; known: {}", self.classes.join(", "));
         let rows = self.labels.eq(number.with_context(known)? as i64).nonzero().squeeze_dim(1);
         ensure!(rows.numel() > 0, "`{}` has no image of the class `{class}`", self.name);
-        Ok(self.with(|tensor| tensor.index_select(0, &rows)))
+        Ok(self.rows(&rows))
     }
 
     /// Gathers the images with these numbers: pixels f32 [B, C, H, W], those of images in [0, 1], and
@@ -169,7 +174,8 @@ impl Dataset {
         self.labels.index_select(0, &Tensor::from_slice(numbers).to_device(self.labels.device()))
     }
 
-    /// Writes the images as png files, `CLASS/NUMBER.png`, which `folder:` reads; f32 is rounded to 8 bits.
+    /// Writes the images as png files, `CLASS/NUMBER.png`, which `folder:` reads, grey ones as grey; f32 is rounded
+    /// to 8 bits.
     /// `tick` is called after each. Errors: a table, a class without images or that is no name of a folder, images
     /// of neither one nor three channels.
     pub fn save_folder(&self, path: &Path, tick: impl Fn()) -> Result<()> {
@@ -177,11 +183,11 @@ impl Dataset {
     }
 
     /// Writes the set as a `tensors:` file: `images`, `labels`, `masks` where there are any, and
-    /// in the header `classes` (names, comma separated), `dataset`, and `features` of a table. All of it passes
-    /// through memory.
+    /// in the header `classes` (names, comma separated, or as JSON where one holds a comma) or, without names,
+    /// `class_count`, `dataset`, and `features` of a table. All of it passes through memory.
     pub fn save_tensors(&self, path: &Path) -> Result<()> {
-        let features = self.features.iter().flat_map(|features| &features.names);
-        if let Some(name) = self.classes.iter().chain(features).find(|name| name.contains(',')) {
+        let mut features = self.features.iter().flat_map(|features| &features.names);
+        if let Some(name) = features.find(|name| name.contains(',')) {
             bail!("`{name}` has a comma in its name; the header lists names between commas");
         }
         let mut file = TensorFile::default();
@@ -190,7 +196,11 @@ impl Dataset {
         if let Some(masks) = &self.masks {
             file.tensors.insert("masks".into(), masks.shallow_clone());
         }
-        file.metadata.insert("classes".into(), self.classes.join(","));
+        let (key, classes) = match self.named {
+            true => ("classes", tensors::joined(&self.classes)),
+            false => ("class_count", self.classes.len().to_string()),
+        };
+        file.metadata.insert(key.into(), classes);
         if let Some(features) = &self.features {
             file.metadata.insert("features".into(), features.names.join(","));
         }
