@@ -30,8 +30,6 @@ pub struct Loaded {
     /// What a batch and a pass hold.
     pub fits: Fits,
     seed: u64,
-    /// Images of the data before those asked for.
-    offset: u64,
     /// Whether the weights name their classes, and whether these are words of a table.
     said: (bool, bool),
     /// The columns of the table that the weights were trained on.
@@ -131,8 +129,8 @@ fn ready(
     let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
     let fits = Fits::of(&model);
     let fits = Fits { batch: args.batch_size.unwrap_or(fits.batch), ..fits };
-    let (clock, seed, offset) = (Instant::now(), args.seed, args.offset as u64);
-    Loaded { model, data, card, clock, device, fits, seed, offset, said, columns, notes }
+    let (clock, seed) = (Instant::now(), args.seed);
+    Loaded { model, data, card, clock, device, fits, seed, said, columns, notes }
 }
 
 /// The images of class folders read into memory, where they fit, with a bar.
@@ -251,8 +249,15 @@ impl Loaded {
     /// Seeds of what is drawn for the `n` images from the `first` of those asked for on: the same
     /// for an image whatever part of the data was asked for.
     pub fn keys(&self, first: u64, n: u64) -> Vec<u64> {
-        let first = self.offset + first;
-        (first..first + n).map(|image| noise::key(self.seed, image, 0)).collect()
+        let places = self.places(first, n);
+        places.into_iter().map(|image| noise::key(self.seed, image, 0)).collect()
+    }
+
+    /// The places in the data of the `n` images from the `first` of those asked for on.
+    pub fn places(&self, first: u64, n: u64) -> Vec<u64> {
+        let places = self.data.places.narrow(0, first as i64, n as i64);
+        let places: Vec<i64> = Vec::try_from(&places).expect("places are i64");
+        places.into_iter().map(|place| place as u64).collect()
     }
 
     /// Errors where a pass holds no image or `--target` is neither a word nor a class of the model.

@@ -4,7 +4,7 @@ use super::{
     Common,
     parse::{split, tensor_file},
 };
-use ::data::{Options, Split};
+use ::data::{Holdout, Options, Split};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -65,6 +65,16 @@ pub struct Reading {
     /// Side that images of folders are resized to
     #[arg(long, value_name = "PIXELS")]
     pub size: Option<i64>,
+    /// Channels that images of folders are read with, 1 or 3 [default: those of the first]
+    #[arg(long, value_name = "N")]
+    pub channels: Option<i64>,
+    /// Share of each class that is the test part of data that have none, such as 0.2; the rest is the
+    /// training part
+    #[arg(long, value_name = "FRACTION")]
+    pub holdout: Option<f64>,
+    /// Seed that draws which images those are
+    #[arg(long, value_name = "SEED", default_value_t = 0, requires = "holdout")]
+    pub holdout_seed: u64,
     /// Column of a table that holds the class [default: the last]
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
@@ -72,8 +82,15 @@ pub struct Reading {
 
 impl Reading {
     pub fn options(&self, common: &Common) -> Options {
-        let (split, size, memory) = (self.split, self.size, common.memory());
-        let label_column = self.label_column.clone();
-        Options { split, size, memory, label_column, features: None }
+        let holdout = self.holdout.map(|fraction| Holdout { fraction, seed: self.holdout_seed });
+        Options {
+            split: self.split,
+            holdout,
+            size: self.size,
+            channels: self.channels,
+            memory: common.memory(),
+            label_column: self.label_column.clone(),
+            features: None,
+        }
     }
 }

@@ -49,7 +49,7 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     let found = measure(args, &plan, (&models, unlearnt.as_ref()), &parts, ui)?;
     let result = result(args, &plan, &models, &found);
     if let Some(out) = &args.out {
-        save(&out.with_extension("jsonl"), &lines(args, &plan, &models, &found)?)?;
+        save(&out.with_extension("jsonl"), &lines(&plan, &models, &found)?)?;
         save(&out.with_extension("csv"), &result.csv())?;
         save(out, &serde_json::to_string_pretty(&result)?)?;
     }
@@ -180,7 +180,7 @@ fn rank_correlation(plan: &Plan, models: usize, rows: &[MeasuredRow]) -> BTreeMa
 }
 
 /// One JSON line an image and model. An infinite number is `null`.
-fn lines(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> Result<String> {
+fn lines(plan: &Plan, models: &[Loaded], found: &[Named]) -> Result<String> {
     let mut text = String::new();
     for (loaded, rows) in models.iter().zip(found.chunks(plan.methods.len())) {
         let class = |key: &str| numbers(&rows[0], key);
@@ -189,6 +189,7 @@ fn lines(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> Res
             .iter()
             .map(|row| plan.columns.iter().map(|c| numbers(row, &c.key)).collect())
             .collect();
+        let places = loaded.places(0, loaded.data.len() as u64);
         for i in 0..loaded.data.len() {
             let of = |columns: &Vec<Vec<f64>>| -> BTreeMap<&str, f64> {
                 let keys = plan.columns.iter().map(|c| c.key.as_str());
@@ -197,7 +198,7 @@ fn lines(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> Res
             let methods: BTreeMap<&str, BTreeMap<&str, f64>> =
                 plan.methods.iter().map(|(m, _)| m.as_str()).zip(table.iter().map(of)).collect();
             let line = serde_json::json!({
-                "image": args.subject.offset + i,
+                "image": places[i],
                 "model": loaded.card.name,
                 "label": labels[i] as i64,
                 "prediction": predictions[i] as i64,

@@ -2,35 +2,32 @@
 //! ranks that `mpirun` started.
 
 use crate::{
-    classes::{self, Known},
     cli::{Common, Train},
     commands::doctor,
     device,
     outputs::Files,
     ranks,
-    subject::in_memory,
     ui::Ui,
-};
-use ::data::{
-    Dataset, Features, Options, Split,
-    names::{few, find},
 };
 use ::train::{
     Config, EpochLine, Job, OnNan, Ranks, Tick, Watch,
     objective::{Climb, Perturb},
 };
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use attack::Pgd;
 use indicatif::ProgressBar;
 use models::{
     Classifier, Precision,
     checkpoint::{self, Hints},
-    noise,
     zoo::{self, Arch, Normalisation, Shape},
 };
 use std::{path::Path, rc::Rc};
 use tch::{Device, Tensor};
 use toml::Table;
+
+mod sets;
+
+use sets::Sets;
 
 /// The files of a run; the settings first.
 const NAMES: &[&str] = &[
@@ -69,7 +66,8 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     let arch = zoo::arch(&config.model.arch).with_context(told)?;
     let device = common.device.resolve()?;
     let before = before(&config, arch)?;
-    let Parts { train, test, notes } = load(&config, before.as_ref(), (common, ui), device)?;
+    let sets = Sets::load(&config, before.as_ref(), (common, ui), device)?;
+    let Sets { train, test, notes } = sets;
     if adversary.is_some() {
         train.check_pixels("training against an adversary")?;
     }
@@ -113,12 +111,11 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     let lines = ::train::run(&job, &mut watch)?;
     let weights = args.out.join("last.safetensors");
     let last = lines.last().context("no epoch was run")?;
-    ui.say(&format!(
-        "test accuracy {:.2} % after {} epochs: {}",
-        100. * last.test_accuracy.unwrap_or(f64::NAN),
-        last.epoch,
-        weights.display()
-    ))?;
+    let found = match last.test_accuracy {
+        Some(accuracy) => format!("test accuracy {:.2} %", 100. * accuracy),
+        None => "trained without test images".into(),
+    };
+    ui.say(&format!("{found} after {} epochs: {}", last.epoch, weights.display()))?;
     ui.result(&serde_json::json!({ "weights": weights, "last": last }))
 }
 
@@ -159,77 +156,6 @@ impl Perturb for Attacker {
 pub(super) fn adversary(table: &Table) -> Result<Box<dyn Perturb>> {
     let pgd = Pgd::parse(table.clone()).context("`objective.attack`")?;
     Ok(Box::new(Attacker(pgd)))
-}
-
-/// What is trained on, what is tested on, and what the user is told of both.
-struct Parts {
-    train: Dataset,
-    test: Dataset,
-    notes: Vec<String>,
-}
-
-fn load(
-    config: &Config,
-    before: Option<&checkpoint::Loaded>,
-    (common, ui): (&Common, &Ui),
-    device: Device,
-) -> Result<Parts> {
-    let data = &config.data;
-    let part = |spec: &str, split, features: Option<Features>| -> Result<Dataset> {
-        let (size, label_column) = (data.size, data.label_column.clone());
-        let options = Options { split, size, memory: common.memory(), label_column, features };
-        Ok(in_memory(::data::open(spec, &options)?, ui)?.to_device(device))
-    };
-    let columns = before.map(|before| Features::from_header(&before.metadata)).transpose()?;
-    let train = part(&data.train, Split::Train, columns.flatten())?;
-    let columns = train.features.clone();
-    let test = part(data.test.as_ref().unwrap_or(&data.train), Split::Test, columns)?;
-    ensure!(
-        train.image_shape() == test.image_shape(),
-        "training images are {:?}, test images {:?}",
-        train.image_shape(),
-        test.image_shape()
-    );
-    let mut notes = [&train.notes[..], &test.notes].concat();
-    let mut train = match before {
-        Some(before) => goes_on(config, train, before, &mut notes)?,
-        None => train,
-    };
-    let fitted = classes::fit(test, Known::of_data(&train), &[]).context("test data")?;
-    let test = fitted.data;
-    notes.extend(fitted.notes);
-    notes.dedup();
-    if data.random_labels {
-        let keys = [noise::key(config.seed, noise::name_id("random-labels"), 0)];
-        let order = noise::uniform(&keys, &[train.len() as i64], device).argsort(1, false);
-        train.labels = train.labels.index_select(0, &order.squeeze_dim(0));
-    }
-    Ok(Parts { train, test, notes })
-}
-
-/// Training data in the numbers of the weights to start from. Weights that have none of its classes
-/// start something new: then their last layer is taken by position, which training mends.
-fn goes_on(
-    config: &Config,
-    train: Dataset,
-    before: &checkpoint::Loaded,
-    notes: &mut Vec<String>,
-) -> Result<Dataset> {
-    let known = Known::of(before);
-    let has = |name: &String| find(known.names, name).place().is_some();
-    if known.said && train.named && !train.classes.iter().any(has) {
-        notes.push(format!(
-            "`{}` tells other classes apart ({}): its last layer is where those of `{}` begin",
-            weights(config),
-            few(known.names),
-            train.name
-        ));
-        return Ok(train);
-    }
-    let told = || format!("`model.weights`: `{}`", weights(config));
-    let fitted = classes::fit(train, known, &[]).with_context(told)?;
-    notes.extend(fitted.notes);
-    Ok(fitted.data)
 }
 
 /// What is read and written.
@@ -283,15 +209,16 @@ impl Watch for Bars<'_> {
     fn epoch(&mut self, line: &EpochLine) {
         self.bar.finish_and_clear();
         let percent = |a: f64| format!("{:5.2} %", 100. * a);
+        let test = line.test_accuracy.map(|a| format!("  test {}", percent(a)));
         let robust = line.robust_accuracy.map(|a| format!("  robust {}", percent(a)));
         let skipped = (line.skipped > 0).then(|| format!("  {} steps skipped", line.skipped));
         self.ui.note(&format!(
-            "epoch {:>3}/{}  loss {:.4}  train {}  test {}{}  {:.0} images/s  {:.0} s{}",
+            "epoch {:>3}/{}  loss {:.4}  train {}{}{}  {:.0} images/s  {:.0} s{}",
             line.epoch,
             self.epochs,
             line.loss["total"],
             percent(line.train_accuracy),
-            percent(line.test_accuracy.unwrap_or(f64::NAN)),
+            test.unwrap_or_default(),
             robust.unwrap_or_default(),
             line.images_per_second,
             line.seconds,

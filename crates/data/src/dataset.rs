@@ -122,6 +122,11 @@ impl Dataset {
         Ok(self.with(|tensor| tensor.narrow(0, offset as i64, count)))
     }
 
+    /// The images in these rows, i64, in that order.
+    pub(crate) fn rows(&self, rows: &Tensor) -> Dataset {
+        self.with(|tensor| tensor.index_select(0, rows))
+    }
+
     /// The same set of other images: `pick` takes their rows.
     fn with(&self, pick: impl Fn(&Tensor) -> Tensor) -> Dataset {
         Dataset {
@@ -143,7 +148,7 @@ impl Dataset {
         let rows = self.labels.eq(class as i64).nonzero().squeeze_dim(1);
         let (name, class) = (&self.name, &self.classes[class]);
         ensure!(rows.numel() > 0, "`{name}` has no image of the class `{class}`");
-        Ok(self.with(|tensor| tensor.index_select(0, &rows)))
+        Ok(self.rows(&rows))
     }
 
     /// The same images for a network whose classes are called `classes`: the class i is its class `to[i]`.
@@ -164,7 +169,8 @@ impl Dataset {
         self.labels.index_select(0, &Tensor::from_slice(numbers).to_device(self.labels.device()))
     }
 
-    /// Writes the images as png files, `CLASS/NUMBER.png`, which `folder:` reads; f32 is rounded to 8 bits.
+    /// Writes the images as png files, `CLASS/NUMBER.png`, which `folder:` reads, grey ones as grey; f32 is rounded
+    /// to 8 bits.
     /// `tick` is called after each. Errors: a table, a class without images or that is no name of a folder, images
     /// of neither one nor three channels.
     pub fn save_folder(&self, path: &Path, tick: impl Fn()) -> Result<()> {
@@ -172,7 +178,8 @@ impl Dataset {
     }
 
     /// Writes the set as a `tensors:` file: `images`, `labels`, `masks` where there are any, and
-    /// in the header `classes` (names between commas, or a JSON array), `dataset`, and the columns of a table with
+    /// in the header `classes` (names between commas, or a JSON array) or, without names,
+    /// `class_count`, `dataset`, and the columns of a table with
     /// their scale. All of it passes through memory.
     pub fn save_tensors(&self, path: &Path) -> Result<()> {
         let mut file = TensorFile::default();
@@ -181,7 +188,11 @@ impl Dataset {
         if let Some(masks) = &self.masks {
             file.tensors.insert("masks".into(), masks.shallow_clone());
         }
-        file.metadata.insert("classes".into(), header::join(&self.classes));
+        let (key, classes) = match self.named {
+            true => ("classes", header::join(&self.classes)),
+            false => ("class_count", self.classes.len().to_string()),
+        };
+        file.metadata.insert(key.into(), classes);
         file.metadata.extend(self.features.iter().flat_map(Features::to_header));
         file.metadata.insert("dataset".into(), self.name.clone());
         file.write(path)

@@ -1,159 +1,125 @@
-//! `folder:`: one folder of png or jpeg files per class, sorted by name, perhaps inside `train/`
-//! and `test/` or `val/`. Everything becomes 8-bit RGB; an alpha channel is dropped.
+//! `folder:`: one folder of pictures per class, perhaps inside folders for training and testing. The first picture
+//! says how large all are and whether they are grey.
 
-use crate::{Dataset, Files, Images, Options, Split};
-use anyhow::{Context, Result, anyhow, bail, ensure};
-use image::{ImageError, ImageReader, ImageResult, RgbImage, imageops::FilterType};
-use std::{
-    fs::{self, File},
-    io::BufReader,
-    path::{Path, PathBuf},
-};
-use tch::{Kind, Tensor};
+use crate::{Dataset, Files, Images, Options, Split, dataset, picture};
+use anyhow::{Result, bail, ensure};
+use image::ColorType;
+use std::path::{Path, PathBuf};
+use tch::Tensor;
 
-/// Finds one split: images u8 [N, 3, H, W], by class and then by file name, still in their files.
-/// A folder without `train/` and `test/` or `val/` is read whole for either split.
+mod layout;
+mod listing;
+mod save;
+
+pub(crate) use listing::is_junk;
+pub(crate) use save::save;
+
+use layout::{Layout, Part};
+use listing::{Passed, pictures};
+
+/// Finds one split: images u8 [N, C, H, W], by class and then by file name, still in their files.
+/// A folder without parts is read whole for either split.
 pub(crate) fn load(path: &Path, options: &Options) -> Result<Dataset> {
-    let root = root(path, options.split)?;
-    let classes = names(&root, Path::is_dir)?;
-    ensure!(!classes.is_empty(), "`{}` has no folder in it, one per class", root.display());
-    if let Ok(other) = self::root(path, other(options.split)) {
-        let theirs = names(&other, Path::is_dir)?;
-        ensure!(
-            classes == theirs,
-            "`{}` and `{}` do not have the same class folders",
-            root.display(),
-            other.display()
-        );
-    }
-    let mut files: Vec<PathBuf> = vec![];
-    let mut labels: Vec<i64> = vec![];
-    for (label, class) in classes.iter().enumerate() {
-        let folder = root.join(class);
-        let images = names(&folder, is_image)?;
-        ensure!(!images.is_empty(), "`{}` has no png or jpeg in it", folder.display());
-        labels.resize(labels.len() + images.len(), label as i64);
-        files.extend(images.iter().map(|name| folder.join(name)));
-    }
-    let files = Files::new(files, options.size, options.memory)?;
-    let images = Images::Streamed(files);
+    let layout = Layout::of(path)?;
+    let part = layout.part(options.split)?;
+    let classes = layout.classes(&part)?;
+    let mut passed = layout.passed;
+    let Labelled { files, labels } = match &part {
+        Part::Folders(root) => in_class_folders(root, &classes, &mut passed)?,
+        Part::Annotated(root) => annotated(root, &classes, &mut passed)?,
+    };
+    let mut notes = layout.notes;
+    notes.extend(passed.sentence());
+    notes.extend(approximations(&files)?);
     let name = path.canonicalize().unwrap_or(path.to_owned());
     let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let labels = Tensor::from_slice(&labels);
-    Ok(Dataset::new(name, images, labels, classes))
+    let images = Images::Streamed(Files::new(files, options)?);
+    let named = !is_counted(&classes);
+    let whole = layout.test.is_none();
+    let set = Dataset::new(name, images, Tensor::from_slice(&labels), classes);
+    Ok(Dataset { named, whole, notes, ..set })
 }
 
-fn other(split: Split) -> Split {
-    if split == Split::Train { Split::Test } else { Split::Train }
+/// Picture files and the class of each.
+#[derive(Default)]
+struct Labelled {
+    files: Vec<PathBuf>,
+    labels: Vec<i64>,
 }
 
-/// The folder that holds the class folders of `split`.
-fn root(path: &Path, split: Split) -> Result<PathBuf> {
-    ensure!(path.is_dir(), "`{}` is not a folder with one folder per class", path.display());
-    let [train, test, val] = ["train", "test", "val"].map(|name| path.join(name));
-    let parted = train.is_dir();
-    match split {
-        _ if !parted => Ok(path.to_owned()),
-        Split::Train => Ok(train),
-        Split::Test => [test, val]
-            .into_iter()
-            .find(|folder| folder.is_dir())
-            .with_context(|| format!("`{}` has `train` but no `test` or `val`", path.display())),
+/// The pictures below `root`, one folder a class. Errors: a class that has none.
+fn in_class_folders(root: &Path, classes: &[String], passed: &mut Passed) -> Result<Labelled> {
+    let mut found = Labelled::default();
+    let entries = listing::entries(root)?;
+    entries.files.iter().for_each(|file| passed.file(file));
+    for (label, class) in classes.iter().enumerate() {
+        // A part for testing may lack classes.
+        let Some((_, folder)) = entries.folders.iter().find(|(name, _)| name == class) else {
+            continue;
+        };
+        let images = pictures(folder, passed)?;
+        found.labels.resize(found.labels.len() + images.len(), label as i64);
+        found.files.extend(images);
     }
+    Ok(found)
 }
 
-/// The names in `folder` that `keep` accepts, sorted; hidden ones never.
-fn names(folder: &Path, keep: fn(&Path) -> bool) -> Result<Vec<String>> {
-    let told = || format!("cannot read the folder `{}`", folder.display());
-    let mut names = vec![];
-    for entry in folder.read_dir().with_context(told)? {
-        let entry = entry.with_context(told)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && keep(&entry.path()) {
-            names.push(name);
-        }
+/// The pictures of `root/images`, whose classes a table says (Tiny ImageNet). Errors: a line that names no class
+/// or no file.
+fn annotated(root: &Path, classes: &[String], passed: &mut Passed) -> Result<Labelled> {
+    let (folder, table) = (root.join("images"), root.join(layout::ANNOTATIONS));
+    let told = table.display();
+    let mut pairs = vec![];
+    for (file, class) in layout::annotations(&table)? {
+        let Some(label) = classes.iter().position(|known| *known == class) else {
+            bail!("`{told}` gives `{file}` the class `{class}`, which has no folder for training");
+        };
+        ensure!(
+            folder.join(&file).exists(),
+            "`{told}` names `{file}`, which is not in `{}`",
+            folder.display()
+        );
+        pairs.push((label as i64, folder.join(file)));
     }
-    names.sort();
-    Ok(names)
+    pairs.sort();
+    ensure!(!pairs.is_empty(), "`{told}` names no file");
+    let (labels, files): (Vec<i64>, Vec<PathBuf>) = pairs.into_iter().unzip();
+    passed.rest(&folder, &files)?;
+    Ok(Labelled { files, labels })
 }
 
-fn is_image(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
-    matches!(extension.as_str(), "png" | "jpg" | "jpeg") && path.is_file()
+/// Whether classes are called 0, 1, 2 …: numbers, which are no names.
+fn is_counted(classes: &[String]) -> bool {
+    classes.iter().enumerate().all(|(i, class)| *class == i.to_string())
 }
 
-/// Writes `set` as png files, `CLASS/NUMBER.png`, into the folder `path`; `tick` is called after each. Errors: a
-/// table, a class without images or that is no name of a folder, images of neither one nor three channels.
-pub(crate) fn save(set: &Dataset, path: &Path, tick: &dyn Fn()) -> Result<()> {
-    set.check_pixels("a folder of png files")?;
-    let [channels, height, width] = set.image_shape();
-    let kind = match channels {
-        1 => image::ExtendedColorType::L8,
-        3 => image::ExtendedColorType::Rgb8,
-        _ => bail!("png files have one or three channels; these images have {channels}"),
-    };
-    let labels: Vec<i64> = (&set.labels).try_into()?;
-    for (label, class) in set.classes.iter().enumerate() {
-        let some = labels.contains(&(label as i64));
-        ensure!(some, "no image of the class `{class}`; a class folder needs one");
-        let single = Path::new(class).components().count() == 1 && !class.starts_with('.');
-        ensure!(single, "the class `{class}` cannot be the name of a folder");
+/// What is lost of pictures like the first, and of those that may move.
+fn approximations(files: &[PathBuf]) -> Result<Vec<String>> {
+    let first = &files[0];
+    let colours = picture::header(first)?.colours;
+    let gifs = files.iter().filter(|file| picture::ending(file) == "gif").count();
+    let mut notes = vec![];
+    if colours.bytes_per_pixel() / colours.channel_count() > 1 {
+        notes.push(format!("`{}` has 16 bits a channel, read as 8", first.display()));
     }
-    for folder in set.classes.iter().map(|class| path.join(class)) {
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot make `{}`", folder.display()))?;
+    if colours.has_alpha() && picture::ending(first) != "gif" {
+        notes.push(format!("`{}` has an alpha channel, which is left out", first.display()));
     }
-    let mut number = 0;
-    for batch in set.ordered(256) {
-        let (x, _) = batch?;
-        let bytes = (x * 255.).round().to_kind(Kind::Uint8).permute([0, 2, 3, 1]).contiguous();
-        for image in bytes.split(1, 0) {
-            let pixels: Vec<u8> = image.view([-1]).try_into()?;
-            let class = &set.classes[labels[number] as usize];
-            let file = path.join(class).join(format!("{number:07}.png"));
-            image::save_buffer(&file, &pixels, width as u32, height as u32, kind)
-                .with_context(|| format!("cannot write `{}`", file.display()))?;
-            number += 1;
-            tick();
-        }
+    if gifs > 0 {
+        notes.push(format!("{gifs} .gif: of each the first frame is read"));
     }
-    Ok(())
+    Ok(notes)
 }
 
-/// One png or jpeg as f32 [1, 3, H, W] in [0, 1]; with a size, resized to that square.
-pub fn image(file: &Path, size: Option<i64>) -> Result<Tensor> {
-    let alone = Files::new(vec![file.to_owned()], size, u64::MAX)?;
-    Ok(crate::dataset::pixels(&alone.whole(|_| ())?))
+/// Channels that pictures are read with which are stored like this.
+pub(crate) fn channels_of(colours: ColorType) -> i64 {
+    if colours.has_color() { 3 } else { 1 }
 }
 
-/// What `read` takes from an image. By contents, not by extension: a jpeg called .png is still an image.
-fn opened<T>(
-    file: &Path,
-    read: impl FnOnce(ImageReader<BufReader<File>>) -> ImageResult<T>,
-) -> Result<T> {
-    let image = ImageReader::open(file).and_then(ImageReader::with_guessed_format);
-    let found = image.map_err(ImageError::from).and_then(read);
-    // These errors say themselves what their sources say.
-    found.map_err(|error| anyhow!("cannot read `{}` as an image: {error}", file.display()))
-}
-
-/// Width and height that `decode` gives.
-pub(crate) fn dimensions(file: &Path, size: Option<i64>) -> Result<(u32, u32)> {
-    let Some(side) = size else {
-        return opened(file, ImageReader::into_dimensions);
-    };
-    let range = 1..=4096;
-    ensure!(range.contains(&side), "a size of {side} pixels is not 1 to 4096");
-    Ok((side as u32, side as u32))
-}
-
-/// An image as 8-bit RGB; with a size, resized to that square.
-pub(crate) fn decode(file: &Path, size: Option<i64>) -> Result<RgbImage> {
-    let image = opened(file, ImageReader::decode)?.into_rgb8();
-    match size.map(|side| side as u32) {
-        Some(side) if image.dimensions() != (side, side) => {
-            Ok(image::imageops::resize(&image, side, side, FilterType::Triangle))
-        }
-        _ => Ok(image),
-    }
+/// One picture as f32 [1, C, H, W] in [0, 1]; with a size, resized to that square. Its channels are those asked
+/// for, or its own.
+pub fn image(file: &Path, size: Option<i64>, channels: Option<i64>) -> Result<Tensor> {
+    let options = Options { size, channels, memory: u64::MAX, ..Split::Test.into() };
+    let alone = Files::new(vec![file.to_owned()], &options)?;
+    Ok(dataset::pixels(&alone.whole(|_| ())?))
 }

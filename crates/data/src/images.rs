@@ -10,7 +10,7 @@ pub enum Images {
     /// In memory, [N, C, H, W]: u8 0 to 255, or f32 in [0, 1] where a `tensors:` file holds that. Of a
     /// table: scaled columns, f32 [N, D, 1, 1].
     Held(Tensor),
-    /// In files that are decoded in the background: u8 [N, 3, H, W].
+    /// In files that are decoded in the background: u8 [N, C, H, W], C 1 or 3.
     Streamed(Files),
 }
 

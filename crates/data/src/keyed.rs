@@ -15,6 +15,8 @@ pub(crate) enum Purpose {
     Split = 4,
     /// One point of `simulated`.
     Simulated = 5,
+    /// Which images of data without parts are for testing.
+    Holdout = 6,
 }
 
 /// The generator of `purpose` for these keys (seed, epoch, index, …).

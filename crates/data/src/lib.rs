@@ -1,4 +1,4 @@
-//! Classification data: CIFAR-10, MNIST, class folders, tensor files, tables, the procedural
+//! Classification data: CIFAR-10 and CIFAR-100, MNIST and its like, class folders, tensor files, tables, the procedural
 //! `shapes` and `simulated`, each as one tensor that lives on the device and is shuffled and augmented
 //! there. Only class folders larger than a given memory stay on the disk and are read as they are used.
 
@@ -10,10 +10,12 @@ mod describe;
 mod features;
 pub mod fetch;
 mod folder;
+mod holdout;
 mod images;
 mod keyed;
 mod mnist;
 pub mod names;
+mod picture;
 mod read;
 pub mod shapes;
 mod simulated;
@@ -28,6 +30,7 @@ pub use dataset::Dataset;
 pub use describe::{Channel, Description};
 pub use features::Features;
 pub use folder::image;
+pub use holdout::Holdout;
 pub use images::Images;
-pub use spec::{KINDS, MEMORY, Options, Split, load, open};
+pub use spec::{KINDS, MEMORY, Options, Split, load, open, same_place};
 pub use stream::Files;

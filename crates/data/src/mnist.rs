@@ -1,22 +1,35 @@
-//! MNIST (LeCun, Cortes & Burges) in idx files, gzipped or not, under either file naming style.
-//! Other sets in the same files (Fashion-MNIST) load as well, their classes named 0 to 9.
+//! MNIST (LeCun, Cortes & Burges) in idx files, gzipped or not, under either file naming style, and the sets that
+//! come in files of the same form: Fashion-MNIST, Kuzushiji-MNIST, EMNIST. The images are as the files have them:
+//! those of EMNIST are transposed, as torchvision gives them.
 
 use crate::{Dataset, Split, read};
 use anyhow::{Context, Result, bail, ensure};
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 use tch::{Kind, Tensor};
 
-/// Whether `name` is one of the set's file names.
-pub(crate) fn is_part(name: &str) -> bool {
-    let parts = [("train", "images", 3), ("train", "labels", 1), ("t10k", "images", 3)];
-    parts.into_iter().chain([("t10k", "labels", 1)]).any(|part| names(part).contains(&name.into()))
-}
+mod names;
 
-/// Reads one split from the folder `path`: images u8 [N, 1, 28, 28].
-pub(crate) fn load(path: &Path, split: Split) -> Result<Dataset> {
+use names::Part;
+
+pub(crate) use names::is_part;
+
+/// Reads one split from `rest`, a folder and perhaps `,set=NAME`: images u8 [N, 1, 28, 28].
+pub(crate) fn load(rest: &str, split: Split) -> Result<Dataset> {
+    let (path, set) = match rest.rsplit_once(",set=") {
+        Some((path, set)) => (Path::new(path), Some(set)),
+        None => (Path::new(rest), None),
+    };
+    ensure!(path.exists(), "no such file or folder: `{}`", path.display());
     ensure!(path.is_dir(), "`{}` is a file; give the folder of MNIST's four", path.display());
-    let part = if split == Split::Train { "train" } else { "t10k" };
-    let images_path = find(path, (part, "images", 3))?;
+    let folder = names::folder(path)?;
+    let set = chosen(&folder, set)?;
+    let part = Part { set: set.as_deref(), train: split == Split::Train };
+    let (images_path, labels_path) =
+        (part.find(&folder, "images", 3)?, part.find(&folder, "labels", 1)?);
     let (shape, pixels) = idx(&images_path, 3)?;
     ensure!(
         shape[1..] == [28, 28],
@@ -25,31 +38,46 @@ pub(crate) fn load(path: &Path, split: Split) -> Result<Dataset> {
         shape[1],
         shape[2]
     );
-    let labels_path = find(path, (part, "labels", 1))?;
     let (counted, labels) = idx(&labels_path, 1)?;
     let (n, labelled) = (shape[0], counted[0]);
     let (images_name, labels_name) = (images_path.display(), labels_path.display());
     ensure!(n == labelled, "`{images_name}` has {n} images, `{labels_name}` {labelled} labels");
-    if let Some(i) = labels.iter().position(|&label| label > 9) {
+    let known = match &set {
+        Some(set) => names::mapped(&folder, set)?,
+        None => names::said_by(&folder),
+    };
+    let named = known.is_some();
+    let (name, classes) = known.unwrap_or_else(|| names::unknown(set.as_deref(), &labels));
+    let last = classes.len() - 1;
+    if let Some(i) = labels.iter().position(|&label| usize::from(label) > last) {
         let label = labels[i];
-        bail!("`{labels_name}`: record {i} (counted from 0) has the label {label}, not 0 to 9");
+        bail!(
+            "`{labels_name}`: record {i} (counted from 0) has the label {label}, not 0 to {last}"
+        );
     }
     let labels: Vec<i64> = labels.into_iter().map(i64::from).collect();
     let images = Tensor::from_data_size(&pixels, &[n, 1, 28, 28], Kind::Uint8);
-    let classes = (0..10).map(|digit| digit.to_string()).collect();
-    Ok(Dataset::new("mnist", images, Tensor::from_slice(&labels), classes))
+    let whole = Part { train: false, ..part }.find(&folder, "images", 3).is_err();
+    Ok(Dataset { named, whole, ..Dataset::new(name, images, Tensor::from_slice(&labels), classes) })
 }
 
-/// Every name the file `(part, content, dimensions)` goes by.
-fn names((part, content, dimensions): (&str, &str, usize)) -> [String; 4] {
-    let name = |sign| format!("{part}-{content}{sign}idx{dimensions}-ubyte");
-    [name("-"), name("."), name("-") + ".gz", name(".") + ".gz"]
-}
-
-fn find(folder: &Path, file: (&str, &str, usize)) -> Result<PathBuf> {
-    let names = names(file);
-    let found = names.iter().map(|name| folder.join(name)).find(|path| path.is_file());
-    found.with_context(|| format!("no `{}` (or `.gz`) in `{}`", names[0], folder.display()))
+/// Which of EMNIST's sets is read; none where the files are MNIST's. Errors: several, and none was asked for.
+fn chosen(folder: &Path, asked: Option<&str>) -> Result<Option<String>> {
+    let sets: BTreeSet<Option<String>> = names::sets(folder)?;
+    let emnist: Vec<&str> = sets.iter().flatten().map(String::as_str).collect();
+    let (known, place) = (emnist.join(", "), folder.display());
+    match asked {
+        Some(asked) => {
+            ensure!(emnist.contains(&asked), "`{place}` has no set `{asked}`; known: {known}");
+            Ok(Some(asked.to_owned()))
+        }
+        None if sets.contains(&None) || emnist.is_empty() => Ok(None),
+        None => {
+            let one = emnist.len() == 1;
+            ensure!(one, "`{place}` has several sets: say `mnist:PATH,set=NAME`, one of {known}");
+            Ok(Some(emnist[0].to_owned()))
+        }
+    }
 }
 
 /// Reads an idx file of bytes: its shape and its contents.
@@ -73,4 +101,22 @@ fn idx(path: &Path, dimensions: usize) -> Result<(Vec<i64>, Vec<u8>)> {
     );
     ensure!(shape[0] > 0, "`{name}` has no record");
     Ok((shape, bytes.split_off(header)))
+}
+
+/// The file names of a folder, folders inside not among them.
+fn file_names(folder: &Path) -> Result<Vec<String>> {
+    let told = || format!("cannot read the folder `{}`", folder.display());
+    let mut names = vec![];
+    for entry in fs::read_dir(folder).with_context(told)? {
+        let entry = entry.with_context(told)?;
+        if entry.path().is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(names)
+}
+
+/// The first of `names` that is a file in `folder`.
+fn first_file(folder: &Path, names: &[String]) -> Option<PathBuf> {
+    names.iter().map(|name| folder.join(name)).find(|path| path.is_file())
 }

@@ -1,10 +1,11 @@
 //! What `--data` may be: `KIND:PATH`, or a path whose kind is recognised by what is in it.
 
 use crate::{
-    Dataset, Features, cifar, features, folder, mnist, shapes::Shapes, simulated, table, tensors,
+    Dataset, Features, Holdout, cifar, features, folder, mnist, shapes::Shapes, simulated, table,
+    tensors,
 };
 use anyhow::{Context, Result, bail, ensure};
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 /// Which part of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +22,15 @@ pub const MEMORY: u64 = 4_000_000_000;
 /// How a set is read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// Which part of it. A single file, or a folder without parts, is read whole for either.
+    /// Which part of it. A single file, or a folder without parts, is read whole for either, unless there is a
+    /// holdout.
     pub split: Split,
+    /// How data without parts are cut into two; none: they are not.
+    pub holdout: Option<Holdout>,
     /// `folder:` only: every image is resized to this height and width, in pixels.
     pub size: Option<i64>,
+    /// `folder:` only: the channels of every image, 1 or 3; none: those of the first.
+    pub channels: Option<i64>,
     /// `folder:` only: bytes of decoded images kept in memory. A larger set stays in its files, which are
     /// read while they are used; then this many bytes may wait, decoded, and three batches more.
     pub memory: u64,
@@ -37,7 +43,15 @@ pub struct Options {
 
 impl From<Split> for Options {
     fn from(split: Split) -> Self {
-        Options { split, size: None, memory: MEMORY, label_column: None, features: None }
+        Options {
+            split,
+            holdout: None,
+            size: None,
+            channels: None,
+            memory: MEMORY,
+            label_column: None,
+            features: None,
+        }
     }
 }
 
@@ -50,13 +64,19 @@ pub const KINDS: &[(&str, &str)] = &[
          lack no value), `,columns=A+B`, `,split=SEED`, `,rows=all`",
     ),
     ("cifar10", "binary or python batches: their folder, its .tar.gz, or one batch file"),
+    ("cifar100", "the same of CIFAR-100; with `,labels=coarse` its 20 groups of classes"),
     ("csv", "a table whose first line names its columns; with the settings of arff"),
     (
         "folder",
-        "one folder of png or jpeg files per class, perhaps in train/ and test/ or val/; one larger than \
-         `--memory` is read while it is used",
+        "one folder of pictures per class (png, jpeg, bmp, gif, webp, tiff, pnm; grey where the first is), perhaps in \
+         train/ and test/, val/, valid/ or validation/; Tiny ImageNet; one larger than `--memory` is read while it \
+         is used",
     ),
-    ("mnist", "a folder with the four idx files, gzipped or not"),
+    (
+        "mnist",
+        "a folder with the four idx files, gzipped or not; Fashion-MNIST, KMNIST and EMNIST as well, of which \
+         `,set=letters` picks one",
+    ),
     (
         "shapes",
         "ten silhouettes drawn from a seed: `shapes` or `shapes:seed=0,train=6000,test=1000`; with `pair=left` or \
@@ -83,11 +103,23 @@ pub fn load(spec: &str, options: &Options) -> Result<Dataset> {
 /// [`Dataset::of_number`] and [`Dataset::slice`] is all that is ever read. Errors name the file and what
 /// is wrong.
 pub fn open(spec: &str, options: &Options) -> Result<Dataset> {
+    let Some(holdout) = options.holdout else { return read(spec, options) };
+    // All of it is what would be trained on.
+    let whole = read(spec, &Options { split: Split::Train, ..options.clone() })?;
+    holdout.part(&whole, options.split)
+}
+
+/// Reads the data without a holdout.
+fn read(spec: &str, options: &Options) -> Result<Dataset> {
     let (kind, rest) = kind_of(spec)?;
     let table = matches!(kind, "arff" | "csv");
     ensure!(
         table || options.label_column.is_none(),
         "`--label-column` is for csv and arff, not {kind}"
+    );
+    ensure!(
+        kind == "folder" || options.channels.is_none(),
+        "`--channels` is for folders of pictures, not {kind}"
     );
     match kind {
         "shapes" => return Ok(Shapes::parse(rest)?.generate(options.split)),
@@ -100,17 +132,40 @@ pub fn open(spec: &str, options: &Options) -> Result<Dataset> {
             let set = tensors::load(rest, options.split)?;
             return features::fitted(set, options.features.as_ref());
         }
+        "mnist" => return mnist::load(rest, options.split),
+        "cifar100" => return cifar100(rest, options.split),
         _ => {}
     }
     let split = options.split;
     let path = Path::new(rest);
     ensure!(path.exists(), "no such file or folder: `{rest}`");
     match kind {
-        "cifar10" => cifar::load(path, split),
+        "cifar10" => cifar::load(path, &cifar::TEN, split),
         "folder" => folder::load(path, options),
-        "mnist" => mnist::load(path, split),
         other => unreachable!("`{other}` is not in KINDS"),
     }
+}
+
+/// Whether two specifications name the same file or folder, by whatever path, or are the same text.
+pub fn same_place(one: &str, other: &str) -> bool {
+    let place = |spec: &str| {
+        let (_, rest) = kind_of(spec).ok()?;
+        let path = if Path::new(rest).exists() { rest } else { rest.split(',').next()? };
+        Path::new(path).canonicalize().ok()
+    };
+    one == other || place(one).is_some_and(|one| Some(one) == place(other))
+}
+
+/// Reads `rest`, a path and perhaps `,labels=coarse`.
+fn cifar100(rest: &str, split: Split) -> Result<Dataset> {
+    let (path, labels) = rest.rsplit_once(",labels=").unwrap_or((rest, "fine"));
+    ensure!(Path::new(path).exists(), "no such file or folder: `{path}`");
+    let format = match labels {
+        "fine" => &cifar::FINE,
+        "coarse" => &cifar::COARSE,
+        other => bail!("`labels={other}` of `cifar100` is neither fine nor coarse"),
+    };
+    cifar::load(Path::new(path), format, split)
 }
 
 /// Splits `spec` into its kind, one of [`KINDS`], and the rest.
@@ -157,8 +212,12 @@ fn recognise(path: &Path) -> Result<&'static str> {
             name if name.ends_with(".safetensors") => Ok("tensors"),
             name if name.ends_with(".csv") || name.ends_with(".csv.gz") => Ok("csv"),
             name if name.ends_with(".arff") => Ok("arff"),
-            name if name.ends_with(".tar.gz") || name.ends_with(".tgz") => Ok("cifar10"),
-            name if cifar::is_batch(name) => Ok("cifar10"),
+            name if name.ends_with(".tar.gz") || name.ends_with(".tgz") => {
+                let hundred = name.contains("cifar-100") || name.contains("cifar100");
+                Ok(if hundred { "cifar100" } else { "cifar10" })
+            }
+            name if cifar::TEN.is_batch(name) => Ok("cifar10"),
+            name if cifar::FINE.is_batch(name) => Ok("cifar100"),
             name if mnist::is_part(name) => {
                 bail!("`{}` is one of the four files of MNIST; give their folder", path.display())
             }
@@ -166,19 +225,37 @@ fn recognise(path: &Path) -> Result<&'static str> {
         };
     }
     let told = || format!("cannot read the folder `{}`", path.display());
-    let mut found = None;
+    let mut found = BTreeSet::new();
+    let mut folders = false;
     for entry in path.read_dir().with_context(told)? {
         let entry = entry.with_context(told)?;
         let name = entry.file_name().to_string_lossy().to_lowercase();
-        match name.as_str() {
-            name if cifar::is_batch(name) || cifar::FOLDERS.contains(&name) => {
-                return Ok("cifar10");
-            }
-            name if mnist::is_part(name) => return Ok("mnist"),
-            "train.safetensors" | "test.safetensors" => return Ok("tensors"),
-            _ if entry.path().is_dir() && !name.starts_with('.') => found = Some("folder"),
-            _ => {}
-        }
+        found.extend(kind_inside(&name, entry.path().is_dir()));
+        folders |= entry.path().is_dir() && !folder::is_junk(&name);
     }
-    found.with_context(|| format!("nothing recognised in the folder `{}`; {hint}", path.display()))
+    let kinds: Vec<&str> = found.into_iter().collect();
+    match kinds[..] {
+        [] if folders => Ok("folder"),
+        [] => bail!("nothing recognised in the folder `{}`; {hint}", path.display()),
+        [kind] => Ok(kind),
+        _ => bail!("`{}` holds several sets: {}; {hint}", path.display(), kinds.join(", ")),
+    }
+}
+
+/// The kind of a folder that holds something with this name, in lower case; none: it says nothing.
+fn kind_inside(name: &str, is_folder: bool) -> Option<&'static str> {
+    if is_folder {
+        return match name {
+            name if cifar::TEN.folders.contains(&name) => Some("cifar10"),
+            name if cifar::FINE.folders.contains(&name) => Some("cifar100"),
+            _ => None,
+        };
+    }
+    match name {
+        name if cifar::TEN.is_batch(name) => Some("cifar10"),
+        name if cifar::FINE.is_batch(name) => Some("cifar100"),
+        name if mnist::is_part(name) => Some("mnist"),
+        "train.safetensors" | "test.safetensors" => Some("tensors"),
+        _ => None,
+    }
 }

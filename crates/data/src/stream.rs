@@ -1,13 +1,17 @@
 //! Images that stay in their files: threads in the background decode them in the order in which they
 //! will be asked for, and never more than there is memory for.
 
-use crate::folder::{decode, dimensions};
+use crate::{
+    Options, folder,
+    picture::{self, Header},
+};
 use anyhow::{Result, anyhow, ensure};
+use image::RgbImage;
 use std::{
     collections::HashMap,
     num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard,
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -22,12 +26,15 @@ const AHEAD: u64 = 1024;
 /// Images read at a time, where all of them are.
 const PART: usize = 256;
 
-/// Image files, read as 8-bit RGB of one size.
+/// Image files, read with 8 bits a channel and one size.
 #[derive(Debug, Clone)]
 pub struct Files {
     paths: Arc<[PathBuf]>,
     /// Side that they are resized to; none: all have the size of the first.
-    size: Option<i64>,
+    size: Option<u32>,
+    channels: i64,
+    /// Whether colours become brightness; else grey files are all grey, as the first is.
+    lossy: bool,
     width: u32,
     height: u32,
     /// Bytes of decoded images that may wait to be used.
@@ -37,11 +44,24 @@ pub struct Files {
 }
 
 impl Files {
-    /// Reads the size of the first of `paths`, of which there is one. Errors: it is no image, `size` is no size.
-    pub(crate) fn new(paths: Vec<PathBuf>, size: Option<i64>, memory: u64) -> Result<Self> {
-        let (width, height) = dimensions(&paths[0], size)?;
-        let paths = paths.into();
-        Ok(Files { paths, size, width, height, memory, device: Device::Cpu })
+    /// Reads the size and the channels of the first of `paths`, of which there is one, where `options` do not
+    /// say them. Errors: it is no image, or `options` ask for what no image has.
+    pub(crate) fn new(paths: Vec<PathBuf>, options: &Options) -> Result<Self> {
+        let Header { width, height, colours } = picture::header(&paths[0])?;
+        let side = |side: i64| {
+            ensure!((1..=4096).contains(&side), "a size of {side} pixels is not 1 to 4096");
+            Ok(side as u32)
+        };
+        let size = options.size.map(side).transpose()?;
+        let (width, height) = size.map_or((width, height), |side| (side, side));
+        let channels = options.channels.unwrap_or(folder::channels_of(colours));
+        ensure!(
+            matches!(channels, 1 | 3),
+            "{channels} channels: images of folders are read with 1 or 3"
+        );
+        let (lossy, memory) = (options.channels == Some(1), options.memory);
+        let (paths, device) = (paths.into(), Device::Cpu);
+        Ok(Files { paths, size, channels, lossy, width, height, memory, device })
     }
 
     /// How many there are.
@@ -51,12 +71,12 @@ impl Files {
 
     /// Channels, height and width of each.
     pub(crate) fn shape(&self) -> [i64; 3] {
-        [3, self.height.into(), self.width.into()]
+        [self.channels, self.height.into(), self.width.into()]
     }
 
     /// Bytes of one, decoded.
     fn bytes(&self) -> u64 {
-        3 * u64::from(self.width) * u64::from(self.height)
+        self.channels as u64 * u64::from(self.width) * u64::from(self.height)
     }
 
     /// Whether all of them, decoded, take no more memory than was allowed.
@@ -80,7 +100,7 @@ impl Files {
         Files { paths, ..self.clone() }
     }
 
-    /// All of them, u8 [N, 3, H, W]. `tick` is called with the images of each part that was read.
+    /// All of them, u8 [N, C, H, W]. `tick` is called with the images of each part that was read.
     pub(crate) fn whole(&self, tick: impl Fn(u64)) -> Result<Tensor> {
         let [channels, height, width] = self.shape();
         let n = self.len() as i64;
@@ -94,7 +114,7 @@ impl Files {
         Ok(whole)
     }
 
-    /// Batches of the given rows, u8 [B, 3, H, W], in this order; the first bad file ends them with its error.
+    /// Batches of the given rows, u8 [B, C, H, W], in this order; the first bad file ends them with its error.
     pub(crate) fn read(&self, batches: Vec<Vec<i64>>) -> Reader {
         let sizes: Vec<usize> = batches.iter().map(Vec::len).collect();
         let state = Mutex::default();
@@ -119,21 +139,26 @@ impl Files {
         Reader { ready: Some(ready), pool, threads }
     }
 
-    /// One image, its three planes after one another. Errors: no image, another size than the first.
+    /// One image, its planes after one another. Errors: no image, another size than the first, coloured where
+    /// the first is grey.
     fn image(&self, row: i64) -> Result<Vec<u8>> {
         let path = &self.paths[row as usize];
         // A decoder that panics must not leave others waiting for its image.
-        let image = catch_unwind(AssertUnwindSafe(|| decode(path, self.size)));
+        let image = catch_unwind(AssertUnwindSafe(|| picture::decode(path, self.size)));
         let image = image.map_err(|_| anyhow!("`{}` cannot be decoded", path.display()))??;
         let (width, height) = image.dimensions();
         ensure!(
             (width, height) == (self.width, self.height),
-            "`{}` has {}×{} pixels, `{}` {width}×{height}; give a size to resize them all",
+            "`{}` has {}×{} pixels, `{}` {width}×{height}; give a size to resize them all \
+             (`--size`, in training `data.size`)",
             self.paths[0].display(),
             self.width,
             self.height,
             path.display()
         );
+        if self.channels == 1 {
+            return self.brightness(&image, path);
+        }
         let plane = width as usize * height as usize;
         let mut planes = vec![0; 3 * plane];
         let (red, others) = planes.split_at_mut(plane);
@@ -142,6 +167,19 @@ impl Files {
             (red[i], green[i], blue[i]) = (pixel[0], pixel[1], pixel[2]);
         }
         Ok(planes)
+    }
+
+    /// The one plane of `image`. Errors: it has colours that nobody asked to give up.
+    fn brightness(&self, image: &RgbImage, path: &Path) -> Result<Vec<u8>> {
+        let grey = self.lossy || image.pixels().all(|p| p[0] == p[1] && p[1] == p[2]);
+        ensure!(
+            grey,
+            "`{}` is grey, `{}` has colours; give the channels that all are read with, 1 or 3 \
+             (`--channels`, in training `data.channels`)",
+            self.paths[0].display(),
+            path.display()
+        );
+        Ok(image.pixels().map(|pixel| picture::luma(pixel.0)).collect())
     }
 }
 

@@ -1,6 +1,6 @@
-//! `tensors:`: a safetensors file with `images` (f32 in [0, 1], or u8), `labels` (i64), perhaps
-//! `masks`, and the class names in its header, which of a table also names its columns. A file has no splits; a folder with
-//! `train.safetensors` and `test.safetensors` does. `tensors:FILE,images=adversarial` takes the images of that name, such
+//! `tensors:`: a safetensors file with `images` (u8, or numbers in [0, 1] that f32 holds), `labels` (whole numbers),
+//! perhaps `masks`, and the class names in its header, which of a table also names its columns. A file has no splits;
+//! a folder with `train.safetensors` and `test.safetensors` does. `tensors:FILE,images=adversarial` takes the images of that name, such
 //! as an attack has left beside the clean ones.
 
 use crate::{Dataset, Features, Split};
@@ -26,33 +26,32 @@ fn read(path: &Path, split: Split, images: &str) -> Result<Dataset> {
         let name = if split == Split::Train { "train.safetensors" } else { "test.safetensors" };
         let file = path.join(name);
         ensure!(file.is_file(), "no `{name}` in `{}`", path.display());
-        return read(&file, split, images);
+        let whole = !path.join("test.safetensors").is_file();
+        return Ok(Dataset { whole, ..read(&file, split, images)? });
     }
     let mut file = TensorFile::read(path)?;
-    check(&mut file, path, images).with_context(|| format!("`{}`", path.display()))
+    let set = check(&mut file, path, images).with_context(|| format!("`{}`", path.display()))?;
+    Ok(Dataset { whole: true, ..set })
 }
 
 fn check(file: &mut TensorFile, path: &Path, name: &str) -> Result<Dataset> {
     let (images, labels) = (file.take(name)?, file.take("labels")?);
     let shape = images.size();
-    ensure!(shape.len() == 4, "`{name}` has the shape {shape:?}; it must be [N, C, H, W]");
+    check_shape(&shape, name)?;
     ensure!(shape.iter().all(|&n| n > 0), "`{name}` is empty: its shape is {shape:?}");
     let features = Features::from_header(&file.metadata)?;
+    let images = lossless(images, name)?;
     match &features {
         Some(features) => check_columns(&images, &features.names)?,
-        None => check_pixels(&images, name)?,
+        None => check_pixels(&images)?,
     }
-    let (n, kind) = (shape[0], labels.kind());
-    ensure!(kind == Kind::Int64, "`labels` has the type {kind:?}; it must be Int64");
+    let (n, labels) = (shape[0], whole_numbers(labels)?);
     let counted = labels.size();
     ensure!(counted == [n], "`labels` has the shape {counted:?}; {n} images need [{n}]");
     let masks = file.tensors.remove("masks").map(|masks| check_masks(masks, &shape)).transpose()?;
-    let classes = match file.metadata.get("classes") {
-        Some(names) => tensorfile::header::names(names),
-        None => (0..=labels.max().int64_value(&[]).clamp(0, MOST_CLASSES - 1))
-            .map(|class| class.to_string())
-            .collect::<Vec<_>>(),
-    };
+    let names = file.metadata.get("classes").map(|names| tensorfile::header::names(names));
+    let named = names.is_some();
+    let classes = names.map_or_else(|| numbered(file, &labels), Ok)?;
     let outside = labels.lt(0).logical_or(&labels.ge(classes.len() as i64));
     if let Some(i) = first(&outside) {
         let (label, last) = (labels.int64_value(&[i]), classes.len() - 1);
@@ -61,15 +60,79 @@ fn check(file: &mut TensorFile, path: &Path, name: &str) -> Result<Dataset> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let set = file.metadata.get("dataset").cloned().unwrap_or_else(|| stem.into_owned());
     let name = if name == "images" { set } else { format!("{set} ({name})") };
-    let named = file.metadata.contains_key("classes");
-    Ok(Dataset { masks, features, named, ..Dataset::new(name, images, labels, classes) })
+    let notes = binary(&images).into_iter().collect();
+    Ok(Dataset { named, masks, features, notes, ..Dataset::new(name, images, labels, classes) })
 }
 
-fn check_pixels(images: &Tensor, name: &str) -> Result<()> {
-    match images.kind() {
-        Kind::Uint8 => return Ok(()),
-        Kind::Float => {}
-        kind => bail!("`{name}` has the type {kind:?}; it must be Float in [0, 1] or Uint8"),
+/// Classes that are called by their numbers: as many as the header or else the labels say.
+fn numbered(file: &TensorFile, labels: &Tensor) -> Result<Vec<String>> {
+    let count = match file.metadata.get("class_count") {
+        Some(count) => count.trim().parse().ok().filter(|n| (1..=MOST_CLASSES).contains(n)),
+        None => Some((labels.max().int64_value(&[]).clamp(0, MOST_CLASSES - 1)) + 1),
+    };
+    let count = count.with_context(|| {
+        format!("`class_count` of the header is no number from 1 to {MOST_CLASSES}")
+    })?;
+    Ok((0..count).map(|class| class.to_string()).collect())
+}
+
+/// Errors: not [N, C, H, W], with what would make it so where that is likely.
+fn check_shape(shape: &[i64], name: &str) -> Result<()> {
+    let hint = match *shape {
+        [_, height, _, channels] if channels <= 4 && height > 4 => {
+            "; of [N, H, W, C] take `permute(0, 3, 1, 2)`"
+        }
+        [_, _, _, _] => return Ok(()),
+        [_, _, _] => "; of grey images [N, H, W] take `unsqueeze(1)`",
+        _ => "",
+    };
+    bail!("`{name}` has the shape {shape:?}; it must be [N, C, H, W]{hint}")
+}
+
+/// `images` as u8 or f32. Errors: another type, or numbers that f32 does not hold.
+fn lossless(images: Tensor, name: &str) -> Result<Tensor> {
+    let kind = images.kind();
+    match kind {
+        Kind::Uint8 | Kind::Float => Ok(images),
+        Kind::Half | Kind::BFloat16 => Ok(images.to_kind(Kind::Float)),
+        Kind::Double => {
+            let single = images.to_kind(Kind::Float);
+            // NaN is equal to nothing and refused below, by its place.
+            let same = single.to_kind(kind).eq_tensor(&images).logical_or(&images.isnan());
+            let all = same.all().int64_value(&[]) == 1;
+            ensure!(
+                all,
+                "`{name}` has the type Double and numbers that f32 does not hold; write it with \
+                 `images.float()`"
+            );
+            Ok(single)
+        }
+        _ => bail!(
+            "`{name}` has the type {kind:?}; it must be Float in [0, 1] or Uint8 from 0 to 255"
+        ),
+    }
+}
+
+/// `labels` as i64. Errors: not whole numbers.
+fn whole_numbers(labels: Tensor) -> Result<Tensor> {
+    let kind = labels.kind();
+    let whole = matches!(
+        kind,
+        Kind::Int64 | Kind::Int | Kind::Int16 | Kind::Int8 | Kind::Uint8 | Kind::Bool
+    );
+    ensure!(whole, "`labels` has the type {kind:?}; it must be whole numbers, such as Int64");
+    Ok(labels.to_kind(Kind::Int64))
+}
+
+/// A note where 8-bit images hold but 0 and 1: nearly black, and perhaps meant as black and white.
+fn binary(images: &Tensor) -> Option<String> {
+    let ones = images.kind() == Kind::Uint8 && images.max().int64_value(&[]) == 1;
+    ones.then(|| "no pixel is more than 1 of 255: if 1 is white, multiply the images by 255".into())
+}
+
+fn check_pixels(images: &Tensor) -> Result<()> {
+    if images.kind() == Kind::Uint8 {
+        return Ok(());
     }
     // Written so that NaN, which compares false with everything, is outside as well.
     let inside = images.ge(0.0).logical_and_(&images.le(1.0));

@@ -2,7 +2,7 @@
 //! results.
 
 use anyhow::{Context, Result, ensure};
-use data::Augment;
+use data::{Augment, Holdout};
 use models::{Precision, registry};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -55,18 +55,46 @@ pub struct Config {
 pub struct DataConfig {
     /// `KIND:PATH`, a path whose kind is recognised, or `shapes`.
     pub train: String,
-    /// The same for the test images; by default the test part of `train`.
+    /// The same for the test images; by default the test part of `train`. Without either nothing is tested.
     pub test: Option<String>,
+    /// The share of each class of `train`, which then has no test part, that is not trained on but tested on.
+    pub holdout: Option<f64>,
+    /// Draws which images those are; by default 0.
+    pub holdout_seed: Option<u64>,
     /// Random crops and flips of the training images; none: as they are.
     pub augment: Option<Augment>,
     /// Side that images of folders are resized to.
     pub size: Option<i64>,
+    /// Channels that images of folders are read with, 1 or 3; by default those of the first.
+    pub channels: Option<i64>,
     /// The column of a `csv:` or `arff:` table that holds the class; by default the last.
     pub label_column: Option<String>,
     /// The training labels are permuted, by seed, so that nothing is to be learnt from the images:
     /// what explanations are compared with (Adebayo et al. 2018).
     #[serde(default)]
     pub random_labels: bool,
+}
+
+impl DataConfig {
+    /// How `train` is cut into two, if it is.
+    pub fn holdout(&self) -> Option<Holdout> {
+        let seed = self.holdout_seed.unwrap_or(0);
+        self.holdout.map(|fraction| Holdout { fraction, seed })
+    }
+
+    fn check(&self) -> Result<()> {
+        self.augment.map_or(Ok(()), |augment| augment.check())?;
+        self.holdout().map_or(Ok(()), |holdout| holdout.check().context("`data`"))?;
+        ensure!(
+            self.holdout_seed.is_none() || self.holdout.is_some(),
+            "`data.holdout_seed` needs `data.holdout`"
+        );
+        ensure!(
+            self.holdout.is_none() || self.test.is_none(),
+            "`data.test` and `data.holdout` both say what is tested on; leave one of the two out"
+        );
+        Ok(())
+    }
 }
 
 /// What is trained.
@@ -133,7 +161,7 @@ impl Config {
     fn check(&self) -> Result<()> {
         ensure!(self.epochs > 0, "`epochs` is 0; it must be positive");
         ensure!(self.batch_size > 0, "`batch_size` is {}; it must be positive", self.batch_size);
-        self.data.augment.map_or(Ok(()), |a| a.check())?;
+        self.data.check()?;
         let positive = self.clip.is_none_or(|c| c > 0. && c.is_finite());
         ensure!(positive, "`clip` must be positive");
         ensure!(

@@ -18,7 +18,7 @@ pub mod schedule;
 mod sums;
 pub mod tensorboard;
 
-pub use config::Config;
+pub use config::{Config, DataConfig};
 pub use curvature::curvature;
 pub use evaluate::accuracy;
 pub use log::EpochLine;

@@ -17,7 +17,8 @@ pub struct EpochLine {
     pub observed: BTreeMap<String, Quantiles>,
     /// Accuracy on the training batches as they were seen, in [0, 1].
     pub train_accuracy: f64,
-    /// Accuracy on the test images, in [0, 1].
+    /// Accuracy on the test images, in [0, 1]; none where nothing is tested.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_accuracy: Option<f64>,
     /// Accuracy on attacked test images, in [0, 1], where the objective has an adversary.
     #[serde(default)]

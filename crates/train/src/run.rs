@@ -32,8 +32,8 @@ pub struct Job {
     pub model: Classifier,
     /// Training images, on the same device.
     pub train: Dataset,
-    /// Test images, on the same device.
-    pub test: Dataset,
+    /// Test images, on the same device; none: nothing is tested.
+    pub test: Option<Dataset>,
     /// Folder of the run: `config.toml`, `log.jsonl`, `last.safetensors`, `resume.safetensors`,
     /// `events.out.tfevents.gradproof`.
     pub out: PathBuf,
@@ -181,7 +181,7 @@ impl Job {
         let facts = [
             ("epochs done", f64::from(done)),
             ("training images", self.train.len() as f64),
-            ("test images", self.test.len() as f64),
+            ("test images", self.test.as_ref().map_or(0, Dataset::len) as f64),
             ("sum of |weights|", weights),
         ];
         // Nobody writes before all have read.
@@ -194,14 +194,15 @@ impl Job {
         tensorfile::atomic::write(&path, |f| Ok(f.write_all(text.as_bytes())?))
     }
 
-    /// Accuracy on the test images, and on some of them attacked where there is an adversary.
+    /// Accuracy on the test images, if there are any, and on some of them attacked where there is an adversary.
     fn evaluate(&self, model: &Classifier, line: &mut EpochLine) -> Result<()> {
+        let Some(test) = &self.test else { return Ok(()) };
         let right = |share: &Dataset, _| Ok(accuracy(model, share, 500, |_| {})?.correct);
-        line.test_accuracy = Some(self.fraction(&self.test, right)?);
+        line.test_accuracy = Some(self.fraction(test, right)?);
         let (Some(adversary), 1..) = (&self.adversary, self.config.robust_images) else {
             return Ok(());
         };
-        let attacked = self.test.slice(0, Some(self.config.robust_images))?;
+        let attacked = test.slice(0, Some(self.config.robust_images))?;
         let right = |share: &Dataset, first| {
             robust(model, share, &**adversary, self.config.seed, first as u64)
         };

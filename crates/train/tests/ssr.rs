@@ -362,7 +362,7 @@ fn warm_keeps_up_with_training() {
 #[test]
 fn a_set_has_its_curvature() {
     let folder = tempfile::tempdir().unwrap();
-    let Job { model, test, .. } = job(folder.path(), "exact");
+    let Job { model, test: Some(test), .. } = job(folder.path(), "exact") else { panic!() };
     let xi = curvature(&model.folded(models::Precision::F32), &test, 4, |_| {}).unwrap();
     assert_eq!((xi.size(), xi.kind()), (vec![10], Kind::Float));
     let (x, _) = test.batch(&(0..10).collect::<Vec<_>>()).unwrap();

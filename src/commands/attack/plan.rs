@@ -97,7 +97,8 @@ impl<'a> Plan<'a> {
             return Ok(Aim::Next);
         };
         let [channels, height, width] = loaded.data.image_shape();
-        let x = ::data::image(path, (height == width).then_some(height))?.to_device(loaded.device);
+        let side = (height == width).then_some(height);
+        let x = ::data::image(path, side, Some(channels))?.to_device(loaded.device);
         let found = x.size();
         if found[1..] != [channels, height, width] {
             bail!("`{}` is {found:?}, not [1, {channels}, {height}, {width}]", path.display());

@@ -27,7 +27,7 @@ pub(crate) fn job(config: &Config, images: i64, out: &Path) -> Job {
     let attacked = config.objective.contains_key("attack");
     let adversary = attacked.then(|| Box::new(Signed) as Box<dyn Perturb>);
     let mut job = tiny::job(config, 3, [images, 12], out);
-    for set in [&mut job.train, &mut job.test] {
+    for set in [Some(&mut job.train), job.test.as_mut()].into_iter().flatten() {
         set.images = (set.images.held().to_kind(Kind::Double) / 255.).into();
     }
     Job { adversary, model: job.model.in_f64(), ..job }

@@ -40,7 +40,7 @@ fn grey(seed: u64, n: i64, side: i64, classes: i64) -> Dataset {
 pub(crate) fn job(config: &Config, classes: i64, [train, test]: [i64; 2], out: &Path) -> Job {
     let (model, side) = (model(&config.model.arch, classes, config.seed), side(&config.model.arch));
     let mut model = model.placed(Device::Cpu, config.channels_last);
-    let (train, test) = (grey(1, train, side, classes), grey(2, test, side, classes));
+    let (train, test) = (grey(1, train, side, classes), Some(grey(2, test, side, classes)));
     model.classes.clone_from(&train.classes);
     let (config, out, ranks) = (config.clone(), out.into(), Rc::new(Alone));
     let (resume, adversary, on_nan) = (true, None, OnNan::Stop);

@@ -1,0 +1,111 @@
+//! One picture file: what its header says, and its pixels. Its contents decide what it is, not its name: a
+//! jpeg called .png is still a picture.
+
+use anyhow::{Result, anyhow, ensure};
+use image::{
+    ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, ImageResult, RgbImage,
+    imageops::FilterType, metadata::Orientation,
+};
+use std::{fs::File, io::BufReader, path::Path};
+
+/// The endings of files that are read as pictures, in lower case.
+const ENDINGS: &[&str] = &[
+    "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "pam", "pbm", "pgm", "png", "pnm", "ppm",
+    "tif", "tiff", "webp",
+];
+
+/// The formats, for messages.
+pub(crate) const FORMATS: &str = "png, jpeg, bmp, gif, webp, tiff and pnm";
+
+/// More pixels than this in one picture are a broken header or no data to train on: 400 MB decoded.
+const MOST_PIXELS: u64 = 1 << 27;
+
+/// Whether a file's name is that of a picture.
+pub(crate) fn is_named_so(path: &Path) -> bool {
+    ENDINGS.contains(&ending(path).as_str())
+}
+
+/// The ending of a file's name in lower case, without the dot.
+pub(crate) fn ending(path: &Path) -> String {
+    path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+/// What the header of a picture says.
+pub(crate) struct Header {
+    /// Pixels, after the picture is turned as its EXIF orientation says.
+    pub width: u32,
+    /// Pixels, after the picture is turned.
+    pub height: u32,
+    /// The colours it is stored in.
+    pub colours: ColorType,
+}
+
+/// Reads a picture's header. Errors: it is no picture, or too large a one.
+pub(crate) fn header(file: &Path) -> Result<Header> {
+    let (mut decoder, turned) = opened(file)?;
+    let (width, height) = dimensions(&mut decoder, turned);
+    Ok(Header { width, height, colours: decoder.color_type() })
+}
+
+/// A picture as 8-bit RGB, turned as its EXIF orientation says: grey in three equal channels, 16 bits rounded to
+/// 8, without its alpha channel, of several pictures the first; with a side, resized to that square.
+pub(crate) fn decode(file: &Path, side: Option<u32>) -> Result<RgbImage> {
+    let (decoder, turned) = opened(file)?;
+    let mut image = DynamicImage::from_decoder(decoder).map_err(|e| failed(file, &e))?;
+    image.apply_orientation(turned);
+    let image = image.into_rgb8();
+    match side {
+        Some(side) if image.dimensions() != (side, side) => {
+            Ok(image::imageops::resize(&image, side, side, FilterType::Triangle))
+        }
+        _ => Ok(image),
+    }
+}
+
+/// The brightness of a pixel, as ITU-R 601-2 weighs its colours and Pillow rounds it; a grey one's own value.
+pub(crate) fn luma([red, green, blue]: [u8; 3]) -> u8 {
+    let [red, green, blue] = [red, green, blue].map(u32::from);
+    ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16) as u8
+}
+
+/// A decoder and how its picture is turned. Errors: no picture, too large a one, one of floating-point numbers.
+fn opened(file: &Path) -> Result<(impl ImageDecoder, Orientation)> {
+    let mut decoder = begun(file).map_err(|e| failed(file, &e))?;
+    let (width, height) = decoder.dimensions();
+    let pixels = u64::from(width) * u64::from(height);
+    ensure!(
+        (1..=MOST_PIXELS).contains(&pixels),
+        "`{}` says it has {width}×{height} pixels; read are pictures of 1 to {MOST_PIXELS} pixels",
+        file.display()
+    );
+    let float = matches!(decoder.color_type(), ColorType::Rgb32F | ColorType::Rgba32F);
+    ensure!(
+        !float,
+        "`{}` holds floating-point pixels, whose range nothing says; save it with 8 or 16 bits",
+        file.display()
+    );
+    // A broken tag turns nothing, as in other readers.
+    let turned = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    Ok((decoder, turned))
+}
+
+fn begun(file: &Path) -> ImageResult<impl ImageDecoder + use<>> {
+    let reader: ImageReader<BufReader<File>> = ImageReader::open(file)?.with_guessed_format()?;
+    reader.into_decoder()
+}
+
+/// These errors say themselves what their sources say.
+fn failed(file: &Path, error: &ImageError) -> anyhow::Error {
+    anyhow!("cannot read `{}` as an image: {error}", file.display())
+}
+
+fn dimensions(decoder: &mut impl ImageDecoder, turned: Orientation) -> (u32, u32) {
+    let (width, height) = decoder.dimensions();
+    match turned {
+        Orientation::Rotate90
+        | Orientation::Rotate270
+        | Orientation::Rotate90FlipH
+        | Orientation::Rotate270FlipH => (height, width),
+        _ => (width, height),
+    }
+}
