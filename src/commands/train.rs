@@ -76,10 +76,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     let spelled = config.model.normalise.as_deref().unwrap_or(arch.normalise);
     let normalisation = Normalisation::parse(spelled, shape.image[0]).with_context(told)?;
     let model = Classifier::new(arch, shape, normalisation, config.seed, device);
-    if let Some(before) = &before {
-        let told = || format!("`model.weights`: `{}` does not fit", weights(&config));
-        model.params().fill(&before.classifier.params().tensors()).with_context(told)?;
-    }
+    before.as_ref().map_or(Ok(()), |before| fill(&model, before, &config)).with_context(told)?;
     // The last check, because it may make folders: a refused command leaves nothing behind.
     if ranks.rank() == 0 {
         tensorfile::atomic::check_writable(&args.out.join("log.jsonl"))?;
@@ -138,6 +135,12 @@ fn before(config: &Config, arch: &'static Arch) -> Result<Option<checkpoint::Loa
     let Some(path) = &config.model.weights else { return Ok(None) };
     let hints = Hints { arch: Some(arch.name.into()), normalise: config.model.normalise.clone() };
     checkpoint::load(Path::new(path), &hints).map(Some)
+}
+
+/// Puts these weights into a new network.
+fn fill(model: &Classifier, before: &checkpoint::Loaded, config: &Config) -> Result<()> {
+    let told = || format!("`model.weights`: `{}` does not fit", weights(config));
+    model.params().fill(&before.classifier.params().tensors()).with_context(told)
 }
 
 fn weights(config: &Config) -> &str {

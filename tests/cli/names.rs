@@ -104,7 +104,7 @@ fn other_names_are_refused_or_mapped() {
     let same = format!("--data set --class-map zzz={0},my-{1}={0}", names[0], names[1]);
     assert_eq!(right(&eval(&place, &same)).1, wanted.1);
     let unknown = place.refused(&format!("eval {subject} --class-map plane=x"));
-    says(&unknown, &["`--class-map plane=x`: `set` has no class `plane`", "zzz"]);
+    says(&unknown, &["`--class-map plane=x`: `set` has no class `plane`", "arrow"]);
     says(&place.misused(&format!("eval {subject} --class-map plane")), &["car=automobile"]);
     rename("zzz", &names[0].to_uppercase());
     rename(&format!("my-{}", names[1]), &names[1]);

@@ -1,7 +1,7 @@
 //! A set of labelled images, or rows of a table: moved, cut, gathered and saved whole.
 
 use crate::{Features, Images, folder};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 use tensorfile::{TensorFile, header};
@@ -141,6 +141,14 @@ impl Dataset {
             masks: self.masks.as_ref().map(&pick),
             features: self.features.clone(),
         }
+    }
+
+    /// The images of one class, which `class` names or numbers. Errors: no such class, or no image.
+    pub fn of_class(&self, class: &str) -> Result<Dataset> {
+        let named = self.classes.iter().position(|name| name == class);
+        let number = named.or(class.parse().ok().filter(|&number| number < self.classes.len()));
+        let known = || format!("no class `{class}`; known: {}", self.classes.join(", "));
+        self.of_number(number.with_context(known)?)
     }
 
     /// The images of the class with this number. Errors: there are none.

@@ -69,11 +69,8 @@ impl Table {
         let used: Vec<usize> = places.into_iter().map(|place| others[place]).collect();
         for &c in &used {
             let empty = self.cells(c).all(|(_, cell)| is_missing(cell));
-            match self.not_a_number(c).filter(|_| !empty) {
-                Some(why) => {
-                    bail!("the network takes `{}` as numbers: {why}", self.columns[c].name)
-                }
-                None => {}
+            if let Some(why) = self.not_a_number(c).filter(|_| !empty) {
+                bail!("the network takes `{}` as numbers: {why}", self.columns[c].name)
             }
         }
         Ok(used)
