@@ -13,6 +13,7 @@ mod holdout;
 mod images;
 mod keyed;
 mod mnist;
+mod overlap;
 mod picture;
 mod read;
 pub mod shapes;
