@@ -78,11 +78,11 @@ fn a_holdout_is_tested_on() {
 #[test]
 fn the_training_images_are_no_test() {
     let place = place("same-test", "whole.safetensors");
-    place.ok("data make whole.safetensors --folder folder");
+    place.ok("data make whole.safetensors --folder pictures");
     for (train, test) in [
         ("whole.safetensors", "whole.safetensors"),
         ("whole.safetensors", "tensors:./whole.safetensors"),
-        ("folder", "folder:folder/../folder"),
+        ("pictures", "folder:pictures/../pictures"),
     ] {
         let data = format!("--set data.train={train} --set data.test={test}");
         let said = place.refused(&format!("train --config run.toml --out new {data}"));
@@ -98,9 +98,9 @@ fn the_training_images_are_no_test() {
 #[test]
 fn every_command_says_what_is_passed_over() {
     let place = Place::with_model("passed");
-    place.ok(&format!("data make {SHAPES} --folder set"));
-    place.write("set/circle/notes.txt", "x");
-    place.write("set/circle/more.txt", "x");
+    place.ok("data make shapes:train=64,test=16 --split train --folder set");
+    place.write("set/disc/notes.txt", "x");
+    place.write("set/disc/more.txt", "x");
     place.write("set/stray.heic", "x");
     place.write("run.toml", CONFIG.replace("resnet20", "mlp").replace(SET, "set"));
     let subject = "--weights model.safetensors --data set --limit 2";
@@ -111,7 +111,7 @@ fn every_command_says_what_is_passed_over() {
         format!("eval {subject}"),
         format!("explain {subject} --method gxi --out maps.safetensors"),
         format!("attack {subject} --method gxi --attack topk --iters 1"),
-        format!("measure {subject} --method gxi --metrics entropy"),
+        format!("measure complexity {subject} --method gxi"),
         format!("transfer {subject} --method gxi --attack topk --iters 1"),
     ] {
         let said = place.ok(&line).stderr;
@@ -139,9 +139,7 @@ fn what_is_drawn_does_not_depend_on_the_class_asked_for() {
     let own = maps(&format!("--class {class}"), "own");
     let far = (&own - &whole).abs().max().double_value(&[]) / whole.abs().max().double_value(&[]);
     assert!(far < 1e-3, "{far} off where one class is asked for");
-    place.ok(&format!(
-        "measure {subject} --class {class} --method gxi --metrics entropy --out m.json"
-    ));
+    place.ok(&format!("measure complexity {subject} --class {class} --method gxi --out m.json"));
     let lines = place.text("m.jsonl");
     let images: Vec<i64> = lines
         .lines()
