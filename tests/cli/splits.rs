@@ -112,7 +112,7 @@ fn every_command_says_what_is_passed_over() {
         format!("explain {subject} --method gxi --out maps.safetensors"),
         format!("attack {subject} --method gxi --attack topk --iters 1"),
         format!("measure complexity {subject} --method gxi"),
-        format!("transfer {subject} --method gxi --attack topk --iters 1"),
+        format!("transfer {subject} --from gxi --attack topk --iters 1"),
     ] {
         let said = place.ok(&line).stderr;
         says(&said, &["3 files passed over: 2 .txt, 1 .heic"]);
