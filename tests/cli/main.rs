@@ -19,6 +19,7 @@ mod resume;
 mod robust;
 mod run;
 mod shards;
+mod splits;
 mod streams;
 mod tables;
 mod tools;

@@ -15,6 +15,7 @@ mod images;
 mod keyed;
 mod mnist;
 pub mod names;
+mod overlap;
 mod picture;
 mod read;
 pub mod shapes;

@@ -138,5 +138,9 @@ fn notes(config: &Config, train: &Dataset, test: Option<&Dataset>) -> Vec<String
         )),
         _ => {}
     }
+    let shared = test.map_or(0, |test| test.shared_with(train));
+    if let Some(test) = test.filter(|_| shared > 0) {
+        notes.push(format!("{shared} of {} test images are training images too", test.len()));
+    }
     notes
 }
