@@ -41,9 +41,9 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
         figure::check_channels(&loaded.data)?;
     }
     files.check_writable()?;
+    let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
     loaded.announce(ui);
 
-    let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
     let runs = attack(args, &fitted, &loaded, &parts, ui)?;
     let result = result(args, &plan, &loaded, fitted.k, &runs);
     if let Some(out) = &args.out {

@@ -42,10 +42,10 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     });
     let unlearnt = unlearnt.transpose()?;
     files.check_writable()?;
+    let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
     models.iter().for_each(|loaded| loaded.announce(ui));
     ui.note(&plan.told());
 
-    let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
     let found = measure(args, &plan, (&models, unlearnt.as_ref()), &parts, ui)?;
     let result = result(args, &plan, &models, &found);
     if let Some(out) = &args.out {

@@ -55,9 +55,9 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
         radii: plans[0].radii.balls().len(),
     };
     files.check_writable()?;
+    let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
     models.iter().for_each(|loaded| loaded.announce(ui));
 
-    let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
     let runs = work(&matrix, &models[0], &parts, ui)?;
     let names = |methods: &[String]| -> Vec<Maps> {
         let of = |model| methods.iter().map(move |m| Maps { model, method: m.clone() });

@@ -34,8 +34,10 @@ impl Normal {
         let (samples, numbers) = (rows.size()[1], rows.size()[2]);
         let few = samples <= numbers;
         let centred = matches!(ridge, Ridge::Centred(_));
-        let mean = centred.then(|| rows.mean_dim([1].as_slice(), true, Kind::Double));
-        let a = Samples { rows, mean };
+        let mut a = Samples { rows, mean: None };
+        if centred {
+            a.mean = Some(a.mean());
+        }
         let gram = a.gram(few);
         let eye = Tensor::eye(gram.size()[1], (Kind::Double, gram.device()));
         let trace = gram.diagonal(0, 1, 2).sum_dim_intlist([1].as_slice(), true, Kind::Double);
@@ -80,6 +82,12 @@ impl Samples {
     fn columns(&self, start: i64, n: i64) -> Tensor {
         let part = self.rows.narrow(2, start, n).to_kind(Kind::Double);
         self.mean.as_ref().map_or(part.shallow_clone(), |mean| part - mean.narrow(2, start, n))
+    }
+
+    /// Of each number, f64 `[N, 1, D]`.
+    fn mean(&self) -> Tensor {
+        let part = |(start, n)| self.columns(start, n).mean_dim([1].as_slice(), true, Kind::Double);
+        Tensor::cat(&self.slices().map(part).collect::<Vec<_>>(), 2)
     }
 
     /// Slices of its numbers: where they start and how many they are.

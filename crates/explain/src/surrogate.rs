@@ -9,7 +9,11 @@ use models::{
     linalg::{self, Cholesky},
     noise,
 };
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
+
+/// Numbers of the images of a pass on a CPU, at most: 27 images of 224×224, of which more are no
+/// faster and take memory.
+const NUMBERS: i64 = 1 << 22;
 
 /// How the coefficients of a linear model are chosen. The intercept is never penalised.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -152,7 +156,12 @@ impl<S: Surrogate> Linear<S> {
 
 /// Copies `start..start + n` at a time, for as many images as `block` has.
 pub(crate) fn passes(block: &Batch, samples: i64) -> impl Iterator<Item = (i64, i64)> + use<> {
-    let side = (block.chunk / block.x.size()[0].max(1)).max(1);
+    let mut most = block.chunk;
+    if block.x.device() == Device::Cpu {
+        let size = block.x.size();
+        most = most.min(NUMBERS / size[1..].iter().product::<i64>().max(1));
+    }
+    let side = (most / block.x.size()[0].max(1)).max(1);
     (0..samples).step_by(side as usize).map(move |start| (start, side.min(samples - start)))
 }
 

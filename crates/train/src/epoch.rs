@@ -221,7 +221,9 @@ pub(crate) fn check_batches(job: &Job) -> Result<()> {
     let (images, size, least) = (job.train.len(), job.config.batch_size, least(job));
     ensure!(
         size >= least && images >= least,
-        "a batch norm of `{}` sees one value a channel of an image, which has no variance: a batch          needs {least} images at least; `batch_size` is {size} and there are {images} training          images; raise it, or use larger images",
+        "a batch norm of `{}` sees one value a channel of an image, which has no variance: a batch \
+         needs {least} images at least; `batch_size` is {size} and there are {images} training \
+         images; raise it, or use larger images",
         job.model.arch.name
     );
     Ok(())

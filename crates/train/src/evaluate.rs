@@ -34,7 +34,7 @@ pub fn accuracy(
     mut tick: impl FnMut(u64),
 ) -> Result<Accuracy> {
     let mut correct = vec![];
-    for batch in data.ordered(batch_size) {
+    for batch in data.ordered(fitting(model, batch_size, 4 << 30)) {
         let (x, y) = batch?;
         correct.push(tch::no_grad(|| model.logits(&x)).argmax(1, false).eq_tensor(&y));
         tick(y.numel() as u64);
@@ -42,6 +42,11 @@ pub fn accuracy(
     let correct = Tensor::cat(&correct, 0);
     let fraction = correct.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
     Ok(Accuracy { fraction, correct })
+}
+
+/// At most `images` in a batch, fewer where what passes over them make does not fit into `bytes`.
+fn fitting(model: &Classifier, images: usize, bytes: usize) -> usize {
+    images.min(bytes / model.footprint().bytes).max(1)
 }
 
 /// Which images are still predicted right after `adversary` climbed their cross-entropy, bool `[N]`;
@@ -54,7 +59,7 @@ pub(crate) fn robust(
     mut first: u64,
 ) -> Result<Tensor> {
     let mut correct = vec![];
-    for batch in data.ordered(250) {
+    for batch in data.ordered(fitting(model, 250, 2 << 30)) {
         let (x, y) = batch?;
         let n = y.size()[0] as u64;
         let keys: Vec<u64> = (first..first + n).map(|image| noise::key(seed, image, 0)).collect();

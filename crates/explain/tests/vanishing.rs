@@ -1,0 +1,34 @@
+//! Surrogates whose samples all weigh nothing, as with black images and narrow kernels.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+#[expect(dead_code, reason = "shared with tests that compare")]
+#[path = "../../models/tests/rule/mod.rs"]
+mod rule;
+
+use explain::Batch;
+use models::{Score, Target, registry::parse, zoo, zoo::Shape};
+use rule::{filled, images};
+use tch::Kind;
+
+#[test]
+fn weights_that_all_vanish_give_maps_of_nothing() {
+    let model = filled(zoo::arch("resnet20").unwrap()).in_f64().frozen();
+    let x = images(3, &Shape { image: [3, 8, 8], classes: 10 }).to_kind(Kind::Double);
+    let _ = x.get(1).zero_();
+    let batch = Batch::new(&x, &Target::predicted(&model, &x, Score::Logit));
+    // A black image has no angle to its copies, and narrow kernels are zero in f64.
+    for spelled in [
+        "lime:width=1e-3",
+        "lime:width=1e-3,alpha=0",
+        "lime:kernel=images,width=0.01",
+        "lime:kernel=images,width=0.01,groups=grid",
+    ] {
+        let method = explain::method(parse(spelled).unwrap()).unwrap();
+        let map = method.attribute(&model, &batch);
+        assert!(bool::try_from(map.isfinite().all()).unwrap(), "{spelled}");
+        let black = map.get(1).abs().max().double_value(&[]);
+        assert!(black == 0. || !spelled.contains("images"), "{spelled}: {black}");
+        let flow = method.differentiable().unwrap().vjp(&model, &batch, &x.ones_like());
+        assert!(bool::try_from(flow.get(0).isfinite().all()).unwrap(), "{spelled}");
+    }
+}
