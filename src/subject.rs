@@ -8,8 +8,13 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use data::Dataset;
-use explain::Batch;
-use models::{Classifier, Model, Target, checkpoint, checkpoint::Hints, noise};
+use explain::{Attribution, Batch};
+use models::{
+    Classifier, Model, Target, checkpoint,
+    checkpoint::Hints,
+    finite::{finite, logits_of},
+    noise,
+};
 use std::{collections::BTreeMap, path::Path, time::Instant};
 use tch::{Device, Kind, Tensor};
 
@@ -27,7 +32,7 @@ pub struct Loaded {
     pub device: Device,
     seed: u64,
     /// Images of the data before those asked for.
-    offset: u64,
+    pub offset: u64,
     notes: Vec<String>,
 }
 
@@ -164,9 +169,12 @@ impl Loaded {
         .into()
     }
 
-    /// What is explained for the images `x` with labels `y`, of which `first` is the first.
+    /// What is explained for the images `x` with labels `y`, of which `first` is the first. Errors: a
+    /// logit that is not finite.
     pub fn batch(&self, how: &Explained, x: &Tensor, y: &Tensor, first: u64) -> Result<Batch> {
-        self.explained(how, (x, y), self.keys(first, y.size()[0] as u64))
+        self.explained(how, (x, y), self.keys(first, y.size()[0] as u64), &|i| {
+            self.place(first + i)
+        })
     }
 
     /// What is explained for the images with these numbers among those asked for.
@@ -174,22 +182,25 @@ impl Loaded {
         let index: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
         let (x, y) = self.data.batch(&index)?;
         let keys = rows.iter().flat_map(|&row| self.keys(row, 1)).collect();
-        self.explained(how, (&x, &y), keys)
+        self.explained(how, (&x, &y), keys, &|i| self.place(rows[i as usize]))
     }
 
-    /// What is explained for images with labels and keys.
+    /// What is explained for images with labels and keys. Errors: a logit that is not finite, of the
+    /// image that `told` names.
     pub fn explained(
         &self,
         how: &Explained,
         (x, y): (&Tensor, &Tensor),
         keys: Vec<u64>,
+        told: &dyn Fn(u64) -> String,
     ) -> Result<Batch> {
         let score = how.score;
-        let target = match how.target.as_str() {
-            "predicted" => Target::predicted(&self.model, x, score),
-            "label" => Target { class: y.shallow_clone(), score },
-            number => Target { class: y.full_like(self.class(number)?), score },
+        let class = match how.target.as_str() {
+            "predicted" => self.predict(x, told)?.0,
+            "label" => y.shallow_clone(),
+            number => y.full_like(self.class(number)?),
         };
+        let target = Target { class, score };
         Ok(Batch { x: x.shallow_clone(), target, keys, chunk: how.chunk as i64 })
     }
 
@@ -217,11 +228,29 @@ impl Loaded {
         Ok(number)
     }
 
-    /// Predicted classes i64 `[N]` and their softmax probabilities f32 `[N]`.
-    pub fn predict(&self, x: &Tensor) -> (Tensor, Tensor) {
-        let p = tch::no_grad(|| self.model.logits(x)).softmax(1, Kind::Float);
-        let (confidence, class) = p.max_dim(1, false);
-        (class, confidence)
+    /// What is said of the logits of image number `image` of those asked for.
+    pub fn place(&self, image: u64) -> String {
+        format!("`{}`: {}", self.card.name, logits_of(self.offset + image, &self.data.name))
+    }
+
+    /// Predicted classes i64 `[N]` and their softmax probabilities f32 `[N]`. Errors: a logit that is
+    /// not finite, of the image that `told` names.
+    pub fn predict(&self, x: &Tensor, told: &dyn Fn(u64) -> String) -> Result<(Tensor, Tensor)> {
+        let logits = tch::no_grad(|| self.model.logits(x));
+        finite(&logits, told)?;
+        let (confidence, class) = logits.softmax(1, Kind::Float).max_dim(1, false);
+        Ok((class, confidence))
+    }
+
+    /// `method`'s maps of a batch whose first image is number `first` of those asked for. Errors: a
+    /// map that is not finite.
+    pub fn attribute(&self, method: &dyn Attribution, batch: &Batch, first: u64) -> Result<Tensor> {
+        let maps = method.attribute(&self.model, batch);
+        let (model, data, offset) = (&self.card.name, &self.data.name, self.offset);
+        finite(&maps, |row| {
+            format!("`{model}`: the map of image {} of `{data}`", offset + first + row)
+        })?;
+        Ok(maps)
     }
 }
 

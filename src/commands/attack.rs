@@ -3,7 +3,7 @@
 use crate::{
     cli::{Attack, Common},
     figure::{self, Attacked, Picture},
-    results::{AtEps, AttackResult, Change, distances, label},
+    results::{AtEps, AttackResult, Change, distances, effect, label},
     subject::{self, Loaded},
     ui::Ui,
 };
@@ -54,6 +54,10 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
     {
         draw(path, &loaded, args, run, &label(ball.eps))?;
     }
+    if let Some(count) = result.eps.iter().map(|at| at.no_map).max().filter(|count| *count > 0) {
+        let told = super::explain::warning(count, result.images, &args.method);
+        ui.note(&format!("{told}; left out of success and of means"));
+    }
     ui.say(&scores::table(&result))?;
     for path in args.out.iter().chain(&args.figure) {
         ui.say(&format!("written: {}", path.display()))?;
@@ -85,8 +89,8 @@ fn attack(
     let make = |(x, y): (&Tensor, &Tensor), first, tick: &dyn Fn()| -> Result<Vec<Named>> {
         let batch = loaded.batch(&args.explained, x, y, first)?;
         let outcomes = fitted.outcomes(&batch, first, tick)?;
-        let judge = Judge::new(loaded, &*plan.method, (&batch, y), fitted.k);
-        Ok(outcomes.iter().map(|outcome| judge.everything(outcome)).collect())
+        let judge = Judge::new(loaded, &*plan.method, (&batch, y, first), fitted.k)?;
+        outcomes.iter().map(|outcome| judge.everything(outcome)).collect()
     };
     let images = (loaded, args.subject.batch_size);
     parts.each(images, (ui, "attacking", plan.iterations()), make, |radii| {
@@ -105,7 +109,10 @@ fn result(args: &Attack, plan: &Plan, loaded: &Loaded, k: i64, runs: &[Run]) -> 
         label: label(ball.eps),
         success: run.success_rate(),
         metrics: run.summaries(),
-        change: Some(Change::of(&distances(run.tensor("images"), run.tensor("adversarial")))),
+        no_map: run.no_map(),
+        change: Change::of(
+            &run.attacked(&distances(run.tensor("images"), run.tensor("adversarial"))),
+        ),
         tensors: args.out.as_ref().and_then(|out| file(out, ball.eps)),
     };
     let eps: Vec<AtEps> = plan.radii.balls().iter().zip(runs).map(at).collect();
@@ -146,7 +153,10 @@ fn draw(path: &Path, loaded: &Loaded, args: &Attack, run: &Run, eps: &str) -> Re
             difference: Picture::difference(&of("images"), &of("adversarial"))?,
             before: format!("{} {:.2}", class("predictions", i), number("clean_confidence", i)),
             after: format!("{} {:.2}", class("predictions", i), number("confidence", i)),
-            effect: format!("k-in {:.2}", number("k-in", i)),
+            effect: match run.tensor("has_map").int64_value(&[i]) {
+                0 => "no map".into(),
+                _ => effect("k-in", number("k-in", i)),
+            },
         })
     };
     let shown = loaded.data.len().min(SHOWN) as i64;

@@ -3,7 +3,7 @@
 use crate::{
     cli::{Common, Eval},
     radii::Radii,
-    results::{Change, distances, label},
+    results::{Change, UNDEFINED, distances, label},
     subject::{self, Loaded},
     ui::Ui,
 };
@@ -13,7 +13,7 @@ use ::attack::{
     standard::{self, standard, warnings},
 };
 use ::train::log::Quantiles;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use models::registry;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write, path::Path};
@@ -39,7 +39,9 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     loaded.announce(ui);
     let (data, model) = (&loaded.data, &loaded.model);
     let bar = ui.bar(data.len() as u64, "evaluating");
-    let accuracy = ::train::accuracy(model, data, args.subject.batch_size, |n| bar.inc(n))?;
+    let all = (data, loaded.offset);
+    let accuracy = ::train::accuracy(model, all, args.subject.batch_size, |n| bar.inc(n))
+        .with_context(|| format!("`{}`", loaded.card.name))?;
     bar.finish_and_clear();
     let clean = Share::of(accuracy.fraction, data.len());
     let balanced = accuracy.balanced(&data.labels);
@@ -51,11 +53,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     }
     let curvature = args.curvature.then(|| curvature(args, &loaded, ui)).transpose()?;
     if let Some(q) = &curvature {
-        ui.say(&format!(
-            "curvature (largest eigenvalue of the input Hessian): mean {:.4}, median {:.4}, 90 % \
-             below {:.4}",
-            q.mean, q.median, q.p90
-        ))?;
+        ui.say(&q.text())?;
     }
     let robust = plan.attack(args, &loaded, ui)?;
     for at in &robust {
@@ -79,13 +77,14 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Share {
     fraction: f64,
-    stderr: f64,
+    /// None of one image.
+    stderr: Option<f64>,
     images: usize,
 }
 
 impl Share {
     fn of(fraction: f64, images: usize) -> Self {
-        let stderr = (fraction * (1. - fraction) / images as f64).sqrt();
+        let stderr = (images > 1).then(|| (fraction * (1. - fraction) / images as f64).sqrt());
         Share { fraction, stderr, images }
     }
 }
@@ -94,16 +93,51 @@ impl std::fmt::Display for Share {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let Share { fraction, stderr, images } = *self;
         let right = (fraction * images as f64).round();
-        write!(f, "{:.2} % ± {:.2} ({right} of {images} images)", 100. * fraction, 100. * stderr)
+        write!(f, "{:.2} %", 100. * fraction)?;
+        stderr.map_or(Ok(()), |stderr| write!(f, " ± {:.2}", 100. * stderr))?;
+        write!(f, " ({right} of {images} image{})", if images == 1 { "" } else { "s" })
     }
 }
 
-fn curvature(args: &Eval, loaded: &Loaded, ui: &Ui) -> Result<Quantiles> {
+/// Of the images whose curvature is finite.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Curvature {
+    mean: Option<f64>,
+    median: Option<f64>,
+    p90: Option<f64>,
+    n: usize,
+    undefined: usize,
+}
+
+impl Curvature {
+    fn of(xi: &Tensor) -> Self {
+        let some = xi.masked_select(&xi.isfinite());
+        let n = some.numel();
+        let q = (n > 0).then(|| Quantiles::of(&some));
+        let (mean, median, p90) = (q.map(|q| q.mean), q.map(|q| q.median), q.map(|q| q.p90));
+        Curvature { mean, median, p90, n, undefined: xi.numel() - n }
+    }
+
+    fn text(&self) -> String {
+        let shown = |v: Option<f64>| v.map_or(UNDEFINED.into(), |v| format!("{v:.4}"));
+        let [mean, median, p90] = [self.mean, self.median, self.p90].map(shown);
+        let left_out = match self.undefined {
+            0 => String::new(),
+            count => format!("; {UNDEFINED} at {count} images"),
+        };
+        format!(
+            "curvature (largest eigenvalue of the input Hessian): mean {mean}, median {median}, 90 % \
+             below {p90}{left_out}"
+        )
+    }
+}
+
+fn curvature(args: &Eval, loaded: &Loaded, ui: &Ui) -> Result<Curvature> {
     let bar = ui.bar(loaded.data.len() as u64, "curvature");
     let size = args.subject.batch_size;
     let xi = ::train::curvature(&loaded.model, &loaded.data, size, |n| bar.inc(n))?;
     bar.finish_and_clear();
-    Ok(Quantiles::of(&xi))
+    Ok(Curvature::of(&xi))
 }
 
 /// The attacks that the arguments ask for, checked.
@@ -141,10 +175,12 @@ impl Plan {
             for batch in loaded.data.ordered(size) {
                 let (x, y) = batch?;
                 let keys = loaded.keys(first, y.numel() as u64);
-                first += y.numel() as u64;
                 let tick = || bar.inc(1);
                 let case = Case::new(&loaded.model, (&x, &y), ball, &keys);
                 let found = standard::run(&case, &self.attacks, tick);
+                let told = |row| format!("after the attack {}", loaded.place(first + row));
+                let _ = loaded.predict(&found.adversarial, &told)?;
+                first += y.numel() as u64;
                 summary.merge(&found.summary);
                 moved.push(distances(&x, &found.adversarial));
                 if args.out.is_some() {
@@ -195,7 +231,7 @@ struct AtRadius {
     label: String,
     accuracy: Share,
     /// How far the images moved, those that no attack broke too.
-    change: Change,
+    change: Option<Change>,
     summary: Summary,
     warnings: Vec<String>,
 }
@@ -226,7 +262,9 @@ fn write(path: &Path, loaded: &Loaded, found: &[(Tensor, Robustness)], ball: Bal
     };
     let adversarial = joined(&|(_, r)| r.adversarial.shallow_clone());
     let device = loaded.model.device();
-    let predictions = loaded.predict(&adversarial.to_device(device)).0.to_device(tch::Device::Cpu);
+    let told = |row| format!("after the attack {}", loaded.place(row));
+    let predictions = loaded.predict(&adversarial.to_device(device), &told)?.0;
+    let predictions = predictions.to_device(tch::Device::Cpu);
     let tensors = BTreeMap::from([
         ("images".to_owned(), joined(&|(x, _)| x.shallow_clone())),
         ("adversarial".to_owned(), adversarial),

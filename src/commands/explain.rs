@@ -9,7 +9,10 @@ use crate::{
     ui::Ui,
 };
 use anyhow::{Context, Result, ensure};
-use explain::Attribution;
+use explain::{
+    Attribution,
+    heat::{has_mass, heat},
+};
 use models::registry;
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
@@ -60,6 +63,10 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
             ui.say(&format!("{}: {note}", method.spelled))?;
         }
     }
+    let no_map: Vec<i64> = explained.maps.iter().map(no_map).collect();
+    for (method, &count) in methods.iter().zip(&no_map).filter(|(_, count)| **count > 0) {
+        ui.note(&warning(count as u64, loaded.data.len(), &method.spelled));
+    }
     for (method, (maps, gap)) in methods.iter().zip(explained.maps.iter().zip(&explained.gaps)) {
         if let Some(gap) = gap {
             ui.say(&format!(
@@ -82,10 +89,21 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
         "images": loaded.data.len(),
         "methods": methods.iter().map(|m| &m.spelled).collect::<Vec<_>>(),
         "gaps": explained.gaps,
+        "no_map": no_map,
         "notes": notes,
         "out": methods.iter().filter_map(|m| m.out.as_ref()).collect::<Vec<_>>(),
         "figure": args.figure,
     }))
+}
+
+/// How many of the maps have no mass.
+fn no_map(maps: &Tensor) -> i64 {
+    has_mass(&heat(maps)).logical_not().sum(Kind::Int64).int64_value(&[])
+}
+
+/// What the user is told of images without a map.
+pub(super) fn warning(count: u64, images: usize, method: &str) -> String {
+    format!("warning: {count} of {images} images have no map by `{method}`: it is zero everywhere")
 }
 
 /// The methods of `--method`, each with its output file: `maps.safetensors` for one method,
@@ -129,14 +147,16 @@ fn explain(
     for images in loaded.data.ordered(args.subject.batch_size) {
         let (x, y) = images?;
         let batch = loaded.batch(&args.explained, &x, &y, first)?;
-        first += y.numel() as u64;
-        let (prediction, confidence) = loaded.predict(&x);
+        let (prediction, confidence) = loaded.predict(&x, &|i| loaded.place(first + i))?;
         let maps = methods.iter().zip(&mut gaps).map(|(m, gaps)| {
-            let map = m.method.attribute(&loaded.model, &batch);
+            let told = || format!("method `{}`", m.spelled);
+            let map = loaded.attribute(&*m.method, &batch, first).with_context(told)?;
             gaps.extend(m.method.gap(&loaded.model, &batch, &map));
             tick(y.numel() as u64);
-            map
+            Ok(map)
         });
+        let maps = maps.collect::<Result<Vec<_>>>()?;
+        first += y.numel() as u64;
         let row =
             [&x, &y, &batch.target.class, &prediction, &confidence].map(Tensor::shallow_clone);
         for (column, part) in columns.iter_mut().zip(row.into_iter().chain(maps)) {

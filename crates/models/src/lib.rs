@@ -3,6 +3,7 @@
 
 pub mod affine;
 pub mod checkpoint;
+pub mod finite;
 pub mod grad;
 pub mod network;
 pub mod noise;

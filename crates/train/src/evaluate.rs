@@ -3,7 +3,11 @@
 use crate::objective::Perturb;
 use anyhow::Result;
 use data::Dataset;
-use models::{Classifier, Model, grad, noise};
+use models::{
+    Classifier, Model,
+    finite::{finite, logits_of},
+    grad, noise,
+};
 use tch::{Kind, Tensor};
 
 /// Fraction of correct predictions, and each image's.
@@ -25,23 +29,35 @@ impl Accuracy {
     }
 }
 
-/// Predicts every image once. `tick` is called with the images of each finished batch. Errors: a file
-/// that is no image.
+/// Predicts every image once, of which an error calls the first number `first`. `tick` is called with the images of each finished batch. Errors: a file
+/// that is no image, a logit that is not finite.
 pub fn accuracy(
     model: &Classifier,
-    data: &Dataset,
+    (data, mut first): (&Dataset, u64),
     batch_size: usize,
     mut tick: impl FnMut(u64),
 ) -> Result<Accuracy> {
     let mut correct = vec![];
     for batch in data.ordered(batch_size) {
         let (x, y) = batch?;
-        correct.push(tch::no_grad(|| model.logits(&x)).argmax(1, false).eq_tensor(&y));
+        correct.push(right(model, (&x, &y), |row| logits_of(first + row, &data.name))?);
+        first += y.numel() as u64;
         tick(y.numel() as u64);
     }
     let correct = Tensor::cat(&correct, 0);
     let fraction = correct.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
     Ok(Accuracy { fraction, correct })
+}
+
+/// Which images are predicted right, bool `[N]`. Errors: a logit that is not finite, which `told` names.
+fn right(
+    model: &Classifier,
+    (x, y): (&Tensor, &Tensor),
+    told: impl FnOnce(u64) -> String,
+) -> Result<Tensor> {
+    let logits = tch::no_grad(|| model.logits(x));
+    finite(&logits, told)?;
+    Ok(logits.argmax(1, false).eq_tensor(y))
 }
 
 /// Which images are still predicted right after `adversary` climbed their cross-entropy, bool `[N]`;
@@ -60,7 +76,8 @@ pub(crate) fn robust(
         let keys: Vec<u64> = (first..first + n).map(|image| noise::key(seed, image, 0)).collect();
         let loss = |x: &Tensor| grad::cross_entropy(&model.logits(x), &y);
         let x = adversary.perturb(&|x| grad::value_and_grad(x, loss), &x, &keys, 1.);
-        correct.push(tch::no_grad(|| model.logits(&x)).argmax(1, false).eq_tensor(&y));
+        let told = |row| format!("after the attack {}", logits_of(first + row, &data.name));
+        correct.push(right(model, (&x, &y), told)?);
         first += n;
     }
     Ok(Tensor::cat(&correct, 0))

@@ -195,7 +195,9 @@ impl Job {
 
     /// Accuracy on the test images, and on some of them attacked where there is an adversary.
     fn evaluate(&self, model: &Classifier, line: &mut EpochLine) -> Result<()> {
-        let right = |share: &Dataset, _| Ok(accuracy(model, share, 500, |_| {})?.correct);
+        let right = |share: &Dataset, first| {
+            Ok(accuracy(model, (share, first as u64), 500, |_| {})?.correct)
+        };
         line.test_accuracy = Some(self.fraction(&self.test, right)?);
         let (Some(adversary), 1..) = (&self.adversary, self.config.robust_images) else {
             return Ok(());

@@ -144,7 +144,7 @@ fn a_run_learns_and_says_so() {
     assert!(last.loss["total"] < 0.5 * lines[0].loss["total"], "{lines:?}");
     let frozen = job.model.frozen();
     let mut ticked = 0;
-    let found = accuracy(&frozen, &job.test, 5, |n| ticked += n).unwrap();
+    let found = accuracy(&frozen, (&job.test, 0), 5, |n| ticked += n).unwrap();
     assert_eq!((ticked, found.correct.size()), (12, vec![12]));
     assert!((found.fraction - last.test_accuracy.unwrap()).abs() < 1e-9);
     let (x, y) = job.test.batch(&(0..12).collect::<Vec<_>>()).unwrap();
