@@ -151,20 +151,6 @@ pub struct AtEps {
 }
 
 impl AtEps {
-    /// Which images are in no mean, and why, in words.
-    pub fn left_out(&self, images: usize) -> Option<String> {
-        let mut told = vec![];
-        if self.no_map > 0 {
-            told.push(format!("no map: {} of {images} images, left out", self.no_map));
-        }
-        let more = self.metrics.iter().filter(|(_, s)| s.undefined > self.no_map);
-        told.extend(more.map(|(name, s)| {
-            let count = s.undefined - self.no_map;
-            format!("{name} {UNDEFINED}: {count} of {images} images, left out")
-        }));
-        (!told.is_empty()).then(|| told.join("; "))
-    }
-
     /// What a line of CSV says of one metric: radius, its label, metric, mean, standard error, mean
     /// over successes, area where there is one, success, images in the mean, images where it is
     /// undefined, those of them without a map. Empty is what is undefined or not known.

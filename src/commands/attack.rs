@@ -56,7 +56,8 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
     }
     if let Some(count) = result.eps.iter().map(|at| at.no_map).max().filter(|count| *count > 0) {
         let told = super::explain::warning(count, result.images, &args.method);
-        ui.note(&format!("{told}; left out of success and of means"));
+        let aim = if plan.aims() { ", or at the map that is aimed at" } else { "" };
+        ui.note(&format!("{told}{aim}: left out of success and of means"));
     }
     ui.say(&scores::table(&result))?;
     for path in args.out.iter().chain(&args.figure) {

@@ -103,7 +103,7 @@ fn no_map(maps: &Tensor) -> i64 {
 
 /// What the user is told of images without a map.
 pub(super) fn warning(count: u64, images: usize, method: &str) -> String {
-    format!("warning: {count} of {images} images have no map by `{method}`: it is zero everywhere")
+    format!("warning: no map by `{method}`, zero everywhere, at {count} of {images} images")
 }
 
 /// The methods of `--method`, each with its output file: `maps.safetensors` for one method,

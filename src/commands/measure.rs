@@ -55,7 +55,7 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     parts.done()?;
     for row in result.rows.iter().filter(|row| row.empty_maps > 0) {
         let told = super::explain::warning(row.empty_maps, result.images, &row.method);
-        ui.note(&format!("{told}; what is about it is undefined"));
+        ui.note(&format!("{told}: what is about it is undefined"));
     }
     ui.say(&table::table(&result))?;
     if let Some(path) = &args.out {

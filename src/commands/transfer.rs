@@ -83,7 +83,7 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
         if count > 0 {
             let told = super::explain::warning(count, result.images, &maps.method);
             let model = &result.models[maps.model].name;
-            ui.note(&format!("{told} (`{model}`); left out of success and of means"));
+            ui.note(&format!("{told} (`{model}`): left out of success and of means"));
         }
     }
     ui.say(&table::table(&result))?;

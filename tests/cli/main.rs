@@ -21,3 +21,4 @@ mod streams;
 mod tables;
 mod tools;
 mod transfer;
+mod undefined;

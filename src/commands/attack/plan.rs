@@ -138,6 +138,11 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Whether other maps are aimed at.
+    pub fn aims(&self) -> bool {
+        self.loss.wants_target()
+    }
+
     /// Iterations for one batch: the length of its progress bar.
     pub fn iterations(&self) -> u64 {
         let each = u64::from(self.how.iters) * u64::from(self.how.restarts);

@@ -203,9 +203,14 @@ pub fn table(result: &AttackResult) -> String {
             let _ = write!(text, " {area:>16}");
         }
     }
+    let count = result.eps.iter().map(|at| at.no_map).max().unwrap_or(0);
+    if count > 0 {
+        let _ = write!(text, "\nno map: {count} of {} images, left out", result.images);
+    }
     for at in &result.eps {
-        if let Some(told) = at.left_out(result.images) {
-            let _ = write!(text, "\n{:>8} {told}", at.label);
+        for (name, s) in at.metrics.iter().filter(|(_, s)| s.undefined > at.no_map) {
+            let count = s.undefined - at.no_map;
+            let _ = write!(text, "\n{}: {name} {UNDEFINED} at {count} more, left out", at.label);
         }
     }
     text

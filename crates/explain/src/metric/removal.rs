@@ -1,6 +1,7 @@
 //! Curves of the class's probability while pixels leave an image or come back, in the order of its
 //! heat map: deletion and insertion (Petsiuk et al. 2018), preservation and relevance (Lim et al.
-//! 2021, S3.3). Images with holes are not what a network was trained on. A constant map has no order.
+//! 2021, S3.3). Images with holes are not what a network was trained on. A constant map has no order, and
+//! an image that is its own hole loses nothing: both are undefined.
 
 use crate::{
     Batch,
@@ -190,7 +191,8 @@ impl Removal {
             of(x).where_self(&stays.view([-1, 1, height, width]), &of(&holes))
         });
         let area = at.matmul(&self.weights(pixels).to_device(x.device())) / (2 * pixels) as f64;
-        area.masked_fill(&unordered, f64::NAN)
+        let whole = x.eq_tensor(&holes).flatten(1, -1).all_dim(1, false);
+        area.masked_fill(&unordered.logical_or(&whole), f64::NAN)
     }
 }
 
