@@ -173,3 +173,33 @@ impl MeasureResult {
         text
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_undefined_is_counted_apart_from_what_is_infinite() {
+        let (nan, infinite) = (f64::NAN, f64::INFINITY);
+        let of = |values: &[f64]| Statistic::of(values, 0);
+        let mixed = of(&[1., nan, 3., infinite, nan, 2.]);
+        assert_eq!((mixed.n, mixed.undefined, mixed.infinite), (Some(3), 2, 1));
+        assert_eq!((mixed.mean, mixed.median), (Some(2.), Some(2.5)));
+        assert_eq!(mixed.low, of(&[1., 3., 2.]).low);
+        for (values, shown) in [
+            (&[1., nan, 1.][..], "1.00 [1.00, 1.00], 1 undefined"),
+            (&[0.5, nan, infinite], "0.500, 1 undefined, 1 infinite"),
+            (&[nan, nan], "2 undefined"),
+            (&[infinite, infinite], "2 infinite"),
+            (&[nan, infinite], "1 undefined, 1 infinite"),
+            (&[0.25], "0.250"),
+            (&[], "undefined"),
+        ] {
+            assert_eq!(of(values).shown(), shown);
+        }
+        // As older files have it.
+        let old = r#"{"mean":null,"low":null,"high":null,"median":null,"infinite":2}"#;
+        let old: Statistic = serde_json::from_str(old).unwrap();
+        assert_eq!((old.n, old.undefined, old.shown()), (None, 0, "2 infinite".into()));
+    }
+}
