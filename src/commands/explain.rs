@@ -63,10 +63,7 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
             ui.say(&format!("{}: {note}", method.spelled))?;
         }
     }
-    let no_map: Vec<i64> = explained.maps.iter().map(no_map).collect();
-    for (method, &count) in methods.iter().zip(&no_map).filter(|(_, count)| **count > 0) {
-        ui.note(&warning(count as u64, loaded.data.len(), &method.spelled));
-    }
+    let no_map = explained.no_map(&methods, ui);
     for (method, (maps, gap)) in methods.iter().zip(explained.maps.iter().zip(&explained.gaps)) {
         if let Some(gap) = gap {
             ui.say(&format!(
@@ -94,11 +91,6 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
         "out": methods.iter().filter_map(|m| m.out.as_ref()).collect::<Vec<_>>(),
         "figure": args.figure,
     }))
-}
-
-/// How many of the maps have no mass.
-fn no_map(maps: &Tensor) -> i64 {
-    has_mass(&heat(maps)).logical_not().sum(Kind::Int64).int64_value(&[])
 }
 
 /// What the user is told of images without a map.
@@ -176,6 +168,19 @@ fn explain(
 }
 
 impl Maps {
+    /// Images without a map by each method, of which the user is told.
+    fn no_map(&self, methods: &[Method], ui: &Ui) -> Vec<u64> {
+        let count = |(maps, method): (&Tensor, &Method)| {
+            let none = has_mass(&heat(maps)).logical_not();
+            let count = none.sum(Kind::Int64).int64_value(&[]) as u64;
+            if count > 0 {
+                ui.note(&warning(count, none.numel(), &method.spelled));
+            }
+            count
+        };
+        self.maps.iter().zip(methods).map(count).collect()
+    }
+
     fn write(&self, path: &Path, loaded: &Loaded, method: &str, maps: &Tensor) -> Result<()> {
         let named = [
             ("maps", maps.to_kind(Kind::Float)),
