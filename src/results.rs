@@ -45,15 +45,58 @@ pub struct ModelCard {
     pub classes: Vec<String>,
 }
 
-/// Mean and standard error over images; `successes` is the mean over successful images only.
+/// What stands for a number that nothing says.
+pub const UNDEFINED: &str = "undefined";
+
+/// A metric and its value at one image, of two decimals: `k-in 0.25`.
+pub fn effect(metric: &str, value: f64) -> String {
+    if value.is_nan() { format!("{metric} {UNDEFINED}") } else { format!("{metric} {value:.2}") }
+}
+
+/// Mean and standard error over the images where a number is defined.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Summary {
-    /// Mean over all images; a failed image counts with its clean map.
-    pub mean: f64,
-    /// Standard error of that mean.
-    pub stderr: f64,
+    /// Mean; a failed image counts with its clean map. None if there is no number.
+    pub mean: Option<f64>,
+    /// Standard error of that mean; none of fewer than two images.
+    pub stderr: Option<f64>,
     /// Mean over the images whose attack succeeded; none if none did.
     pub successes: Option<f64>,
+    /// Images of which this is the mean; none where that was not kept.
+    #[serde(default)]
+    pub n: Option<u64>,
+    /// Images without a number: they, or the attacked ones, have no map.
+    #[serde(default)]
+    pub undefined: u64,
+}
+
+impl Summary {
+    /// Of per-image values `[N]`, NaN where undefined; `success` says where the attack succeeded.
+    pub fn of(values: &Tensor, success: Option<&Tensor>) -> Self {
+        let values = values.to_kind(Kind::Double);
+        let defined = values.isnan().logical_not();
+        let pick = |which: &Tensor| values.masked_select(which);
+        let mean = |t: &Tensor| (t.numel() > 0).then(|| t.mean(Kind::Double).double_value(&[]));
+        let all = pick(&defined);
+        let n = all.numel();
+        let stderr = || all.std(true).double_value(&[]) / (n as f64).sqrt();
+        Summary {
+            mean: mean(&all),
+            stderr: (n > 1).then(stderr),
+            successes: success.and_then(|s| mean(&pick(&defined.logical_and(&s.gt(0.))))),
+            n: Some(n as u64),
+            undefined: (values.numel() - n) as u64,
+        }
+    }
+
+    /// For people: `0.271 ± 0.020`; without an error where there is none.
+    pub fn shown(&self) -> String {
+        match (self.mean, self.stderr) {
+            (None, _) => UNDEFINED.into(),
+            (Some(mean), None) => format!("{mean:.3}"),
+            (Some(mean), Some(stderr)) => format!("{mean:.3} ± {stderr:.3}"),
+        }
+    }
 }
 
 /// How far attacked images are from the clean ones: ℓ2, of pixels in [0, 1].
@@ -68,11 +111,14 @@ pub struct Change {
 }
 
 impl Change {
-    /// Of [`distances`].
-    pub fn of(l2: &Tensor) -> Self {
+    /// Of [`distances`]; none of none.
+    pub fn of(l2: &Tensor) -> Option<Self> {
+        if l2.numel() == 0 {
+            return None;
+        }
         let [mean, least, most] =
             [l2.mean(Kind::Double), l2.min(), l2.max()].map(|t| t.double_value(&[]));
-        Change { mean, least, most }
+        Some(Change { mean, least, most })
     }
 }
 
@@ -89,8 +135,12 @@ pub struct AtEps {
     pub eps: f64,
     /// The radius as people write it: `8/255`.
     pub label: String,
-    /// Fraction of images with an accepted iterate, in [0, 1].
-    pub success: f64,
+    /// Fraction of the images with a map that have an accepted iterate, in [0, 1]; none if no image
+    /// has a map.
+    pub success: Option<f64>,
+    /// Images without a map, or without one to aim at: in no mean.
+    #[serde(default)]
+    pub no_map: u64,
     /// By metric name (`k-in`, `cor`, `cdl`, `cosd`, `confidence`).
     pub metrics: BTreeMap<String, Summary>,
     /// How far the images moved; none where that was not kept.
@@ -102,19 +152,23 @@ pub struct AtEps {
 
 impl AtEps {
     /// What a line of CSV says of one metric: radius, its label, metric, mean, standard error, mean
-    /// over successes, area where there is one, success.
-    pub fn record(&self, metric: &str, auc: &BTreeMap<String, f64>) -> [String; 8] {
+    /// over successes, area where there is one, success, images in the mean, images where it is
+    /// undefined, those of them without a map. Empty is what is undefined or not known.
+    pub fn record(&self, metric: &str, auc: &BTreeMap<String, Option<f64>>) -> [String; 11] {
         let summary = &self.metrics[metric];
         let maybe = |number: Option<f64>| number.map(|n| n.to_string()).unwrap_or_default();
         [
             self.eps.to_string(),
             self.label.clone(),
             metric.to_owned(),
-            summary.mean.to_string(),
-            summary.stderr.to_string(),
+            maybe(summary.mean),
+            maybe(summary.stderr),
             maybe(summary.successes),
-            maybe(auc.get(metric).copied()),
-            self.success.to_string(),
+            maybe(auc.get(metric).copied().flatten()),
+            maybe(self.success),
+            summary.n.map(|n| n.to_string()).unwrap_or_default(),
+            summary.undefined.to_string(),
+            self.no_map.to_string(),
         ]
     }
 }
@@ -140,8 +194,9 @@ pub struct AttackResult {
     pub settings: BTreeMap<String, serde_json::Value>,
     /// In ascending order of `eps`.
     pub eps: Vec<AtEps>,
-    /// Trapezoid over log2(255 eps) of each metric's mean, where at least two radii were run.
-    pub auc: BTreeMap<String, f64>,
+    /// Trapezoid over log2(255 eps) of each metric's mean, where at least two radii were run; none
+    /// where a mean is undefined.
+    pub auc: BTreeMap<String, Option<f64>>,
 }
 
 /// One epoch of `gradproof train`: a line of `log.jsonl`.

@@ -10,8 +10,13 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use data::{Dataset, Features};
-use explain::Batch;
-use models::{Classifier, Model, Target, checkpoint, checkpoint::Hints, noise};
+use explain::{Attribution, Batch};
+use models::{
+    Classifier, Model, Target, checkpoint,
+    checkpoint::Hints,
+    finite::{finite, logits_of},
+    noise,
+};
 use std::{collections::BTreeMap, path::Path, time::Instant};
 use tch::{Device, Kind, Tensor};
 
@@ -212,9 +217,12 @@ impl Loaded {
         .collect()
     }
 
-    /// What is explained for the images `x` with labels `y`, of which `first` is the first.
+    /// What is explained for the images `x` with labels `y`, of which `first` is the first. Errors: a
+    /// logit that is not finite.
     pub fn batch(&self, how: &Explained, x: &Tensor, y: &Tensor, first: u64) -> Result<Batch> {
-        self.explained(how, (x, y), self.keys(first, y.size()[0] as u64))
+        self.explained(how, (x, y), self.keys(first, y.size()[0] as u64), &|i| {
+            self.place(first + i)
+        })
     }
 
     /// What is explained for the images with these numbers among those asked for.
@@ -222,22 +230,25 @@ impl Loaded {
         let index: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
         let (x, y) = self.data.batch(&index)?;
         let keys = rows.iter().flat_map(|&row| self.keys(row, 1)).collect();
-        self.explained(how, (&x, &y), keys)
+        self.explained(how, (&x, &y), keys, &|i| self.place(rows[i as usize]))
     }
 
-    /// What is explained for images with labels and keys.
+    /// What is explained for images with labels and keys. Errors: a logit that is not finite, of the
+    /// image that `told` names.
     pub fn explained(
         &self,
         how: &Explained,
         (x, y): (&Tensor, &Tensor),
         keys: Vec<u64>,
+        told: &dyn Fn(u64) -> String,
     ) -> Result<Batch> {
         let score = how.score;
-        let target = match how.target.as_str() {
-            "predicted" => Target::predicted(&self.model, x, score),
-            "label" => Target { class: y.shallow_clone(), score },
-            class => Target { class: y.full_like(self.class(class)?), score },
+        let class = match how.target.as_str() {
+            "predicted" => self.predict(x, told)?.0,
+            "label" => y.shallow_clone(),
+            class => y.full_like(self.class(class)?),
         };
+        let target = Target { class, score };
         Ok(Batch { x: x.shallow_clone(), target, keys, chunk: self.chunk(how.chunk) })
     }
 
@@ -279,11 +290,29 @@ impl Loaded {
         Ok(self.known().number(text).with_context(told)? as i64)
     }
 
-    /// Predicted classes i64 `[N]` and their softmax probabilities f32 `[N]`.
-    pub fn predict(&self, x: &Tensor) -> (Tensor, Tensor) {
-        let p = tch::no_grad(|| self.model.logits(x)).softmax(1, Kind::Float);
-        let (confidence, class) = p.max_dim(1, false);
-        (class, confidence)
+    /// What is said of the logits of image number `image` of those asked for.
+    pub fn place(&self, image: u64) -> String {
+        format!("`{}`: {}", self.card.name, logits_of(self.data.place(image), &self.data.name))
+    }
+
+    /// Predicted classes i64 `[N]` and their softmax probabilities f32 `[N]`. Errors: a logit that is
+    /// not finite, of the image that `told` names.
+    pub fn predict(&self, x: &Tensor, told: &dyn Fn(u64) -> String) -> Result<(Tensor, Tensor)> {
+        let logits = tch::no_grad(|| self.model.logits(x));
+        finite(&logits, told)?;
+        let (confidence, class) = logits.softmax(1, Kind::Float).max_dim(1, false);
+        Ok((class, confidence))
+    }
+
+    /// `method`'s maps of a batch whose first image is number `first` of those asked for. Errors: a
+    /// map that is not finite.
+    pub fn attribute(&self, method: &dyn Attribution, batch: &Batch, first: u64) -> Result<Tensor> {
+        let maps = method.attribute(&self.model, batch);
+        let (model, data) = (&self.card.name, &self.data.name);
+        finite(&maps, |row| {
+            format!("`{model}`: the map of image {} of `{data}`", self.data.place(first + row))
+        })?;
+        Ok(maps)
     }
 }
 

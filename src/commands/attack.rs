@@ -4,7 +4,7 @@ use crate::{
     cli::{Attack, Common},
     figure::{self, Attacked, Picture},
     outputs::Files,
-    results::{AtEps, AttackResult, Change, distances, label},
+    results::{AtEps, AttackResult, Change, distances, effect, label},
     subject::{self, Loaded},
     ui::Ui,
 };
@@ -60,6 +60,11 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
     {
         draw(path, &loaded, args, run, &label(ball.eps))?;
     }
+    if let Some(count) = result.eps.iter().map(|at| at.no_map).max().filter(|count| *count > 0) {
+        let told = super::explain::warning(count, result.images, &args.method);
+        let aim = if plan.aims() { ", or at the map that is aimed at" } else { "" };
+        ui.note(&format!("{told}{aim}: left out of success and of means"));
+    }
     ui.say(&scores::table(&result))?;
     for path in args.out.iter().chain(&args.figure) {
         ui.say(&format!("written: {}", path.display()))?;
@@ -98,8 +103,8 @@ fn attack(
     let make = |(x, y): (&Tensor, &Tensor), first, tick: &dyn Fn()| -> Result<Vec<Named>> {
         let batch = loaded.batch(&args.explained, x, y, first)?;
         let outcomes = fitted.outcomes(&batch, first, tick)?;
-        let judge = Judge::new(loaded, &*plan.method, (&batch, y), fitted.k);
-        Ok(outcomes.iter().map(|outcome| judge.everything(outcome)).collect())
+        let judge = Judge::new(loaded, &*plan.method, (&batch, y, first), fitted.k)?;
+        outcomes.iter().map(|outcome| judge.everything(outcome)).collect()
     };
     let images = (loaded, loaded.fits.batch);
     parts.each(images, (ui, "attacking", plan.iterations()), make, |radii| {
@@ -118,7 +123,10 @@ fn result(args: &Attack, plan: &Plan, loaded: &Loaded, k: i64, runs: &[Run]) -> 
         label: label(ball.eps),
         success: run.success_rate(),
         metrics: run.summaries(),
-        change: Some(Change::of(&distances(run.tensor("images"), run.tensor("adversarial")))),
+        no_map: run.no_map(),
+        change: Change::of(
+            &run.attacked(&distances(run.tensor("images"), run.tensor("adversarial"))),
+        ),
         tensors: args.out.as_ref().and_then(|out| file(out, ball.eps)),
     };
     let eps: Vec<AtEps> = plan.radii.balls().iter().zip(runs).map(at).collect();
@@ -159,7 +167,10 @@ fn draw(path: &Path, loaded: &Loaded, args: &Attack, run: &Run, eps: &str) -> Re
             difference: Picture::difference(&of("images"), &of("adversarial"))?,
             before: format!("{} {:.2}", class("predictions", i), number("clean_confidence", i)),
             after: format!("{} {:.2}", class("predictions", i), number("confidence", i)),
-            effect: format!("k-in {:.2}", number("k-in", i)),
+            effect: match run.tensor("has_map").int64_value(&[i]) {
+                0 => "no map".into(),
+                _ => effect("k-in", number("k-in", i)),
+            },
         })
     };
     let shown = loaded.data.len().min(SHOWN) as i64;

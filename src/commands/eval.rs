@@ -4,7 +4,7 @@ use crate::{
     cli::{Common, Eval},
     outputs::Files,
     radii::Radii,
-    results::{Change, distances, label},
+    results::{Change, UNDEFINED, distances, label},
     subject::{self, Loaded},
     ui::Ui,
 };
@@ -14,7 +14,7 @@ use ::attack::{
     standard::{self, standard, warnings},
 };
 use ::train::log::Quantiles;
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use models::registry;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write, path::Path};
@@ -42,7 +42,8 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     loaded.announce(ui);
     let (data, model) = (&loaded.data, &loaded.model);
     let bar = ui.bar(data.len() as u64, "evaluating");
-    let accuracy = ::train::accuracy(model, data, loaded.fits.batch, |n| bar.inc(n))?;
+    let accuracy = ::train::accuracy(model, data, loaded.fits.batch, |n| bar.inc(n))
+        .with_context(|| format!("`{}`", loaded.card.name))?;
     bar.finish_and_clear();
     let clean = Share::of(accuracy.fraction, data.len());
     let balanced = accuracy.balanced(&data.labels);
@@ -54,11 +55,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     }
     let curvature = args.curvature.then(|| curvature(&loaded, ui)).transpose()?;
     if let Some(q) = &curvature {
-        ui.say(&format!(
-            "curvature (largest eigenvalue of the input Hessian): mean {:.4}, median {:.4}, 90 % \
-             below {:.4}",
-            q.mean, q.median, q.p90
-        ))?;
+        ui.say(&q.text())?;
     }
     let robust = plan.attack(args, &loaded, ui)?;
     for at in &robust {
@@ -82,13 +79,14 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Share {
     fraction: f64,
-    stderr: f64,
+    /// None of one image.
+    stderr: Option<f64>,
     images: usize,
 }
 
 impl Share {
     fn of(fraction: f64, images: usize) -> Self {
-        let stderr = (fraction * (1. - fraction) / images as f64).sqrt();
+        let stderr = (images > 1).then(|| (fraction * (1. - fraction) / images as f64).sqrt());
         Share { fraction, stderr, images }
     }
 }
@@ -97,16 +95,51 @@ impl std::fmt::Display for Share {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         let Share { fraction, stderr, images } = *self;
         let right = (fraction * images as f64).round();
-        write!(f, "{:.2} % ± {:.2} ({right} of {images} images)", 100. * fraction, 100. * stderr)
+        write!(f, "{:.2} %", 100. * fraction)?;
+        stderr.map_or(Ok(()), |stderr| write!(f, " ± {:.2}", 100. * stderr))?;
+        write!(f, " ({right} of {images} image{})", if images == 1 { "" } else { "s" })
     }
 }
 
-fn curvature(loaded: &Loaded, ui: &Ui) -> Result<Quantiles> {
+/// Of the images whose curvature is finite.
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Curvature {
+    mean: Option<f64>,
+    median: Option<f64>,
+    p90: Option<f64>,
+    n: usize,
+    undefined: usize,
+}
+
+impl Curvature {
+    fn of(xi: &Tensor) -> Self {
+        let some = xi.masked_select(&xi.isfinite());
+        let n = some.numel();
+        let q = (n > 0).then(|| Quantiles::of(&some));
+        let (mean, median, p90) = (q.map(|q| q.mean), q.map(|q| q.median), q.map(|q| q.p90));
+        Curvature { mean, median, p90, n, undefined: xi.numel() - n }
+    }
+
+    fn text(&self) -> String {
+        let shown = |v: Option<f64>| v.map_or(UNDEFINED.into(), |v| format!("{v:.4}"));
+        let [mean, median, p90] = [self.mean, self.median, self.p90].map(shown);
+        let left_out = match self.undefined {
+            0 => String::new(),
+            count => format!("; {UNDEFINED} at {count} images"),
+        };
+        format!(
+            "curvature (largest eigenvalue of the input Hessian): mean {mean}, median {median}, 90 % \
+             below {p90}{left_out}"
+        )
+    }
+}
+
+fn curvature(loaded: &Loaded, ui: &Ui) -> Result<Curvature> {
     let bar = ui.bar(loaded.data.len() as u64, "curvature");
     let size = loaded.fits.batch;
     let xi = ::train::curvature(&loaded.model, &loaded.data, size, |n| bar.inc(n))?;
     bar.finish_and_clear();
-    Ok(Quantiles::of(&xi))
+    Ok(Curvature::of(&xi))
 }
 
 /// The attacks that the arguments ask for, checked.
@@ -144,14 +177,16 @@ impl Plan {
             for batch in loaded.data.ordered(size) {
                 let (x, y) = batch?;
                 let keys = loaded.keys(first, y.numel() as u64);
-                first += y.numel() as u64;
                 let tick = || bar.inc(1);
                 let case = Case::new(&loaded.model, (&x, &y), ball, &keys);
                 let found = standard::run(&case, &self.attacks, tick);
+                let told = |row| format!("after the attack {}", loaded.place(first + row));
+                let predictions = loaded.predict(&found.adversarial, &told)?.0;
+                first += y.numel() as u64;
                 summary.merge(&found.summary);
                 moved.push(distances(&x, &found.adversarial));
                 if args.out.is_some() {
-                    kept.push(loaded, (&x, &y), &found);
+                    kept.push((&x, &y), predictions, &found);
                 }
             }
             if let Some(out) = &args.out {
@@ -198,7 +233,7 @@ struct AtRadius {
     label: String,
     accuracy: Share,
     /// How far the images moved, those that no attack broke too.
-    change: Change,
+    change: Option<Change>,
     summary: Summary,
     warnings: Vec<String>,
 }
@@ -228,12 +263,12 @@ impl AtRadius {
 struct Kept(BTreeMap<&'static str, Vec<Tensor>>);
 
 impl Kept {
-    fn push(&mut self, loaded: &Loaded, (x, y): (&Tensor, &Tensor), found: &Robustness) {
+    fn push(&mut self, (x, y): (&Tensor, &Tensor), predictions: Tensor, found: &Robustness) {
         let parts = [
             ("images", x.shallow_clone()),
             ("adversarial", found.adversarial.shallow_clone()),
             ("labels", y.shallow_clone()),
-            ("predictions", loaded.predict(&found.adversarial).0),
+            ("predictions", predictions),
             ("robust", found.robust.to_kind(Kind::Uint8)),
         ];
         for (name, part) in parts {

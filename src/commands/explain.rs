@@ -10,7 +10,10 @@ use crate::{
     ui::Ui,
 };
 use anyhow::{Context, Result, ensure};
-use explain::Attribution;
+use explain::{
+    Attribution,
+    heat::{has_mass, heat},
+};
 use models::registry;
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
@@ -63,6 +66,7 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
             ui.say(&format!("{}: {note}", method.spelled))?;
         }
     }
+    let no_map = explained.no_map(&methods, ui);
     for (method, (maps, gap)) in methods.iter().zip(explained.maps.iter().zip(&explained.gaps)) {
         if let Some(gap) = gap {
             ui.say(&format!(
@@ -85,10 +89,16 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
         "images": loaded.data.len(),
         "methods": methods.iter().map(|m| &m.spelled).collect::<Vec<_>>(),
         "gaps": explained.gaps,
+        "no_map": no_map,
         "notes": notes,
         "out": methods.iter().filter_map(|m| m.out.as_ref()).collect::<Vec<_>>(),
         "figure": args.figure,
     }))
+}
+
+/// What the user is told of images without a map.
+pub(super) fn warning(count: u64, images: usize, method: &str) -> String {
+    format!("warning: no map by `{method}`, zero everywhere, at {count} of {images} images")
 }
 
 /// The methods of `--method`, each with its output file: `maps.safetensors` for one method,
@@ -132,14 +142,16 @@ fn explain(
     for images in loaded.data.ordered(loaded.fits.batch) {
         let (x, y) = images?;
         let batch = loaded.batch(&args.explained, &x, &y, first)?;
-        first += y.numel() as u64;
-        let (prediction, confidence) = loaded.predict(&x);
+        let (prediction, confidence) = loaded.predict(&x, &|i| loaded.place(first + i))?;
         let maps = methods.iter().zip(&mut gaps).map(|(m, gaps)| {
-            let map = m.method.attribute(&loaded.model, &batch);
+            let told = || format!("method `{}`", m.spelled);
+            let map = loaded.attribute(&*m.method, &batch, first).with_context(told)?;
             gaps.extend(m.method.gap(&loaded.model, &batch, &map));
             tick(y.numel() as u64);
-            map
+            Ok(map)
         });
+        let maps = maps.collect::<Result<Vec<_>>>()?;
+        first += y.numel() as u64;
         let row =
             [&x, &y, &batch.target.class, &prediction, &confidence].map(Tensor::shallow_clone);
         for (column, part) in columns.iter_mut().zip(row.into_iter().chain(maps)) {
@@ -159,6 +171,19 @@ fn explain(
 }
 
 impl Maps {
+    /// Images without a map by each method, of which the user is told.
+    fn no_map(&self, methods: &[Method], ui: &Ui) -> Vec<u64> {
+        let count = |(maps, method): (&Tensor, &Method)| {
+            let none = has_mass(&heat(maps)).logical_not();
+            let count = none.sum(Kind::Int64).int64_value(&[]) as u64;
+            if count > 0 {
+                ui.note(&warning(count, none.numel(), &method.spelled));
+            }
+            count
+        };
+        self.maps.iter().zip(methods).map(count).collect()
+    }
+
     fn write(&self, path: &Path, loaded: &Loaded, method: &str, maps: &Tensor) -> Result<()> {
         let named = [
             ("maps", maps.to_kind(Kind::Float)),

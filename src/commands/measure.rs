@@ -54,6 +54,10 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
         save(out, &serde_json::to_string_pretty(&result)?)?;
     }
     parts.done()?;
+    for row in result.rows.iter().filter(|row| row.empty_maps > 0) {
+        let told = super::explain::warning(row.empty_maps, result.images, &row.method);
+        ui.note(&format!("{told}: what is about it is undefined"));
+    }
     ui.say(&table::table(&result))?;
     if let Some(path) = &args.out {
         ui.say(&format!("written: {0}, {0}l and a .csv", path.display()))?;
@@ -163,23 +167,31 @@ fn result(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> Me
 }
 
 /// Of each method: Spearman's ρ over models of how robust the score is and how robust the maps are
-/// (Tan & Tian 2023, Table 1); two models would always say 1 or −1.
-fn rank_correlation(plan: &Plan, models: usize, rows: &[MeasuredRow]) -> BTreeMap<String, f64> {
-    if models < 3 {
+/// (Tan & Tian 2023, Table 1); two models would always say 1 or −1. Models without one of the means are
+/// left out.
+fn rank_correlation(
+    plan: &Plan,
+    models: usize,
+    rows: &[MeasuredRow],
+) -> BTreeMap<String, Option<f64>> {
+    let keys = ["lipschitz", "model-lipschitz"];
+    if models < 3 || keys.iter().any(|key| plan.columns.iter().all(|c| c.key != **key)) {
         return BTreeMap::new();
     }
-    let means = |method: &str, key: &str| -> Option<Vec<f64>> {
-        let own = rows.iter().filter(|row| row.method == method);
-        own.map(|row| row.values.get(key).and_then(|value| value.mean)).collect()
-    };
     let of = |method: &String| {
-        let [maps, scores] = ["lipschitz", "model-lipschitz"].map(|key| means(method, key));
-        Some((method.clone(), spearman(&maps?, &scores?)))
+        let own = rows.iter().filter(|row| row.method == *method);
+        let pair = |row: &MeasuredRow| {
+            let [maps, score] = keys.map(|key| row.values[key].mean);
+            maps.zip(score)
+        };
+        let (maps, scores): (Vec<f64>, Vec<f64>) = own.filter_map(pair).unzip();
+        let rho = (maps.len() > 2).then(|| spearman(&maps, &scores));
+        (method.clone(), rho.filter(|rho| !rho.is_nan()))
     };
-    plan.methods.iter().filter_map(|(spelled, _)| of(spelled)).collect()
+    plan.methods.iter().map(|(spelled, _)| of(spelled)).collect()
 }
 
-/// One JSON line an image and model. An infinite number is `null`.
+/// One JSON line an image and model. A number that is undefined or infinite is `null`.
 fn lines(plan: &Plan, models: &[Loaded], found: &[Named]) -> Result<String> {
     let mut text = String::new();
     for (loaded, rows) in models.iter().zip(found.chunks(plan.methods.len())) {

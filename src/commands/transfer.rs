@@ -81,6 +81,15 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
     };
     write(args, &result)?;
     parts.done()?;
+    for (from, maps) in result.sources.iter().enumerate() {
+        let cells = result.cells.iter().filter(|cell| cell.from == from);
+        let count = cells.flat_map(|cell| &cell.eps).map(|at| at.no_map).max().unwrap_or(0);
+        if count > 0 {
+            let told = super::explain::warning(count, result.images, &maps.method);
+            let model = &result.models[maps.model].name;
+            ui.note(&format!("{told} (`{model}`): left out of success and of means"));
+        }
+    }
     ui.say(&table::table(&result))?;
     for path in args.out.iter().chain(&args.figure) {
         ui.say(&format!("written: {}", path.display()))?;
@@ -149,9 +158,9 @@ fn cells(matrix: &Matrix, plan: &Plan, runs: &Runs) -> Vec<TransferCell> {
         let at = |(ball, run): (&::attack::Ball, &super::attack::Run)| {
             let mut metrics = run.summaries();
             metrics.insert("kept".into(), run.summary(run.tensor("kept")));
-            let success = run.success_rate();
+            let (success, no_map) = (run.success_rate(), run.no_map());
             let (eps, label) = (ball.eps, label(ball.eps));
-            AtEps { eps, label, success, metrics, change: None, tensors: None }
+            AtEps { eps, label, success, no_map, metrics, change: None, tensors: None }
         };
         let eps: Vec<AtEps> = plan.radii.balls().iter().zip(runs.at(to, from)).map(at).collect();
         TransferCell { from, to, auc: auc(&eps), eps }

@@ -5,6 +5,7 @@ use super::{
     found::{Point, Results, axis, known},
     grid::{Block, Choice},
 };
+use crate::results::UNDEFINED;
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeMap;
 
@@ -18,6 +19,8 @@ pub enum Verdict {
     Untested,
     /// Cells are missing.
     Unfinished,
+    /// A number of it is undefined.
+    Undefined,
 }
 
 impl Verdict {
@@ -31,6 +34,7 @@ impl Verdict {
             }
             Verdict::Untested => "not tested at this scale".into(),
             Verdict::Unfinished => "not tested so far".into(),
+            Verdict::Undefined => "cannot be judged: a number is undefined".into(),
         }
     }
 }
@@ -44,8 +48,14 @@ struct Reference<'a> {
     here: bool,
 }
 
-/// One case of a claim, and whether it holds; none where a number is missing.
-type Case = Option<(bool, String)>;
+/// One case of a claim, and whether it holds, none where a number is undefined; none at all where one
+/// is missing.
+type Case = Option<(Option<bool>, String)>;
+
+/// Whether `holds`, of numbers that are all defined.
+fn judged(numbers: &[f64], holds: bool) -> Option<bool> {
+    numbers.iter().all(|n| !n.is_nan()).then_some(holds)
+}
 
 impl<'a> Reference<'a> {
     fn parse(results: &'a Results, text: &'a str) -> Result<Self> {
@@ -121,11 +131,12 @@ pub fn verdict(results: &Results, claim: &ClaimSpec) -> Result<Verdict> {
         let (done, of) = results.done();
         return Ok(if done < of { Verdict::Unfinished } else { Verdict::Untested });
     };
-    let holding = cases.iter().filter(|(holds, _)| *holds).count();
-    let failing = cases.iter().find(|(holds, _)| !holds);
+    let holding = cases.iter().filter(|(holds, _)| *holds == Some(true)).count();
+    let failing = cases.iter().find(|(holds, _)| *holds == Some(false));
     Ok(match failing {
-        None => Verdict::Holds,
         Some((_, why)) => Verdict::Fails(holding, cases.len(), why.clone()),
+        None if holding < cases.len() => Verdict::Undefined,
+        None => Verdict::Holds,
     })
 }
 
@@ -174,7 +185,7 @@ fn cases(results: &Results, claim: &ClaimSpec) -> Result<Vec<Case>> {
         }
     };
     let shown: Vec<String> = numbers.iter().map(|n| shown(*n)).collect();
-    Ok(vec![Some((holds, format!("{word}: {}", shown.join(", "))))])
+    Ok(vec![Some((judged(&numbers, holds), format!("{word}: {}", shown.join(", "))))])
 }
 
 fn pairs(
@@ -195,7 +206,8 @@ fn pairs(
         let (x, y) = (first.number(results, &l)?, second.number(results, &r)?);
         let names: Vec<&str> = l.iter().map(|choice| choice.label.as_str()).collect();
         let told = |x, y| format!("{} {} {word} {}", names.join(", "), shown(x), shown(y));
-        Ok(x.zip(y).map(|(x, y)| (holds(x, y), told(x, y).trim().to_owned())))
+        let case = |(x, y)| (judged(&[x, y], holds(x, y)), told(x, y).trim().to_owned());
+        Ok(x.zip(y).map(case))
     };
     left.into_iter().zip(right).map(case).collect()
 }
@@ -210,14 +222,16 @@ fn bounds(
     let reference = Reference::parse(results, text)?;
     let case = |open: Vec<Choice>| -> Result<Case> {
         let number = reference.number(results, &open)?;
-        Ok(number.map(|n| (holds(n, limit), format!("{} {word} {limit}", shown(n)))))
+        let case = |n| (judged(&[n], holds(n, limit)), format!("{} {word} {limit}", shown(n)));
+        Ok(number.map(case))
     };
     reference.choices()?.into_iter().map(case).collect()
 }
 
-/// Four digits that count.
+/// Four digits that count; of NaN, that it is undefined.
 pub fn shown(number: f64) -> String {
     match number.abs() {
+        n if n.is_nan() => UNDEFINED.into(),
         n if n == 0. || (1e-3..1e5).contains(&n) => {
             let digits = (3 - n.max(1e-3).log10().floor() as i32).clamp(0, 5) as usize;
             format!("{number:.digits$}")

@@ -101,21 +101,21 @@ impl<'a> Results<'a> {
         Some((number, cell.id.clone()))
     }
 
-    /// What stands at `path` of a point; none where its cell is not there or has `null`. Errors: its
-    /// cell is there and has no such path.
+    /// What stands at `path` of a point; none where its cell is not there. Errors: its cell is there and
+    /// has no such path.
     fn value(&self, block: &Block, point: &Point, path: &str) -> Result<Option<&Value>> {
         let Some(result) = self.cell(block, point).and_then(|key| self.cells.get(&key)) else {
             return Ok(None);
         };
         let chosen = |(axis, choice): (&String, &Choice)| (axis.clone(), choice.value.clone());
-        let value = at(result, &filled(path, &point.iter().map(chosen).collect())?)?;
-        Ok(Some(value).filter(|value| !value.is_null()))
+        at(result, &filled(path, &point.iter().map(chosen).collect())?).map(Some)
     }
 
-    /// The number there. Errors: something else there.
+    /// The number there; NaN where it is undefined, `null`. Errors: something else there.
     pub fn number(&self, block: &Block, point: &Point, path: &str) -> Result<Option<f64>> {
         let number = |value: &Value| match value {
             Value::Bool(flag) => Some(f64::from(u8::from(*flag))),
+            Value::Null => Some(f64::NAN),
             other => other.as_f64(),
         };
         let value = self.value(block, point, path)?;
@@ -123,13 +123,14 @@ impl<'a> Results<'a> {
         value.map(|value| number(value).with_context(|| told(value))).transpose()
     }
 
-    /// The five numbers there: least, quartiles, largest. Errors: something else there.
+    /// The five numbers there: least, quartiles, largest; none where they are undefined. Errors:
+    /// something else there.
     pub fn five(&self, block: &Block, point: &Point, path: &str) -> Result<Option<[f64; 5]>> {
         let five = |value: &Value| -> Option<[f64; 5]> {
             let list = value.as_array()?.iter().map(Value::as_f64).collect::<Option<Vec<_>>>()?;
             list.try_into().ok()
         };
-        let value = self.value(block, point, path)?;
+        let value = self.value(block, point, path)?.filter(|value| !value.is_null());
         let told = |value: &Value| format!("`{path}` is {value}, not five numbers");
         value.map(|value| five(value).with_context(|| told(value))).transpose()
     }

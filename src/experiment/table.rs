@@ -19,7 +19,7 @@ pub struct Table {
     pub lines: Vec<(Vec<String>, Vec<Numbers>)>,
 }
 
-/// What was measured here and what is printed, where known.
+/// What was measured here, NaN where it is undefined, and what is printed, where known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Numbers {
     pub ours: Option<f64>,

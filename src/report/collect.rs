@@ -141,7 +141,7 @@ fn check(result: &AttackResult) -> Result<()> {
     ensure!(!result.eps.is_empty(), "it has no radius in `eps`");
     for at in &result.eps {
         ensure!(at.eps >= 0.0, "the radius `{}` is {}", at.label, at.eps);
-        share("success", at.success)?;
+        at.success.map_or(Ok(()), |success| share("success", success))?;
     }
     let ascending = result.eps.windows(2).all(|pair| pair[0].eps < pair[1].eps);
     ensure!(ascending, "its radii are not in ascending order");

@@ -6,6 +6,7 @@ use super::page::document;
 use super::save;
 use crate::experiment::{Answer, Chart, Experiment, Numbers, Table, Verdict, shown};
 use crate::figure::{self, Figure, svg};
+use crate::results::UNDEFINED;
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
@@ -101,7 +102,7 @@ fn mark(verdict: &Verdict) -> &'static str {
     match verdict {
         Verdict::Holds => "holds",
         Verdict::Fails(..) => "fails",
-        Verdict::Untested | Verdict::Unfinished => "untested",
+        Verdict::Untested | Verdict::Unfinished | Verdict::Undefined => "untested",
     }
 }
 
@@ -324,7 +325,8 @@ fn csv(answer: &Answer) -> String {
     for table in &answer.tables {
         for (labels, numbers) in &table.lines {
             for ((column, name), n) in table.columns.iter().zip(numbers) {
-                let number = |n: Option<f64>| n.map_or(String::new(), |n| n.to_string());
+                let undefined = |n: f64| if n.is_nan() { UNDEFINED.into() } else { n.to_string() };
+                let number = |n: Option<f64>| n.map_or(String::new(), undefined);
                 let words = [&table.title, &labels.join(","), &column.join(","), name];
                 let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
                 let _ =

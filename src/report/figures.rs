@@ -63,7 +63,8 @@ pub(super) fn panels(group: &Group) -> Vec<Panel> {
         let line = |entry: &super::group::Entry| {
             let at = entry.result().eps.iter().filter_map(|at| {
                 let summary = at.metrics.get(metric.name)?;
-                Some(Point::new(at.eps, at.label.clone(), summary.mean, summary.stderr))
+                let (mean, stderr) = (summary.mean?, summary.stderr.unwrap_or(0.));
+                Some(Point::new(at.eps, at.label.clone(), mean, stderr))
             });
             Series { slot: entry.slot, points: at.collect() }
         };

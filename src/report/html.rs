@@ -1,6 +1,6 @@
 //! Small pieces of HTML. Everything that comes from a file or a user passes through [`text`].
 
-use crate::figure::Picture;
+use crate::{figure::Picture, results::UNDEFINED};
 use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -43,10 +43,10 @@ pub(super) fn scrolling(label: &str, table: &str) -> String {
     )
 }
 
-/// A number of three decimals, with a real minus sign.
+/// A number of three decimals, with a real minus sign; of NaN, that it is undefined.
 pub(super) fn number(value: f64) -> String {
     if value.is_nan() {
-        return "–".into();
+        return UNDEFINED.into();
     }
     let digits = format!("{value:.3}");
     if digits.trim_start_matches('-').chars().all(|c| c == '0' || c == '.') {
@@ -55,8 +55,16 @@ pub(super) fn number(value: f64) -> String {
     digits.replace('-', "−")
 }
 
-/// A share in percent.
+/// A standard error; nothing where there is none.
+pub(super) fn error(stderr: Option<f64>) -> String {
+    stderr.map_or(String::new(), |stderr| format!("± {}", number(stderr)))
+}
+
+/// A share in percent; of NaN, that it is undefined.
 pub(super) fn percent(share: f64) -> String {
+    if share.is_nan() {
+        return UNDEFINED.into();
+    }
     format!("{:.1} %", 100.0 * share).replace(' ', "\u{a0}")
 }
 

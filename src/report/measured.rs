@@ -2,11 +2,12 @@
 
 use super::Inputs;
 use super::html::{counted, list, scrolling, text};
-use crate::results::{MeasureResult, MeasuredColumn, MeasuredRow};
+use crate::results::{MeasureResult, MeasuredColumn, MeasuredRow, UNDEFINED};
 
 const NOTE: &str = "Means over images with 95 % bootstrap intervals; ↑ higher is better, ↓ lower. The \
                     best mean of a line is bold, that of the control `random` left out: a map that ignores \
-                    the image is always stable. Intervals that overlap do not tell methods apart.";
+                    the image is always stable. Intervals that overlap do not tell methods apart. Images where a number is \
+                    undefined or infinite are counted and in no mean.";
 
 /// The section of the page; empty without a measurement.
 pub(super) fn section(inputs: &Inputs) -> String {
@@ -47,11 +48,11 @@ fn table(result: &MeasureResult, model: usize) -> String {
     let empty: Vec<String> = rows
         .iter()
         .filter(|row| row.empty_maps > 0)
-        .map(|row| format!("{} of {}", counted(row.empty_maps as usize, "map"), row.method))
+        .map(|row| format!("{} by {}", counted(row.empty_maps as usize, "image"), row.method))
         .collect();
     let warning = match empty.is_empty() {
         true => String::new(),
-        false => format!("<p>All zero: {}.</p>", text(&list(&empty))),
+        false => format!("<p>No map, zero everywhere: {}.</p>", text(&list(&empty))),
     };
     let table = format!(
         "<table class=\"measured\"><caption>{}</caption><thead><tr><th></th>{head}</tr></thead>\
@@ -83,7 +84,8 @@ fn ranks(result: &MeasureResult) -> String {
     if result.rank_correlation.is_empty() {
         return String::new();
     }
-    let each = result.rank_correlation.iter().map(|(m, rho)| format!("{m} {rho:.2}"));
+    let shown = |rho: &Option<f64>| rho.map_or(UNDEFINED.into(), |rho| format!("{rho:.2}"));
+    let each = result.rank_correlation.iter().map(|(m, rho)| format!("{m} {}", shown(rho)));
     format!(
         "<p>Rank correlation over models of how steep the score is and how steep the maps are: {}.</p>",
         text(&list(&each.collect::<Vec<_>>()))

@@ -73,11 +73,11 @@ impl Better {
     }
 }
 
-/// A number over a whole run, with its standard error.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// A number over a whole run, NaN where it is undefined, with its standard error.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Value {
     pub(super) mean: f64,
-    pub(super) stderr: f64,
+    pub(super) stderr: Option<f64>,
 }
 
 /// The area under `metric` over log2(255 ε); for a run at one radius the mean there. The error of an
@@ -88,15 +88,18 @@ pub(super) fn overall(result: &AttackResult, metric: &str) -> Option<Value> {
         .iter()
         .filter_map(|at| {
             let summary = at.metrics.get(metric)?;
-            let value = Value { mean: summary.mean, stderr: summary.stderr };
+            let mean = summary.mean.unwrap_or(f64::NAN);
+            let value = Value { mean, stderr: summary.stderr };
             Some(((255.0 * at.eps).log2(), value))
         })
         .collect();
     match result.auc.get(metric) {
-        Some(&mean) => {
-            let slice =
-                |w: &[(f64, Value)]| (w[1].0 - w[0].0) * (w[0].1.stderr + w[1].1.stderr) / 2.0;
-            Some(Value { mean, stderr: points.windows(2).map(slice).sum() })
+        Some(mean) => {
+            let slice = |w: &[(f64, Value)]| {
+                Some((w[1].0 - w[0].0) * (w[0].1.stderr? + w[1].1.stderr?) / 2.0)
+            };
+            let stderr = points.windows(2).map(slice).sum();
+            Some(Value { mean: mean.unwrap_or(f64::NAN), stderr })
         }
         None if result.eps.len() == 1 => points.first().map(|(_, value)| *value),
         None => None,
@@ -119,15 +122,21 @@ mod tests {
     #[test]
     fn the_error_of_an_area_is_the_area_of_the_errors() {
         let mut run = result("natural", "gxi");
-        run.auc.insert("k-in".into(), 1.25);
-        let errors: Vec<f64> = run.eps.iter().map(|at| at.metrics["k-in"].stderr).collect();
+        run.auc.insert("k-in".into(), Some(1.25));
+        let errors: Vec<f64> =
+            run.eps.iter().map(|at| at.metrics["k-in"].stderr.unwrap()).collect();
         // 2, 4, 8, 16 of 255: one unit between neighbours.
         let area = (errors[0] + errors[3]) / 2.0 + errors[1] + errors[2];
         let value = overall(&run, "k-in").unwrap();
         assert_eq!(value.mean, 1.25);
-        assert!((value.stderr - area).abs() < 1e-12);
+        assert!((value.stderr.unwrap() - area).abs() < 1e-12);
         assert!((full_area(&run) - 3.0).abs() < 1e-12);
-        assert_eq!(overall(&run, "unheard-of"), None);
+        assert!(overall(&run, "unheard-of").is_none());
+        // One image has no error, and neither has its area; an undefined mean has no area.
+        run.eps[1].metrics.get_mut("k-in").unwrap().stderr = None;
+        run.auc.insert("cor".into(), None);
+        assert!(overall(&run, "k-in").unwrap().stderr.is_none());
+        assert!(overall(&run, "cor").unwrap().mean.is_nan());
     }
 
     #[test]
@@ -136,8 +145,8 @@ mod tests {
         run.eps.truncate(1);
         run.auc.clear();
         let first = run.eps[0].metrics["cor"];
-        let expected = Value { mean: first.mean, stderr: first.stderr };
-        assert_eq!(overall(&run, "cor"), Some(expected));
+        let found = overall(&run, "cor").unwrap();
+        assert_eq!((Some(found.mean), found.stderr), (first.mean, first.stderr));
         assert_eq!(full_area(&run), 0.0);
     }
 

@@ -1,11 +1,11 @@
 //! The page itself: one HTML file without a script and without any other file.
 
 use super::group::{Entry, Group};
-use super::html::{counted, duration, list, number, percent, scrolling, text};
+use super::html::{counted, duration, error, list, number, percent, scrolling, text};
 use super::metric::METRICS;
 use super::{Inputs, experiment, measured, section, transfers};
 use crate::figure::dark_rules;
-use crate::results::{AtEps, AttackResult};
+use crate::results::{AtEps, AttackResult, UNDEFINED};
 use anyhow::Result;
 use serde_json::Value;
 use std::{collections::BTreeSet, path::Path};
@@ -151,7 +151,7 @@ fn reading(groups: &[Group]) -> String {
          weighs the same; the curves show each radius.</p>\
          <dl>{metrics}<dt>success ↓</dt><dd>the share of images, averaged over the radii, for which \
          the attack found a changed map under an unchanged prediction. An image without one counts \
-         with its clean map.</dd><dt>accuracy ↑</dt><dd>of the model on these images, before any \
+         with its clean map; an image that has no map, zero everywhere, counts nowhere.</dd><dt>accuracy ↑</dt><dd>of the model on these images, before any \
          attack.</dd></dl>\
          <p>The standard error of an area is the area under the standard errors, which is the most it \
          can be.</p></aside>"
@@ -190,7 +190,7 @@ fn every_radius(group: &Group) -> String {
                 "<tr><th scope=\"row\">{}</th><td>{}</td><td>{}</td>{cells}</tr>",
                 text(&entry.label),
                 text(&at.label),
-                percent(at.success)
+                percent(at.success.unwrap_or(f64::NAN))
             ));
         }
     }
@@ -203,10 +203,14 @@ fn every_radius(group: &Group) -> String {
 fn cell(at: &AtEps, name: &str) -> String {
     let Some(summary) = at.metrics.get(name) else { return "<td>–</td>".into() };
     let successes = summary.successes.map(|mean| format!(" ({})", number(mean)));
+    let left_out = match (summary.mean, summary.undefined) {
+        (None, _) | (_, 0) => String::new(),
+        (_, count) => format!(", {count} {UNDEFINED}"),
+    };
     format!(
-        "<td>{} <small>± {}{}</small></td>",
-        number(summary.mean),
-        number(summary.stderr),
+        "<td>{} <small>{}{}{left_out}</small></td>",
+        number(summary.mean.unwrap_or(f64::NAN)),
+        error(summary.stderr),
         successes.unwrap_or_default()
     )
 }

@@ -2,7 +2,7 @@
 
 use super::Wall;
 use crate::figure::{Attacked, Picture};
-use crate::results::{AtEps, AttackResult};
+use crate::results::{AtEps, AttackResult, effect};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use tch::{Kind, Tensor};
@@ -97,10 +97,11 @@ fn row(kept: &Kept, i: i64, classes: &[String]) -> Result<Attacked> {
     let (target, label) = (kept.targets[i as usize], kept.labels[i as usize]);
     let truth = if target == label { String::new() } else { format!(" (is {})", name(label)) };
     let effect = match kept.success[i as usize] {
+        0 if kept.number("has_map", i) == Some(0.) => "no map".to_owned(),
         0 => "attack failed".to_owned(),
         _ => ["k-in", "cor"]
             .iter()
-            .filter_map(|metric| Some(format!("{metric} {:.2}", kept.number(metric, i)?)))
+            .filter_map(|metric| Some(effect(metric, kept.number(metric, i)?)))
             .collect::<Vec<_>>()
             .join(", "),
     };

@@ -2,7 +2,7 @@
 
 use super::figures::{history, panels};
 use super::group::{Entry, Group};
-use super::html::{counted, image, list, number, percent, scrolling, text};
+use super::html::{counted, error, image, list, number, percent, scrolling, text};
 use super::metric::{Better, METRICS, Value, full_area, overall};
 use super::{Inputs, Training, Wall};
 use crate::figure::{Attacked, Picture, svg, swatch};
@@ -79,17 +79,18 @@ fn best(group: &Group, value: Option<f64>) -> Option<f64> {
 fn value_cell(value: Option<Value>, best: Option<f64>) -> String {
     let Some(Value { mean, stderr }) = value else { return "<td>–</td>".into() };
     let mean = bold_if(number(mean), best == Some(mean));
-    format!("<td>{mean} <small>± {}</small></td>", number(stderr))
+    format!("<td>{mean} <small>{}</small></td>", error(stderr))
 }
 
 fn bold_if(shown: String, best: bool) -> String {
     if best { format!("<strong>{shown}</strong>") } else { shown }
 }
 
-/// Mean over the radii.
+/// Mean over the radii; NaN where it is undefined.
 fn success(entry: &Entry) -> f64 {
     let radii = &entry.result().eps;
-    radii.iter().map(|at| at.success).sum::<f64>() / radii.len().max(1) as f64
+    let all: Option<f64> = radii.iter().map(|at| at.success).sum();
+    all.map_or(f64::NAN, |all| all / radii.len().max(1) as f64)
 }
 
 fn about(entry: &Entry) -> String {
@@ -100,7 +101,11 @@ fn about(entry: &Entry) -> String {
         [first, .., last] => format!("{} radii, ε {first} to {last}", labels.len()),
         [] => String::new(),
     };
-    format!("{}, {} images, {radii}", result.model.arch, result.images)
+    let none = match result.eps.iter().map(|at| at.no_map).max() {
+        None | Some(0) => String::new(),
+        Some(count) => format!(", {count} of them without a map and left out"),
+    };
+    format!("{}, {}{none}, {radii}", result.model.arch, counted(result.images, "image"))
 }
 
 /// One sentence a group: who is most robust.

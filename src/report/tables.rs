@@ -14,7 +14,7 @@ pub(super) fn json(inputs: &Inputs) -> Result<String> {
     Ok(serde_json::to_string_pretty(&all)? + "\n")
 }
 
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 23] = [
     "model",
     "arch",
     "training",
@@ -30,6 +30,9 @@ const COLUMNS: [&str; 20] = [
     "mean_of_successes",
     "auc",
     "success",
+    "n",
+    "undefined",
+    "no_map",
     "images",
     "accuracy",
     "seed",

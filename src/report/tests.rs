@@ -9,14 +9,17 @@ use tensorfile::TensorFile;
 /// A run at 2, 4, 8 and 16 of 255 with every metric of the table.
 pub(super) fn result(training: &str, method: &str) -> AttackResult {
     let at = |k: u32| {
-        let metric =
-            |mean: f64| Summary { mean, stderr: 0.01 * f64::from(k), successes: Some(mean) };
+        let metric = |mean: f64| {
+            let (mean, stderr) = (Some(mean), Some(0.01 * f64::from(k)));
+            Summary { mean, stderr, successes: mean, n: Some(7), undefined: 0 }
+        };
         let strength = 1.0 - f64::from(k) / 20.0;
         let metrics = ["k-in", "cor", "cdl", "cosd"].map(|name| (name.into(), metric(strength)));
         AtEps {
             eps: f64::from(k) / 255.0,
             label: format!("{k}/255"),
-            success: 0.9,
+            success: Some(0.9),
+            no_map: 0,
             metrics: BTreeMap::from(metrics),
             change: None,
             tensors: None,
@@ -45,7 +48,7 @@ pub(super) fn result(training: &str, method: &str) -> AttackResult {
         attack: "topk".into(),
         settings: BTreeMap::from([("k".into(), 20.into())]),
         eps: [2, 4, 8, 16].map(at).into(),
-        auc: BTreeMap::from([("k-in".into(), 1.5), ("cor".into(), 2.0)]),
+        auc: BTreeMap::from([("k-in".into(), Some(1.5)), ("cor".into(), Some(2.0))]),
     }
 }
 

@@ -4,7 +4,7 @@ use super::html::{counted, list, scrolling, text};
 use super::metric::{Better, METRICS};
 use super::{Inputs, Transferred};
 use crate::figure::{HeatCell, HeatPanel, Heatmap};
-use crate::results::{TransferCell, TransferResult};
+use crate::results::{TransferCell, TransferResult, UNDEFINED};
 
 const NOTE: &str = "Images made against the maps of a row, judged on the maps of a column. Darker: \
                     the map moved more.";
@@ -40,7 +40,7 @@ fn panel(result: &TransferResult, metric: &str, better: Better, title: String) -
         Better::Lower => value / largest,
     };
     let cell = |value: &f64| HeatCell {
-        text: if value.is_nan() { "–".into() } else { format!("{value:.2}") },
+        text: if value.is_nan() { UNDEFINED.into() } else { format!("{value:.2}") },
         shade: shade(*value),
     };
     HeatPanel { title, cells: values.iter().map(|row| row.iter().map(cell).collect()).collect() }
@@ -50,7 +50,7 @@ fn panel(result: &TransferResult, metric: &str, better: Better, title: String) -
 fn kept(result: &TransferResult) -> HeatPanel {
     let full = full(result);
     let cell = |area: f64| HeatCell {
-        text: format!("{:.0} %", 100. * area / full),
+        text: if area.is_nan() { UNDEFINED.into() } else { format!("{:.0} %", 100. * area / full) },
         shade: 1. - area / full,
     };
     let values = values(result, "kept").into_iter();

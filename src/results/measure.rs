@@ -1,6 +1,6 @@
 //! What `gradproof measure` found: means with intervals, as JSON and CSV.
 
-use super::{ModelCard, Origin, csv_line};
+use super::{ModelCard, Origin, UNDEFINED, csv_line};
 use anyhow::{Result, ensure};
 use explain::metric::statistics::bootstrap;
 use serde::{Deserialize, Serialize};
@@ -19,56 +19,65 @@ pub struct MeasuredColumn {
     pub higher_is_better: bool,
 }
 
-/// Of the finite values of a column.
+/// Of the finite values of a column; what is undefined or infinite is counted.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Statistic {
     /// Mean; none if no value is finite.
     pub mean: Option<f64>,
-    /// Lower end of the 95 % bootstrap interval of the mean.
+    /// Lower end of the 95 % bootstrap interval of the mean; none of fewer than two values.
     pub low: Option<f64>,
     /// Upper end.
     pub high: Option<f64>,
-    /// The middle of all values, infinite ones too; none if that is infinite.
+    /// The middle of all that are defined, infinite ones too; none if that is infinite.
     pub median: Option<f64>,
     /// Least, quartiles and largest of the finite values; none if there is none.
     #[serde(default)]
     pub spread: Option<[f64; 5]>,
+    /// Values in the mean; none where that was not kept.
+    #[serde(default)]
+    pub n: Option<u64>,
+    /// Values that are undefined.
+    #[serde(default)]
+    pub undefined: u64,
     /// Values that are infinite.
     pub infinite: u64,
 }
 
 impl Statistic {
-    /// Of one number an image; the same seed resamples the same images.
+    /// Of one number an image, NaN where undefined; the same seed resamples the same images.
     pub fn of(values: &[f64], seed: u64) -> Self {
         let interval = bootstrap(values, seed);
-        let mut sorted = values.to_vec();
+        let mut sorted: Vec<f64> = values.iter().copied().filter(|v| !v.is_nan()).collect();
         sorted.sort_by(f64::total_cmp);
         let middle = |i: usize| sorted.get(i).copied().unwrap_or(f64::NAN);
         let n = sorted.len();
         let median = (middle(n.saturating_sub(1) / 2) + middle(n / 2)) / 2.;
         let finite: Vec<f64> = sorted.iter().copied().filter(|v| v.is_finite()).collect();
+        let only = finite.first().copied();
         let quartile = |i: usize| finite[(finite.len() - 1) * i / 4];
         Statistic {
             spread: (!finite.is_empty()).then(|| std::array::from_fn(quartile)),
-            mean: interval.map(|i| i.mean),
+            mean: interval.map(|i| i.mean).or(only),
             low: interval.map(|i| i.low),
             high: interval.map(|i| i.high),
             median: Some(median).filter(|m| m.is_finite()),
-            infinite: values.iter().filter(|v| !v.is_finite()).count() as u64,
+            n: Some(finite.len() as u64),
+            undefined: values.iter().filter(|v| v.is_nan()).count() as u64,
+            infinite: values.iter().filter(|v| v.is_infinite()).count() as u64,
         }
     }
 
-    /// The mean and its interval for people: `0.27 [0.25, 0.29]`.
+    /// The mean, its interval and what is not in it for people: `0.27 [0.25, 0.29], 2 undefined`.
     pub fn shown(&self) -> String {
-        let (Some(mean), Some(low), Some(high)) = (self.mean, self.low, self.high) else {
-            return format!("{} infinite", self.infinite);
-        };
-        let [mean, low, high] = [mean, low, high].map(digits);
-        let infinite = match self.infinite {
-            0 => String::new(),
-            count => format!(", {count} infinite"),
-        };
-        format!("{mean} [{low}, {high}]{infinite}")
+        let counted = |(count, what): (u64, &str)| (count > 0).then(|| format!("{count} {what}"));
+        let left_out = [(self.undefined, UNDEFINED), (self.infinite, "infinite")];
+        let mean = self.mean.map(|mean| match self.low.zip(self.high) {
+            Some((low, high)) => format!("{} [{}, {}]", digits(mean), digits(low), digits(high)),
+            None => digits(mean),
+        });
+        let parts: Vec<String> =
+            mean.into_iter().chain(left_out.into_iter().filter_map(counted)).collect();
+        if parts.is_empty() { UNDEFINED.into() } else { parts.join(", ") }
     }
 }
 
@@ -91,7 +100,7 @@ pub struct MeasuredRow {
     pub model: usize,
     /// Attribution method, such as `gxi`.
     pub method: String,
-    /// Maps that are all zero.
+    /// Images without a map: it is zero everywhere.
     pub empty_maps: u64,
     /// By [`MeasuredColumn::key`].
     pub values: BTreeMap<String, Statistic>,
@@ -115,8 +124,8 @@ pub struct MeasureResult {
     /// Model by model, method by method.
     pub rows: Vec<MeasuredRow>,
     /// Of each method: Spearman's ρ over models of the means of `lipschitz` and `model-lipschitz`,
-    /// from three models on.
-    pub rank_correlation: BTreeMap<String, f64>,
+    /// from three models on where both are defined; none where they are fewer, or all equal.
+    pub rank_correlation: BTreeMap<String, Option<f64>>,
 }
 
 impl MeasureResult {
@@ -135,7 +144,8 @@ impl MeasureResult {
     /// One line a model, method and number.
     pub fn csv(&self) -> String {
         let head = ["model", "method", "metric", "number", "better", "mean", "low", "high"];
-        let head = head.into_iter().chain(["median", "images", "infinite", "empty_maps"]);
+        let counts = ["median", "images", "n", "undefined", "infinite", "empty_maps"];
+        let head = head.into_iter().chain(counts);
         let mut text = csv_line(&head.map(str::to_owned).collect::<Vec<_>>());
         let number = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
         for row in &self.rows {
@@ -153,11 +163,43 @@ impl MeasureResult {
                     number(v.high),
                     number(v.median),
                     self.images.to_string(),
+                    v.n.map(|n| n.to_string()).unwrap_or_default(),
+                    v.undefined.to_string(),
                     v.infinite.to_string(),
                     row.empty_maps.to_string(),
                 ]);
             }
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_undefined_is_counted_apart_from_what_is_infinite() {
+        let (nan, infinite) = (f64::NAN, f64::INFINITY);
+        let of = |values: &[f64]| Statistic::of(values, 0);
+        let mixed = of(&[1., nan, 3., infinite, nan, 2.]);
+        assert_eq!((mixed.n, mixed.undefined, mixed.infinite), (Some(3), 2, 1));
+        assert_eq!((mixed.mean, mixed.median), (Some(2.), Some(2.5)));
+        assert_eq!(mixed.low, of(&[1., 3., 2.]).low);
+        for (values, shown) in [
+            (&[1., nan, 1.][..], "1.00 [1.00, 1.00], 1 undefined"),
+            (&[0.5, nan, infinite], "0.500, 1 undefined, 1 infinite"),
+            (&[nan, nan], "2 undefined"),
+            (&[infinite, infinite], "2 infinite"),
+            (&[nan, infinite], "1 undefined, 1 infinite"),
+            (&[0.25], "0.250"),
+            (&[], "undefined"),
+        ] {
+            assert_eq!(of(values).shown(), shown);
+        }
+        // As older files have it.
+        let old = r#"{"mean":null,"low":null,"high":null,"median":null,"infinite":2}"#;
+        let old: Statistic = serde_json::from_str(old).unwrap();
+        assert_eq!((old.n, old.undefined, old.shown()), (None, 0, "2 infinite".into()));
     }
 }

@@ -25,8 +25,9 @@ pub struct TransferCell {
     /// are of the column's maps. Beside those of [`AtEps`] stands `kept`: the share of images
     /// whose prediction by the column's model stays.
     pub eps: Vec<AtEps>,
-    /// Trapezoid over log2(255 eps) of each metric's mean, where at least two radii were run.
-    pub auc: BTreeMap<String, f64>,
+    /// Trapezoid over log2(255 eps) of each metric's mean, where at least two radii were run; none
+    /// where a mean is undefined.
+    pub auc: BTreeMap<String, Option<f64>>,
 }
 
 /// What `gradproof transfer` found.
@@ -55,10 +56,11 @@ pub struct TransferResult {
 }
 
 impl TransferCell {
-    /// A metric's area over the radii, or its mean at the largest one where there is no area.
+    /// A metric's area over the radii, or its mean at the largest one where there is no area; none
+    /// where it is undefined.
     pub fn value(&self, metric: &str) -> Option<f64> {
-        let largest = || Some(self.eps.last()?.metrics.get(metric)?.mean);
-        self.auc.get(metric).copied().or_else(largest)
+        let largest = || self.eps.last()?.metrics.get(metric)?.mean;
+        self.auc.get(metric).map_or_else(largest, |area| *area)
     }
 }
 
@@ -156,7 +158,7 @@ impl TransferResult {
     }
 }
 
-const COLUMNS: [&str; 15] = [
+const COLUMNS: [&str; 18] = [
     "from_model",
     "from_method",
     "to_model",
@@ -171,5 +173,8 @@ const COLUMNS: [&str; 15] = [
     "mean_of_successes",
     "auc",
     "success",
+    "n",
+    "undefined",
+    "no_map",
     "images",
 ];

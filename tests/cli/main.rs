@@ -24,3 +24,4 @@ mod streams;
 mod tables;
 mod tools;
 mod transfer;
+mod undefined;

@@ -3,8 +3,8 @@
     pip install -r tests/reference/requirements.txt && python tests/reference/similarity.py
 
 Case i holds maps `i.a` and `i.b` (f32 [N, H, W]), `i.k`, and f64 `i.cor`, `i.k-in`, `i.cosd`,
-`i.cdl` [N] and `i.centre` of a [N, 2]. Where scipy says NaN, the value that
-crates/explain/src/similarity.rs documents stands here.
+`i.cdl` [N] and `i.centre` of a [N, 2]. NaN is what is undefined: of a map without mass, and of a
+constant one its ranks and its top.
 """
 
 from pathlib import Path
@@ -20,16 +20,14 @@ OUT = Path(__file__).resolve().parents[2] / "crates/explain/tests/golden/similar
 
 
 def rank_correlation(a, b):
-    constant = [np.ptp(m) == 0 for m in (a, b)]
-    if any(constant):
-        return float(all(constant))
+    if any(np.ptp(m) == 0 for m in (a, b)):
+        return np.nan
     return spearmanr(a.ravel(), b.ravel()).statistic
 
 
 def cosine_distance(a, b):
-    empty = [not m.any() for m in (a, b)]
-    if any(empty):
-        return float(not all(empty))
+    if not (a.any() and b.any()):
+        return np.nan
     return cosine(a.ravel().astype(float), b.ravel().astype(float))
 
 
@@ -41,6 +39,18 @@ def centre(m):
 
 def top(m, k):
     return np.argsort(-m.ravel(), kind="stable")[:k]
+
+
+def intersection(a, b, k):
+    if any(np.ptp(m) == 0 for m in (a, b)):
+        return np.nan
+    return len(np.intersect1d(top(a, k), top(b, k))) / k
+
+
+def centre_distance(a, b):
+    if not (a.any() and b.any()):
+        return np.nan
+    return np.linalg.norm(centre(a) - centre(b))
 
 
 def maps(rng, n, height, width):
@@ -73,9 +83,9 @@ def case(rng, n, height, width, k):
         "b": b,
         "k": np.array([k]),
         "cor": each(rank_correlation),
-        "k-in": each(lambda a, b: len(np.intersect1d(top(a, k), top(b, k))) / k),
+        "k-in": each(lambda a, b: intersection(a, b, k)),
         "cosd": each(cosine_distance),
-        "cdl": each(lambda a, b: np.linalg.norm(centre(a) - centre(b))),
+        "cdl": each(centre_distance),
         "centre": each(lambda a, _: centre(a)),
     }
 

@@ -4,10 +4,13 @@
 
 use crate::{Ball, MapLoss, Reference, Rule};
 use anyhow::{Context, Result, ensure};
-use explain::{Attribution, Batch, heat};
+use explain::{
+    Attribution, Batch,
+    heat::{has_mass, heat},
+};
 use models::{Model, grad::value_and_grad, noise, registry, softened};
 use std::cell::{Cell, RefCell};
-use tch::{Kind, Tensor};
+use tch::Tensor;
 
 /// Sharpness of the softplus that stands for each ReLU while attacking.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -68,7 +71,10 @@ pub struct Outcome {
     pub adversarial: Tensor,
     /// Whether an iterate was accepted, bool `[N]`.
     pub success: Tensor,
-    /// The attack's own measure at `adversarial`, f64 `[N]`; smaller is stronger.
+    /// Whether there is a map to attack, and one to aim at, bool `[N]`; where not, nothing is
+    /// accepted, which says nothing of how robust anything is.
+    pub has_map: Tensor,
+    /// The attack's own measure at `adversarial`, f64 `[N]`; smaller is stronger, NaN without a map.
     pub measure: Tensor,
     /// Its loss there, `[N]`, by which iterates of equal measure are told apart.
     pub loss: Tensor,
@@ -80,6 +86,7 @@ impl Outcome {
         Outcome {
             adversarial: copy(&self.adversarial),
             success: copy(&self.success),
+            has_map: copy(&self.has_map),
             measure: copy(&self.measure),
             loss: copy(&self.loss),
         }
@@ -124,11 +131,16 @@ impl MapAttack<'_> {
         smaller: Option<&Outcome>,
         tick: &dyn Fn(),
     ) -> Outcome {
-        let nothing = || Outcome {
-            adversarial: batch.x.shallow_clone(),
-            success: clean.prediction.zeros_like().to_kind(Kind::Bool),
-            measure: self.loss.measure(&clean.heat, clean),
-            loss: self.loss.loss(&clean.heat, clean),
+        let nothing = || {
+            let has_map = clean.can_be_attacked(self.loss);
+            let measure = self.loss.measure(&clean.heat, clean);
+            Outcome {
+                adversarial: batch.x.shallow_clone(),
+                success: has_map.zeros_like(),
+                measure: measure.masked_fill(&has_map.logical_not(), f64::NAN),
+                loss: self.loss.loss(&clean.heat, clean),
+                has_map,
+            }
         };
         let best = RefCell::new(smaller.map_or_else(nothing, Outcome::copy));
         for restart in 0..self.restarts {
@@ -225,15 +237,17 @@ impl Search<'_> {
         (value + cost, g + back)
     }
 
-    /// Keeps each of the images `at` whose prediction is the clean one and which is the best so far
-    /// on the real network. Returns the loss there `[N]`, infinite where the prediction is another.
-    /// One iteration is over.
+    /// Keeps each of the images `at` whose prediction is the clean one, which has a map, and which is
+    /// the best so far on the real network. Returns the loss there `[N]`, infinite where the
+    /// prediction is another or there is no map. One iteration is over.
     pub fn judge(&self, at: &Tensor) -> Tensor {
         let MapAttack { model, method, loss, .. } = *self.attack;
         let (maps, logits) = method.with_logits(model, &self.batch.at(at));
         let heat = heat(&maps);
         let (measure, value) = (loss.measure(&heat, &self.clean), loss.loss(&heat, &self.clean));
         let kept = logits.argmax(1, false).eq_tensor(&self.clean.prediction);
+        // A map that is gone is no other map: nothing can be compared.
+        let kept = kept.logical_and(&has_mass(&heat));
         let mut best = self.best.borrow_mut();
         let equal = measure.eq_tensor(&best.measure).logical_and(&value.less_tensor(&best.loss));
         let better = measure.less_tensor(&best.measure);
@@ -244,6 +258,7 @@ impl Search<'_> {
             measure: choose(&accepted, &measure, &best.measure),
             loss: choose(&accepted, &value, &best.loss),
             success: best.success.logical_or(&accepted),
+            has_map: best.has_map.shallow_clone(),
         };
         self.judged.set(self.judged.get() + 1);
         (self.tick)();

@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use explain::{
     Attribution, Batch,
-    heat::{centre, heat, top},
+    heat::{centre, has_mass, heat, top},
     similarity::{centre_distance, overlap},
 };
 use models::{
@@ -72,6 +72,12 @@ impl Reference {
             target: self.target.as_ref().map(copy),
             way: Tensor::stack(&way, 1),
         }
+    }
+
+    /// Whether there is a map, and, where `loss` wants one, a map to aim at; bool `[N]`.
+    pub fn can_be_attacked(&self, loss: &dyn MapLoss) -> Tensor {
+        let own = has_mass(&self.heat);
+        if loss.wants_target() { own.logical_and(&has_mass(&self.target())) } else { own }
     }
 
     /// The heat maps aimed at.

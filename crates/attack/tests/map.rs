@@ -130,6 +130,7 @@ fn begun(start: &Tensor, clean: &Reference) -> Outcome {
     Outcome {
         adversarial: start.shallow_clone(),
         success: clean.prediction.zeros_like().to_kind(Kind::Bool),
+        has_map: clean.prediction.ones_like().to_kind(Kind::Bool),
         measure: most.shallow_clone(),
         loss: most,
     }

@@ -4,7 +4,7 @@
 
 mod victims;
 
-use attack::{Ball, MapAttack, Norm, Outcome, RULES};
+use attack::{Ball, MapAttack, Norm, Outcome, RULES, Rule, Search};
 use explain::{Batch, heat};
 use models::{Activation, Model, Ops, Target};
 use std::cell::Cell;
@@ -18,6 +18,7 @@ fn same(a: &Outcome, b: &Outcome) -> bool {
     let pairs = [
         (&a.adversarial, &b.adversarial),
         (&a.success, &b.success),
+        (&a.has_map, &b.has_map),
         (&a.measure, &b.measure),
         (&a.loss, &b.loss),
     ];
@@ -85,6 +86,7 @@ fn conforms(told: &str, by: &MapAttack, batch: &Batch, ball: &Ball) {
     let outcome = by.run(batch, &clean, ball, None, &|| ticks.set(ticks.get() + 1));
     assert_eq!(ticks.get(), by.iterations * by.restarts, "{told}");
     holds(told, by, &outcome, batch, ball);
+    assert!(!flags(&outcome.has_map).contains(&false), "{told}: every image has a map");
     let some = flags(&outcome.success).contains(&true);
     assert!(some || by.loss.is_blind(), "{told}: nothing was attacked");
     assert!(same(&outcome, &run(by, batch, ball)), "{told}: not repeatable");
@@ -184,7 +186,80 @@ fn maps_without_mass_are_left_alone() {
             let by = attack(&Constant, &*method, &*loss, &*sign);
             let outcome = run(&by, &Batch::new(&x, &target), &ball);
             assert!(outcome.adversarial.equal(&x), "{name}");
-            assert!(bool::try_from(outcome.measure.isfinite().all()).unwrap(), "{name}");
+            assert!(!flags(&outcome.has_map).contains(&true), "{name}");
+            assert!(bool::try_from(outcome.measure.isnan().all()).unwrap(), "{name}");
         }
+    }
+}
+
+/// A black image has no map by gradient times input; what is beside it in a batch is not changed by it.
+#[test]
+fn an_image_without_a_map_is_told_from_one_that_is_robust() {
+    let (model, x, target) = subject();
+    let (method, ball) = (method("gxi"), linf(0.1));
+    let with_black = x.copy();
+    let _ = with_black.get(1).fill_(0.);
+    for (name, loss) in all_attacks() {
+        for entry in RULES {
+            let told = format!("{name} by {}", entry.name);
+            let rule = (entry.build)(Table::new()).unwrap();
+            let by = attack(&model, &*method, &*loss, &*rule);
+            let outcome = run(&by, &Batch::new(&with_black, &target), &ball);
+            // The one before it aims at its map, where maps are aimed at.
+            let expected = [!loss.wants_target(), false, true, true];
+            assert_eq!(flags(&outcome.has_map), expected, "{told}");
+            assert!(outcome.adversarial.get(1).equal(&with_black.get(1)), "{told}");
+            assert!(!flags(&outcome.success)[1], "{told}");
+            assert_eq!(flags(&outcome.measure.isnan()), expected.map(|map| !map), "{told}");
+            let alone = run(&by, &Batch::new(&x, &target), &ball);
+            let far = distance(&outcome.adversarial.get(2), &alone.adversarial.get(2));
+            assert!(far < 1e-9 && flags(&alone.has_map) == [true; 4], "{told}: {far}");
+        }
+    }
+}
+
+/// A map that is there where the first pixel is at most a half, and gone beyond.
+struct Fading;
+
+impl Model for Fading {
+    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
+        let flat = x.flatten(1, -1);
+        let first = flat.narrow(1, 0, 1);
+        let sum = flat.sum_dim_intlist([1].as_slice(), true, None::<tch::Kind>);
+        let some = ops.act(&((&first - 0.5) * -4.)) * sum;
+        Tensor::cat(&[&some + 1., &some * -1.], 1)
+    }
+
+    fn activation(&self) -> Activation {
+        Activation::Relu
+    }
+
+    fn taps(&self) -> &'static [&'static str] {
+        &[]
+    }
+}
+
+/// Judges one image.
+struct Visit(Tensor);
+
+impl Rule for Visit {
+    fn walk(&self, search: &Search, _start: Tensor) {
+        let value = search.judge(&self.0);
+        assert_eq!(value.isinf().int64_value(&[0]), 1, "what has no map is no way to go");
+    }
+}
+
+#[test]
+fn an_attack_does_not_win_by_leaving_no_map() {
+    let x = Tensor::from_slice(&[0.45, 0.3, 0.6, 0.2]).view([1, 1, 2, 2]);
+    let gone = Tensor::from_slice(&[0.55, 0.3, 0.6, 0.2]).view([1, 1, 2, 2]);
+    let (target, method) = (Target::logit(&Tensor::from_slice(&[0i64])), method("saliency"));
+    for (name, loss) in all_attacks() {
+        let rule = Visit(gone.shallow_clone());
+        let by = attack(&Fading, &*method, &*loss, &rule);
+        let batch = Batch::new(&x, &target);
+        let outcome = by.run(&batch, &by.reference(&batch, 1), &linf(0.2), None, &|| ());
+        assert_eq!((flags(&outcome.has_map), flags(&outcome.success)), (vec![true], vec![false]));
+        assert!(outcome.adversarial.equal(&x), "{name}");
     }
 }

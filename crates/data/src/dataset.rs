@@ -65,6 +65,11 @@ impl Dataset {
         self.len() == 0
     }
 
+    /// The place in the set as it was opened of the image with this number.
+    pub fn place(&self, number: u64) -> u64 {
+        self.places.int64_value(&[number as i64]) as u64
+    }
+
     /// Its name, and whether it is read as it is used.
     pub fn title(&self) -> String {
         match self.images {

@@ -13,6 +13,7 @@ use tch::Tensor;
 use toml::Table;
 
 mod complexity;
+mod defined;
 mod faithfulness;
 mod gap;
 mod infidelity;
@@ -154,9 +155,15 @@ pub trait Metric {
         Ok(())
     }
 
-    /// One f64 `[N]` a column, on the device, with no graph. All-zero and constant maps have a
-    /// defined value; infinities stand where the formula has them, never NaN.
+    /// One f64 `[N]` a column, on the device, with no graph. NaN stands where a number is undefined
+    /// (a correlation with a constant, a place without an object), infinity where it is infinite.
+    /// What is about a map need not look whether there is one: [`metric`] does.
     fn measure(&self, case: &Case) -> Vec<Tensor>;
+
+    /// Whether a column says something of the map: then it is undefined where there is no map.
+    fn is_of_map(&self, _column: usize) -> bool {
+        true
+    }
 }
 
 /// Every metric, sorted by name.
@@ -281,7 +288,7 @@ pub const METRICS: &[Entry<dyn Metric>] = &[
     },
 ];
 
-/// The metric that `table` (`name` and options) asks for.
+/// The metric that `table` (`name` and options) asks for; undefined where there is no map.
 pub fn metric(table: Table) -> Result<Box<dyn Metric>> {
-    registry::build("metric", METRICS, table)
+    Ok(Box::new(defined::Defined(registry::build("metric", METRICS, table)?)))
 }

@@ -1,7 +1,8 @@
-//! How alike two heat maps are, for whole batches on the device. Every value is defined: constant
-//! and all-zero maps give no NaN.
+//! How alike two heat maps are, for whole batches on the device. A value that nothing says is
+//! undefined, NaN: of a pair where either has no mass, and what compares orders also where either is
+//! constant.
 
-use crate::heat::{centre, top};
+use crate::heat::{centre, has_mass, has_order, top};
 use anyhow::{Result, ensure};
 use models::registry::Named;
 use tch::{Kind, Tensor};
@@ -14,7 +15,7 @@ pub struct Similarity {
     pub about: &'static str,
     /// Its value on equal maps, as far from an attacker's wish as can be.
     pub same: f64,
-    /// Two heat maps `[N, H, W]` and k -> f64 `[N]`.
+    /// Two heat maps `[N, H, W]` and k -> f64 `[N]`; NaN where it is undefined.
     pub score: fn(&Tensor, &Tensor, i64) -> Tensor,
 }
 
@@ -31,25 +32,27 @@ impl Named for Similarity {
 pub const SIMILARITIES: &[Similarity] = &[
     Similarity {
         name: "cdl",
-        about: "distance of the centres of mass, in pixels; 0 unchanged",
+        about: "distance of the centres of mass, in pixels; 0 unchanged; undefined without mass",
         same: 0.,
         score: |a, b, _| centre_distance(a, b),
     },
     Similarity {
         name: "cor",
-        about: "Spearman rank correlation with average ranks for ties, in [-1, 1]; 1 unchanged",
+        about: "Spearman rank correlation with average ranks for ties, in [-1, 1]; 1 unchanged; \
+                undefined where a map is constant",
         same: 1.,
         score: |a, b, _| spearman(a, b),
     },
     Similarity {
         name: "cosd",
-        about: "1 - cosine similarity, in [0, 1] for heat maps; 0 unchanged",
+        about: "1 - cosine similarity, in [0, 1] for heat maps; 0 unchanged; undefined without mass",
         same: 0.,
         score: |a, b, _| cosine_distance(a, b),
     },
     Similarity {
         name: "k-in",
-        about: "share of the k largest pixels that are the same, in [0, 1]; 1 unchanged",
+        about: "share of the k largest pixels that are the same, in [0, 1]; 1 unchanged; undefined \
+                where a map is constant",
         same: 1.,
         score: top_intersection,
     },
@@ -71,9 +74,14 @@ pub fn check_k(k: i64, height: i64, width: i64) -> Result<()> {
     Ok(())
 }
 
-/// |top-k(a) ∩ top-k(b)| / k: `[N, H, W]` twice -> f64 `[N]`.
+/// `value` where `which` holds of both maps, else NaN.
+fn where_both(which: fn(&Tensor) -> Tensor, a: &Tensor, b: &Tensor, value: &Tensor) -> Tensor {
+    value.masked_fill(&which(a).logical_and(&which(b)).logical_not(), f64::NAN)
+}
+
+/// |top-k(a) ∩ top-k(b)| / k: `[N, H, W]` twice -> f64 `[N]`. A constant map has no top.
 pub fn top_intersection(a: &Tensor, b: &Tensor, k: i64) -> Tensor {
-    overlap(&top(a, k), &top(b, k), k)
+    where_both(has_order, a, b, &overlap(&top(a, k), &top(b, k), k))
 }
 
 /// |a ∩ b| / k of two bool masks `[N, D]` -> f64 `[N]`.
@@ -82,15 +90,12 @@ pub fn overlap(a: &Tensor, b: &Tensor, k: i64) -> Tensor {
     both.sum_dim_intlist([1].as_slice(), false, Kind::Double) / k as f64
 }
 
-/// Spearman's ρ: Pearson's correlation of average ranks, f64 `[N]`. Two constant maps rank their
-/// pixels alike (1); a constant one against another says nothing (0).
+/// Spearman's ρ: Pearson's correlation of average ranks, f64 `[N]`. A constant map has no order.
 pub fn spearman(a: &Tensor, b: &Tensor) -> Tensor {
-    let (a, b) = (ranks(a), ranks(b));
-    let (a, b) = (centred(&a), centred(&b));
+    let (p, q) = (centred(&ranks(a)), centred(&ranks(b)));
     let dot = |x: &Tensor, y: &Tensor| (x * y).sum_dim_intlist([1].as_slice(), false, Kind::Double);
-    let (aa, bb) = (dot(&a, &a), dot(&b, &b));
-    let both_constant = (aa.eq(0.)).logical_and(&bb.eq(0.)).to_kind(Kind::Double);
-    dot(&a, &b) / (&aa * &bb).sqrt().clamp_min(f64::MIN_POSITIVE) + both_constant
+    let norms = (dot(&p, &p) * dot(&q, &q)).sqrt().clamp_min(f64::MIN_POSITIVE);
+    where_both(has_order, a, b, &(dot(&p, &q) / norms))
 }
 
 /// Ranks from 1, ties sharing their average: `[N, H, W]` -> f64 `[N, H·W]`.
@@ -108,20 +113,19 @@ fn centred(x: &Tensor) -> Tensor {
     x - x.mean_dim([1].as_slice(), true, Kind::Double)
 }
 
-/// Distance of the two centres of mass in pixels, f64 `[N]`.
+/// Distance of the two centres of mass in pixels, f64 `[N]`. Nothing has no centre.
 pub fn centre_distance(a: &Tensor, b: &Tensor) -> Tensor {
     let apart = centre(a) - centre(b);
-    apart.square().sum_dim_intlist([1].as_slice(), false, Kind::Double).sqrt()
+    let distance = apart.square().sum_dim_intlist([1].as_slice(), false, Kind::Double).sqrt();
+    where_both(has_mass, a, b, &distance)
 }
 
-/// 1 − cos of the angle between the maps, f64 `[N]`. Two all-zero maps are alike (0); an all-zero
-/// one is at right angles to any other (1).
+/// 1 − cos of the angle between the maps, f64 `[N]`. Nothing has no direction.
 pub fn cosine_distance(a: &Tensor, b: &Tensor) -> Tensor {
     let flat = |t: &Tensor| t.flatten(1, -1).to_kind(Kind::Double);
-    let (a, b) = (flat(a), flat(b));
+    let (p, q) = (flat(a), flat(b));
     let dot = |x: &Tensor, y: &Tensor| (x * y).sum_dim_intlist([1].as_slice(), false, Kind::Double);
-    let (aa, bb) = (dot(&a, &a), dot(&b, &b));
-    let both_zero = aa.eq(0.).logical_and(&bb.eq(0.)).to_kind(Kind::Double);
-    let cosine = dot(&a, &b) / (aa * bb).sqrt().clamp_min(f64::MIN_POSITIVE);
-    (cosine + both_zero - 1.).neg().clamp_min(0.)
+    let norms = (dot(&p, &p) * dot(&q, &q)).sqrt().clamp_min(f64::MIN_POSITIVE);
+    let distance = (dot(&p, &q) / norms - 1.).neg().clamp_min(0.);
+    where_both(has_mass, a, b, &distance)
 }

@@ -223,27 +223,50 @@ fn neither_batch_nor_chunk_changes_a_number() {
 }
 
 #[test]
-fn all_zero_and_constant_maps_have_values() {
-    for value in [0., 1.] {
-        let mut world = World::drawn(2, [3, 8, 8], 4);
-        world.maps = constant(&[2, 3, 8, 8], value);
-        world.attacked.1 = world.maps.shallow_clone();
-        for name in OURS.into_iter().chain(["retrieval:mask=minmax", "retrieval:mask=raw"]) {
-            let found = world.measured(name).concat();
-            assert!(found.iter().all(|f| f.is_finite()), "{name}: {found:?}");
-        }
-        let found = world.measured("faithfulness");
-        assert_eq!(found[1..], [[0., 0.], [0., 0.]]);
+fn no_map_and_a_constant_one_leave_numbers_undefined() {
+    let undefined = |world: &World, spec: &str| -> Vec<bool> {
+        world.measured(spec).iter().map(|column| column.iter().all(|v| v.is_nan())).collect()
+    };
+    let mut world = World::drawn(2, [3, 8, 8], 4);
+    world.maps = constant(&[2, 3, 8, 8], 0.);
+    for name in OURS.into_iter().chain(["retrieval:mask=minmax", "retrieval:mask=raw"]) {
+        assert!(!undefined(&world, name).contains(&false), "{name} of no map");
     }
-    // A black image has no group that counts, and a network that sees nothing no drop.
+    // A tenth is no binary fraction: means of groups differ in the last bit.
+    world.maps = constant(&[2, 3, 8, 8], 0.1);
+    for (spec, expected) in [
+        ("complexity", &[false; 3][..]),
+        ("deletion", &[true]),
+        ("faithfulness", &[false, true, true]),
+        ("insertion", &[true]),
+        ("localisation", &[false, true, true]),
+        ("preservation", &[true]),
+        ("relevance", &[true; 3]),
+        ("retrieval", &[false; 5]),
+        ("retrieval:mask=raw", &[false; 5]),
+        // Clean maps hide everything; attacked ones do not.
+        ("retrieval:mask=minmax", &[true, false, false, true, true]),
+    ] {
+        assert_eq!(undefined(&world, spec), expected, "{spec} of a constant map");
+    }
+    // An attack that leaves no map: what is seen under it is undefined, what is seen under the clean
+    // one is not.
+    let mut world = World::drawn(2, [3, 8, 8], 4);
+    world.attacked.1 = world.maps.zeros_like();
+    assert_eq!(undefined(&world, "retrieval"), [false, true, true, false, false]);
+    assert!(!undefined(&world, "similarity").contains(&false));
+    // A black image has no group that counts; a network that sees nothing loses nothing.
     let mut world = World::drawn(2, [1, 8, 8], 4);
     world.batch.x = world.batch.x.zeros_like();
-    let infinite = [f64::INFINITY; 2];
-    assert_eq!(world.measured("faithfulness"), [infinite, [0.; 2], [0.; 2]]);
+    for values in ["", ":values=contribution"] {
+        let spec = format!("faithfulness{values}");
+        assert_eq!(undefined(&world, &spec), [true; 3], "{spec} of black images");
+    }
     world.batch.x = draw(9, &[2, 1, 8, 8]);
-    world.maps = world.maps.zeros_like();
     world.model = Linear(world.model.0.zeros_like());
-    assert_eq!(world.measured("faithfulness"), [infinite, [1.; 2], [1.; 2]]);
+    assert_eq!(undefined(&world, "faithfulness"), [false, true, true]);
+    world.maps = world.maps.zeros_like();
+    assert_eq!(undefined(&world, "faithfulness"), [true; 3], "a dead network");
 }
 
 #[test]

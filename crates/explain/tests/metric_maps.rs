@@ -21,11 +21,14 @@ fn the_object_itself_is_found_and_its_complement_is_not() {
     // Everything is the object; nothing is.
     world.masks = world.masks.ones_like();
     assert_close(&world.measured("localisation").concat(), &[1.; 12], 1e-12, "all");
-    world.masks = world.masks.zeros_like();
-    assert_eq!(world.measured("localisation"), [[0.; 4], [0.; 4], [0.; 4]]);
-    world.masks = world.masks.ones_like();
-    world.maps = world.maps.zeros_like();
-    assert_eq!(world.measured("localisation"), [[0.; 4], [0.; 4], [0.; 4]]);
+    // Of an image without an object, and of a map without mass, nothing can be said.
+    let _ = world.masks.narrow(0, 1, 2).fill_(0);
+    let _ = world.maps.narrow(0, 2, 2).fill_(0.);
+    for column in world.measured("localisation") {
+        let undefined: Vec<bool> = column.iter().map(|v| v.is_nan()).collect();
+        assert_eq!(undefined, [false, true, true, true]);
+        assert_close(&column[..1], &[1.], 1e-12, "the first image is as before");
+    }
 }
 
 #[test]
@@ -41,11 +44,16 @@ fn localisation_by_hand() {
     assert_close(&found[0], &[0.6, 0.3, 0.1], 1e-12, "mass");
     assert_eq!(found[1], [1., 0., 0.]);
     assert_close(&found[2], &[0.5, 0.5, 0.0], 1e-12, "rank");
-    // Of equal pixels the first counts.
-    world.maps = world.maps.ones_like();
+    // Of equal pixels the first counts; of pixels that are all equal none does.
+    let equal = Tensor::from_slice(&[1f64, 1., 1., 1., 1., 0.]).view([1, 1, 2, 3]);
+    world.maps = equal.expand([3, 2, 2, 3], false).copy();
     let found = world.measured("localisation");
     assert_eq!(found[1], [1., 0., 0.]);
     assert_close(&found[2], &[0.5, 0., 2. / 3.], 1e-12, "rank of ties");
+    world.maps = world.maps.ones_like() * 0.1;
+    let found = world.measured("localisation");
+    assert_close(&found[0], &[2. / 6., 2. / 6., 3. / 6.], 1e-12, "mass of a constant map");
+    assert!(found[1..].concat().iter().all(|v| v.is_nan()), "{found:?}");
 }
 
 #[test]
@@ -78,9 +86,10 @@ fn complexity_of_one_pixel_of_all_and_of_none() {
     let _ = world.maps.get(0).get(1).get(2).narrow(0, 4, 1).fill_(-7.);
     let _ = world.maps.get(1).fill_(0.3);
     let found = world.measured("complexity");
-    assert_close(&found[0], &[0., 40f64.ln(), 40f64.ln()], 1e-12, "entropy");
-    assert_close(&found[1], &[39. / 40., 0., 0.], 1e-12, "sparseness");
-    assert_eq!(found[2], [1., 40., 40.]);
+    assert_close(&found[0][..2], &[0., 40f64.ln()], 1e-12, "entropy");
+    assert_close(&found[1][..2], &[39. / 40., 0.], 1e-12, "sparseness");
+    assert_eq!(found[2][..2], [1., 40.]);
+    assert!(found.iter().all(|column| column[2].is_nan()), "of no map: {found:?}");
 }
 
 #[test]
@@ -123,12 +132,22 @@ fn correlations_by_hand() {
     assert_eq!(spearman(&[1., 2., f64::INFINITY], &[3., 4., 5.]), 1.);
     for of in [pearson, spearman] {
         // A tenth is not a binary fraction: the mean of ten differs from it.
-        assert_eq!(of(&[0.1; 10], &[0.7; 10]), 1.);
         let rising: Vec<f64> = (0..10).map(f64::from).collect();
-        assert_eq!(of(&[0.1; 10], &rising), 0.);
-        assert_eq!(of(&rising, &[0.1; 10]), 0.);
-        assert_eq!(of(&[], &[]), 0.);
+        let rounded: Vec<f64> = rising.iter().map(|v| 0.1 + 1e-9 * v).collect();
+        for constant in [&[0.1; 10][..], &[0.; 10], &rounded] {
+            for other in [&[0.7; 10][..], &rising, constant] {
+                assert!(
+                    of(constant, other).is_nan() && of(other, constant).is_nan(),
+                    "{constant:?}"
+                );
+            }
+        }
+        let mut broken = rising.clone();
+        broken[3] = f64::NAN;
+        assert!(of(&broken, &rising).is_nan() && of(&rising, &broken).is_nan());
+        assert!(of(&[], &[]).is_nan() && of(&[1.], &[2.]).is_nan());
     }
+    assert!(pearson(&[1., 2., f64::INFINITY], &[3., 4., 5.]).is_nan());
 }
 
 #[test]
@@ -163,8 +182,10 @@ fn intervals_shrink_like_standard_errors_and_repeat() {
 fn only_finite_values_count() {
     let found = bootstrap(&[1., f64::INFINITY, 3., f64::NAN], 0).unwrap();
     assert_eq!((found.mean, found.low, found.high), (2., 1., 3.));
-    let one = bootstrap(&[4.], 0).unwrap();
-    assert_eq!((one.mean, one.low, one.high), (4., 4., 4.));
+    assert_eq!(bootstrap(&[4.], 0), None, "one image has no interval");
+    assert_eq!(bootstrap(&[4., f64::NAN], 0), None);
+    let two = bootstrap(&[4., 4.], 0).unwrap();
+    assert_eq!((two.mean, two.low, two.high), (4., 4., 4.));
     assert_eq!(bootstrap(&[], 0), None);
     assert_eq!(bootstrap(&[f64::NAN, f64::INFINITY], 0), None);
 }

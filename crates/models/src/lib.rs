@@ -3,6 +3,7 @@
 
 pub mod affine;
 pub mod checkpoint;
+pub mod finite;
 mod footprint;
 pub mod grad;
 pub mod linalg;

@@ -3,7 +3,11 @@
 use crate::objective::Perturb;
 use anyhow::Result;
 use data::Dataset;
-use models::{Classifier, Model, grad, noise};
+use models::{
+    Classifier, Model,
+    finite::{finite, logits_of},
+    grad, noise,
+};
 use tch::{Kind, Tensor};
 
 /// Fraction of correct predictions, and each image's.
@@ -26,17 +30,19 @@ impl Accuracy {
 }
 
 /// Predicts every image once. `tick` is called with the images of each finished batch. Errors: a file
-/// that is no image.
+/// that is no image, a logit that is not finite.
 pub fn accuracy(
     model: &Classifier,
     data: &Dataset,
     batch_size: usize,
     mut tick: impl FnMut(u64),
 ) -> Result<Accuracy> {
-    let mut correct = vec![];
+    let (mut correct, mut first) = (vec![], 0);
     for batch in data.ordered(fitting(model, batch_size, 4 << 30)) {
         let (x, y) = batch?;
-        correct.push(tch::no_grad(|| model.logits(&x)).argmax(1, false).eq_tensor(&y));
+        let told = |row: u64| logits_of(data.place(first + row), &data.name);
+        correct.push(right(model, (&x, &y), told)?);
+        first += y.numel() as u64;
         tick(y.numel() as u64);
     }
     let correct = Tensor::cat(&correct, 0);
@@ -47,6 +53,17 @@ pub fn accuracy(
 /// At most `images` in a batch, fewer where what passes over them make does not fit into `bytes`.
 fn fitting(model: &Classifier, images: usize, bytes: usize) -> usize {
     images.min(bytes / model.footprint().bytes).max(1)
+}
+
+/// Which images are predicted right, bool `[N]`. Errors: a logit that is not finite, which `told` names.
+fn right(
+    model: &Classifier,
+    (x, y): (&Tensor, &Tensor),
+    told: impl FnOnce(u64) -> String,
+) -> Result<Tensor> {
+    let logits = tch::no_grad(|| model.logits(x));
+    finite(&logits, told)?;
+    Ok(logits.argmax(1, false).eq_tensor(y))
 }
 
 /// Which images are still predicted right after `adversary` climbed their cross-entropy, bool `[N]`;
@@ -65,7 +82,8 @@ pub(crate) fn robust(
         let keys: Vec<u64> = (first..first + n).map(|image| noise::key(seed, image, 0)).collect();
         let loss = |x: &Tensor| grad::cross_entropy(&model.logits(x), &y);
         let x = adversary.perturb(&|x| grad::value_and_grad(x, loss), &x, &keys, 1.);
-        correct.push(tch::no_grad(|| model.logits(&x)).argmax(1, false).eq_tensor(&y));
+        let told = |row| format!("after the attack {}", logits_of(first + row, &data.name));
+        correct.push(right(model, (&x, &y), told)?);
         first += n;
     }
     Ok(Tensor::cat(&correct, 0))

@@ -22,13 +22,15 @@ pub(crate) struct Parts {
 
 /// The header key of what decides a part.
 const SETTINGS: &str = "settings";
+/// What a part holds; changed whenever that is.
+const LAYOUT: &str = "with maps told from none";
 
 impl Parts {
     /// Beside `out`. `settings` is whatever the result depends on: parts made with others are not
     /// gone on with. Without `resume` what is there is thrown away.
     pub fn open(out: Option<&Path>, resume: bool, settings: String) -> Result<Self> {
         let folder = out.map(|out| out.with_extension("parts"));
-        let parts = Parts { folder, settings };
+        let parts = Parts { folder, settings: format!("{settings} {LAYOUT}") };
         if !resume {
             parts.clear()?;
         }

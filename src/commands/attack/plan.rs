@@ -9,8 +9,12 @@ use crate::{
 };
 use ::attack::{Ball, MapAttack, MapLoss, Norm, Outcome, Reference, Rule};
 use anyhow::{Context, Result, bail, ensure};
-use explain::{Attribution, Batch, heat, similarity};
-use models::{noise, registry};
+use explain::{
+    Attribution, Batch,
+    heat::{has_mass, heat},
+    similarity,
+};
+use models::{finite::finite, noise, registry};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tch::Tensor;
@@ -89,7 +93,11 @@ impl<'a> Plan<'a> {
             let (wanted, found) = (format!("[N, {channels}, {height}, {width}]"), maps.size());
             let fits = found.len() == 4 && found[0] > 0 && found[1..] == [channels, height, width];
             ensure!(fits, "`maps` in `{}` are {found:?}, not {wanted}", path.display());
-            return Ok(Aim::At(heat(&maps.narrow(0, 0, 1).to_device(loaded.device))));
+            let map = maps.narrow(0, 0, 1);
+            finite(&map, |_| format!("a number of the first map in `{}`", path.display()))?;
+            let aim = heat(&map.to_device(loaded.device));
+            ensure!(some(&aim), "the first map in `{}` is zero everywhere: no aim", path.display());
+            return Ok(Aim::At(aim));
         }
         let Some(path) = &how.target_image else {
             let alone = loaded.data.len() < 2;
@@ -104,9 +112,14 @@ impl<'a> Plan<'a> {
             bail!("`{}` is {found:?}, not [1, {channels}, {height}, {width}]", path.display());
         }
         // It has no label: its own prediction stands for that.
-        let y = loaded.predict(&x).0;
+        let told = |_| format!("a logit of `--target-image {}`", path.display());
+        let y = loaded.predict(&x, &told)?.0;
         let keys = vec![noise::key(0, noise::name_id("target"), 0)];
-        Ok(Aim::At(self.heat(loaded, &loaded.explained(self.explained, (&x, &y), keys)?)))
+        let batch = loaded.explained(self.explained, (&x, &y), keys, &told)?;
+        let aim = self.heat(loaded, &batch);
+        let (method, path) = (self.spelled, path.display());
+        ensure!(some(&aim), "`{path}` has no map by `{method}` that could be aimed at");
+        Ok(Aim::At(aim))
     }
 
     fn heat(&self, loaded: &Loaded, batch: &Batch) -> Tensor {
@@ -124,6 +137,11 @@ impl<'a> Plan<'a> {
             step: self.how.step.unwrap_or(step(ball, self.how.iters)),
             restarts: self.how.restarts,
         }
+    }
+
+    /// Whether other maps are aimed at.
+    pub fn aims(&self) -> bool {
+        self.loss.wants_target()
     }
 
     /// Iterations for one batch: the length of its progress bar.
@@ -186,6 +204,11 @@ impl Fitted<'_> {
             }
         })
     }
+}
+
+/// Whether a heat map `[1, H, W]` is one.
+fn some(heat: &Tensor) -> bool {
+    has_mass(heat).int64_value(&[0]) != 0
 }
 
 /// The step where none is asked for.

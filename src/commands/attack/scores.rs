@@ -2,11 +2,11 @@
 
 use super::parts::Named;
 use crate::{
-    results::{AtEps, AttackResult, Summary},
+    results::{AtEps, AttackResult, Summary, UNDEFINED},
     subject::Loaded,
 };
 use ::attack::Outcome;
-use anyhow::Result;
+use anyhow::{Context, Result};
 use explain::{Attribution, Batch, heat, similarity::SIMILARITIES};
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Device, Kind, Tensor};
@@ -19,6 +19,8 @@ pub(crate) struct Judge<'a> {
     method: &'a dyn Attribution,
     labels: &'a Tensor,
     batch: Batch,
+    /// Number of the first image among those asked for.
+    first: u64,
     /// Signed maps of the clean images.
     maps: Tensor,
     predictions: Tensor,
@@ -27,24 +29,28 @@ pub(crate) struct Judge<'a> {
 }
 
 impl<'a> Judge<'a> {
-    /// Of the images of `batch`; `k` is the size of the top.
+    /// Of the images of `batch`, of which `first` is the first; `k` is the size of the top. Errors: a
+    /// logit or a map that is not finite.
     pub fn new(
         loaded: &'a Loaded,
         method: &'a dyn Attribution,
-        (batch, labels): (&Batch, &'a Tensor),
+        (batch, labels, first): (&Batch, &'a Tensor, u64),
         k: i64,
-    ) -> Self {
+    ) -> Result<Self> {
         let batch = batch.redrawn();
-        let maps = method.attribute(&loaded.model, &batch);
-        let (predictions, confidence) = loaded.predict(&batch.x);
-        Judge { loaded, method, labels, batch, maps, predictions, confidence, k }
+        let (predictions, confidence) = loaded.predict(&batch.x, &|i| loaded.place(first + i))?;
+        let maps = loaded.attribute(method, &batch, first)?;
+        Ok(Judge { loaded, method, labels, batch, first, maps, predictions, confidence, k })
     }
 
-    /// The numbers of an attack's images, one an image, on the CPU, and the signed maps there.
-    pub fn numbers(&self, outcome: &Outcome) -> (Named, Tensor) {
-        let adversarial = &outcome.adversarial;
-        let maps = self.method.attribute(&self.loaded.model, &self.batch.at(adversarial));
-        let (class, confidence) = self.loaded.predict(adversarial);
+    /// The numbers of an attack's images, one an image, on the CPU, and the signed maps there. Errors:
+    /// those of [`Judge::new`].
+    pub fn numbers(&self, outcome: &Outcome) -> Result<(Named, Tensor)> {
+        let (adversarial, loaded, first) = (&outcome.adversarial, self.loaded, self.first);
+        let told = |i| format!("after the attack {}", loaded.place(first + i));
+        let (class, confidence) = loaded.predict(adversarial, &told)?;
+        let maps = loaded.attribute(self.method, &self.batch.at(adversarial), first);
+        let maps = maps.context("after the attack")?;
         let (before, after) = (heat(&self.maps), heat(&maps));
         let score = |score: fn(&Tensor, &Tensor, i64) -> Tensor| score(&before, &after, self.k);
         let scores = SIMILARITIES.iter().map(|m| (m.name, score(m.score).to_kind(Kind::Float)));
@@ -54,13 +60,14 @@ impl<'a> Judge<'a> {
             ("confidence", confidence),
             ("kept", class.eq_tensor(&self.predictions).to_kind(Kind::Float)),
             ("success", outcome.success.to_kind(Kind::Uint8)),
+            ("has_map", outcome.has_map.to_kind(Kind::Uint8)),
         ];
-        (named(rest.into_iter().chain(scores)), maps)
+        Ok((named(rest.into_iter().chain(scores)), maps))
     }
 
     /// Everything there is about them.
-    pub fn everything(&self, outcome: &Outcome) -> Named {
-        let (mut all, maps) = self.numbers(outcome);
+    pub fn everything(&self, outcome: &Outcome) -> Result<Named> {
+        let (mut all, maps) = self.numbers(outcome)?;
         // Of the model under attack every prediction stays.
         all.remove("kept");
         all.extend(named([
@@ -71,7 +78,7 @@ impl<'a> Judge<'a> {
             ("maps", self.maps.to_kind(Kind::Float)),
             ("attacked_maps", maps.to_kind(Kind::Float)),
         ]));
-        all
+        Ok(all)
     }
 }
 
@@ -106,14 +113,26 @@ impl Run {
         self.joined.get(name).expect("pushed with every batch")
     }
 
-    /// Fraction of images with an accepted iterate.
-    pub fn success_rate(&self) -> f64 {
-        mean(self.tensor("success"))
+    /// Of per-image numbers those of images that had a map to attack.
+    pub fn attacked(&self, values: &Tensor) -> Tensor {
+        let values = values.to_kind(Kind::Double);
+        values.masked_select(&self.tensor("has_map").gt(0.))
+    }
+
+    /// Images without a map.
+    pub fn no_map(&self) -> u64 {
+        self.tensor("has_map").eq(0.).sum(Kind::Int64).int64_value(&[]) as u64
+    }
+
+    /// Fraction of the images with a map that have an accepted iterate; none if no image has a map.
+    pub fn success_rate(&self) -> Option<f64> {
+        Summary::of(&self.attacked(self.tensor("success")), None).mean
     }
 
     /// Clean accuracy on these images.
     pub fn accuracy(&self) -> f64 {
-        mean(&self.tensor("predictions").eq_tensor(self.tensor("labels")))
+        let right = self.tensor("predictions").eq_tensor(self.tensor("labels"));
+        right.to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
     }
 
     /// Every similarity and the confidence.
@@ -122,14 +141,11 @@ impl Run {
         names.map(|name| (name.to_owned(), self.summary(self.tensor(name)))).collect()
     }
 
-    /// Of per-image values.
+    /// Of per-image values; those of images without a map are undefined.
     pub fn summary(&self, values: &Tensor) -> Summary {
-        let n = values.numel() as f64;
-        let deviation =
-            if n > 1. { values.to_kind(Kind::Double).std(true).double_value(&[]) } else { 0. };
-        let succeeded = values.masked_select(&self.tensor("success").gt(0.));
-        let successes = (succeeded.numel() > 0).then(|| mean(&succeeded));
-        Summary { mean: mean(values), stderr: deviation / n.sqrt(), successes }
+        let no_map = self.tensor("has_map").eq(0.);
+        let values = values.to_kind(Kind::Double).masked_fill(&no_map, f64::NAN);
+        Summary::of(&values, Some(self.tensor("success")))
     }
 
     /// The file of SPEC's `attack --out`.
@@ -142,18 +158,15 @@ impl Run {
     }
 }
 
-fn mean(values: &Tensor) -> f64 {
-    values.to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
-}
-
-/// Trapezoid over log2(255 ε) of each metric's mean; empty with fewer than two positive radii.
-pub fn auc(eps: &[AtEps]) -> BTreeMap<String, f64> {
+/// Trapezoid over log2(255 ε) of each metric's mean, none where one of these is undefined; empty with
+/// fewer than two positive radii.
+pub fn auc(eps: &[AtEps]) -> BTreeMap<String, Option<f64>> {
     let at: Vec<&AtEps> = eps.iter().filter(|at| at.eps > 0.).collect();
     let Some(first) = at.first().filter(|_| at.len() > 1) else { return BTreeMap::new() };
     let area = |name: &String| {
         let piece = |pair: &[&AtEps]| {
             let width = (pair[1].eps / pair[0].eps).log2();
-            width * (pair[0].metrics[name].mean + pair[1].metrics[name].mean) / 2.
+            Some(width * (pair[0].metrics[name].mean? + pair[1].metrics[name].mean?) / 2.)
         };
         at.windows(2).map(piece).sum()
     };
@@ -177,16 +190,27 @@ pub fn table(result: &AttackResult) -> String {
         let _ = write!(text, " {name:>16}");
     }
     for at in &result.eps {
-        let _ = write!(text, "\n{:>8} {:>7.1} %", at.label, 100. * at.success);
+        let success = at.success.map_or(UNDEFINED.into(), |s| format!("{:.1} %", 100. * s));
+        let _ = write!(text, "\n{:>8} {success:>9}", at.label);
         for name in &names {
-            let s = &at.metrics[*name];
-            let _ = write!(text, " {:>16}", format!("{:.3} ± {:.3}", s.mean, s.stderr));
+            let _ = write!(text, " {:>16}", at.metrics[*name].shown());
         }
     }
     if !result.auc.is_empty() {
         let _ = write!(text, "\n{:>8} {:>9}", "AUC", "");
         for name in &names {
-            let _ = write!(text, " {:>16}", format!("{:.3}", result.auc[*name]));
+            let area = result.auc[*name].map_or(UNDEFINED.into(), |area| format!("{area:.3}"));
+            let _ = write!(text, " {area:>16}");
+        }
+    }
+    let count = result.eps.iter().map(|at| at.no_map).max().unwrap_or(0);
+    if count > 0 {
+        let _ = write!(text, "\nno map: {count} of {} images, left out", result.images);
+    }
+    for at in &result.eps {
+        for (name, s) in at.metrics.iter().filter(|(_, s)| s.undefined > at.no_map) {
+            let count = s.undefined - at.no_map;
+            let _ = write!(text, "\n{}: {name} {UNDEFINED} at {count} more, left out", at.label);
         }
     }
     text

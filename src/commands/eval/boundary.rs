@@ -42,7 +42,8 @@ pub fn draw(path: &Path, loaded: &Loaded) -> Result<()> {
         .map(|(class, name)| (format!("class {name}"), of_class(class as i64)))
         .collect();
     let plane = grid(range(&xs), range(&ys));
-    let classes = loaded.predict(&rows(&plane).to_device(loaded.device)).0;
+    let told = |row| format!("a logit of point {row} of the figure");
+    let classes = loaded.predict(&rows(&plane).to_device(loaded.device), &told)?.0;
     kinds.push(("boundary".into(), edges(&plane, &classes)?));
     let legend = kinds.iter().enumerate().map(|(slot, (name, _))| (slot, name.clone())).collect();
     let series =

@@ -8,16 +8,17 @@ use crate::{
     subject::Loaded,
 };
 use ::attack::{Beta, Case as Victim, MapAttack, MapLoss, Rule};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use explain::{
     Attribution, Batch,
+    heat::{has_mass, heat},
     metric::{Attacked, Case, Known, Randomised, Randomness},
     similarity::default_k,
 };
 use models::{Classifier, Precision};
 use tch::{Device, Kind, Tensor};
 
-/// The column that says which maps are all zero.
+/// The column that says which images have no map.
 pub(super) const EMPTY: &str = "empty";
 
 /// The steps of Ghorbani et al. 2019, as `gradproof attack` makes them.
@@ -78,14 +79,15 @@ impl<'a> Cases<'a> {
         let n = labels.size()[0];
         let masks = loaded.data.masks.as_ref().map(|masks| masks.narrow(0, first as i64, n));
         let fooled = self.fooled(&batch, labels);
-        let (predictions, _) = loaded.predict(x);
+        let (predictions, _) = loaded.predict(x, &|i| loaded.place(first + i))?;
         let redrawn = self.randomised.iter().map(|(how, model)| (*how, model));
         let unlearnt = self.unlearnt.map(|loaded| (Randomness::Labels, &loaded.model));
         let randomised: Vec<Randomised> =
             redrawn.chain(unlearnt).map(|(how, model)| Randomised { how, model }).collect();
         let of_model = Known::default();
-        let row = |method: &dyn Attribution| {
-            let maps = method.attribute(&loaded.model, &batch);
+        let row = |spelled: &str, method: &dyn Attribution| -> Result<Named> {
+            let told = || format!("method `{spelled}`");
+            let maps = loaded.attribute(method, &batch, first).with_context(told)?;
             let fooled = match &plan.strike {
                 _ if !plan.needs.attacked => None,
                 Strike::Maps(loss, rule) => Some(self.moved(&batch, method, (&**loss, &**rule))),
@@ -110,7 +112,7 @@ impl<'a> Cases<'a> {
                 columns
             });
             let keys = plan.columns.iter().map(|column| column.key.as_str());
-            let empty = maps.flatten(1, -1).abs().amax([1].as_slice(), false).eq(0.);
+            let empty = has_mass(&heat(&maps)).logical_not();
             let rest = [
                 (EMPTY, empty.to_kind(Kind::Double)),
                 ("labels", labels.shallow_clone()),
@@ -118,9 +120,9 @@ impl<'a> Cases<'a> {
                 ("targets", batch.target.class.shallow_clone()),
             ];
             let all = keys.zip(columns).chain(rest);
-            all.map(|(key, t)| (key.to_owned(), t.to_device(Device::Cpu))).collect()
+            Ok(all.map(|(key, t)| (key.to_owned(), t.to_device(Device::Cpu))).collect())
         };
-        Ok(plan.methods.iter().map(|(_, method)| row(&**method)).collect())
+        plan.methods.iter().map(|(spelled, method)| row(spelled, &**method)).collect()
     }
 
     /// The images after an attack on their predictions, if there is one.

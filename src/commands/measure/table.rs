@@ -1,6 +1,6 @@
 //! What was measured as text: a block a model, a line a number, a column a method.
 
-use crate::results::{MeasureResult, MeasuredRow};
+use crate::results::{MeasureResult, MeasuredRow, UNDEFINED};
 use std::fmt::Write;
 
 /// Characters a line may have before further methods get lines of their own.
@@ -19,13 +19,15 @@ pub(super) fn table(result: &MeasureResult) -> String {
             text += &block(result, &model.name, together);
         }
         for row in rows.iter().filter(|row| row.empty_maps > 0) {
-            let _ = write!(text, "\n{}: {} maps are all zero", row.method, row.empty_maps);
+            let (method, count, images) = (&row.method, row.empty_maps, result.images);
+            let _ = write!(text, "\n{method}: no map for {count} of {images} images");
         }
     }
     if !result.rank_correlation.is_empty() {
         text += "\n\nrank correlation of lipschitz and model-lipschitz over models";
         for (method, rho) in &result.rank_correlation {
-            let _ = write!(text, "\n{method}: {rho:.2}");
+            let rho = rho.map_or(UNDEFINED.into(), |rho| format!("{rho:.2}"));
+            let _ = write!(text, "\n{method}: {rho}");
         }
     }
     text

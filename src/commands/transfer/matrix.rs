@@ -81,8 +81,8 @@ impl Matrix<'_> {
         attacked: &[&Outcome],
     ) -> Result<Vec<Named>> {
         let batch = loaded.batch(self.explained, x, y, first)?;
-        let judge = Judge::new(loaded, *method, (&batch, y), self.k());
-        Ok(attacked.iter().map(|outcome| judge.numbers(outcome).0).collect())
+        let judge = Judge::new(loaded, *method, (&batch, y, first), self.k())?;
+        attacked.iter().map(|outcome| Ok(judge.numbers(outcome)?.0)).collect()
     }
 }
 

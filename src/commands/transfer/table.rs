@@ -1,6 +1,6 @@
 //! The matrix of one metric as text.
 
-use crate::results::TransferResult;
+use crate::results::{TransferResult, UNDEFINED};
 use std::fmt::Write;
 
 /// Characters a line may have before columns get numbers for names.
@@ -15,6 +15,10 @@ pub(super) fn table(result: &TransferResult) -> String {
     };
     let mut text =
         format!("k-in, {}: {}, {} images\n", result.over(), result.title(), result.images);
+    let shown = |from: usize, to: usize| {
+        let value = result.cell(from, to).and_then(|cell| cell.value("k-in"));
+        value.map_or(UNDEFINED.into(), |value| format!("{value:.3}"))
+    };
     let left = width(&rows, corner.len());
     if left + columns.len() * (width(&columns, 6) + 2) > WIDEST {
         for (column, number) in columns.iter_mut().zip(1..) {
@@ -22,7 +26,9 @@ pub(super) fn table(result: &TransferResult) -> String {
             *column = format!("({number})");
         }
     }
-    let cell = width(&columns, 6);
+    let some =
+        (0..rows.len()).any(|from| (0..columns.len()).any(|to| shown(from, to) == UNDEFINED));
+    let cell = width(&columns, if some { UNDEFINED.len() } else { 6 });
     let _ = write!(text, "{corner:<left$}");
     for column in &columns {
         let _ = write!(text, "  {column:>cell$}");
@@ -30,9 +36,15 @@ pub(super) fn table(result: &TransferResult) -> String {
     for (from, row) in rows.iter().enumerate() {
         let _ = write!(text, "\n{row:<left$}");
         for to in 0..columns.len() {
-            let value = result.cell(from, to).and_then(|cell| cell.value("k-in"));
-            let shown = value.map_or("–".into(), |value| format!("{value:.3}"));
-            let _ = write!(text, "  {shown:>cell$}");
+            let _ = write!(text, "  {:>cell$}", shown(from, to));
+        }
+    }
+    for cell in &result.cells {
+        let most = cell.eps.iter().filter_map(|at| Some(at.metrics.get("k-in")?.undefined)).max();
+        if let Some(count) = most.filter(|count| *count > 0) {
+            let (from, to) = (&rows[cell.from], &columns[cell.to]);
+            let _ =
+                write!(text, "\n{from}, {to}: {UNDEFINED} at {count} of {} images", result.images);
         }
     }
     text

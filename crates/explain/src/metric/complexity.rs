@@ -1,6 +1,5 @@
 //! How few pixels a map names: entropy (Bhatt et al. 2020), Gini index (Chalasani et al. 2020), number
-//! of hot pixels (Nguyen & Martínez 2020). An all-zero map counts as an even one: it tells no pixel
-//! from another.
+//! of hot pixels (Nguyen & Martínez 2020).
 
 use crate::{
     heat::heat,
@@ -16,18 +15,17 @@ const COLUMNS: [Column; 3] = [
     Column {
         name: "entropy",
         about: "Shannon entropy of the heat, in nats, from 0 (one pixel) to the log of the number of \
-                pixels (an even or all-zero map)",
+                pixels (an even map)",
         better: Better::Lower,
     },
     Column {
         name: "sparseness",
-        about: "Gini index of the heat, in [0, 1): 0 for an even or all-zero map",
+        about: "Gini index of the heat, in [0, 1): 0 for an even map",
         better: Better::Higher,
     },
     Column {
         name: "effective",
-        about: "number of pixels with at least `threshold` of the largest heat, from 1 (all for an \
-                all-zero map)",
+        about: "number of pixels with at least `threshold` of the largest heat, from 1",
         better: Better::Lower,
     },
 ];
@@ -64,8 +62,6 @@ impl Metric for Complexity {
             let sum = |t: &Tensor| t.sum_dim_intlist([1].as_slice(), true, Kind::Double);
             let heat = heat(&case.maps.to_kind(Kind::Double)).flatten(1, -1);
             let pixels = heat.size()[1];
-            let empty = sum(&heat).eq(0.).to_kind(Kind::Double);
-            let heat = heat + empty / pixels as f64;
             let log = heat.clamp_min(f64::MIN_POSITIVE).log();
             let entropy = -sum(&(&heat * log));
             let (sorted, _) = heat.sort(1, false);

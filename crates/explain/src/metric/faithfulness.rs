@@ -22,19 +22,19 @@ const NEAREST: f64 = 1e-3;
 const COLUMNS: [Column; 3] = [
     Column {
         name: "faithfulness",
-        about: "1 / ‖φ − p‖₂ over groups, φ of the map, p of f, above 0; infinite where they are equal",
+        about: "1 / ‖φ − p‖₂ over groups, φ of the map, p of f, above 0; infinite where they are equal, \
+                undefined where both are 0",
         better: Better::Higher,
     },
     Column {
         name: "pearson",
-        about: "Pearson's correlation of φ and p over groups, in [-1, 1]; 1 where both are constant, \
-                0 where one is",
+        about: "Pearson's correlation of φ and p over groups, in [-1, 1]; undefined where one is constant",
         better: Better::Higher,
     },
     Column {
         name: "spearman",
-        about: "Spearman's rank correlation of φ and p over groups, in [-1, 1]; 1 where both are \
-                constant, 0 where one is",
+        about: "Spearman's rank correlation of φ and p over groups, in [-1, 1]; undefined where one is \
+                constant",
         better: Better::Higher,
     },
 ];
@@ -131,10 +131,14 @@ impl Metric for Faithfulness {
     fn measure(&self, case: &Case) -> Vec<Tensor> {
         tch::no_grad(|| {
             let (map, p, kept) = self.groups(case);
-            let apart = (&map - &p).square() * &kept;
-            let distance = apart.sum_dim_intlist([1].as_slice(), false, Kind::Double).sqrt();
+            let length = |t: &Tensor| {
+                let kept = t.square() * &kept;
+                kept.sum_dim_intlist([1].as_slice(), false, Kind::Double).sqrt()
+            };
+            // Nothing told of nothing lost, as of a black image, is no perfect map.
+            let nothing = (length(&map) + length(&p)).eq(0.);
             vec![
-                distance.reciprocal(),
+                length(&(&map - &p)).reciprocal().masked_fill(&nothing, f64::NAN),
                 correlation(&map, &p, &kept),
                 rank_correlation(&map, &p, &kept),
             ]

@@ -50,7 +50,7 @@ pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
 
 const RELATIVE: &[Column] = &[Column {
     name: "gap",
-    about: "|SmoothGrad − C-LIME| / |SmoothGrad|, 1 if only SmoothGrad is 0; 0 or more",
+    about: "|SmoothGrad − C-LIME| / |SmoothGrad|; 0 or more, undefined where SmoothGrad is 0",
     better: Better::Lower,
 }];
 
@@ -75,7 +75,10 @@ impl Metric for Gap {
             return vec![apart];
         }
         let length = self.norm.of(&smoothgrad);
-        let by = length.where_self(&length.not_equal(0.), &apart);
-        vec![apart / by.clamp_min(f64::MIN_POSITIVE)]
+        vec![(apart / &length).masked_fill(&length.eq(0.), f64::NAN)]
+    }
+
+    fn is_of_map(&self, _column: usize) -> bool {
+        false
     }
 }

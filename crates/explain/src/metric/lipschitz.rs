@@ -203,22 +203,29 @@ impl Metric for Lipschitz {
         if self.options.ratio { RATIOS } else { DISTANCES }
     }
 
+    fn is_of_map(&self, column: usize) -> bool {
+        column == 0
+    }
+
     fn measure(&self, case: &Case) -> Vec<Tensor> {
         let Options { ratio, aggregate, samples, norm, .. } = self.options;
         let (maps, f) = (self.view(case.maps), scores(case.model, case.batch));
         let kept = [zeros(case.batch), zeros(case.batch)];
+        let farthest = zeros(case.batch);
         for (pass, near) in self.near.passes(case.batch) {
             let (moved, logits) = case.method.with_logits(case.model, &near);
             let explained = norm.of(&(self.view(&moved) - each(&pass, &maps)));
             let scored = (near.target.of(&logits) - each(&pass, &f)).abs();
             let apart = norm.of(&(&near.x - each(&pass, &case.batch.x)));
             // A neighbour that rounding puts on the image says nothing.
+            Keep::Max.take(&farthest, &pass, &apart, samples);
             let apart = apart.masked_fill(&apart.eq(0.), f64::INFINITY);
             let by = if ratio { apart } else { apart.ones_like() };
             for (kept, rows) in kept.iter().zip([explained, scored]) {
                 aggregate.take(kept, &pass, &(rows / &by), samples);
             }
         }
-        kept.into()
+        let still = farthest.eq(0.);
+        kept.map(|kept| kept.masked_fill(&still, f64::NAN)).into()
     }
 }

@@ -1,8 +1,9 @@
 //! Does a map lie on the object? Relevance mass and rank accuracy (Arras et al. 2022) and the pointing
-//! game (Zhang et al. 2018, without its tolerance). A network may rightly look elsewhere.
+//! game (Zhang et al. 2018, without its tolerance). A network may rightly look elsewhere. Where there is
+//! no object, nothing is on or off it.
 
 use crate::{
-    heat::heat,
+    heat::{has_order, heat},
     metric::{Better, Case, Column, Metric, Needs, removal::places},
 };
 use anyhow::Result;
@@ -14,19 +15,19 @@ use toml::Table;
 const COLUMNS: [Column; 3] = [
     Column {
         name: "mass",
-        about: "share of the heat on the object, in [0, 1]; 0 for an all-zero map or no object",
+        about: "share of the heat on the object, in [0, 1]; undefined without an object",
         better: Better::Higher,
     },
     Column {
         name: "pointing",
-        about: "1 if the hottest pixel, of equal ones the first, is on the object, else 0; 0 for an \
-                all-zero map",
+        about: "1 if the hottest pixel, of equal ones the first, is on the object, else 0; undefined for \
+                a constant map or without an object",
         better: Better::Higher,
     },
     Column {
         name: "rank",
-        about: "share of the hottest pixels, as many as the object has, that are on it, in [0, 1]; 0 \
-                for an all-zero map or no object",
+        about: "share of the hottest pixels, as many as the object has, that are on it, in [0, 1]; \
+                undefined for a constant map or without an object",
         better: Better::Higher,
     },
 ];
@@ -54,14 +55,20 @@ impl Metric for Localisation {
             let sum = |t: &Tensor| t.sum_dim_intlist([1].as_slice(), true, Kind::Double);
             let inside = masks.flatten(1, -1).to_kind(Kind::Double);
             let heat = heat(&case.maps.to_kind(Kind::Double)).flatten(1, -1);
-            let some = sum(&heat).gt(0.);
             let area = sum(&inside);
+            let absent = area.eq(0.);
+            let unordered = has_order(&heat).logical_not().unsqueeze(1);
             let places = places(&heat);
             let first = sum(&(places.eq(0) * &inside));
-            let hottest = sum(&(places.lt_tensor(&area) * &inside)) / area.clamp_min(1.);
-            [sum(&(&heat * &inside)), first, hottest]
-                .map(|column| (column * &some).squeeze_dim(1))
-                .into()
+            let hottest = sum(&(places.lt_tensor(&area) * &inside)) / area;
+            let mass = sum(&(&heat * &inside));
+            [
+                mass,
+                first.masked_fill(&unordered, f64::NAN),
+                hottest.masked_fill(&unordered, f64::NAN),
+            ]
+            .map(|column| column.masked_fill(&absent, f64::NAN).squeeze_dim(1))
+            .into()
         })
     }
 }

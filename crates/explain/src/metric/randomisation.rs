@@ -10,7 +10,7 @@ use crate::{
 use anyhow::Result;
 use models::registry;
 use serde::Deserialize;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 use toml::Table;
 
 struct Randomisation;
@@ -28,17 +28,18 @@ const COLUMNS: &[Column] = &[
     Column {
         name: "cascade",
         about: "mean |ρ| (Spearman, of heat maps) with the networks random from the output down to a \
-                layer, 1 if there are none; in [0, 1]",
+                layer, those left out whose map is constant; in [0, 1]",
         better: Better::Lower,
     },
     Column {
         name: "independent",
-        about: "mean |ρ| with the networks random in one layer alone, 1 if there are none; in [0, 1]",
+        about: "mean |ρ| with the networks random in one layer alone, those left out whose map is \
+                constant; in [0, 1]",
         better: Better::Lower,
     },
     Column {
         name: "random-model",
-        about: "|ρ| with the last network of the cascade, 1 if there is none; in [0, 1]",
+        about: "|ρ| with the last network of the cascade; in [0, 1], undefined where its map is constant",
         better: Better::Lower,
     },
 ];
@@ -54,7 +55,7 @@ impl Metric for Randomisation {
 
     fn measure(&self, case: &Case) -> Vec<Tensor> {
         let (cascade, alone) = (left(case, Randomness::Cascade), left(case, Randomness::Alone));
-        let last = cascade.last().map_or_else(|| one(case), Tensor::shallow_clone);
+        let last = cascade.last().map_or_else(|| undefined(case), Tensor::shallow_clone);
         vec![mean(case, &cascade), mean(case, &alone), last]
     }
 }
@@ -70,15 +71,16 @@ fn left(case: &Case, how: Randomness) -> Vec<Tensor> {
         .collect()
 }
 
-fn one(case: &Case) -> Tensor {
-    zeros(case.batch) + 1.
+fn undefined(case: &Case) -> Tensor {
+    zeros(case.batch) + f64::NAN
 }
 
+/// Of those that are defined.
 fn mean(case: &Case, of: &[Tensor]) -> Tensor {
-    match of.len() {
-        0 => one(case),
-        n => of.iter().sum::<Tensor>() / n as f64,
+    if of.is_empty() {
+        return undefined(case);
     }
+    Tensor::stack(of, 0).nanmean([0].as_slice(), false, Kind::Double)
 }
 
 struct RandomLabels;
@@ -92,8 +94,8 @@ impl Metric for RandomLabels {
     fn columns(&self) -> &[Column] {
         &[Column {
             name: "random-labels",
-            about: "|ρ| (Spearman, of heat maps) with the network trained on random labels, 1 if there \
-                    is none; in [0, 1]",
+            about: "|ρ| (Spearman, of heat maps) with the network trained on random labels; in [0, 1], \
+                    undefined where its map is constant",
             better: Better::Lower,
         }]
     }

@@ -1,10 +1,11 @@
 //! Curves of the class's probability while pixels leave an image or come back, in the order of its
 //! heat map: deletion and insertion (Petsiuk et al. 2018), preservation and relevance (Lim et al.
-//! 2021, S3.3). Images with holes are not what a network was trained on.
+//! 2021, S3.3). Images with holes are not what a network was trained on. A constant map has no order, and
+//! an image that is its own hole loses nothing: both are undefined.
 
 use crate::{
     Batch,
-    heat::heat,
+    heat::{has_order, heat},
     metric::{Better, Case, Column, Metric},
     path::Baseline,
 };
@@ -181,6 +182,7 @@ impl Removal {
             true => case.maps.sum_dim_intlist([1].as_slice(), false, None::<Kind>),
             false => heat(case.maps),
         };
+        let unordered = has_order(&values).logical_not();
         let (places, holes) = (places(&values), self.hole.image(case.batch));
         let at = at_copies(case, Score::Prob, self.steps + 1, |image, step| {
             let done = (step * pixels).floor_divide_scalar(self.steps).unsqueeze(1);
@@ -188,7 +190,9 @@ impl Removal {
             let of = |t: &Tensor| t.index_select(0, image);
             of(x).where_self(&stays.view([-1, 1, height, width]), &of(&holes))
         });
-        at.matmul(&self.weights(pixels).to_device(x.device())) / (2 * pixels) as f64
+        let area = at.matmul(&self.weights(pixels).to_device(x.device())) / (2 * pixels) as f64;
+        let whole = x.eq_tensor(&holes).flatten(1, -1).all_dim(1, false);
+        area.masked_fill(&unordered.logical_or(&whole), f64::NAN)
     }
 }
 

@@ -1,6 +1,7 @@
 //! Class retrieval (Lim et al. 2021, 4.1): does an image, seen only where a map points, still have
 //! its class when the image, the map or both come from an attack? The mask times pixels in [0, 1],
-//! where the paper's code multiplies normalised ones: what is masked there is the mean colour.
+//! where the paper's code multiplies normalised ones: what is masked there is the mean colour. A mask
+//! that hides every pixel is none: what depends on it is undefined.
 
 use crate::metric::{Better, Case, Column, Metric, Needs};
 use anyhow::{Result, ensure};
@@ -51,7 +52,8 @@ enum Mask {
 }
 
 impl Mask {
-    /// `[N, C, H, W]` -> f64 `[N, 1 or C, H, W]`; an all-zero or constant map hides the image.
+    /// `[N, C, H, W]` -> f64 `[N, 1 or C, H, W]`; without mass, and in a constant map without a
+    /// least and a largest, it is 0 everywhere.
     fn of(self, maps: &Tensor) -> Tensor {
         let maps = maps.to_kind(Kind::Double);
         let over = |t: &Tensor| t.mean_dim([1].as_slice(), true, Kind::Double);
@@ -108,14 +110,15 @@ pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
 }
 
 impl Retrieval {
-    /// Logits `[N, K]` of `x` under the masks of `maps`.
+    /// Logits `[N, K]` of `x` under the masks of `maps`, NaN where a mask hides every pixel.
     fn seen(&self, case: &Case, maps: &Tensor, x: &Tensor) -> Tensor {
         let (images, side) = (x.size()[0], case.batch.chunk.max(1));
         let parts = (0..images).step_by(side as usize).map(|start| {
             let part = |t: &Tensor| t.narrow(0, start, side.min(images - start));
             let (x, mask) = (part(x), self.mask.of(&part(maps)));
             let seen = ((&x - self.baseline) * &mask + self.baseline).to_kind(x.kind());
-            case.model.logits(&seen)
+            let hidden = mask.flatten(1, -1).amax([1].as_slice(), true).eq(0.);
+            case.model.logits(&seen).masked_fill(&hidden, f64::NAN)
         });
         Tensor::cat(&parts.collect::<Vec<_>>(), 0)
     }
@@ -133,8 +136,10 @@ impl Metric for Retrieval {
     fn measure(&self, case: &Case) -> Vec<Tensor> {
         let (x, maps) = (&case.batch.x, case.maps);
         let seen = |maps, x| tch::no_grad(|| self.seen(case, maps, x));
-        let right =
-            |logits: &Tensor| logits.argmax(1, false).eq_tensor(case.labels).to_kind(Kind::Double);
+        let right = |logits: &Tensor| {
+            let right = logits.argmax(1, false).eq_tensor(case.labels).to_kind(Kind::Double);
+            right.masked_fill(&logits.isnan().any_dim(1, false), f64::NAN)
+        };
         let mut columns = vec![];
         if self.attacked {
             let attacked = case.attacked.expect("the metric needs attacked images");

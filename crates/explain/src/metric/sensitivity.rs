@@ -42,7 +42,7 @@ pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
 const COLUMNS: &[Column] = &[
     Column {
         name: "max-sensitivity",
-        about: "max |Φ(x + δ) − Φ(x)|₂ / |Φ(x)|₂ over points of the ball, by 1 if Φ(x) is 0; 0 or more",
+        about: "max |Φ(x + δ) − Φ(x)|₂ / |Φ(x)|₂ over points of the ball; 0 or more",
         better: Better::Lower,
     },
     Column {

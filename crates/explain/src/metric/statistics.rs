@@ -1,7 +1,7 @@
 //! What tables say of many numbers: correlations and the mean with its bootstrap interval (Efron
 //! 1979). The interval takes images as drawn independently; few or very skewed ones make it too short.
 
-use crate::similarity;
+use crate::{heat::ROUNDING, similarity};
 use models::noise;
 use tch::{Kind, Tensor};
 
@@ -18,11 +18,11 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// The mean of the finite values and its percentile interval; none if no value is finite. The same
-/// values and seed give the same interval.
+/// The mean of the finite values and its percentile interval; none of fewer than two, which say
+/// nothing of what else could have been drawn. The same values and seed give the same interval.
 pub fn bootstrap(values: &[f64], seed: u64) -> Option<Interval> {
     let finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    if finite.is_empty() {
+    if finite.len() < 2 {
         return None;
     }
     let n = finite.len() as u64;
@@ -43,13 +43,14 @@ fn percentile(sorted: &[f64], share: f64) -> f64 {
     below + (above - below) * at.fract()
 }
 
-/// Pearson's correlation of two lists of one length, finite numbers. Two constant ones are alike (1);
-/// a constant one against another, or nothing at all, says nothing (0).
+/// Pearson's correlation of two lists of one length; NaN, undefined, where either is constant up to
+/// rounding in f32, holds fewer than two numbers, or one that is not finite.
 pub fn pearson(a: &[f64], b: &[f64]) -> f64 {
     plain(a, b, correlation)
 }
 
-/// Spearman's ρ: Pearson's correlation of average ranks. Infinite numbers have ranks like others.
+/// Spearman's ρ: Pearson's correlation of average ranks, undefined where that is; but infinite numbers
+/// have ranks like others.
 pub fn spearman(a: &[f64], b: &[f64]) -> f64 {
     plain(a, b, rank_correlation)
 }
@@ -57,7 +58,7 @@ pub fn spearman(a: &[f64], b: &[f64]) -> f64 {
 fn plain(a: &[f64], b: &[f64], of: fn(&Tensor, &Tensor, &Tensor) -> Tensor) -> f64 {
     assert_eq!(a.len(), b.len(), "lists of one length");
     if a.is_empty() {
-        return 0.;
+        return f64::NAN;
     }
     let row = |values: &[f64]| Tensor::from_slice(values).unsqueeze(0);
     let all = row(a).ones_like().to_kind(Kind::Bool);
@@ -72,23 +73,28 @@ pub(crate) fn correlation(a: &Tensor, b: &Tensor, kept: &Tensor) -> Tensor {
         let mean = sum(&t.masked_fill(&out, 0.)) / sum(kept).clamp_min(1.);
         (t - mean).masked_fill(&out, 0.)
     };
-    // A mean that is rounded would leave something of a constant.
-    let constant = |t: &Tensor| {
-        let most = t.masked_fill(&out, f64::NEG_INFINITY).amax([1].as_slice(), true);
-        most.eq_tensor(&t.masked_fill(&out, f64::INFINITY).amin([1].as_slice(), true))
-    };
-    let (p, q) = (constant(a), constant(b));
+    let none = says_nothing(a, kept).logical_or(&says_nothing(b, kept));
     let (a, b) = (centred(a), centred(b));
     // The root of a square is exact, so a list goes with itself by exactly 1.
     let norms = (sum(&a.square()) * sum(&b.square())).sqrt();
-    let cosine = (sum(&(&a * &b)) / norms.clamp_min(f64::MIN_POSITIVE)).clamp(-1., 1.);
-    let cosine = cosine.masked_fill(&p.logical_or(&q), 0.);
-    cosine.masked_fill(&p.logical_and(&q), 1.).squeeze_dim(1)
+    let cosine = (sum(&(&a * &b)) / norms).clamp(-1., 1.);
+    cosine.squeeze_dim(1).masked_fill(&none, f64::NAN)
 }
 
-/// Spearman's ρ of each row of `[N, G]` where `kept` (finite there), f64 `[N]`.
+/// Whether the kept numbers of each row of `[N, G]` have no order: none, equal up to rounding, or one
+/// of them NaN; bool `[N]`.
+fn says_nothing(t: &Tensor, kept: &Tensor) -> Tensor {
+    let out = kept.logical_not();
+    let most = t.masked_fill(&out, f64::NEG_INFINITY).amax([1].as_slice(), false);
+    let least = t.masked_fill(&out, f64::INFINITY).amin([1].as_slice(), false);
+    let size = most.abs().maximum(&least.abs());
+    least.ge_tensor(&(&most - size * ROUNDING)).logical_or(&most.isnan())
+}
+
+/// Spearman's ρ of each row of `[N, G]` where `kept`, f64 `[N]`; see [`spearman`].
 pub(crate) fn rank_correlation(a: &Tensor, b: &Tensor, kept: &Tensor) -> Tensor {
     // What is left out ranks last, so that the ranks of the others are as if it were not there.
     let ranks = |t: &Tensor| similarity::ranks(&t.masked_fill(&kept.logical_not(), f64::INFINITY));
-    correlation(&ranks(a), &ranks(b), kept)
+    let none = says_nothing(a, kept).logical_or(&says_nothing(b, kept));
+    correlation(&ranks(a), &ranks(b), kept).masked_fill(&none, f64::NAN)
 }

@@ -1,0 +1,40 @@
+//! An image without a map has no numbers about its map: nothing was said of any pixel, which is neither
+//! good nor bad.
+
+use crate::{
+    heat::{has_mass, heat},
+    metric::{Case, Column, Metric, Needs},
+};
+use anyhow::Result;
+use tch::Tensor;
+
+/// A metric, undefined where there is no map.
+pub(super) struct Defined(pub Box<dyn Metric>);
+
+impl Metric for Defined {
+    fn columns(&self) -> &[Column] {
+        self.0.columns()
+    }
+
+    fn needs(&self) -> Needs {
+        self.0.needs()
+    }
+
+    fn check(&self, image: [i64; 3]) -> Result<()> {
+        self.0.check(image)
+    }
+
+    fn measure(&self, case: &Case) -> Vec<Tensor> {
+        let none = has_mass(&heat(case.maps)).logical_not();
+        let columns = self.0.measure(case).into_iter().enumerate();
+        let defined = |(i, numbers): (usize, Tensor)| match self.0.is_of_map(i) {
+            true => numbers.masked_fill(&none, f64::NAN),
+            false => numbers,
+        };
+        columns.map(defined).collect()
+    }
+
+    fn is_of_map(&self, column: usize) -> bool {
+        self.0.is_of_map(column)
+    }
+}
