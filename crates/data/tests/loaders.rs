@@ -261,7 +261,7 @@ fn a_class_is_picked_by_name_or_number() {
     let message = format!("{:#}", shapes.of_class("10").unwrap_err());
     assert!(message.contains("no class `10`; known: "), "{message}");
     let message = format!("{:#}", shapes.slice(0, Some(1)).unwrap().of_class("3").unwrap_err());
-    assert!(message.contains("has no image of the class `3`"), "{message}");
+    assert!(message.contains("has no image of the class `triangle`"), "{message}");
 }
 
 #[test]
