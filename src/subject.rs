@@ -47,7 +47,8 @@ pub fn load_beside(first: &Loaded, args: &Subject, ui: &Ui) -> Result<Loaded> {
 }
 
 fn weights(args: &Subject, ui: &Ui) -> Result<checkpoint::Loaded> {
-    let hints = Hints { arch: args.arch.clone(), normalise: args.normalise.clone() };
+    let (arch, normalise) = (args.arch.clone(), args.normalise.clone());
+    let hints = Hints { arch, normalise, entry: args.entry.clone(), size: args.reading.size };
     let loaded = checkpoint::load(&args.weights, &hints)?;
     for (key, value) in &loaded.metadata {
         ui.detail(&format!("  {key}: {}", value.trim().replace('\n', "\n    ")));
@@ -57,10 +58,11 @@ fn weights(args: &Subject, ui: &Ui) -> Result<checkpoint::Loaded> {
 
 fn ready(
     args: &Subject,
-    loaded: checkpoint::Loaded,
+    mut loaded: checkpoint::Loaded,
     data: Dataset,
     device: Device,
 ) -> Result<Loaded> {
+    loaded.suit(data.image_shape());
     let model = loaded.classifier;
     fits(&model, &data)?;
     let (n, device_name) = (data.len(), device::describe(device));

@@ -59,12 +59,12 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     arch.check(&shape).with_context(told)?;
     let spelled = config.model.normalise.as_deref().unwrap_or(arch.normalise);
     let normalisation = Normalisation::parse(spelled, shape.image[0]).with_context(told)?;
-    let model = start(&config, arch, shape, normalisation, device).with_context(told)?;
+    let started = start(&config, arch, shape, normalisation, device).with_context(told)?;
     // The last check, because it may make folders: a refused command leaves nothing behind.
     if ranks.rank() == 0 {
         tensorfile::atomic::check_writable(&args.out.join("log.jsonl"))?;
     }
-    let mut model = model;
+    let (mut model, notes) = started;
     model.classes = train.classes.clone();
     let mut headline = format!(
         "training {} ({} parameters) on {} images of {} for {} epochs, {}",
@@ -80,6 +80,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     }
     ui.detail(config.to_toml().trim_end());
     headline.push_str(&warnings(&config, device));
+    notes.iter().for_each(|note| headline.push_str(&format!("\n{note}")));
     let epochs = config.epochs;
     let model = model.placed(device, config.channels_last);
     let (out, resume) = (args.out.clone(), args.resume);
@@ -113,21 +114,26 @@ fn warnings(config: &Config, device: Device) -> String {
     said
 }
 
-/// The network to train: new, or with the weights that the settings name.
+/// The network to train: new, or with the weights that the settings name; and notes on those.
 fn start(
     config: &Config,
     arch: &'static Arch,
     shape: Shape,
     normalisation: Normalisation,
     device: Device,
-) -> Result<Classifier> {
-    let model = Classifier::new(arch, shape, normalisation, config.seed, device);
-    let Some(path) = &config.model.weights else { return Ok(model) };
-    let hints = Hints { arch: Some(arch.name.into()), normalise: config.model.normalise.clone() };
-    let loaded = checkpoint::load(Path::new(path), &hints)?.classifier;
-    let told = || format!("`model.weights`: `{path}` does not fit");
-    model.params().fill(&loaded.params().tensors()).with_context(told)?;
-    Ok(model)
+) -> Result<(Classifier, Vec<String>)> {
+    let Some(path) = &config.model.weights else {
+        let new = Classifier::new(arch, shape, normalisation, config.seed, device);
+        return Ok((new, vec![]));
+    };
+    let (arch, normalise) = (Some(arch.name.into()), config.model.normalise.clone());
+    let hints = Hints { arch, normalise, ..Hints::default() };
+    let mut loaded = checkpoint::load(Path::new(path), &hints)?;
+    loaded.suit(shape.image);
+    let found = loaded.classifier.shape;
+    let told = || format!("`model.weights`: `{path}` is for {found:?}, the data are {shape:?}");
+    ensure!(found == shape, told());
+    Ok((loaded.classifier.placed(device, false), loaded.notes))
 }
 
 /// The adversary of a training objective: PGD, which climbs what the objective asks it to.

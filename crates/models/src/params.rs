@@ -3,7 +3,11 @@
 
 use crate::noise;
 use anyhow::{Result, bail};
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 use tch::{Device, Kind, Tensor};
 
 /// The type that affine layers compute in.
@@ -73,8 +77,10 @@ impl Init {
 pub enum Role {
     /// Trained.
     Weight,
-    /// Stored, not trained: running statistics, masks.
+    /// Stored, not trained: running statistics.
     Buffer,
+    /// Stored and never changed: masks, which may be infinite.
+    Fixed,
 }
 
 /// One named tensor of a network.
@@ -143,27 +149,32 @@ impl Params {
         before.iter().for_each(|(name, t)| all[name].tensor.shallow_clone().copy_(t));
     }
 
-    /// Copies `given` into the tensors of the same names. If anything is missing, unexpected or
-    /// of another shape, changes nothing and says all of it in one error.
+    /// Copies `given` into the tensors of the same names. If anything is missing, unexpected, of
+    /// another shape or [unusable](Params::check), changes nothing and says so in one error.
     pub fn fill(&self, given: &BTreeMap<String, Tensor>) -> Result<()> {
         let entries = self.entries.borrow();
-        let mut problems = vec![];
-        for (name, param) in entries.iter() {
+        let (mut missing, mut other, mut unusable) = (vec![], vec![], vec![]);
+        for name in self.built.borrow().iter() {
+            let param = &entries[name];
             match given.get(name) {
-                None => problems.push(format!("missing `{name}` {:?}", param.tensor.size())),
-                Some(t) if t.size() != param.tensor.size() => problems.push(format!(
-                    "`{name}` is {:?}, not {:?}",
-                    t.size(),
-                    param.tensor.size()
-                )),
-                Some(t) if has_nan(t) => problems.push(format!("`{name}` has NaN in it")),
-                Some(_) => {}
+                None => missing.push(format!("missing `{name}` {:?}", param.tensor.size())),
+                Some(t) if t.size() != param.tensor.size() => {
+                    other.push(format!(
+                        "`{name}` is {:?}, not {:?}",
+                        t.size(),
+                        param.tensor.size()
+                    ));
+                }
+                Some(t) => unusable.extend(unusable_as(name, t, param)),
             }
         }
         let unexpected = given.keys().filter(|name| !entries.contains_key(*name));
-        problems.extend(unexpected.map(|name| format!("unexpected `{name}`")));
-        if !problems.is_empty() {
-            bail!("{} keys do not fit: {}", problems.len(), problems.join("; "));
+        let unexpected = unexpected.map(|name| format!("unexpected `{name}`")).collect();
+        let problems = [missing, other, unusable, unexpected];
+        let count: usize = problems.iter().map(Vec::len).sum();
+        if count > 0 {
+            let some = problems.iter().filter(|kind| !kind.is_empty()).map(|kind| first(kind));
+            bail!("{count} keys do not fit: {}", some.collect::<Vec<_>>().join("; "));
         }
         tch::no_grad(|| {
             for (name, param) in entries.iter() {
@@ -171,6 +182,22 @@ impl Params {
             }
         });
         Ok(())
+    }
+
+    /// Errors: a tensor that holds NaN or an infinity, a running variance below zero.
+    pub fn check(&self) -> Result<()> {
+        let entries = self.entries.borrow();
+        let unusable = entries.iter().filter_map(|(name, p)| unusable_as(name, &p.tensor, p));
+        let unusable: Vec<String> = unusable.collect();
+        match unusable.len() {
+            0 => Ok(()),
+            count => bail!("{count} tensors cannot be used: {}", first(&unusable)),
+        }
+    }
+
+    /// The name of every tensor in the order in which the network asked for them: input side first.
+    pub fn built(&self) -> Vec<String> {
+        self.built.borrow().clone()
     }
 
     /// Moves every tensor to `device` and, for weights of convolutions, to channels-last memory.
@@ -192,8 +219,37 @@ impl Params {
     }
 }
 
-fn has_nan(t: &Tensor) -> bool {
-    t.is_floating_point() && bool::try_from(t.isnan().any()).expect("one number")
+/// The first of a list of problems, and how many more there are.
+fn first(problems: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let some = problems[..problems.len().min(SHOWN)].join("; ");
+    match problems.len().saturating_sub(SHOWN) {
+        0 => some,
+        more => format!("{some}; and {more} more like these"),
+    }
+}
+
+/// What is wrong with the values of `t` for the tensor `name`, if something is.
+fn unusable_as(name: &str, t: &Tensor, param: &Param) -> Option<String> {
+    if !t.is_floating_point() {
+        return Some(format!("`{name}` holds {:?}, not floats", t.kind()));
+    }
+    let wide = if t.kind() == Kind::Double { Kind::Double } else { Kind::Float };
+    let has = |mask: Tensor| bool::try_from(mask.any()).expect("one number");
+    let values = t.detach().to_kind(wide);
+    if param.role == Role::Fixed {
+        let same = values.equal(&param.tensor.to_kind(wide).to_device(values.device()));
+        return (!same).then(|| format!("`{name}` is not what this network always has there"));
+    }
+    let stored = values.to_kind(Kind::Float);
+    match () {
+        () if has(values.isnan()) => Some(format!("`{name}` has NaN in it")),
+        () if has(stored.isinf()) => Some(format!("`{name}` has infinite values")),
+        () if name.ends_with("running_var") && has(values.lt(0.)) => {
+            Some(format!("`{name}` has negative variances"))
+        }
+        () => None,
+    }
 }
 
 /// The same values with channels innermost in memory, if `x` has four dimensions.
@@ -208,6 +264,7 @@ pub fn to_channels_last(x: &Tensor) -> Tensor {
 enum Use {
     New { seed: u64, device: Device },
     Blank { device: Device },
+    Sketch,
     Shared,
     Folded { precision: Precision, channels_last: bool },
     Frozen,
@@ -219,34 +276,49 @@ pub struct Builder {
     params: Rc<Params>,
     prefix: String,
     mode: Use,
+    /// Names of tensors there will be, where they decide what the network is.
+    given: Rc<BTreeSet<String>>,
 }
 
 impl Builder {
     /// Starts every tensor anew from `seed`.
     pub fn new(seed: u64, device: Device) -> Self {
-        let mode = Use::New { seed, device };
-        Builder { params: Rc::default(), prefix: String::new(), mode }
+        Self::with(Rc::default(), Use::New { seed, device })
     }
 
     /// Starts every tensor at zero, for networks whose values come from elsewhere.
     pub fn blank(device: Device) -> Self {
-        Builder { params: Rc::default(), prefix: String::new(), mode: Use::Blank { device } }
+        Self::with(Rc::default(), Use::Blank { device })
+    }
+
+    /// Gives every tensor its shape, on the CPU, without memory for values.
+    pub fn sketch() -> Self {
+        Self::with(Rc::default(), Use::Sketch)
+    }
+
+    /// The same builder for a network whose tensors will have these names: a family with more than
+    /// one form ([`Builder::has`]) takes that of the names.
+    pub fn given(self, names: BTreeSet<String>) -> Self {
+        Builder { given: names.into(), ..self }
+    }
+
+    fn with(params: Rc<Params>, mode: Use) -> Self {
+        Builder { params, prefix: String::new(), mode, given: Rc::default() }
     }
 
     /// Uses the tensors there are, with gradients into them.
     pub fn shared(params: &Rc<Params>) -> Self {
-        Builder { params: params.clone(), prefix: String::new(), mode: Use::Shared }
+        Self::with(params.clone(), Use::Shared)
     }
 
     /// Uses the values there are, out of reach of gradients, norms folded into their layers.
     pub fn folded(params: &Rc<Params>, precision: Precision, channels_last: bool) -> Self {
-        let mode = Use::Folded { precision, channels_last };
-        Builder { params: params.clone(), prefix: String::new(), mode }
+        Self::with(params.clone(), Use::Folded { precision, channels_last })
     }
 
     /// Uses the values there are, out of reach of gradients, layer by layer as trained.
     pub fn frozen(params: &Rc<Params>) -> Self {
-        Builder { params: params.clone(), prefix: String::new(), mode: Use::Frozen }
+        Self::with(params.clone(), Use::Frozen)
     }
 
     /// The tensors asked for so far.
@@ -263,6 +335,12 @@ impl Builder {
         Builder { prefix, ..self.clone() }
     }
 
+    /// Whether the network has a tensor `name` here: one that exists, or one that was announced.
+    pub fn has(&self, name: &str) -> bool {
+        let full = format!("{}{name}", self.prefix);
+        self.given.contains(&full) || self.params.entries.borrow().contains_key(&full)
+    }
+
     /// A trained tensor.
     pub fn weight(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
         self.get(name, shape, init, Role::Weight)
@@ -270,7 +348,8 @@ impl Builder {
 
     /// A stored tensor that training does not move by gradients.
     pub fn buffer(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
-        self.get(name, shape, init, Role::Buffer)
+        let fixed = matches!(init, Init::Fixed(_));
+        self.get(name, shape, init, if fixed { Role::Fixed } else { Role::Buffer })
     }
 
     fn get(&self, name: &str, shape: &[i64], init: Init, role: Role) -> Tensor {
@@ -284,7 +363,9 @@ impl Builder {
         }
         let tensor = &entries.get(&full).expect("built before by the same code").tensor;
         match self.mode {
-            Use::New { .. } | Use::Blank { .. } | Use::Shared => tensor.shallow_clone(),
+            Use::New { .. } | Use::Blank { .. } | Use::Sketch | Use::Shared => {
+                tensor.shallow_clone()
+            }
             Use::Folded { .. } => tensor.detach().copy(),
             Use::Frozen => tensor.detach(),
         }
@@ -295,6 +376,9 @@ impl Builder {
         match (self.mode, init) {
             (Use::New { seed, device }, _) => {
                 Some(init.draw(shape, noise::key(seed, noise::name_id(name), 0), device))
+            }
+            (Use::Sketch, _) => {
+                Some(Tensor::zeros([0; 0], (Kind::Float, Device::Cpu)).expand(shape, false))
             }
             (Use::Blank { device }, Init::Fixed(_)) => Some(init.draw(shape, 0, device)),
             (Use::Blank { device }, _) => Some(Tensor::zeros(shape, (Kind::Float, device))),
