@@ -87,7 +87,6 @@ fn load_from(file: &mut Weights, hints: &Hints) -> Result<Loaded> {
     let mut found = find::find(&names, arch, hints.entry.as_deref(), &mut equal)?;
     let mut notes = file.notes.clone();
     let said = said(file, &mut found, &mut notes)?;
-    find::check_alone(&found)?;
     let (shape, sized) = image(arch, &header, hints, &shape::shapes(file, &found.tensors))?;
     arch.check(&shape)?;
     notes.extend(told(&found));
@@ -99,6 +98,7 @@ fn load_from(file: &mut Weights, hints: &Hints) -> Result<Loaded> {
         let reason = reason::of_misfit(file, &found, arch, hints.entry.as_deref());
         bail!("as `{name}`: {error:#}{reason}");
     }
+    find::check_alone(&found)?;
     if let Some(classes) = header.get("classes") {
         classifier.classes = classes.split(',').map(str::to_owned).collect();
         let (found, wanted) = (classifier.classes.len(), shape.classes);

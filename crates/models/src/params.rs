@@ -1,8 +1,8 @@
 //! The named tensors of a network, and the builder through which a network asks for them:
 //! to start new ones, to use those there are, or to use them folded and frozen.
 
-use crate::noise;
-use anyhow::{Result, bail};
+use crate::{noise, usable};
+use anyhow::{Result, bail, ensure};
 use std::{
     cell::RefCell,
     collections::{BTreeMap, BTreeSet},
@@ -165,7 +165,7 @@ impl Params {
                         param.tensor.size()
                     ));
                 }
-                Some(t) => unusable.extend(unusable_as(name, t, param)),
+                Some(t) => unusable.extend(usable::problem(name, t, param)),
             }
         }
         let unexpected = given.keys().filter(|name| !entries.contains_key(*name));
@@ -173,8 +173,10 @@ impl Params {
         let problems = [missing, other, unusable, unexpected];
         let count: usize = problems.iter().map(Vec::len).sum();
         if count > 0 {
-            let some = problems.iter().filter(|kind| !kind.is_empty()).map(|kind| first(kind));
-            bail!("{count} keys do not fit: {}", some.collect::<Vec<_>>().join("; "));
+            let some =
+                problems.iter().filter(|kind| !kind.is_empty()).map(|kind| usable::first(kind));
+            let what = if count == 1 { "key does" } else { "keys do" };
+            bail!("{count} {what} not fit: {}", some.collect::<Vec<_>>().join("; "));
         }
         tch::no_grad(|| {
             for (name, param) in entries.iter() {
@@ -187,12 +189,10 @@ impl Params {
     /// Errors: a tensor that holds NaN or an infinity, a running variance below zero.
     pub fn check(&self) -> Result<()> {
         let entries = self.entries.borrow();
-        let unusable = entries.iter().filter_map(|(name, p)| unusable_as(name, &p.tensor, p));
+        let unusable = entries.iter().filter_map(|(name, p)| usable::problem(name, &p.tensor, p));
         let unusable: Vec<String> = unusable.collect();
-        match unusable.len() {
-            0 => Ok(()),
-            count => bail!("{count} tensors cannot be used: {}", first(&unusable)),
-        }
+        ensure!(unusable.is_empty(), usable::first(&unusable));
+        Ok(())
     }
 
     /// The name of every tensor in the order in which the network asked for them: input side first.
@@ -216,39 +216,6 @@ impl Params {
             let moved = param.tensor.detach().to_kind(kind);
             param.tensor = moved.set_requires_grad(param.role == Role::Weight);
         }
-    }
-}
-
-/// The first of a list of problems, and how many more there are.
-fn first(problems: &[String]) -> String {
-    const SHOWN: usize = 8;
-    let some = problems[..problems.len().min(SHOWN)].join("; ");
-    match problems.len().saturating_sub(SHOWN) {
-        0 => some,
-        more => format!("{some}; and {more} more like these"),
-    }
-}
-
-/// What is wrong with the values of `t` for the tensor `name`, if something is.
-fn unusable_as(name: &str, t: &Tensor, param: &Param) -> Option<String> {
-    if !t.is_floating_point() {
-        return Some(format!("`{name}` holds {:?}, not floats", t.kind()));
-    }
-    let wide = if t.kind() == Kind::Double { Kind::Double } else { Kind::Float };
-    let has = |mask: Tensor| bool::try_from(mask.any()).expect("one number");
-    let values = t.detach().to_kind(wide);
-    if param.role == Role::Fixed {
-        let same = values.equal(&param.tensor.to_kind(wide).to_device(values.device()));
-        return (!same).then(|| format!("`{name}` is not what this network always has there"));
-    }
-    let stored = values.to_kind(Kind::Float);
-    match () {
-        () if has(values.isnan()) => Some(format!("`{name}` has NaN in it")),
-        () if has(stored.isinf()) => Some(format!("`{name}` has infinite values")),
-        () if name.ends_with("running_var") && has(values.lt(0.)) => {
-            Some(format!("`{name}` has negative variances"))
-        }
-        () => None,
     }
 }
 

@@ -68,7 +68,9 @@ impl Reading {
             .map(|n| (n.clone(), n.clone()))
             .collect();
         for name in names {
-            read.entry(rename(name, &rules)).or_insert_with(|| name.clone());
+            let new = rename(name, &rules);
+            let free = read.get(&new).is_none_or(|file| file == name);
+            read.insert(if free { new } else { name.clone() }, name.clone());
         }
         Reading { names: read, rules }
     }
@@ -147,26 +149,52 @@ pub(super) fn find(
         counts.iter().filter(|(_, count)| **count == wanted).map(|(prefix, _)| prefix.clone());
     let mut candidates: Vec<String> = fit.collect();
     candidates.sort_by_key(|prefix| (prefix.len(), prefix.clone()));
-    let Choice { prefix, averaged, only_averaged } = match whole {
-        Some(_) => choose(reading, &candidates, &keys, entry, equal)?,
-        None => Choice::of(candidates.first().cloned().unwrap_or_default()),
-    };
-    let rest = reading.under(&prefix);
-    let names_there: BTreeSet<String> = rest.keys().cloned().collect();
-    let keys: BTreeSet<String> =
-        sketch(arch, &arch.shape, &names_there).tensors().into_keys().collect();
+    match whole {
+        Some(_) => {
+            let choice = choose(reading, &candidates, &keys, entry, equal)?;
+            Ok(divide(reading, arch, choice, &candidates))
+        }
+        None => {
+            // of another network: a few names that happen to be the same say nothing
+            let few = 2 * wanted < keys.len();
+            let best = if few { None } else { candidates.first().cloned() };
+            let best = best.unwrap_or_else(|| common(names));
+            Ok(divide(reading, arch, Choice::of(best), &[]))
+        }
+    }
+}
+
+/// What all names start with, up to a dot.
+fn common(names: &BTreeSet<String>) -> String {
+    let (Some(first), Some(last)) = (names.first(), names.last()) else { return String::new() };
+    let same = first.bytes().zip(last.bytes()).take_while(|(a, b)| a == b).count();
+    first.as_bytes()[..same]
+        .iter()
+        .rposition(|&b| b == b'.')
+        .map_or(String::new(), |dot| first[..=dot].to_owned())
+}
+
+/// What of the file is the network's and what is left out; `sets` are all prefixes that have a
+/// whole network.
+fn divide(reading: &Reading, arch: &Arch, choice: Choice, sets: &[String]) -> Found {
+    let Choice { prefix, averaged, only_averaged } = choice;
+    let under = reading.under(&prefix);
+    let there: BTreeSet<String> = under.keys().cloned().collect();
+    let keys: BTreeSet<String> = sketch(arch, &arch.shape, &there).tensors().into_keys().collect();
+    let longer = |set: &&String| set.len() > prefix.len();
     let other = |name: &str| {
-        let longer = candidates.iter().filter(|c| c.len() > prefix.len() && whole.is_some());
-        longer.filter_map(|c| c.strip_prefix(&prefix)).any(|c| name.starts_with(c))
+        let inside = sets.iter().filter(longer).filter_map(|set| set.strip_prefix(&prefix));
+        inside.into_iter().any(|set| name.starts_with(set))
     };
-    let beside = |name: &String| !keys.contains(name) && (other(name) || beside(name, &keys, arch));
-    let tensors: BTreeMap<_, _> =
-        rest.into_iter().filter(|(name, _)| !beside(name) && !is_counter(name)).collect();
+    let is_left = |name: &str| {
+        is_counter(name) || (!keys.contains(name) && (other(name) || beside(name, &keys, arch)))
+    };
+    let tensors: BTreeMap<_, _> = under.into_iter().filter(|(name, _)| !is_left(name)).collect();
     let taken: BTreeSet<&String> = tensors.values().collect();
-    let left: Vec<String> =
-        names.iter().filter(|n| !taken.contains(n) && !is_counter(n)).cloned().collect();
+    let left = reading.names.values().filter(|n| !taken.contains(n) && !is_counter(n));
+    let left = left.cloned().collect::<BTreeSet<_>>().into_iter().collect();
     let renamed = reading.used(tensors.values());
-    Ok(Found { prefix, tensors, left, renamed, averaged, only_averaged })
+    Found { prefix, tensors, left, renamed, averaged, only_averaged }
 }
 
 struct Choice {
@@ -268,7 +296,8 @@ pub(super) fn check_alone(found: &Found) -> Result<()> {
         };
         if let Some(other) = found.left.iter().find(beside).filter(|_| number) {
             bail!(
-                "`{other}` stands in one sequence with the network under `{above}{step}`: the network is only a part of it"
+                "`{other}` stands in one sequence with the network under `{above}{step}`: the \
+                 network is only a part of it"
             );
         }
         above = format!("{above}{step}.");

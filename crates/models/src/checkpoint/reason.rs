@@ -43,7 +43,9 @@ pub(super) fn of_misfit(
     let wanted: Vec<&str> = built.iter().map(String::as_str).collect();
     let shared = found.tensors.keys().filter(|name| wanted.contains(&name.as_str())).count();
     let prefix = super::find::plain(&found.prefix);
+    let more = found.tensors.len() > shared;
     match () {
+        () if shared == wanted.len() && !more => String::new(),
         () if !others.is_empty() => format!("; {}", proposal(&others)),
         () if has("._packed_params._dtype") || has(".zero_point") => {
             "; the network is quantised: save its float weights instead".to_owned()

@@ -137,7 +137,8 @@ pub(super) fn choose(
             let (by, own, text) =
                 (&said.by, said.normalisation.spelled(), text.unwrap_or_default());
             notes.push(format!(
-                "the file's own normalisation is kept: `{own}` ({by}); `--normalise force:{text}` overrules it"
+                "the file's own normalisation is kept: `{own}` ({by}); \
+                 `--normalise force:{text}` overrules it"
             ));
             said.normalisation
         }

@@ -83,6 +83,7 @@ pub(super) fn shape(value: &Value) -> Option<Vec<i64>> {
         "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state" => {
             return shape(args.first()?);
         }
+        class if class.contains("meta_tensor") => args.get(1)?,
         _ => args.get(2)?,
     };
     size.as_list()?.iter().map(Value::as_int).collect()
