@@ -121,15 +121,19 @@ pub struct Train {
 /// A model and the images it is asked about.
 #[derive(Clone, Debug, Args)]
 pub struct Subject {
-    /// Weights: .safetensors, or a PyTorch .pt/.pth/.th
+    /// Weights: safetensors, its shards, or a PyTorch checkpoint
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Architecture, where the file does not say
     #[arg(long, value_name = "NAME")]
     pub arch: Option<String>,
-    /// cifar10, imagenet, mnist, none or MEAN/STD, where the file does not say
+    /// cifar10, imagenet, mnist, none or MEAN/STD, where the file does not say; `force:` before it
+    /// overrules what the file says
     #[arg(long, value_name = "N")]
     pub normalise: Option<String>,
+    /// Which of several sets of weights in the file, such as `state_dict_ema`
+    #[arg(long, value_name = "NAME")]
+    pub entry: Option<String>,
     /// KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof list`)
     #[arg(long)]
     pub data: String,
@@ -352,8 +356,14 @@ pub struct Report {
 pub enum Weights {
     /// Show architecture, header and tensors of a weights file
     Info {
-        /// .safetensors, .pt, .pth or .th
+        /// Safetensors, its shards, or a PyTorch checkpoint
         file: PathBuf,
+        /// Architecture, where the file does not say [default: the first that its tensors fit]
+        #[arg(long, value_name = "NAME")]
+        arch: Option<String>,
+        /// Which of several sets of weights in the file, such as `state_dict_ema`
+        #[arg(long, value_name = "NAME")]
+        entry: Option<String>,
     },
     /// Write any readable weights as safetensors with a full header
     Convert {
@@ -365,9 +375,16 @@ pub enum Weights {
         /// Architecture, where the file does not say
         #[arg(long, value_name = "NAME")]
         arch: Option<String>,
-        /// cifar10, imagenet, mnist, none or MEAN/STD, where the file does not say
+        /// cifar10, imagenet, mnist, none or MEAN/STD, where the file does not say; `force:`
+        /// before it overrules what the file says
         #[arg(long, value_name = "N")]
         normalise: Option<String>,
+        /// Which of several sets of weights in the file, such as `state_dict_ema`
+        #[arg(long, value_name = "NAME")]
+        entry: Option<String>,
+        /// Side of the network's images, where the file does not say
+        #[arg(long, value_name = "PIXELS")]
+        size: Option<i64>,
         /// How numbers are stored: f32 or f16
         #[arg(long, default_value = "f32", value_parser = ["f32", "f16"])]
         store: String,

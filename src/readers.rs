@@ -8,6 +8,7 @@ use data::{Options, Split};
 use models::{checkpoint, registry};
 use std::{fs, path::Path};
 use tempfile::TempDir;
+use tensorfile::{TensorFile, Weights};
 
 /// One reader.
 pub struct Reader {
@@ -27,12 +28,13 @@ pub const READERS: &[Reader] = &[
     Reader { name: "csv", read: |bytes| set("csv", "table.csv", bytes) },
     Reader { name: "experiment", read: experiment },
     Reader { name: "idx", read: idx },
+    Reader { name: "index", read: index },
     Reader { name: "log", read: |bytes| reported("log.jsonl", bytes) },
     Reader { name: "method", read: method },
     Reader { name: "pickle", read: |bytes| tensorfile::pickle::parse(bytes).map(drop) },
     Reader { name: "result", read: |bytes| reported("result.json", bytes) },
     Reader { name: "safetensors", read: |bytes| set("tensors", "set.safetensors", bytes) },
-    Reader { name: "torch", read: |bytes| tensorfile::torch::parse(bytes.to_vec()).map(drop) },
+    Reader { name: "torch", read: |bytes| alone("weights.pt", bytes, tensors) },
     Reader { name: "weights", read: weights },
 ];
 
@@ -72,9 +74,24 @@ fn idx(bytes: &[u8]) -> Result<()> {
 /// Weights of whichever architecture they say, or of `mlp`.
 fn weights(bytes: &[u8]) -> Result<()> {
     alone("weights", bytes, |path| {
-        checkpoint::contents(path)?;
+        checkpoint::contents(path, &Default::default())?;
         let hints = checkpoint::Hints { arch: Some("mlp".into()), ..Default::default() };
         checkpoint::load(path, &hints).map(drop)
+    })
+}
+
+/// Every tensor of a checkpoint, or of the shards that an index names.
+fn tensors(path: &Path) -> Result<()> {
+    let mut weights = Weights::open(path)?;
+    let names: Vec<String> = weights.names().map(str::to_owned).collect();
+    names.iter().try_for_each(|name| weights.tensor(name).map(drop))
+}
+
+/// An index of shards, beside one shard.
+fn index(bytes: &[u8]) -> Result<()> {
+    alone("model.safetensors.index.json", bytes, |path| {
+        TensorFile::default().write(&path.with_file_name("model-00001-of-00001.safetensors"))?;
+        tensors(path)
     })
 }
 

@@ -52,6 +52,7 @@ pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let mut options = args.reading.options(common);
     options.features.clone_from(&columns);
     let data = data::open(&args.data, &options)?;
+    weights.suit(data.image_shape());
     check_shape(&weights.classifier, &data)?;
     weights.notes.extend(data.notes.iter().cloned().chain(unscaled(columns.as_ref(), &data)));
     let fitted = classes::fit(data, Known::of(&weights), &args.class_map)?;
@@ -72,6 +73,7 @@ pub fn load_beside(first: (&str, &Loaded), args: &Subject, ui: &Ui) -> Result<Lo
     let mut weights = weights(args, ui)?;
     let columns = Features::from_header(&weights.metadata)?;
     let data = first.1.data.slice(0, None)?;
+    weights.suit(data.image_shape());
     check_shape(&weights.classifier, &data).with_context(told)?;
     let known = Known::of(&weights);
     let note = classes::same((first.0, first.1.known()), (&file, known))?;
@@ -91,7 +93,8 @@ pub fn load_beside(first: (&str, &Loaded), args: &Subject, ui: &Ui) -> Result<Lo
 }
 
 fn weights(args: &Subject, ui: &Ui) -> Result<checkpoint::Loaded> {
-    let hints = Hints { arch: args.arch.clone(), normalise: args.normalise.clone() };
+    let (arch, normalise) = (args.arch.clone(), args.normalise.clone());
+    let hints = Hints { arch, normalise, entry: args.entry.clone(), size: args.reading.size };
     let mut loaded = checkpoint::load(&args.weights, &hints)?;
     for (key, value) in &loaded.metadata {
         ui.detail(&format!("  {key}: {}", value.trim().replace('\n', "\n    ")));

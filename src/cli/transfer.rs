@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(mut_arg("weights", |weights| weights
     .value_name("FILES")
-    .help("Weights of the models, separated by commas: .safetensors, or a PyTorch .pt/.pth/.th")))]
+    .help("Weights of the models, separated by commas: safetensors, or PyTorch checkpoints")))]
 pub struct Transfer {
     #[command(flatten)]
     pub subject: Subject,

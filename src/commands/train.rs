@@ -13,7 +13,7 @@ use ::train::{
     Config, EpochLine, Job, OnNan, Ranks, Tick, Watch,
     objective::{Climb, Perturb},
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use attack::Pgd;
 use indicatif::ProgressBar;
 use models::{
@@ -67,7 +67,8 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     let device = common.device.resolve()?;
     let before = before(&config, arch)?;
     let sets = Sets::load(&config, before.as_ref(), (common, ui), device)?;
-    let Sets { train, test, notes } = sets;
+    let Sets { train, test, mut notes } = sets;
+
     if adversary.is_some() {
         train.check_pixels("training against an adversary")?;
     }
@@ -75,13 +76,13 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     arch.check(&shape).with_context(told)?;
     let spelled = config.model.normalise.as_deref().unwrap_or(arch.normalise);
     let normalisation = Normalisation::parse(spelled, shape.image[0]).with_context(told)?;
-    let model = Classifier::new(arch, shape, normalisation, config.seed, device);
-    before.as_ref().map_or(Ok(()), |before| fill(&model, before, &config)).with_context(told)?;
+    let started = (&config, arch, shape, normalisation);
+    let (mut model, told_of_it) = start(started, before, device).with_context(told)?;
     // The last check, because it may make folders: a refused command leaves nothing behind.
     if ranks.rank() == 0 {
         tensorfile::atomic::check_writable(&args.out.join("log.jsonl"))?;
     }
-    let mut model = model;
+    notes.extend(told_of_it);
     model.classes = train.classes.clone();
     let mut headline = format!(
         "training {} ({} parameters) on {} images of {} for {} epochs, {}",
@@ -133,18 +134,29 @@ fn warnings(config: &Config, device: Device) -> String {
 /// The weights to start from, where the settings name any.
 fn before(config: &Config, arch: &'static Arch) -> Result<Option<checkpoint::Loaded>> {
     let Some(path) = &config.model.weights else { return Ok(None) };
-    let hints = Hints { arch: Some(arch.name.into()), normalise: config.model.normalise.clone() };
+    let (arch, normalise) = (Some(arch.name.into()), config.model.normalise.clone());
+    let hints = Hints { arch, normalise, ..Hints::default() };
     checkpoint::load(Path::new(path), &hints).map(Some)
-}
-
-/// Puts these weights into a new network.
-fn fill(model: &Classifier, before: &checkpoint::Loaded, config: &Config) -> Result<()> {
-    let told = || format!("`model.weights`: `{}` does not fit", weights(config));
-    model.params().fill(&before.classifier.params().tensors()).with_context(told)
 }
 
 fn weights(config: &Config) -> &str {
     config.model.weights.as_deref().unwrap_or_default()
+}
+
+/// The network to train: new, or with the weights `before`; and notes on those.
+fn start(
+    (config, arch, shape, normalisation): (&Config, &'static Arch, Shape, Normalisation),
+    before: Option<checkpoint::Loaded>,
+    device: Device,
+) -> Result<(Classifier, Vec<String>)> {
+    let Some(mut before) = before else {
+        let new = Classifier::new(arch, shape, normalisation, config.seed, device);
+        return Ok((new, vec![]));
+    };
+    before.suit(shape.image);
+    let (path, found) = (weights(config), before.classifier.shape);
+    ensure!(found == shape, "`model.weights`: `{path}` is for {found:?}, the data are {shape:?}");
+    Ok((before.classifier.placed(device, false), before.notes))
 }
 
 /// The adversary of a training objective: PGD, which climbs what the objective asks it to.

@@ -2,18 +2,21 @@
 
 use crate::{classes::listed, cli::Weights, outputs::Files, ui::Ui};
 use anyhow::{Result, ensure};
-use models::{checkpoint, checkpoint::Hints};
+use models::checkpoint::{self, Contents, Hints};
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Kind, Tensor};
 
 /// Runs the subcommand.
 pub fn run(args: &Weights, ui: &Ui) -> Result<()> {
     match args {
-        Weights::Info { file } => info(file, ui),
-        Weights::Convert { file, out, arch, normalise, store, classes } => {
+        Weights::Info { file, arch, entry } => {
+            info(file, &Hints { arch: arch.clone(), entry: entry.clone(), ..Hints::default() }, ui)
+        }
+        Weights::Convert { file, out, arch, normalise, entry, size, store, classes } => {
+            let (arch, normalise, entry) = (arch.clone(), normalise.clone(), entry.clone());
+            let hints = Hints { arch, normalise, entry, size: *size };
             let files = Files::default().reads("FILE", [file]).writes("--out", [out]);
             files.check()?;
-            let hints = Hints { arch: arch.clone(), normalise: normalise.clone() };
             let mut loaded = checkpoint::load(file, &hints)?;
             for note in &loaded.notes {
                 ui.note(note);
@@ -34,17 +37,26 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<()> {
     }
 }
 
-fn info(path: &Path, ui: &Ui) -> Result<()> {
-    let (tensors, metadata): (BTreeMap<String, Tensor>, _) = checkpoint::contents(path)?;
-    let numbers: usize = tensors.values().map(Tensor::numel).sum();
+fn info(path: &Path, hints: &Hints, ui: &Ui) -> Result<()> {
+    let Contents { tensors, metadata, notes } = checkpoint::contents(path, hints)?;
+    let numbers: usize = tensors.values().flatten().map(Tensor::numel).sum();
     let mut text = format!("{}: {} tensors, {numbers} numbers\n", path.display(), tensors.len());
     for (key, value) in &metadata {
         let _ = writeln!(text, "  {key}: {}", value.trim().replace('\n', "\n    "));
     }
-    for (name, t) in &tensors {
-        let _ = writeln!(text, "  {name} {:?} {:?}", t.size(), t.kind());
+    for note in &notes {
+        let _ = writeln!(text, "  {note}");
+    }
+    for (name, tensor) in &tensors {
+        let _ = match tensor {
+            Ok(t) => writeln!(text, "  {name} {:?} {:?}", t.size(), t.kind()),
+            Err(error) => writeln!(text, "  {error:#}"),
+        };
     }
     ui.say(text.trim_end())?;
-    let shapes: BTreeMap<_, _> = tensors.iter().map(|(name, t)| (name, t.size())).collect();
-    ui.result(&serde_json::json!({ "file": path, "metadata": metadata, "tensors": shapes }))
+    let shapes: BTreeMap<_, _> =
+        tensors.iter().map(|(name, t)| (name, t.as_ref().ok().map(Tensor::size))).collect();
+    ui.result(&serde_json::json!({
+        "file": path, "metadata": metadata, "notes": notes, "tensors": shapes
+    }))
 }

@@ -58,6 +58,39 @@ fn of_another_architecture() {
     says(&place.refused(&deeper), &["missing `layer1.3.conv1.weight`", "resnet32"]);
 }
 
+/// What people download or save instead of weights is called what it is, by every command.
+#[test]
+fn what_is_no_weights_file() {
+    let place = Place::new("weights-foreign");
+    for (name, bytes, what) in [
+        ("page.pt", &b"<!DOCTYPE html><html>"[..], "a web page"),
+        ("page.safetensors", b"<html>", "a web page"),
+        ("pointer.safetensors", b"version https://git-lfs.github.com/spec/v1\n", "git-lfs pointer"),
+        ("packed.pth", b"\x1f\x8b\x08\0\0\0\0\0", "gzip"),
+        ("model.h5", b"\x89HDF\r\n\x1a\n\0\0", "HDF5"),
+    ] {
+        place.write(name, bytes);
+        refused_by_all(&place, name, &[name, what]);
+    }
+    place.write("several/a.pt", "");
+    place.write("several/b.pt", "");
+    refused(&place, "several", &["`several` is a folder; name a file in it", "b.pt"]);
+}
+
+#[test]
+fn an_entry_that_is_not_there() {
+    let place = Place::with_model("weights-entry");
+    let subject = format!("--weights model.safetensors --data {SHAPES} --entry state_dict_ema");
+    for line in [
+        format!("eval {subject}"),
+        format!("explain {subject} --method gxi --out new/m.safetensors"),
+        format!("measure lipschitz {subject} --method gxi"),
+        "weights convert model.safetensors --out new/w.safetensors --entry state_dict_ema".into(),
+    ] {
+        says(&place.refused(&line), &["--entry state_dict_ema", "one set of weights"]);
+    }
+}
+
 #[test]
 fn for_other_images() {
     let place = Place::with_model("weights-images");

@@ -74,6 +74,17 @@ def robustness():
     return {"model": state, "optimizer": {"state": {}, "param_groups": [{"lr": 0.1}]}, "epoch": 3}
 
 
+def odd():
+    """Tensors that have no plain numbers, and one that has."""
+    return {
+        "complex": torch.ones(2, dtype=torch.complex64),
+        "fine": torch.arange(2.0),
+        "meta": torch.ones(2, device="meta"),
+        "quantised": torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8),
+        "sparse": torch.eye(2).to_sparse(),
+    }
+
+
 class Shell:
     """What a malicious file looks like: unpickling it would run a command."""
 
@@ -104,6 +115,21 @@ def checkpoints():
     save("parameters-zip.pt", {"net": dict(module.named_parameters())})
     save("model-zip.pt", module)
     save("nothing-zip.pt", {"epoch": 3, "lr": 0.1})
+    layer = torch.nn.Linear(1, 1)
+    layer.register_buffer("running", torch.ones(2))
+    for name, value in plain().items():
+        part = layer
+        *path, last = name.split(".")
+        for step in path:
+            if not hasattr(part, step):
+                part.add_module(step, torch.nn.Identity())
+            part = getattr(part, step)
+        part.register_buffer(last, value)
+    averages = {"module": plain(), "decay": 0.99}
+    save("wrapped-zip.pt", [{"model": layer, "ema": averages, "epoch": 3}])
+    save("odd-zip.pt", odd())
+    torch.jit.save(torch.jit.trace(torch.nn.Linear(1, 1), torch.ones(1, 1)), OUT / "script-zip.pt")
+    np.savez(OUT / "numpy.npz", weight=np.ones(2))
 
 
 def arrays():

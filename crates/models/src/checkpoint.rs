@@ -1,22 +1,39 @@
-//! Classifiers on disk: our own safetensors with a header that says everything, and foreign
-//! safetensors or PyTorch files, for which the caller says what the file does not.
+//! Classifiers on disk: our own safetensors with a header that says everything, and whatever else
+//! people save, for which the caller says what the file does not. The rules are the same for every
+//! form: the network is under the one prefix that has all its names ([`find`]), and what was done
+//! is said in notes.
 
 use crate::{
     Classifier,
-    zoo::{self, Normalisation, Shape},
+    zoo::{self, Arch, Shape},
 };
 use anyhow::{Context, Result, bail, ensure};
-use std::{collections::BTreeMap, fs::File, io::Read as _, path::Path};
-use tch::{Device, Kind};
-use tensorfile::TensorFile;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+use tch::{Device, Kind, Tensor};
+use tensorfile::{TensorFile, Weights};
+
+mod find;
+mod reason;
+mod scale;
+mod shape;
+
+use find::Found;
 
 /// What a user can say about a file; what its header says is used where this is silent.
 #[derive(Clone, Debug, Default)]
 pub struct Hints {
     /// Architecture.
     pub arch: Option<String>,
-    /// Normalisation, as [`Normalisation::parse`] reads it.
+    /// Normalisation, as [`zoo::Normalisation::parse`] reads it, where the file does not say;
+    /// after `force:` also where it does.
     pub normalise: Option<String>,
+    /// Which of several sets of weights in the file, such as `state_dict_ema`.
+    pub entry: Option<String>,
+    /// Side of the images, where the file does not say.
+    pub size: Option<i64>,
 }
 
 /// A classifier read from a file, and what was found or assumed about it.
@@ -25,108 +42,170 @@ pub struct Loaded {
     pub classifier: Classifier,
     /// The header's strings: dataset, training, seed, accuracies. Empty for foreign files.
     pub metadata: BTreeMap<String, String>,
-    /// Sentences to show the user, such as an assumed normalisation.
+    /// Sentences to show the user: what was taken, left out, found, assumed.
     pub notes: Vec<String>,
+    /// Whether the file or the user said the size of the images.
+    sized: bool,
 }
 
-/// Reads a `.safetensors`, `.pt`, `.pth` or `.th` file, recognised by content. Errors: not such a
-/// file, truncated, architecture unknown or not said, and every key problem in one message.
+impl Loaded {
+    /// Takes `image` (channels, height, width) as the network's, where nobody said the size and its
+    /// tensors are the same for both.
+    pub fn suit(&mut self, image: [i64; 3]) {
+        let model = &mut self.classifier;
+        let wanted = Shape { image, ..model.shape };
+        let free = !self.sized && image[0] == model.shape.image[0] && wanted != model.shape;
+        if free
+            && model.arch.check(&wanted).is_ok()
+            && shape::agree(model.arch, &model.shape, &wanted)
+        {
+            model.shape = wanted;
+            let [_, height, width] = image;
+            self.notes.push(format!(
+                "the weights do not say the size of their images: {height}x{width}, as the data have"
+            ));
+        }
+    }
+}
+
+/// Reads the weights of a network from any [file](Weights::open). Errors: not such a file,
+/// architecture unknown or not said, several sets of weights, a network that does not fit, tensors
+/// that are no finite floats.
 pub fn load(path: &Path, hints: &Hints) -> Result<Loaded> {
-    let told = || format!("weights `{}`", path.display());
-    let mut file = read(path)?;
-    let header = file.file.metadata.clone();
-    let name = hints.arch.as_deref().or(header.get("arch").map(String::as_str));
-    let Some(name) = name else {
-        let known = zoo::ARCHS.iter().map(|a| a.name).collect::<Vec<_>>().join(", ");
-        bail!("{}: the file does not say its architecture; add `--arch NAME` ({known})", told());
+    let mut file = Weights::open(path)?;
+    load_from(&mut file, hints).with_context(|| format!("weights `{}`", path.display()))
+}
+
+fn load_from(file: &mut Weights, hints: &Hints) -> Result<Loaded> {
+    let header = file.metadata.clone();
+    let Some(name) = hints.arch.as_deref().or(header.get("arch").map(String::as_str)) else {
+        bail!(reason::without_arch(file, hints));
     };
-    let arch = zoo::arch(name).with_context(told)?;
-    let shape = shape(arch, &header, &file.file).with_context(told)?;
-    arch.check(&shape).with_context(told)?;
-    let mut notes = vec![];
-    let normalisation = normalisation(arch, &shape, hints, &mut file, &mut notes)?;
-    let mut classifier = Classifier::blank(arch, shape, normalisation, Device::Cpu);
-    let tensors = &mut file.file.tensors;
-    tensors.retain(|name, _| !name.ends_with("num_batches_tracked"));
-    classifier.params().fill(tensors).with_context(|| format!("{} as `{name}`", told()))?;
+    let arch = zoo::arch(name)?;
+    let names: BTreeSet<String> = file.names().map(str::to_owned).collect();
+    let mut equal = |a: &str, b: &str| Ok(file.tensor(a)?.equal(&file.tensor(b)?));
+    let mut found = find::find(&names, arch, hints.entry.as_deref(), &mut equal)?;
+    let mut notes = file.notes.clone();
+    let said = said(file, &mut found, &mut notes)?;
+    let (shape, sized) = image(arch, &header, hints, &shape::shapes(file, &found.tensors))?;
+    arch.check(&shape)?;
+    notes.extend(told(&found));
+    let normalisation = scale::choose(arch, shape.image[0], hints, said, &mut notes)?;
+    let tensors = values(file, &found)?;
+    let keys = tensors.keys().cloned().collect();
+    let mut classifier = Classifier::of_names(arch, shape, normalisation, keys);
+    if let Err(error) = classifier.params().fill(&tensors) {
+        let reason = reason::of_misfit(file, &found, arch, hints.entry.as_deref());
+        bail!("as `{name}`: {error:#}{reason}");
+    }
+    find::check_alone(&found)?;
     if let Some(classes) = header.get("classes") {
         classifier.classes = tensorfile::header::names(classes);
         let (found, wanted) = (classifier.classes.len(), shape.classes);
-        ensure!(found as i64 == wanted, "{}: {found} class names, {wanted} logits", told());
+        ensure!(found as i64 == wanted, "{found} class names, {wanted} logits");
     }
-    Ok(Loaded { classifier, metadata: header, notes })
+    Ok(Loaded { classifier, metadata: header, notes, sized })
 }
 
-struct Read {
-    file: TensorFile,
-    normalisation: Option<Normalisation>,
-}
-
-/// The tensors and header strings of any weights file, whatever network it is of.
-pub fn contents(path: &Path) -> Result<(BTreeMap<String, tch::Tensor>, BTreeMap<String, String>)> {
-    let Read { file, .. } = read(path)?;
-    Ok((file.tensors, file.metadata))
-}
-
-fn read(path: &Path) -> Result<Read> {
-    let mut head = vec![];
-    let told = || format!("cannot read `{}`", path.display());
-    File::open(path).and_then(|f| f.take(8).read_to_end(&mut head)).with_context(told)?;
-    if tensorfile::torch::is_torch(&head) {
-        let state = tensorfile::torch::read(path)?;
-        let normalisation = match state.normalisation {
-            Some((mean, std)) => Some(Normalisation::new(mean, std)?),
-            None => None,
-        };
-        let file = TensorFile { tensors: state.tensors, metadata: BTreeMap::new() };
-        return Ok(Read { file, normalisation });
-    }
-    Ok(Read { file: TensorFile::read(path)?, normalisation: None })
-}
-
-/// From the header where it says, else the published image shape and as many classes as the last
-/// layer has rows.
-fn shape(arch: &zoo::Arch, header: &BTreeMap<String, String>, file: &TensorFile) -> Result<Shape> {
-    let mut shape = arch.shape;
-    let last = ["linear.bias", "fc.bias", "classifier.bias", "mlp_head.1.bias", "fc2.bias"];
-    if let Some(bias) = last.iter().find_map(|name| file.tensors.get(*name)) {
-        shape.classes = bias.numel() as i64;
-    }
-    if let Some(text) = header.get("image") {
-        let sides: Result<Vec<i64>, _> = text.split('x').map(str::parse).collect();
-        let sides = sides.ok().and_then(|s| <[i64; 3]>::try_from(s).ok());
-        shape.image = sides.with_context(|| format!("header `image` is `{text}`, not CxHxW"))?;
-    }
-    Ok(shape)
-}
-
-fn normalisation(
-    arch: &zoo::Arch,
-    shape: &Shape,
-    hints: &Hints,
-    file: &mut Read,
+/// The normalisation of the header, else the one stored beside the network.
+fn said(
+    file: &mut Weights,
+    found: &mut Found,
     notes: &mut Vec<String>,
-) -> Result<Normalisation> {
-    let header = file.file.metadata.get("normalise");
-    if let Some(text) = hints.normalise.as_ref().or(header) {
-        return Normalisation::parse(text, shape.image[0]);
+) -> Result<Option<scale::Said>> {
+    if let Some(text) = file.metadata.get("normalise") {
+        let channels =
+            file.metadata.get("image").and_then(|image| image.split('x').next()?.parse().ok());
+        let normalisation = zoo::Normalisation::parse(text, channels.unwrap_or(1))?;
+        return Ok(Some(scale::Said { normalisation, by: "in its header".into() }));
     }
-    if let Some(found) = file.normalisation.take() {
-        let (channels, means) = (shape.image[0], found.mean.len());
-        ensure!(means as i64 == channels, "the file has {means} means for {channels} channels");
-        return Ok(found);
+    let said = scale::stored(file, found)?;
+    if let Some(said) = &said {
+        let spelled = said.normalisation.spelled();
+        notes.push(format!("the file has its normalisation: `{spelled}` ({})", said.by));
     }
-    notes.push(format!(
-        "the file does not say its normalisation: assuming `{}`, as published for `{}` \
-         (`--normalise` says otherwise)",
-        arch.normalise, arch.name
-    ));
-    Normalisation::parse(arch.normalise, shape.image[0])
+    Ok(said)
+}
+
+/// The shape that the header says, else that of the tensors; and whether anybody said the size.
+fn image(
+    arch: &Arch,
+    header: &BTreeMap<String, String>,
+    hints: &Hints,
+    given: &shape::Sizes,
+) -> Result<(Shape, bool)> {
+    let mut shape = shape::of_tensors(arch, given, hints.size);
+    let Some(text) = header.get("image") else { return Ok((shape, hints.size.is_some())) };
+    let sides: Result<Vec<i64>, _> = text.split('x').map(str::parse).collect();
+    let sides = sides.ok().and_then(|s| <[i64; 3]>::try_from(s).ok());
+    shape.image = sides.with_context(|| format!("header `image` is `{text}`, not CxHxW"))?;
+    Ok((shape, true))
+}
+
+/// The network's tensors, by its own names.
+fn values(file: &mut Weights, found: &Found) -> Result<BTreeMap<String, Tensor>> {
+    let one = |(ours, theirs): (&String, &String)| Ok((ours.clone(), file.tensor(theirs)?));
+    found.tensors.iter().map(one).collect()
+}
+
+/// What of a file was taken, and how, in sentences.
+fn told(found: &Found) -> Vec<String> {
+    let mut notes = vec![];
+    let prefix = find::plain(&found.prefix);
+    if !prefix.is_empty() {
+        let averaged = if found.only_averaged { ", which are averaged ones" } else { "" };
+        notes.push(format!("the weights under `{prefix}` are taken{averaged}"));
+    }
+    if !found.renamed.is_empty() {
+        let form = |(theirs, ours): &(String, String)| match ours.is_empty() {
+            true => format!("without `{theirs}`"),
+            false => format!("`{theirs}` as `{ours}`"),
+        };
+        let rules = found.renamed.iter().map(form).collect::<Vec<_>>().join(", ");
+        notes.push(format!("names are read {rules}"));
+    }
+    if let Some(entry) = &found.averaged {
+        notes.push(format!("the file has averaged weights too: `--entry {entry}` takes them"));
+    }
+    if !found.left.is_empty() {
+        notes.push(format!("left out: {}", reason::groups(&found.left, &found.prefix)));
+    }
+    notes
+}
+
+/// What a weights file holds, whatever network it is of.
+pub struct Contents {
+    /// Every tensor by its name in the file, or why it cannot be read.
+    pub tensors: BTreeMap<String, Result<Tensor>>,
+    /// The header's strings.
+    pub metadata: BTreeMap<String, String>,
+    /// What [`load`] would say: its notes, or its error.
+    pub notes: Vec<String>,
+}
+
+/// Looks into a file. Where nobody says its architecture, the first that its tensors fit is meant.
+pub fn contents(path: &Path, hints: &Hints) -> Result<Contents> {
+    let mut file = Weights::open(path)?;
+    let mut notes = vec![];
+    let mut hints = hints.clone();
+    if hints.arch.is_none() && !file.metadata.contains_key("arch") {
+        let fitting = shape::fitting(&mut file, hints.entry.as_deref());
+        hints.arch = fitting.first().map(|name| (*name).to_owned());
+        notes.extend(hints.arch.iter().map(|_| reason::proposal(&fitting)));
+    }
+    match load_from(&mut file, &hints) {
+        Ok(loaded) => notes.extend(loaded.notes),
+        Err(error) => notes.push(format!("it cannot be loaded: {error:#}")),
+    }
+    let names: Vec<String> = file.names().map(str::to_owned).collect();
+    let tensors = names.into_iter().map(|name| (name.clone(), file.tensor(&name))).collect();
+    Ok(Contents { tensors, metadata: file.metadata, notes })
 }
 
 /// Writes weights and buffers with a header that [`load`] needs no hint for; `about` adds to it
 /// (dataset, training recipe, seed, measured accuracies). `kind` is how weights are stored.
-/// Errors: another number of class names than of logits.
+/// Errors: another number of class names than of logits, tensors that are not finite or would not
+/// be in that type, negative variances.
 pub fn save(
     path: &Path,
     classifier: &Classifier,
@@ -135,11 +214,29 @@ pub fn save(
 ) -> Result<()> {
     let (names, wanted) = (&classifier.classes, classifier.shape.classes);
     ensure!(names.len() as i64 == wanted, "{} class names, {wanted} logits", names.len());
+    let told = || format!("`{}` is not written", path.display());
+    classifier.params().check().with_context(told)?;
     let mut tensors = classifier.params().tensors();
-    for tensor in tensors.values_mut() {
-        *tensor = tensor.to_device(Device::Cpu).to_kind(kind).contiguous();
+    for (name, tensor) in &mut tensors {
+        let stored = tensor.to_device(Device::Cpu).to_kind(kind).contiguous();
+        check_range(name, tensor, &stored).with_context(told)?;
+        *tensor = stored;
     }
     TensorFile { tensors, metadata: header(classifier, about) }.write(path)
+}
+
+/// An error where a finite value became infinite.
+fn check_range(name: &str, from: &Tensor, to: &Tensor) -> Result<()> {
+    let from = from.to_device(Device::Cpu);
+    let lost = to.isinf().logical_and(&from.isfinite());
+    if bool::try_from(lost.any())? {
+        let value = from.masked_select(&lost).abs().max().double_value(&[]);
+        bail!(
+            "`{name}` has a value of {value:.6e}, which is too large for {:?}: store f32",
+            to.kind()
+        );
+    }
+    Ok(())
 }
 
 /// The header [`save`] writes.

@@ -15,6 +15,7 @@ pub mod registry;
 pub mod tangent;
 pub mod tape;
 pub mod toy;
+mod usable;
 pub mod zoo;
 
 pub use affine::{Affine, Conv};

@@ -6,6 +6,7 @@ use crate::{
     zoo::{Arch, Normalisation, Shape},
 };
 use std::{
+    collections::BTreeSet,
     rc::Rc,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -72,6 +73,29 @@ impl Classifier {
         Self::start(arch, shape, normalisation, &Builder::blank(device), device)
     }
 
+    /// A network like a stored one: `names` are those of its tensors, which are all zero.
+    pub(crate) fn of_names(
+        arch: &'static Arch,
+        shape: Shape,
+        normalisation: Normalisation,
+        names: BTreeSet<String>,
+    ) -> Self {
+        let builder = Builder::blank(Device::Cpu).given(names);
+        Self::start(arch, shape, normalisation, &builder, Device::Cpu)
+    }
+
+    /// A network of the same form whose weights are all zero.
+    pub fn emptied(&self) -> Self {
+        self.again(Builder::blank(self.device()))
+    }
+
+    fn again(&self, builder: Builder) -> Self {
+        let builder = builder.given(self.params.built().into_iter().collect());
+        let (normalisation, device) = (self.normalisation.clone(), self.device());
+        let new = Self::start(self.arch, self.shape, normalisation, &builder, device);
+        Classifier { classes: self.classes.clone(), ..new }
+    }
+
     fn start(
         arch: &'static Arch,
         shape: Shape,
@@ -106,7 +130,7 @@ impl Classifier {
     /// Another classifier like this one whose `parts` ([`Params::parts`]) are as drawn from `seed`,
     /// running statistics too.
     pub fn redrawn(&self, parts: &[String], seed: u64) -> Self {
-        let new = Self::new(self.arch, self.shape, self.normalisation.clone(), seed, self.device());
+        let new = self.again(Builder::new(seed, self.device()));
         let trained = self.params.tensors();
         let drawn = |name: &str| {
             let inside = |part: &String| {
@@ -120,7 +144,7 @@ impl Classifier {
                 tch::no_grad(|| tensor.copy_(&trained[&name]));
             }
         }
-        Classifier { classes: self.classes.clone(), ..new }
+        new
     }
 
     /// A copy for explaining and attacking: out of reach of gradients, norms folded into their

@@ -1,9 +1,13 @@
 //! The named tensors of a network, and the builder through which a network asks for them:
 //! to start new ones, to use those there are, or to use them folded and frozen.
 
-use crate::noise;
-use anyhow::{Result, bail};
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use crate::{noise, usable};
+use anyhow::{Result, bail, ensure};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
 use tch::{Device, Kind, Tensor};
 
 /// The type that affine layers compute in.
@@ -73,8 +77,10 @@ impl Init {
 pub enum Role {
     /// Trained.
     Weight,
-    /// Stored, not trained: running statistics, masks.
+    /// Stored, not trained: running statistics.
     Buffer,
+    /// Stored and never changed: masks, which may be infinite.
+    Fixed,
 }
 
 /// One named tensor of a network.
@@ -143,27 +149,34 @@ impl Params {
         before.iter().for_each(|(name, t)| all[name].tensor.shallow_clone().copy_(t));
     }
 
-    /// Copies `given` into the tensors of the same names. If anything is missing, unexpected or
-    /// of another shape, changes nothing and says all of it in one error.
+    /// Copies `given` into the tensors of the same names. If anything is missing, unexpected, of
+    /// another shape or [unusable](Params::check), changes nothing and says so in one error.
     pub fn fill(&self, given: &BTreeMap<String, Tensor>) -> Result<()> {
         let entries = self.entries.borrow();
-        let mut problems = vec![];
-        for (name, param) in entries.iter() {
+        let (mut missing, mut other, mut unusable) = (vec![], vec![], vec![]);
+        for name in self.built.borrow().iter() {
+            let param = &entries[name];
             match given.get(name) {
-                None => problems.push(format!("missing `{name}` {:?}", param.tensor.size())),
-                Some(t) if t.size() != param.tensor.size() => problems.push(format!(
-                    "`{name}` is {:?}, not {:?}",
-                    t.size(),
-                    param.tensor.size()
-                )),
-                Some(t) if has_nan(t) => problems.push(format!("`{name}` has NaN in it")),
-                Some(_) => {}
+                None => missing.push(format!("missing `{name}` {:?}", param.tensor.size())),
+                Some(t) if t.size() != param.tensor.size() => {
+                    other.push(format!(
+                        "`{name}` is {:?}, not {:?}",
+                        t.size(),
+                        param.tensor.size()
+                    ));
+                }
+                Some(t) => unusable.extend(usable::problem(name, t, param)),
             }
         }
         let unexpected = given.keys().filter(|name| !entries.contains_key(*name));
-        problems.extend(unexpected.map(|name| format!("unexpected `{name}`")));
-        if !problems.is_empty() {
-            bail!("{} keys do not fit: {}", problems.len(), problems.join("; "));
+        let unexpected = unexpected.map(|name| format!("unexpected `{name}`")).collect();
+        let problems = [missing, other, unusable, unexpected];
+        let count: usize = problems.iter().map(Vec::len).sum();
+        if count > 0 {
+            let some =
+                problems.iter().filter(|kind| !kind.is_empty()).map(|kind| usable::first(kind));
+            let what = if count == 1 { "key does" } else { "keys do" };
+            bail!("{count} {what} not fit: {}", some.collect::<Vec<_>>().join("; "));
         }
         tch::no_grad(|| {
             for (name, param) in entries.iter() {
@@ -171,6 +184,20 @@ impl Params {
             }
         });
         Ok(())
+    }
+
+    /// Errors: a tensor that holds NaN or an infinity, a running variance below zero.
+    pub fn check(&self) -> Result<()> {
+        let entries = self.entries.borrow();
+        let unusable = entries.iter().filter_map(|(name, p)| usable::problem(name, &p.tensor, p));
+        let unusable: Vec<String> = unusable.collect();
+        ensure!(unusable.is_empty(), usable::first(&unusable));
+        Ok(())
+    }
+
+    /// The name of every tensor in the order in which the network asked for them: input side first.
+    pub fn built(&self) -> Vec<String> {
+        self.built.borrow().clone()
     }
 
     /// Moves every tensor to `device` and, for weights of convolutions, to channels-last memory.
@@ -192,10 +219,6 @@ impl Params {
     }
 }
 
-fn has_nan(t: &Tensor) -> bool {
-    t.is_floating_point() && bool::try_from(t.isnan().any()).expect("one number")
-}
-
 /// The same values with channels innermost in memory, if `x` has four dimensions.
 pub fn to_channels_last(x: &Tensor) -> Tensor {
     if x.dim() != 4 {
@@ -208,6 +231,7 @@ pub fn to_channels_last(x: &Tensor) -> Tensor {
 enum Use {
     New { seed: u64, device: Device },
     Blank { device: Device },
+    Sketch,
     Shared,
     Folded { precision: Precision, channels_last: bool },
     Frozen,
@@ -219,34 +243,49 @@ pub struct Builder {
     params: Rc<Params>,
     prefix: String,
     mode: Use,
+    /// Names of tensors there will be, where they decide what the network is.
+    given: Rc<BTreeSet<String>>,
 }
 
 impl Builder {
     /// Starts every tensor anew from `seed`.
     pub fn new(seed: u64, device: Device) -> Self {
-        let mode = Use::New { seed, device };
-        Builder { params: Rc::default(), prefix: String::new(), mode }
+        Self::with(Rc::default(), Use::New { seed, device })
     }
 
     /// Starts every tensor at zero, for networks whose values come from elsewhere.
     pub fn blank(device: Device) -> Self {
-        Builder { params: Rc::default(), prefix: String::new(), mode: Use::Blank { device } }
+        Self::with(Rc::default(), Use::Blank { device })
+    }
+
+    /// Gives every tensor its shape, on the CPU, without memory for values.
+    pub fn sketch() -> Self {
+        Self::with(Rc::default(), Use::Sketch)
+    }
+
+    /// The same builder for a network whose tensors will have these names: a family with more than
+    /// one form ([`Builder::has`]) takes that of the names.
+    pub fn given(self, names: BTreeSet<String>) -> Self {
+        Builder { given: names.into(), ..self }
+    }
+
+    fn with(params: Rc<Params>, mode: Use) -> Self {
+        Builder { params, prefix: String::new(), mode, given: Rc::default() }
     }
 
     /// Uses the tensors there are, with gradients into them.
     pub fn shared(params: &Rc<Params>) -> Self {
-        Builder { params: params.clone(), prefix: String::new(), mode: Use::Shared }
+        Self::with(params.clone(), Use::Shared)
     }
 
     /// Uses the values there are, out of reach of gradients, norms folded into their layers.
     pub fn folded(params: &Rc<Params>, precision: Precision, channels_last: bool) -> Self {
-        let mode = Use::Folded { precision, channels_last };
-        Builder { params: params.clone(), prefix: String::new(), mode }
+        Self::with(params.clone(), Use::Folded { precision, channels_last })
     }
 
     /// Uses the values there are, out of reach of gradients, layer by layer as trained.
     pub fn frozen(params: &Rc<Params>) -> Self {
-        Builder { params: params.clone(), prefix: String::new(), mode: Use::Frozen }
+        Self::with(params.clone(), Use::Frozen)
     }
 
     /// The tensors asked for so far.
@@ -263,6 +302,12 @@ impl Builder {
         Builder { prefix, ..self.clone() }
     }
 
+    /// Whether the network has a tensor `name` here: one that exists, or one that was announced.
+    pub fn has(&self, name: &str) -> bool {
+        let full = format!("{}{name}", self.prefix);
+        self.given.contains(&full) || self.params.entries.borrow().contains_key(&full)
+    }
+
     /// A trained tensor.
     pub fn weight(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
         self.get(name, shape, init, Role::Weight)
@@ -270,7 +315,8 @@ impl Builder {
 
     /// A stored tensor that training does not move by gradients.
     pub fn buffer(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
-        self.get(name, shape, init, Role::Buffer)
+        let fixed = matches!(init, Init::Fixed(_));
+        self.get(name, shape, init, if fixed { Role::Fixed } else { Role::Buffer })
     }
 
     fn get(&self, name: &str, shape: &[i64], init: Init, role: Role) -> Tensor {
@@ -284,7 +330,9 @@ impl Builder {
         }
         let tensor = &entries.get(&full).expect("built before by the same code").tensor;
         match self.mode {
-            Use::New { .. } | Use::Blank { .. } | Use::Shared => tensor.shallow_clone(),
+            Use::New { .. } | Use::Blank { .. } | Use::Sketch | Use::Shared => {
+                tensor.shallow_clone()
+            }
             Use::Folded { .. } => tensor.detach().copy(),
             Use::Frozen => tensor.detach(),
         }
@@ -295,6 +343,9 @@ impl Builder {
         match (self.mode, init) {
             (Use::New { seed, device }, _) => {
                 Some(init.draw(shape, noise::key(seed, noise::name_id(name), 0), device))
+            }
+            (Use::Sketch, _) => {
+                Some(Tensor::zeros([0; 0], (Kind::Float, Device::Cpu)).expand(shape, false))
             }
             (Use::Blank { device }, Init::Fixed(_)) => Some(init.draw(shape, 0, device)),
             (Use::Blank { device }, _) => Some(Tensor::zeros(shape, (Kind::Float, device))),

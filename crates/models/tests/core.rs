@@ -197,7 +197,7 @@ fn headers_are_believed_only_where_they_fit() {
     };
     let none = Hints::default();
     let foreign = with(&|header| header.clear());
-    assert!(told(&foreign, &none).contains("add `--arch NAME`"));
+    assert!(told(&foreign, &none).contains("its tensors fit `mlp`: add `--arch mlp`"));
     let loaded = checkpoint::load(&foreign, &arch("mlp")).unwrap();
     assert_eq!(loaded.classifier.classes, ["0", "1"], "classes without names have numbers");
     assert!(loaded.notes[0].contains("assuming `none`"), "{:?}", loaded.notes);

@@ -1,15 +1,19 @@
 //! Named tensors on disk: safetensors with a metadata header, PyTorch checkpoints, safe pickles,
 //! and files that never exist half-written. The only crate that knows these formats.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::{collections::BTreeMap, collections::HashMap, fs, path::Path};
 use tch::{Kind, Tensor};
 
 pub mod atomic;
+pub mod foreign;
 pub mod header;
 pub mod pickle;
 pub mod torch;
+mod weights;
+
+pub use weights::Weights;
 
 /// What a tensor file holds: named tensors (on the CPU) and the strings of its header.
 #[derive(Debug, Default)]
@@ -21,15 +25,23 @@ pub struct TensorFile {
 }
 
 impl TensorFile {
-    /// Reads a safetensors file. Errors: no such file, not safetensors, truncated, unknown type.
+    /// Reads a safetensors file. Errors: no such file, not safetensors (and what it is instead),
+    /// truncated, unknown type.
     pub fn read(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).with_context(|| format!("cannot read `{}`", path.display()))?;
-        Self::parse(&bytes)
+        Self::of_bytes(&bytes, path)
+    }
+
+    /// The same of bytes that were read from `path`.
+    fn of_bytes(bytes: &[u8], path: &Path) -> Result<Self> {
+        if let Some(what) = foreign::what(bytes) {
+            bail!("`{}` is {what}", path.display());
+        }
+        Self::parse(bytes)
             .with_context(|| format!("`{}` is not a whole safetensors file", path.display()))
     }
 
     fn parse(bytes: &[u8]) -> Result<Self> {
-        ensure!(!bytes.is_empty(), "the file is empty");
         let (_, header) = SafeTensors::read_metadata(bytes)?;
         let metadata = header.metadata().clone().unwrap_or_default().into_iter().collect();
         let file = SafeTensors::deserialize(bytes)?;

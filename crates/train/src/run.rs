@@ -231,10 +231,8 @@ impl Job {
     /// The network whose accuracy counts: the average where there is one.
     fn evaluated(&self, ema: Option<&Ema>) -> Result<Classifier> {
         let Some(ema) = ema else { return Ok(self.model.frozen()) };
-        let m = &self.model;
-        let mut average = Classifier::blank(m.arch, m.shape, m.normalisation.clone(), m.device());
+        let average = self.model.emptied();
         average.params().fill(ema.average())?;
-        average.classes.clone_from(&m.classes);
         Ok(average)
     }
 }

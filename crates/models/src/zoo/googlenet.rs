@@ -11,6 +11,8 @@ pub(super) const GOOGLENET: Arch = Arch {
     shape: Shape::CIFAR10,
     normalise: "cifar10",
     sides: (1, 1),
+    renames: &[],
+    unused: &[],
     build,
 };
 

@@ -45,6 +45,10 @@ pub struct Arch {
     pub normalise: &'static str,
     /// The least height and width it can take, and what they must be multiples of.
     pub sides: (i64, i64),
+    /// Names that others gave to the same tensors, and the network's own; parts between dots.
+    pub renames: &'static [(&'static str, &'static str)],
+    /// First parts of names that published weights have and no pass uses.
+    pub unused: &'static [&'static str],
     /// Asks the builder for every tensor and returns the network.
     pub build: fn(&Builder, &Shape) -> Box<dyn Model>,
 }

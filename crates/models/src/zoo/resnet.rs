@@ -12,6 +12,8 @@ pub(super) const RESNET18: Arch = Arch {
     shape: Shape::CIFAR10,
     normalise: "cifar10",
     sides: (1, 1),
+    renames: CIFAR_NAMES,
+    unused: &[],
     build: |b, shape| Box::new(ResNet::new(b, shape, [2, 2, 2, 2], Block::basic, CIFAR)),
 };
 
@@ -21,6 +23,8 @@ pub(super) const RESNET18_IMAGENET: Arch = Arch {
     shape: Shape::IMAGENET,
     normalise: "imagenet",
     sides: (1, 1),
+    renames: IMAGENET_NAMES,
+    unused: &[],
     build: |b, shape| Box::new(ResNet::new(b, shape, [2, 2, 2, 2], Block::basic, IMAGENET)),
 };
 
@@ -30,6 +34,8 @@ pub(super) const RESNET50: Arch = Arch {
     shape: Shape::CIFAR10,
     normalise: "cifar10",
     sides: (1, 1),
+    renames: CIFAR_NAMES,
+    unused: &[],
     build: |b, shape| Box::new(ResNet::new(b, shape, [3, 4, 6, 3], Block::bottleneck, CIFAR)),
 };
 
@@ -39,8 +45,14 @@ pub(super) const RESNET50_IMAGENET: Arch = Arch {
     shape: Shape::IMAGENET,
     normalise: "imagenet",
     sides: (1, 1),
+    renames: IMAGENET_NAMES,
+    unused: &[],
     build: |b, shape| Box::new(ResNet::new(b, shape, [3, 4, 6, 3], Block::bottleneck, IMAGENET)),
 };
+
+/// What the other family calls the same tensors.
+const CIFAR_NAMES: &[(&str, &str)] = &[("downsample", "shortcut"), ("fc", "linear")];
+const IMAGENET_NAMES: &[(&str, &str)] = &[("shortcut", "downsample"), ("linear", "fc")];
 
 /// What the two families do differently.
 #[derive(Clone, Copy)]

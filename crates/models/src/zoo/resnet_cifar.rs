@@ -1,5 +1,7 @@
 //! ResNet-20/32/44/56 for 32×32 images (He et al. 2016, section 4.2), shortcuts of option A: a
-//! stride-2 slice with zero-padded channels. Parameter names: akamaster/pytorch_resnet_cifar10.
+//! stride-2 slice with zero-padded channels. Stored weights may have option B instead: a 1×1
+//! convolution, with or without a norm. Parameter names: akamaster/pytorch_resnet_cifar10; those of
+//! torchvision are read too.
 
 use super::{Arch, Shape};
 use crate::{Activation, Affine, Builder, Conv, Model, Ops};
@@ -15,12 +17,22 @@ const fn line(
     about: &'static str,
     build: fn(&Builder, &Shape) -> Box<dyn Model>,
 ) -> Arch {
-    Arch { name, about, shape: Shape::CIFAR10, normalise: "imagenet", sides: (1, 1), build }
+    Arch {
+        name,
+        about,
+        shape: Shape::CIFAR10,
+        normalise: "imagenet",
+        sides: (1, 1),
+        renames: &[("downsample", "shortcut"), ("fc", "linear")],
+        unused: &[],
+        build,
+    }
 }
 
 struct Block {
     conv1: Affine,
     conv2: Affine,
+    shortcut: Option<Affine>, // option B
     stride: i64,
     padding: i64, // zero channels added on each side of the shortcut
 }
@@ -30,6 +42,7 @@ impl Block {
         Block {
             conv1: Affine::conv(b, "conv1", Some("bn1"), Conv::same(c_in, c_out, 3, stride)),
             conv2: Affine::conv(b, "conv2", Some("bn2"), Conv::same(c_out, c_out, 3, 1)),
+            shortcut: option_b(b, Conv::same(c_in, c_out, 1, stride)),
             stride,
             padding: (c_out - c_in) / 2,
         }
@@ -37,16 +50,26 @@ impl Block {
 
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
         let inner = ops.act(&ops.affine(&self.conv1, x));
-        ops.act(&(ops.affine(&self.conv2, &inner) + self.shortcut(x)))
+        ops.act(&(ops.affine(&self.conv2, &inner) + self.shortcut(x, ops)))
     }
 
-    fn shortcut(&self, x: &Tensor) -> Tensor {
+    fn shortcut(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
+        if let Some(conv) = &self.shortcut {
+            return ops.affine(conv, x);
+        }
         if self.padding == 0 {
             return x.shallow_clone();
         }
         let sliced = x.slice(2, None, None, self.stride).slice(3, None, None, self.stride);
         sliced.constant_pad_nd([0, 0, 0, 0, self.padding, self.padding])
     }
+}
+
+/// The convolution of a shortcut, where the weights have one.
+fn option_b(b: &Builder, conv: Conv) -> Option<Affine> {
+    let b = b.sub("shortcut");
+    let norm = b.has("1.weight").then_some("1");
+    b.has("0.weight").then(|| Affine::conv_with(&b, "0", norm, conv, b.has("0.bias")))
 }
 
 struct ResNet {

@@ -11,6 +11,8 @@ pub(super) const CNN: Arch = Arch {
     shape: Shape::MNIST,
     normalise: "none",
     sides: (4, 1),
+    renames: &[],
+    unused: &[],
     build: |b, shape| {
         let [channels, height, width] = shape.image;
         let flat = 64 * (height / 4) * (width / 4);
@@ -29,6 +31,8 @@ pub(super) const MLP: Arch = Arch {
     shape: Shape { image: [2, 1, 1], classes: 2 },
     normalise: "none",
     sides: (1, 1),
+    renames: &[],
+    unused: &[],
     build: |b, shape| {
         Box::new(Mlp {
             hidden1: Affine::linear(b, "hidden1", shape.image.iter().product(), 10),

@@ -12,6 +12,8 @@ pub(super) const SWIN_T: Arch = Arch {
     shape: Shape::CIFAR10,
     normalise: "cifar10",
     sides: (32, 32),
+    renames: &[],
+    unused: &[],
     build,
 };
 

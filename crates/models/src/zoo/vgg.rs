@@ -11,6 +11,8 @@ pub(super) const VGG16: Arch = Arch {
     shape: Shape::CIFAR10,
     normalise: "cifar10",
     sides: (32, 1),
+    renames: &[("features.module", "features")],
+    unused: &[],
     build,
 };
 

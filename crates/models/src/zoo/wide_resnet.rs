@@ -1,5 +1,6 @@
 //! WRN-28-10 for 32×32 images (Zagoruyko & Komodakis 2016; the CIFAR-10 network of Yeh et al.
-//! 2019): pre-activation blocks, no dropout. Parameter names are our own.
+//! 2019): pre-activation blocks, no dropout. Parameter names are our own; those of TRADES
+//! and RobustBench are read too (their second `sub_block1` is in no pass).
 
 use super::{Arch, Shape};
 use crate::{Activation, Affine, Builder, Conv, Model, Ops};
@@ -11,8 +12,19 @@ pub(super) const WRN28_10: Arch = Arch {
     shape: Shape::CIFAR10,
     normalise: "cifar10",
     sides: (1, 1),
+    renames: PUBLISHED,
+    unused: &["sub_block1"],
     build,
 };
+
+/// The names of TRADES and RobustBench.
+const PUBLISHED: &[(&str, &str)] = &[
+    ("block1.layer", "layer1"),
+    ("block2.layer", "layer2"),
+    ("block3.layer", "layer3"),
+    ("convShortcut", "shortcut"),
+    ("fc", "linear"),
+];
 
 const BLOCKS: usize = 4; // (28 - 4) / 6
 const WIDTHS: [i64; 3] = [160, 320, 640];

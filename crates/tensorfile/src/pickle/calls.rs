@@ -91,18 +91,20 @@ const CALLABLE: &[&str] = &[
     "numpy._core.numeric._frombuffer",
     "numpy.dtype",
     "pathlib.Path",
+    "pathlib._local.Path",
+    "pathlib._local.PosixPath",
+    "pathlib._local.WindowsPath",
     "pathlib.PosixPath",
     "pathlib.WindowsPath",
     "torch.Size",
     "torch._tensor._rebuild_from_type_v2",
-    "torch._utils._rebuild_parameter",
-    "torch._utils._rebuild_parameter_with_state",
-    "torch._utils._rebuild_tensor",
-    "torch._utils._rebuild_tensor_v2",
-    "torch._utils._rebuild_tensor_v3",
     "torch.device",
     "torch.serialization._get_layout",
 ];
+
+/// Starts of names that may be called too: Python's types, and PyTorch's makers of tensors, so that
+/// a tensor of a kind that cannot be used is called what it is.
+const STARTS: &[&str] = &["builtins.", "torch._utils._rebuild_"];
 
 /// The canonical `module.name`, if a pickle of data may name it at all.
 pub(super) fn admit(module: &str, name: &str) -> Result<String> {
@@ -122,7 +124,7 @@ pub(super) fn admit(module: &str, name: &str) -> Result<String> {
 
 /// An error unless calling `name` only makes plain data.
 pub(super) fn admit_call(name: &str) -> Result<()> {
-    let known = CALLABLE.contains(&name) || name.starts_with("builtins.");
+    let known = CALLABLE.contains(&name) || STARTS.iter().any(|t| name.starts_with(t));
     ensure!(known, "the pickle asks for `{name}`: it would run code, refused");
     Ok(())
 }

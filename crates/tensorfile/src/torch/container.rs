@@ -40,7 +40,6 @@ pub(super) fn is_pickle(head: &[u8]) -> bool {
 impl Checkpoint {
     /// Opens either form.
     pub(super) fn open(bytes: Vec<u8>) -> Result<Self> {
-        ensure!(!bytes.is_empty(), "the file is empty");
         let budget = bytes.len().saturating_mul(16).saturating_add(1 << 24);
         let (root, storages) = match bytes.as_slice() {
             head if is_zip(head) => open_zip(bytes)?,
@@ -82,7 +81,7 @@ fn open_zip(bytes: Vec<u8>) -> Result<(Value, Storages)> {
     let name = archive.file_names().find(|name| {
         name.strip_suffix("data.pkl").is_some_and(|folder| folder.matches('/').count() <= 1)
     });
-    let name = name.context("it is a zip archive, but not one of PyTorch: no `data.pkl`")?;
+    let Some(name) = name else { bail!(other_zip(&archive)) };
     let folder = name.strip_suffix("data.pkl").expect("just found by it").to_owned();
     let has = |archive: &ZipArchive<_>, name: &str| {
         archive.index_for_name(&format!("{folder}{name}")).is_some()
@@ -97,6 +96,21 @@ fn open_zip(bytes: Vec<u8>) -> Result<(Value, Storages)> {
     let pickle = entry(&mut archive, &format!("{folder}data.pkl"))?;
     let (root, _) = parse_prefix(&pickle)?;
     Ok((root, Storages::Zip { archive, folder }))
+}
+
+/// What a zip archive is that `torch.save` did not write.
+fn other_zip(archive: &ZipArchive<Cursor<Vec<u8>>>) -> &'static str {
+    let has = |end: &str| archive.file_names().any(|name| name.ends_with(end));
+    match () {
+        () if has(".npy") => {
+            "it is NumPy's .npz: save a PyTorch `state_dict` or safetensors instead"
+        }
+        () if has(".h5") => "it is a Keras archive: save a PyTorch `state_dict` instead",
+        () if has("archive_format") || has("serialized_exported_program.json") => {
+            "it is a program of `torch.export`: save `model.state_dict()` instead"
+        }
+        () => "it is a zip archive, but not one of PyTorch: no `data.pkl`",
+    }
 }
 
 /// One entry; PyTorch stores them all as they are, so none is larger than the file.

@@ -55,8 +55,38 @@ pub(super) fn tensor(checkpoint: &mut Checkpoint, value: &Value) -> Result<Tenso
             let view = View::parse(offset, size, stride)?;
             view.read(checkpoint, &Storage::parse(id)?, Some(kind_of_dtype(dtype)?))
         }
-        (class, _) => bail!("is made by `{class}`, which is not supported"),
+        (class, _) => bail!("is {}", oddity(class)),
     }
+}
+
+/// What the tensors are that `class` makes and that have no plain numbers here.
+fn oddity(class: &str) -> String {
+    let known = [
+        ("qtensor", "quantised: save the network's float weights instead"),
+        ("sparse", "sparse: save it dense, by `to_dense()`"),
+        ("nested", "nested: save plain tensors instead"),
+        ("meta", "on the meta device, without numbers: load the weights before saving"),
+        ("device_tensor", "of another kind of device: move the network to the CPU before saving"),
+    ];
+    match known.iter().find(|(word, _)| class.contains(word)) {
+        Some((_, what)) => (*what).to_owned(),
+        None => format!("made by `{class}`, which is not supported"),
+    }
+}
+
+/// The shape of a tensor, where its pickle says it.
+pub(super) fn shape(value: &Value) -> Option<Vec<i64>> {
+    let Value::Object(object) = value else { return None };
+    let args = object.args.as_slice();
+    let size = match object.class.as_str() {
+        "torch._tensor._rebuild_from_type_v2" => args.get(2)?.as_list()?.get(2)?,
+        "torch._utils._rebuild_parameter" | "torch._utils._rebuild_parameter_with_state" => {
+            return shape(args.first()?);
+        }
+        class if class.contains("meta_tensor") => args.get(1)?,
+        _ => args.get(2)?,
+    };
+    size.as_list()?.iter().map(Value::as_int).collect()
 }
 
 impl<'a> Storage<'a> {
@@ -156,6 +186,8 @@ impl View {
     ) -> Result<Tensor> {
         let stored = match &storage.kind {
             Ok(kind) => *kind,
+            Err(class) if class.starts_with("Complex") => bail!("holds complex numbers"),
+            Err(class) if class.starts_with('Q') => bail!("is {}", oddity("qtensor")),
             Err(class) => bail!("has the storage type `{class}`, which is not supported"),
         };
         let kind = dtype.or(stored).context("has a storage without a type")?;
@@ -205,6 +237,7 @@ fn kind_of_dtype(dtype: &str) -> Result<Kind> {
         "torch.int8" => Kind::Int8,
         "torch.uint8" => Kind::Uint8,
         "torch.bool" => Kind::Bool,
+        other if other.starts_with("torch.complex") => bail!("holds complex numbers"),
         other => bail!("has the type `{other}`, which is not supported"),
     })
 }
