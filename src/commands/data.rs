@@ -32,7 +32,6 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
             let set = open(set, common)?;
             files.check_writable()?;
             let set = in_memory(set, ui)?;
-            set.notes.iter().for_each(|note| ui.note(note));
             let written = match (&to.out, &to.folder) {
                 (Some(file), _) => {
                     set.save_tensors(file)?;

@@ -9,6 +9,7 @@ use crate::{
     ranks,
     ui::Ui,
 };
+use ::data::Dataset;
 use ::train::{
     Config, EpochLine, Job, OnNan, Ranks, Tick, Watch,
     objective::{Climb, Perturb},
@@ -68,7 +69,6 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     let before = before(&config, arch)?;
     let sets = Sets::load(&config, before.as_ref(), (common, ui), device)?;
     let Sets { train, test, mut notes } = sets;
-
     if adversary.is_some() {
         train.check_pixels("training against an adversary")?;
     }
@@ -84,19 +84,8 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     }
     notes.extend(told_of_it);
     model.classes = train.classes.clone();
-    let mut headline = format!(
-        "training {} ({} parameters) on {} images of {} for {} epochs, {}",
-        arch.name,
-        model.params().count(),
-        train.len(),
-        train.title(),
-        config.epochs,
-        device::describe(device)
-    );
-    if ranks.size() > 1 {
-        headline.push_str(&format!(", on {} ranks", ranks.size()));
-    }
     ui.detail(config.to_toml().trim_end());
+    let mut headline = headline(&config, &model, &train, ranks.size());
     headline.push_str(&warnings(&config, device));
     notes.iter().for_each(|note| headline.push_str(&format!("\n{note}")));
     let epochs = config.epochs;
@@ -115,6 +104,20 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     };
     ui.say(&format!("{found} after {} epochs: {}", last.epoch, weights.display()))?;
     ui.result(&serde_json::json!({ "weights": weights, "last": last }))
+}
+
+/// What is trained, on what, and where.
+fn headline(config: &Config, model: &Classifier, train: &Dataset, ranks: usize) -> String {
+    let on = if ranks > 1 { format!(", on {ranks} ranks") } else { String::new() };
+    format!(
+        "training {} ({} parameters) on {} images of {} for {} epochs, {}{on}",
+        model.arch.name,
+        model.params().count(),
+        train.len(),
+        train.title(),
+        config.epochs,
+        device::describe(model.device())
+    )
 }
 
 /// What a user should know before it starts, a line each.

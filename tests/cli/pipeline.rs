@@ -197,6 +197,7 @@ fn check_attack(file: &TensorFile, eps: f64) {
             ("success", &[N], Kind::Uint8),
             ("clean_confidence", &[N], Kind::Float),
             ("confidence", &[N], Kind::Float),
+            ("has_map", &[N], Kind::Uint8),
             ("k-in", &[N], Kind::Float),
             ("cor", &[N], Kind::Float),
             ("cdl", &[N], Kind::Float),

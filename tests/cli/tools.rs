@@ -68,7 +68,9 @@ fn converted_weights() {
     for (name, t) in &whole.tensors {
         assert!(*t == same.tensors[name], "{name}");
     }
-    place.ok(&format!("eval --weights half.safetensors --data {SHAPES}"));
+    let said = place.refused(&format!("eval --weights half.safetensors --data {SHAPES}"));
+    says(&said, &["`disc`", "no class of the model", "--class-map"]);
+    place.ok(&format!("eval --weights same.safetensors --data {SHAPES}"));
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl Features {
     /// What a header says; none where it names no columns. Errors: lists that do not fit each other.
     pub fn from_header(all: &BTreeMap<String, String>) -> Result<Option<Self>> {
         let Some(names) = all.get("features") else { return Ok(None) };
-        let names = header::names(names);
+        let names = header::names(names)?;
         let numbers = |key: &str| -> Result<Vec<f64>> {
             let Some(text) = all.get(key) else { return Ok(vec![]) };
             let found = header::numbers(text).with_context(|| format!("header `{key}`"))?;

@@ -49,7 +49,8 @@ fn check(file: &mut TensorFile, path: &Path, name: &str) -> Result<Dataset> {
     let counted = labels.size();
     ensure!(counted == [n], "`labels` has the shape {counted:?}; {n} images need [{n}]");
     let masks = file.tensors.remove("masks").map(|masks| check_masks(masks, &shape)).transpose()?;
-    let names = file.metadata.get("classes").map(|names| tensorfile::header::names(names));
+    let names =
+        file.metadata.get("classes").map(|names| tensorfile::header::names(names)).transpose()?;
     let named = names.is_some();
     let classes = names.map_or_else(|| numbered(file, &labels), Ok)?;
     let outside = labels.lt(0).logical_or(&labels.ge(classes.len() as i64));

@@ -100,7 +100,7 @@ fn load_from(file: &mut Weights, hints: &Hints) -> Result<Loaded> {
     }
     find::check_alone(&found)?;
     if let Some(classes) = header.get("classes") {
-        classifier.classes = tensorfile::header::names(classes);
+        classifier.classes = tensorfile::header::names(classes)?;
         let (found, wanted) = (classifier.classes.len(), shape.classes);
         ensure!(found as i64 == wanted, "{found} class names, {wanted} logits");
     }

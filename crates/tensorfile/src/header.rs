@@ -12,10 +12,13 @@ pub fn join(names: &[String]) -> String {
     }
 }
 
-/// The names in a string: a JSON array, or what stands between commas.
-pub fn names(text: &str) -> Vec<String> {
-    let between = || text.split(',').map(|name| name.trim().to_owned()).collect();
-    serde_json::from_str(text).unwrap_or_else(|_| between())
+/// The names in a string: a JSON array, or what stands between commas. Errors: a `[` that begins no
+/// such array.
+pub fn names(text: &str) -> Result<Vec<String>> {
+    if text.trim_start().starts_with('[') {
+        return serde_json::from_str(text).with_context(|| format!("`{text}` is no list of names"));
+    }
+    Ok(text.split(',').map(|name| name.trim().to_owned()).collect())
 }
 
 /// Names as a JSON array.
