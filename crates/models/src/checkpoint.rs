@@ -1,6 +1,6 @@
 //! Classifiers on disk: our own safetensors with a header that says everything, and whatever else
 //! people save, for which the caller says what the file does not. The rules are the same for every
-//! form: the network is under the one prefix that has all its names ([`find`]), and what was done
+//! form: the network is under the one prefix that has all its names (`find`), and what was done
 //! is said in notes.
 
 use crate::{

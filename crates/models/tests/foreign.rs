@@ -2,6 +2,8 @@
 //! normalisation stored beside it, averaged, with other names. Each gives the logits of the plain
 //! file, or is refused by name. What a pickle holds has the same names (tensorfile's tests).
 
+#![allow(clippy::unwrap_used)]
+
 mod rule;
 
 use models::{

@@ -58,14 +58,15 @@ pub(super) fn stored(file: &mut Weights, found: &mut Found) -> Result<Option<Sai
             let (group, last) = rest.rsplit_once('.').map_or(("", rest), |(g, l)| (g, l));
             let group = if group.is_empty() { String::new() } else { format!("{group}.") };
             let beside = |std: &str| format!("{above}{group}{std}");
-            let pair = PAIRS.iter().filter(|(mean, _)| *mean == last).map(|(_, std)| beside(std));
+            let mut pair =
+                PAIRS.iter().filter(|(mean, _)| *mean == last).map(|(_, std)| beside(std));
             let known = |name: &String| {
                 found.left.contains(name) || found.tensors.values().any(|n| n == name)
             };
             if let Some(std) = pair.clone().find(known) {
                 pairs.push((name.clone(), std));
             } else if last == "new_mean" || last == "mu" {
-                let std = pair.last().unwrap_or_default();
+                let std = pair.next_back().unwrap_or_default();
                 bail!("`{name}` is there without a deviation such as `{std}`");
             }
         }
