@@ -103,6 +103,9 @@ pub fn fit(data: Dataset, model: Known, renamed: &Renamed) -> Result<Fitted> {
     if speaks && unknown.is_empty() {
         let to: Vec<i64> =
             places.iter().map(|place| place.place().map_or(-1, |place| place as i64)).collect();
+        if renamed.is_empty() {
+            one_each(&data, model, (&occurs, &to))?;
+        }
         let mut notes = vec![];
         if !model.said {
             notes.push(by_number(&data));
@@ -147,6 +150,23 @@ impl Fitted {
         };
         self.data.of_number(number)
     }
+}
+
+/// Errors: two classes of the data that nobody said to be one class of the model.
+fn one_each(data: &Dataset, model: Known, (occurs, to): (&[usize], &[i64])) -> Result<()> {
+    let mut taken: BTreeMap<i64, &String> = BTreeMap::new();
+    for &class in occurs {
+        let name = &data.classes[class];
+        if let Some(other) = taken.insert(to[class], name) {
+            let own = &model.names[to[class] as usize];
+            bail!(
+                "`{other}` and `{name}` of `{}` would both be `{own}` of the model; if they are, say \
+                 `--class-map {other}={own},{name}={own}`",
+                data.name
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The names of the data's classes after `--class-map`. Errors: a name that the data do not have.

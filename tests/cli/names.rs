@@ -246,3 +246,18 @@ fn training_that_goes_on_keeps_the_classes() {
     let said = place.refused("train --config two.toml --out two");
     says(&said, &["test data", "`zzz`", "is no class of the model"]);
 }
+
+#[test]
+fn two_folders_are_not_one_class_without_a_word() {
+    let place = place("names-twins");
+    let name = &names(&place)[3];
+    let twin = name.to_uppercase();
+    fs::create_dir_all(place.at("set").join(&twin)).expect("a folder");
+    let first = fs::read_dir(place.at("set").join(name)).expect("a folder").next();
+    let first = first.expect("an image").expect("an image").path();
+    fs::copy(first, place.at("set").join(&twin).join("x.png")).expect("a copy");
+    let line = "eval --weights model.safetensors --data set";
+    let way = format!("--class-map {twin}={name},{name}={name}");
+    says(&place.refused(line), &["would both be", &way]);
+    place.ok(&format!("{line} {way}"));
+}

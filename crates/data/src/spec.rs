@@ -184,6 +184,10 @@ fn kind_of(spec: &str) -> Result<(&'static str, &str)> {
     if path.exists() {
         return Ok((recognise(path)?, spec));
     }
+    // A path with settings behind it.
+    if let Some((file, _)) = spec.split_once(',').filter(|(file, _)| Path::new(file).exists()) {
+        return Ok((recognise(Path::new(file))?, spec));
+    }
     let names = KINDS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let is_word = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     ensure!(word == spec || !is_word, "unknown kind of data `{word}`; known kinds: {names}");

@@ -132,6 +132,7 @@ impl Table {
             None => self.numbers(label, &settings.columns, &mut notes)?,
         };
         self.told_infinite(&columns, &mut notes);
+        self.told_missing(&columns, &mut notes);
         let print = self.fingerprint(&columns);
         let part = self.part(settings, options, &print, &mut notes)?;
         let scales: Vec<(f64, f64)> = match trained.filter(|trained| !trained.mean.is_empty()) {

@@ -105,6 +105,10 @@ fn enough(sigma: f64) -> u64 {
 /// Mean of ∇f over Gaussian neighbours.
 pub(crate) fn build_smoothgrad(table: Table) -> Result<Box<dyn Attribution>> {
     let SmoothGrad { sigma, relative, samples } = registry::options(table)?;
+    ensure!(
+        samples.is_some() || sigma.is_nan() || sigma <= 100.,
+        "`sigma` is {sigma}, in pixels of [0, 1]; say how many `samples` it is to have"
+    );
     let samples = samples.unwrap_or(enough(sigma));
     let noise = Noise { kernel: Kernel::Gaussian, size: sigma, relative, samples };
     Ok(Box::new(Average(noise.checked("sigma")?)))

@@ -107,6 +107,15 @@ pub(crate) trait Surrogate {
 #[derive(Debug)]
 pub(crate) struct Linear<S>(pub(crate) S);
 
+/// Whether f `[N, S]` is the same at all copies of an image but for rounding, bool `[N, 1, 1, 1]`: then
+/// a fit would make a map of the rounding.
+fn still(values: &Tensor, kind: Kind) -> Tensor {
+    let rounding = if kind == Kind::Double { 1e-13 } else { 1e-6 };
+    let (least, most) = (values.amin([1].as_slice(), true), values.amax([1].as_slice(), true));
+    let size = values.abs().amax([1].as_slice(), true);
+    (most - least).le_tensor(&(size * rounding)).view([-1, 1, 1, 1])
+}
+
 impl<S: Surrogate> Linear<S> {
     fn blocks(&self, batch: &Batch) -> Vec<Batch> {
         batch.blocks(batch.chunk / self.0.samples(&batch.x)).collect()
@@ -123,7 +132,8 @@ impl<S: Surrogate> Linear<S> {
                 score(model, &block.target, &z).to_kind(Kind::Double)
             });
             let all = Tensor::cat(&parts.collect::<Vec<_>>(), 1);
-            maps.push(copies.map(&all).to_kind(batch.x.kind()).reshape(block.x.size()));
+            let map = copies.map(&all).to_kind(batch.x.kind()).reshape(block.x.size());
+            maps.push(map.masked_fill(&still(&all, batch.x.kind()), 0.));
             values.push(all);
         }
         (Tensor::cat(&maps, 0), values)

@@ -32,3 +32,24 @@ fn weights_that_all_vanish_give_maps_of_nothing() {
         assert!(bool::try_from(flow.get(0).isfinite().all()).unwrap(), "{spelled}");
     }
 }
+
+#[test]
+fn an_image_that_is_its_own_baseline_has_no_map() {
+    let model = filled(zoo::arch("resnet20").unwrap()).frozen();
+    let x = images(2, &Shape { image: [3, 8, 8], classes: 10 });
+    let _ = x.get(1).zero_();
+    let batch = Batch::new(&x, &Target::predicted(&model, &x, Score::Logit));
+    for spelled in ["kernelshap:samples=20", "kernelshap:samples=2", "lime:samples=20", "occlusion"]
+    {
+        let map = explain::method(parse(spelled).unwrap()).unwrap().attribute(&model, &batch);
+        let [some, none] = [0, 1].map(|i| map.get(i).abs().max().double_value(&[]));
+        assert!(some > 0. && none == 0., "{spelled}: {some}, {none}");
+    }
+}
+
+#[test]
+fn noise_beyond_any_image_has_to_say_its_samples() {
+    let error = explain::method(parse("smoothgrad:sigma=1e30").unwrap()).err().unwrap();
+    assert!(format!("{error:#}").contains("say how many `samples`"), "{error:#}");
+    explain::method(parse("smoothgrad:sigma=1e30,samples=2").unwrap()).unwrap();
+}

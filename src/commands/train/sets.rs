@@ -140,7 +140,8 @@ fn notes(config: &Config, train: &Dataset, test: Option<&Dataset>) -> Vec<String
     }
     let shared = test.map_or(0, |test| test.shared_with(train));
     if let Some(test) = test.filter(|_| shared > 0) {
-        notes.push(format!("{shared} of {} test images are training images too", test.len()));
+        let what = if test.features.is_some() { "rows" } else { "images" };
+        notes.push(format!("{shared} of {} test {what} are training {what} too", test.len()));
     }
     notes
 }

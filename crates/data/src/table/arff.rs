@@ -102,6 +102,7 @@ fn sparse(inside: &str, columns: &[Column]) -> Result<Vec<String>> {
         let told = || format!("`{pair}` is not a column's number and a value");
         let (place, value) = pair.split_once(char::is_whitespace).with_context(told)?;
         let place: usize = place.parse().ok().with_context(told)?;
+        ensure!(!columns.is_empty(), "no column is declared before it");
         let last = columns.len() - 1;
         let cell = cells.get_mut(place);
         let cell = cell.with_context(|| format!("column {place}: columns are 0 to {last}"))?;

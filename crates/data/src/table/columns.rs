@@ -147,6 +147,23 @@ impl Table {
         }
     }
 
+    /// What is said of columns that are used and lack values.
+    pub(super) fn told_missing(&self, columns: &[usize], notes: &mut Vec<String>) {
+        let lacking: Vec<String> = columns
+            .iter()
+            .map(|&c| (c, self.cells(c).filter(|(_, cell)| is_missing(cell)).count()))
+            .filter(|(_, missing)| *missing > 0)
+            .map(|(c, missing)| format!("{} ({missing})", self.columns[c].name))
+            .collect();
+        if !lacking.is_empty() {
+            notes.push(format!(
+                "values missing in {} rows count as the mean of their column: {}",
+                self.rows.len(),
+                names::few(&lacking)
+            ));
+        }
+    }
+
     /// The place of the column with this name.
     pub(super) fn place(&self, name: &str) -> Result<usize> {
         let names: Vec<String> = self.columns.iter().map(|column| column.name.clone()).collect();

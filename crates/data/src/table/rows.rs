@@ -66,6 +66,12 @@ impl Table {
             );
             notes.push("the network was trained on all rows of this table".into());
         }
+        if testing && trained.is_some() && before.is_none() {
+            notes.push(
+                "the network was trained on another table: rows of this part may be among those"
+                    .into(),
+            );
+        }
         let [training, rows] = [Split::Train, options.split].map(|split| rows_of(split, n, seed));
         Ok(Part { rows, training, setting, whole: false })
     }

@@ -57,6 +57,14 @@ impl Metric for Complexity {
         &COLUMNS
     }
 
+    fn check(&self, [_, height, width]: [i64; 3]) -> Result<()> {
+        ensure!(
+            height * width > 1,
+            "a heat map of one pixel, as of a row of a table, says nothing"
+        );
+        Ok(())
+    }
+
     fn measure(&self, case: &Case) -> Vec<Tensor> {
         tch::no_grad(|| {
             let sum = |t: &Tensor| t.sum_dim_intlist([1].as_slice(), true, Kind::Double);
