@@ -127,16 +127,24 @@ impl<S: Surrogate> Linear<S> {
         let mut values = vec![];
         for block in self.blocks(batch) {
             let copies = self.0.copies(&block);
-            let parts = passes(&block, self.0.samples(&block.x)).map(|(start, n)| {
-                let z = copies.at(&block.x.detach(), start, n);
-                score(model, &block.target, &z).to_kind(Kind::Double)
-            });
-            let all = Tensor::cat(&parts.collect::<Vec<_>>(), 1);
+            let all = self.scores(model, &block, &*copies);
             let map = copies.map(&all).to_kind(batch.x.kind()).reshape(block.x.size());
             maps.push(map.masked_fill(&still(&all, batch.x.kind()), 0.));
             values.push(all);
         }
         (Tensor::cat(&maps, 0), values)
+    }
+
+    /// f at all copies of `block`, f64 `[N, S]`. Each pass writes into the one tensor: a small one left
+    /// between the large ones of two passes would keep the allocator from using their room again.
+    fn scores(&self, model: &dyn Model, block: &Batch, copies: &dyn Copies) -> Tensor {
+        let (images, samples) = (block.x.size()[0], self.0.samples(&block.x));
+        let all = Tensor::empty([images, samples], (Kind::Double, block.x.device()));
+        for (start, n) in passes(block, samples) {
+            let z = copies.at(&block.x.detach(), start, n);
+            all.narrow(1, start, n).copy_(&score(model, &block.target, &z));
+        }
+        all
     }
 
     /// What flows to the pixels of `block` when v flows to its maps.
