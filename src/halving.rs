@@ -2,10 +2,10 @@
 
 use crate::ui;
 use anyhow::Result;
-use explain::{Attribution, halving::Halving};
+use explain::{Attribution, engine::oom::Halving};
 use models::registry;
 
-pub use explain::halving::{Room, exhausted, retried, said};
+pub use explain::engine::oom::{Room, exhausted, retried, said};
 
 /// The method that is spelled so; its passes get smaller where there is no room for them.
 pub fn method(spelled: &str) -> Result<Box<dyn Attribution>> {

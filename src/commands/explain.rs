@@ -12,7 +12,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use explain::{
     Attribution,
-    heat::{has_mass, heat},
+    heatmap::{has_mass, heat},
 };
 use models::registry;
 use std::path::{Path, PathBuf};

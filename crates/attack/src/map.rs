@@ -6,7 +6,7 @@ use crate::{Ball, MapLoss, Reference, Rule};
 use anyhow::{Context, Result, ensure};
 use explain::{
     Attribution, Batch,
-    heat::{has_mass, heat},
+    heatmap::{has_mass, heat},
 };
 use models::{Model, grad::value_and_grad, noise, registry, softened};
 use std::cell::{Cell, RefCell};

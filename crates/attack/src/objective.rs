@@ -4,7 +4,7 @@
 use anyhow::{Result, ensure};
 use explain::{
     Attribution, Batch,
-    heat::{centre, has_mass, heat, top},
+    heatmap::{centre, has_mass, heat, top},
     similarity::{centre_distance, overlap},
 };
 use models::{

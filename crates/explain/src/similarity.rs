@@ -2,7 +2,7 @@
 //! undefined, NaN: of a pair where either has no mass, and what compares orders also where either is
 //! constant.
 
-use crate::heat::{centre, has_mass, has_order, top};
+use crate::heatmap::{centre, has_mass, has_order, top};
 use anyhow::{Result, ensure};
 use models::registry::Named;
 use tch::{Kind, Tensor};

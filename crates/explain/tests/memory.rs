@@ -9,7 +9,7 @@ mod rule;
 
 use explain::{
     Attribution, Batch, Metric,
-    halving::{Halving, Room},
+    engine::oom::{Halving, Room},
     metric::{self, Attacked, Case, Known, METRICS, Randomised, Randomness},
 };
 use few::few;

@@ -1,7 +1,7 @@
 //! Superpixels against scikit-image's (tests/reference/quickshift.py), pixel by pixel.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
-use explain::quickshift::{Options, segments};
+use explain::sampling::quickshift::{Options, segments};
 use std::path::Path;
 use tch::{Kind, Tensor};
 use tensorfile::TensorFile;

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use explain::{
-    heat::{centre, has_mass, heat, top},
+    heatmap::{centre, has_mass, heat, top},
     similarity::{
         SIMILARITIES, centre_distance, cosine_distance, ranks, spearman, top_intersection,
     },

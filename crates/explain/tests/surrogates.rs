@@ -9,7 +9,7 @@ mod rule;
 
 use explain::{
     Attribution, Batch,
-    surrogate::{Fit, operator},
+    engine::surrogate::{Fit, operator},
 };
 use models::{
     Classifier, Model, Target, noise,

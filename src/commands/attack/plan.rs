@@ -11,7 +11,7 @@ use ::attack::{Ball, MapAttack, MapLoss, Norm, Outcome, Reference, Rule};
 use anyhow::{Context, Result, bail, ensure};
 use explain::{
     Attribution, Batch,
-    heat::{has_mass, heat},
+    heatmap::{has_mass, heat},
     similarity,
 };
 use models::{finite::finite, noise, registry};

@@ -11,7 +11,7 @@ use ::attack::{Beta, Case as Victim, MapAttack, MapLoss, Rule};
 use anyhow::{Context, Result};
 use explain::{
     Attribution, Batch,
-    heat::{has_mass, heat},
+    heatmap::{has_mass, heat},
     metric::{Attacked, Case, Known, Randomised, Randomness},
     similarity::default_k,
 };

@@ -2,7 +2,7 @@
 //! of hot pixels (Nguyen & Martínez 2020).
 
 use crate::{
-    heat::heat,
+    heatmap::heat,
     metric::{Better, Case, Column, Metric},
 };
 use anyhow::{Result, ensure};

@@ -2,7 +2,7 @@
 //! good nor bad.
 
 use crate::{
-    heat::{has_mass, heat},
+    heatmap::{has_mass, heat},
     metric::{Case, Column, Metric, Needs},
 };
 use anyhow::Result;

@@ -3,12 +3,12 @@
 //! pixels do together is not.
 
 use crate::{
-    groups::{Features, Grouping, Groups},
     metric::{
         Better, Case, Column, Metric, Units,
         removal::at_copies,
         statistics::{correlation, rank_correlation},
     },
+    sampling::features::{Features, Grouping, Groups},
 };
 use anyhow::{Result, ensure};
 use models::registry;

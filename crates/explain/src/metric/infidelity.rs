@@ -4,13 +4,13 @@
 
 use crate::{
     Batch,
-    average::Pass,
+    engine::gradient_average::Pass,
     metric::{
         Better, Case, Column, Metric, Units,
         lipschitz::{Draws, Keep, Near, each, scores, zeros},
     },
-    noisy::{Kernel, Noise},
-    optimal::{Perturbation, Perturbations},
+    sampling::{neighbours::Noise, smoothing_kernel::Kernel},
+    sampling::perturbation::{Perturbation, Perturbations},
 };
 use anyhow::{Result, bail, ensure};
 use models::{Model, noise, registry};

@@ -3,9 +3,9 @@
 
 use crate::{
     Batch,
-    average::Pass,
+    engine::gradient_average::Pass,
     metric::{Better, Case, Column, Metric},
-    noisy::{Kernel, Noise},
+    sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
 use anyhow::{Result, ensure};
 use models::{Model, noise, registry};

@@ -3,7 +3,7 @@
 //! no object, nothing is on or off it.
 
 use crate::{
-    heat::{has_order, heat},
+    heatmap::{has_order, heat},
     metric::{Better, Case, Column, Metric, Needs, removal::places},
 };
 use anyhow::Result;

@@ -5,9 +5,9 @@
 
 use crate::{
     Batch,
-    heat::{has_order, heat},
+    heatmap::{has_order, heat},
     metric::{Better, Case, Column, Metric},
-    path::Baseline,
+    sampling::baseline::Baseline,
 };
 use anyhow::{Result, anyhow, ensure};
 use models::{Score, Target, registry};

@@ -5,7 +5,7 @@ use crate::metric::{
     Better, Case, Column, Metric,
     lipschitz::{Draws, Keep, Near, each, norm, zeros},
 };
-use crate::noisy::{Kernel, Noise};
+use crate::sampling::{neighbours::Noise, smoothing_kernel::Kernel};
 use anyhow::Result;
 use models::registry;
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! What tables say of many numbers: correlations and the mean with its bootstrap interval (Efron
 //! 1979). The interval takes images as drawn independently; few or very skewed ones make it too short.
 
-use crate::{heat::ROUNDING, similarity};
+use crate::{heatmap::ROUNDING, similarity};
 use models::noise;
 use tch::{Kind, Tensor};
 

@@ -7,11 +7,20 @@ use anyhow::{Result, ensure};
 use models::{
     Activation, Affine, Model, Ops,
     grad::{self, swap_gradient},
-    registry,
+    registry::{self, Entry},
 };
 use serde::Deserialize;
 use tch::Tensor;
 use toml::Table;
+
+/// In the list of methods.
+pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
+    name: "lrp",
+    about: "layer-wise relevance propagation (Bach et al. 2015); options: epsilon (1e-9: \
+            stabilizer, in units of activations), gamma (0: how far contributions of a \
+            layer's own sign are raised, Montavon et al. 2019)",
+    build: build,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,7 +35,7 @@ fn stabilizer() -> f64 {
     1e-9
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+fn build(table: Table) -> Result<Box<dyn Attribution>> {
     let options: Lrp = registry::options(table)?;
     let Lrp { epsilon, gamma } = options;
     // smaller ones vanish in single precision and leave 0/0

@@ -3,14 +3,24 @@
 
 use crate::{
     Attribution, Batch,
-    groups::{Features, Grouping},
-    surrogate::{Copies, Fit, Linear, Masked, Surrogate, masked, operator, uniform},
+    engine::surrogate::{Copies, Fit, Linear, Masked, Surrogate, masked, operator, uniform},
+    sampling::features::{Features, Grouping},
 };
 use anyhow::{Result, ensure};
-use models::registry;
+use models::registry::{self, Entry};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of methods.
+pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
+    name: "lime",
+    about: "LIME: ridge regression on groups switched off (Ribeiro et al. 2016); options: samples \
+            (100), groups (quickshift; grid, pixels, scalars), cells (10: the grid is cells × \
+            cells), kernel (cosine: of mask and ones; images: of copy and image), width (1, in \
+            cosine distance), alpha (1: ridge), baseline (0: a value in [0, 1])",
+    build: build,
+};
 
 /// What the cosine distance of a copy's weight is between.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -62,7 +72,7 @@ struct Lime {
     baseline: f64,
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+fn build(table: Table) -> Result<Box<dyn Attribution>> {
     let Options { samples, groups, cells, kernel, width, alpha, baseline } =
         registry::options(table)?;
     ensure!(samples > 0, "`samples` is {samples}; it must be positive");

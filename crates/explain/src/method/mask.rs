@@ -3,17 +3,28 @@
 
 use crate::{
     Attribution, Batch,
-    path::{Baseline, check_pixel},
+    sampling::baseline::{Baseline, check_pixel},
 };
 use anyhow::{Result, ensure};
 use models::{
     Model,
     grad::{Graph, pull},
-    registry,
+    registry::{self, Entry},
 };
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 use toml::{Table, Value};
+
+/// In the list of methods.
+pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
+    name: "mask",
+    about: "meaningful perturbation (Fong & Vedaldi 2017): one minus the mask that takes the class \
+            away; options: steps (300, of Adam), learning_rate (0.1), cell (4 pixels: side of a \
+            mask's cell), lambda1 (0.01: weight of the mask's mean), lambda2 (0.2: of its \
+            variation), power (3: of the variation), baseline (blur, or a value in [0, 1]), blur \
+            (3 pixels: σ)",
+    build: build,
+};
 
 /// Adam's constants.
 const BETAS: [f64; 2] = [0.9, 0.999];
@@ -53,7 +64,7 @@ impl Default for Options {
     }
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+fn build(table: Table) -> Result<Box<dyn Attribution>> {
     let options: Options = registry::options(table)?;
     ensure!(options.steps > 0, "`steps` is 0; it must be positive");
     ensure!(options.cell > 0, "`cell` is {}; it must be positive", options.cell);

@@ -5,18 +5,30 @@
 
 use crate::{
     Attribution, Batch, Cotangent, Differentiable,
-    average::Pass,
-    noisy::{Kernel, Noise},
+    engine::gradient_average::Pass,
+    sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
 use anyhow::{Result, ensure};
 use models::{
     Model,
     grad::{Graph, pull},
-    noise, registry,
+    noise,
+    registry::{self, Entry},
 };
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of methods.
+pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
+    name: "relex",
+    about: "RelEx (Lim et al. 2021): the mask that keeps the class on noisy copies and whose rest \
+            does not; options: steps (50), samples (50 noisy copies a step; 100 in the paper), \
+            learning_rate (0.1; 0.001 in the paper), momentum (0.99), lambda1 (1e-4), lambda2 \
+            (1), sigma (0.1, of each image's max − min), baseline (0: what is masked becomes \
+            this, in [0, 1]), shared (false: one mask for all channels)",
+    build: build,
+};
 
 /// Guards log(1 − p).
 const TINY: f64 = 1e-7;
@@ -53,7 +65,7 @@ impl Default for RelEx {
     }
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+fn build(table: Table) -> Result<Box<dyn Attribution>> {
     let relex: RelEx = registry::options(table)?;
     for (name, value) in [("steps", relex.steps), ("samples", relex.samples)] {
         ensure!(value > 0, "`{name}` is 0; it must be positive");

@@ -1,7 +1,7 @@
 //! Maps that are linear in f at perturbed copies of an image: the weighted linear model that LIME,
 //! KernelSHAP and C-LIME fit, in f64, and the passes and products that all of them share.
 
-use crate::{Attribution, Batch, Cotangent, Differentiable, groups::Groups};
+use crate::{Attribution, Batch, Cotangent, Differentiable, sampling::features::Groups};
 use anyhow::Result;
 use models::{
     Model, Target,

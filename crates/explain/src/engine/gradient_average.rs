@@ -7,12 +7,9 @@ use anyhow::Result;
 use models::{
     Model,
     grad::{Graph, pull},
-    registry,
     tangent::Trace,
 };
-use serde::Deserialize;
 use tch::{Kind, Tensor};
-use toml::Table;
 
 /// Where the gradients of a batch are taken, and what multiplies them.
 pub(crate) struct Placed {
@@ -262,42 +259,4 @@ impl<P: Points> Differentiable for Average<P> {
         }
         (map, total)
     }
-}
-
-/// The image itself.
-#[derive(Debug)]
-struct Image {
-    times_input: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoOptions {}
-
-impl Points for Image {
-    fn count(&self) -> u64 {
-        1
-    }
-
-    fn place(&self, batch: &Batch, _samples: &[u64]) -> Placed {
-        let x = &batch.x;
-        let factor = self.times_input.then(|| x.shallow_clone());
-        Placed { points: x.shallow_clone(), factor }
-    }
-
-    fn is_image(&self) -> bool {
-        true
-    }
-}
-
-/// ∇f(x).
-pub(crate) fn build_saliency(table: Table) -> Result<Box<dyn Attribution>> {
-    registry::options::<NoOptions>(table)?;
-    Ok(Box::new(Average(Image { times_input: false })))
-}
-
-/// x ⊙ ∇f(x).
-pub(crate) fn build_gxi(table: Table) -> Result<Box<dyn Attribution>> {
-    registry::options::<NoOptions>(table)?;
-    Ok(Box::new(Average(Image { times_input: true })))
 }

@@ -1,7 +1,7 @@
 //! Which numbers of an image a perturbation switches together. Groups depend on the image alone;
 //! derivatives hold them fixed.
 
-use crate::quickshift;
+use crate::sampling::quickshift;
 use anyhow::{Result, ensure};
 use serde::Deserialize;
 use tch::{Kind, Tensor};

@@ -3,13 +3,22 @@
 
 use crate::{
     Attribution, Batch,
-    surrogate::{Copies, Linear, Surrogate},
+    engine::surrogate::{Copies, Linear, Surrogate},
 };
 use anyhow::{Result, ensure};
-use models::registry;
+use models::registry::{self, Entry};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of methods.
+pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
+    name: "occlusion",
+    about: "drop of f when a square is covered, averaged over the squares on a pixel (Zeiler & \
+            Fergus 2014); options: size (4 pixels), stride (2 pixels), baseline (0: a value in \
+            [0, 1])",
+    build: build,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -26,7 +35,7 @@ impl Default for Occlusion {
     }
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+fn build(table: Table) -> Result<Box<dyn Attribution>> {
     let occlusion: Occlusion = registry::options(table)?;
     let Occlusion { size, stride, .. } = occlusion;
     ensure!(size > 0, "`size` is {size}; it must be positive");

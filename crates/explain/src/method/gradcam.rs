@@ -6,12 +6,20 @@ use anyhow::{Result, ensure};
 use models::{
     Activation, Model, Ops,
     grad::{Graph, pull},
-    registry,
+    registry::{self, Entry},
 };
 use serde::Deserialize;
 use std::cell::RefCell;
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of methods.
+pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
+    name: "gradcam",
+    about: "Grad-CAM of a tap, upsampled (Selvaraju et al. 2017); options: layer (the \
+            model's last tap with more than one place), relu (true: cut at 0)",
+    build: build,
+};
 
 /// Without `layer` the last tap with more than one place is taken; in a model that has none, the
 /// image itself. A tap `[N, F]` counts as one place of F channels, so its map is constant.
@@ -27,7 +35,7 @@ fn yes() -> bool {
     true
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+fn build(table: Table) -> Result<Box<dyn Attribution>> {
     Ok(Box::new(registry::options::<GradCam>(table)?))
 }
 

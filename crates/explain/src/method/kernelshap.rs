@@ -3,14 +3,28 @@
 
 use crate::{
     Attribution, Batch,
-    groups::{Features, Grouping, Groups},
-    surrogate::{Copies, Fit, Linear, Masked, Surrogate, operator, uniform},
+    engine::surrogate::{Copies, Fit, Linear, Masked, Surrogate, operator, uniform},
+    sampling::features::{Features, Grouping, Groups},
 };
 use anyhow::{Result, ensure};
-use models::{Model, registry};
+use models::{
+    Model,
+    registry::{self, Entry},
+};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of methods.
+pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
+    name: "kernelshap",
+    about: "Shapley values of groups by weighted least squares (Lundberg & Lee 2017); options: \
+            samples (100), groups (quickshift; grid, pixels, scalars, which tables \
+            always have), cells (10: the grid is \
+            cells × cells), baseline (0: a value in [0, 1]), all (false; true: every coalition \
+            of at most 14 groups, exact)",
+    build: build,
+};
 
 /// All coalitions of at most this many groups.
 const MOST: i64 = 14;
@@ -50,7 +64,7 @@ struct KernelShap {
     baseline: f64,
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+fn build(table: Table) -> Result<Box<dyn Attribution>> {
     let Options { samples, groups, cells, baseline, all } = registry::options(table)?;
     let features = groups.with(cells)?;
     let coalitions = if all {

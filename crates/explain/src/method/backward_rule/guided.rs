@@ -1,12 +1,31 @@
 //! Guided back-propagation (Springenberg et al. 2015) and the deconvolution rule (Zeiler & Fergus
 //! 2014). Smooth activations have no mask: guided multiplies by their slope, deconvolution does not.
 
-use crate::{Attribution, Batch, cut};
+use crate::{Attribution, Batch, method::backward_rule};
 use anyhow::Result;
-use models::{Model, registry};
+use models::{
+    Model,
+    registry::{self, Entry},
+};
 use serde::Deserialize;
 use tch::Tensor;
 use toml::Table;
+
+/// In the list of methods.
+pub(crate) const DECONVNET: Entry<dyn Attribution> = Entry {
+    name: "deconvnet",
+    about: "deconvolution rule: at a nonlinearity the gradient is cut at 0 and not masked \
+            (Zeiler & Fergus 2014); no options",
+    build: build_deconvnet,
+};
+
+/// In the list of methods.
+pub(crate) const GUIDED: Entry<dyn Attribution> = Entry {
+    name: "guided",
+    about: "guided back-propagation: the gradient is cut at 0 before each nonlinearity's \
+            slope (Springenberg et al. 2015); no options",
+    build: build_guided,
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,12 +40,12 @@ enum Rectified {
     Deconvolution,
 }
 
-pub(crate) fn build_guided(table: Table) -> Result<Box<dyn Attribution>> {
+fn build_guided(table: Table) -> Result<Box<dyn Attribution>> {
     registry::options::<NoOptions>(table)?;
     Ok(Box::new(Rectified::Guided))
 }
 
-pub(crate) fn build_deconvnet(table: Table) -> Result<Box<dyn Attribution>> {
+fn build_deconvnet(table: Table) -> Result<Box<dyn Attribution>> {
     registry::options::<NoOptions>(table)?;
     Ok(Box::new(Rectified::Deconvolution))
 }
@@ -42,6 +61,6 @@ impl Attribution for Rectified {
             Rectified::Guided => activation.apply(z) * g.relu(),
             Rectified::Deconvolution => z * g.relu(),
         };
-        batch.joined(|block| cut::backward(model, block, rule))
+        batch.joined(|block| backward_rule::backward(model, block, rule))
     }
 }

@@ -1,6 +1,10 @@
 //! Backward passes with a rule of their own at every nonlinearity, without hooks: the forward pass
 //! cuts the graph there, and the cuts are walked from the output back, each after all that read it.
 
+pub(super) mod deeplift;
+pub(super) mod guided;
+pub(super) mod lrp;
+
 use crate::Batch;
 use models::{Activation, Model, Ops};
 use std::cell::RefCell;

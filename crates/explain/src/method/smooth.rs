@@ -4,19 +4,32 @@
 
 use crate::{
     Attribution, Batch, Cotangent, Differentiable,
-    average::Pass,
+    engine::gradient_average::Pass,
     method,
-    noisy::{Kernel, Noise},
+    sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
 use anyhow::{Context, Result, bail};
 use models::{
     Model,
     grad::{Graph, pull},
-    noise, registry,
+    noise,
+    registry::{self, Entry},
 };
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 use toml::{Table, Value};
+
+/// In the list of methods.
+pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
+    name: "smooth",
+    about: "any method averaged over neighbours of the image (kernel smoothing, Tan & Tian 2023); \
+            options: inner (saliency: a method, in quotes if it has options of its own), kernel \
+            (gaussian; uniform, laplace, or a density of your own, linear between pairs: \
+            [[-1, 0], [0, 1], [1, 0]]), size (0.03: σ, radius, scale, or what 1 means in the \
+            pairs, in [0, 1] pixels), relative (false: size in units of each image's max − \
+            min), samples (30)",
+    build: build,
+};
 
 /// The inner method and its neighbours.
 struct Smooth {
@@ -43,7 +56,7 @@ impl Default for Options {
 }
 
 /// `inner` is a method as users type it, or a table.
-pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+fn build(table: Table) -> Result<Box<dyn Attribution>> {
     let Options { inner, kernel, size, relative, samples } = registry::options(table)?;
     let inner = match inner {
         Value::String(text) => registry::parse(&text).context("`inner`")?,

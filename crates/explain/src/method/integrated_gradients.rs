@@ -3,142 +3,39 @@
 
 use crate::{
     Attribution, Batch,
-    average::{Average, Placed, Points},
-    references::References,
+    engine::gradient_average::{Average, Placed, Points},
+    sampling::{baseline::Baseline, quadrature::Rule, reference_images::References},
 };
-use anyhow::{Context, Result, bail, ensure};
-use models::{Model, noise, registry};
+use anyhow::{Context, Result, ensure};
+use models::{
+    Model, noise,
+    registry::{self, Entry},
+};
 use serde::Deserialize;
-use std::{f64::consts::PI, path::Path};
+use std::path::Path;
 use tch::Tensor;
 use toml::{Table, Value};
 
-/// Where the way begins.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Baseline {
-    /// An image of one value.
-    Constant(f64),
-    /// The image itself, blurred by a Gaussian of this σ in pixels; edges are repeated.
-    Blurred(f64),
-    /// U[0, 1] in every number, other ones for each image.
-    Uniform,
-}
+/// In the list of methods.
+pub(crate) const EXPECTED_GRADIENTS: Entry<dyn Attribution> = Entry {
+    name: "expected-gradients",
+    about: "integrated gradients over many baselines, one place on the way from each (Erion et al. \
+            2021); options: samples (100), baseline (uniform: U[0, 1] noise; blur; a value in \
+            [0, 1]; or a .safetensors file whose `images` are drawn), blur (3 pixels: σ of the \
+            blurred baseline)",
+    build: build_expected,
+};
 
-impl Baseline {
-    /// `baseline`: a number, `blur` or `uniform`; `blur` is the σ.
-    pub fn parse(value: &Value, blur: f64) -> Result<Self> {
-        ensure!(blur.is_finite() && blur > 0., "`blur` is {blur}; it must be positive");
-        let number = match value {
-            Value::String(word) if word == "blur" => return Ok(Baseline::Blurred(blur)),
-            Value::String(word) if word == "uniform" => return Ok(Baseline::Uniform),
-            Value::String(text) => match registry::parse_fraction(text) {
-                Ok(number) => number,
-                Err(_) => bail!("`baseline` is `{text}`, not a number, `blur` or `uniform`"),
-            },
-            Value::Integer(number) => *number as f64,
-            Value::Float(number) => *number,
-            other => bail!("`baseline` is {other}, not a number, `blur` or `uniform`"),
-        };
-        ensure!((0. ..=1.).contains(&number), "`baseline` is {number}; pixels are in [0, 1]");
-        Ok(Baseline::Constant(number))
-    }
-
-    /// The baseline of number `which[n]` of image `n`, with a graph to the images.
-    pub fn image(self, batch: &Batch, which: &[u64]) -> Tensor {
-        let x = &batch.x;
-        match self {
-            Baseline::Constant(value) => x.detach().full_like(value),
-            Baseline::Blurred(sigma) => blurred(x, sigma),
-            Baseline::Uniform => {
-                let pairs = batch.keys.iter().zip(which);
-                let id = noise::name_id("baseline");
-                let keys: Vec<u64> = pairs.map(|(&key, &i)| noise::key(key, id, i)).collect();
-                noise::uniform(&keys, &x.size()[1..], x.device()).to_kind(x.kind())
-            }
-        }
-    }
-}
-
-/// Errors: noise in place of an image, where one image is asked for.
-pub(crate) fn check_pixel(baseline: Baseline) -> Result<()> {
-    let noise = matches!(baseline, Baseline::Uniform);
-    ensure!(!noise, "`baseline` is `uniform`, not a number or `blur`");
-    Ok(())
-}
-
-/// `x` blurred along rows and columns by a Gaussian of σ `sigma` pixels, cut at 3σ.
-fn blurred(x: &Tensor, sigma: f64) -> Tensor {
-    let (_, c, _, _) = x.size4().expect("images have four dimensions");
-    // Edges are repeated from what is there: a side shorter than the kernel has no more to give.
-    let reach = ((3. * sigma).ceil() as i64).max(1);
-    let at = Tensor::arange_start(-reach, reach + 1, (x.kind(), x.device()));
-    let kernel = (at.square() / (-2. * sigma * sigma)).exp();
-    let kernel = &kernel / kernel.sum(x.kind());
-    let pad = |t: &Tensor, sides: [i64; 4]| t.replication_pad2d(sides);
-    let along = |t: &Tensor, shape: [i64; 4]| {
-        let k = kernel.view(shape).repeat([c, 1, 1, 1]);
-        t.conv2d(&k, None::<&Tensor>, [1, 1], [0, 0], [1, 1], c)
-    };
-    let rows = along(&pad(x, [reach, reach, 0, 0]), [1, 1, 1, 2 * reach + 1]);
-    along(&pad(&rows, [0, 0, reach, reach]), [1, 1, 2 * reach + 1, 1])
-}
-
-/// Which points of the way are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Rule {
-    /// i/n for i = 0 … n − 1.
-    Left,
-    /// (i + ½)/n.
-    Midpoint,
-    /// i/n for i = 1 … n (Wang et al. 2020).
-    Right,
-    /// Both ends, at half the weight, and what lies evenly between.
-    Trapezoid,
-    /// The nodes at which polynomials of degree 2n − 1 are integrated exactly.
-    GaussLegendre,
-}
-
-impl Rule {
-    /// Places in [0, 1] and their weights, which sum to one.
-    fn nodes(self, n: u64) -> Vec<(f64, f64)> {
-        let (count, even) = (n as f64, 1. / n as f64);
-        let shifted = |by: f64| (0..n).map(|i| ((i as f64 + by) / count, even)).collect();
-        match self {
-            Rule::Left => shifted(0.),
-            Rule::Midpoint => shifted(0.5),
-            Rule::Right => shifted(1.),
-            Rule::Trapezoid => {
-                let gaps = count - 1.;
-                let end = |i: u64| if i == 0 || i == n - 1 { 0.5 } else { 1. };
-                (0..n).map(|i| (i as f64 / gaps, end(i) / gaps)).collect()
-            }
-            Rule::GaussLegendre => (0..n).map(|i| gauss_legendre(n, i)).collect(),
-        }
-    }
-}
-
-/// The `i`-th root of the Legendre polynomial of degree `n` and its weight, moved to [0, 1]:
-/// Newton's method from the usual cosine.
-fn gauss_legendre(n: u64, i: u64) -> (f64, f64) {
-    let count = n as f64;
-    let mut t = -(PI * (i as f64 + 0.75) / (count + 0.5)).cos();
-    let mut slope = 1.;
-    for _ in 0..100 {
-        let (mut before, mut value) = (1., t);
-        for k in 2..=n {
-            let k = k as f64;
-            (before, value) = (value, ((2. * k - 1.) * t * value - (k - 1.) * before) / k);
-        }
-        slope = count * (t * value - before) / (t * t - 1.);
-        let step = value / slope;
-        t -= step;
-        if step.abs() < 1e-15 {
-            break;
-        }
-    }
-    ((t + 1.) / 2., 1. / ((1. - t * t) * slope * slope))
-}
+/// In the list of methods.
+pub(crate) const IG: Entry<dyn Attribution> = Entry {
+    name: "ig",
+    about: "integrated gradients, (x − b) ⊙ mean ∇f on the way from b to x (Sundararajan et al. \
+            2017); options: points (50), rule (right; left, midpoint, trapezoid, \
+            gauss-legendre), baseline (0: a value in [0, 1]; blur; uniform: U[0, 1] noise; or a \
+            .safetensors file of `images`), baselines (1: that many uniform ones, or images \
+            from the first on, averaged), blur (3 pixels: σ of the blurred baseline)",
+    build: build_ig,
+};
 
 /// What ways begin at.
 #[derive(Debug)]
@@ -256,7 +153,7 @@ impl Default for Integrated {
 }
 
 /// Integrated gradients.
-pub(crate) fn build_ig(table: Table) -> Result<Box<dyn Attribution>> {
+fn build_ig(table: Table) -> Result<Box<dyn Attribution>> {
     let Integrated { points, rule, baseline, baselines, blur } = registry::options(table)?;
     let least = if rule == Rule::Trapezoid { 2 } else { 1 };
     ensure!(points >= least, "`points` is {points}; this rule needs {least} or more");
@@ -289,7 +186,7 @@ impl Default for Expected {
 }
 
 /// Expected gradients: one place, drawn uniformly, on the way from each of many baselines.
-pub(crate) fn build_expected(table: Table) -> Result<Box<dyn Attribution>> {
+fn build_expected(table: Table) -> Result<Box<dyn Attribution>> {
     let Expected { samples, baseline, blur } = registry::options(table)?;
     ensure!(samples > 0, "`samples` is 0; it must be positive");
     let start = Start::parse(&baseline, blur)?;

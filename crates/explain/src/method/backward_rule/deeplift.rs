@@ -4,10 +4,21 @@
 
 use crate::{Attribution, Batch};
 use anyhow::{Result, ensure};
-use models::{Activation, Model, Ops, Pool, Score, Target, grad, registry};
+use models::{
+    Activation, Model, Ops, Pool, Score, Target, grad,
+    registry::{self, Entry},
+};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of methods.
+pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
+    name: "deeplift",
+    about: "DeepLIFT, rescale rule, times x − baseline (Shrikumar et al. 2017); options: \
+            baseline (0: every pixel's value, in [0, 1])",
+    build: build,
+};
 
 /// Below this difference of inputs a slope is the derivative.
 const NEAR: f64 = 1e-7;
@@ -22,7 +33,7 @@ struct DeepLift {
     baseline: f64,
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+fn build(table: Table) -> Result<Box<dyn Attribution>> {
     let options: DeepLift = registry::options(table)?;
     let value = options.baseline;
     ensure!((0. ..=1.).contains(&value), "`baseline` is {value}; pixels are in [0, 1]");

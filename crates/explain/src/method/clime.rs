@@ -3,14 +3,26 @@
 
 use crate::{
     Attribution, Batch,
-    normal::{Normal, Ridge},
-    surrogate::{Copies, Linear, Surrogate, passes, sample_keys},
+    engine::normal_equations::{Normal, Ridge},
+    engine::surrogate::{Copies, Linear, Surrogate, passes, sample_keys},
 };
 use anyhow::{Result, ensure};
-use models::{noise, registry};
+use models::{
+    noise,
+    registry::{self, Entry},
+};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of methods.
+pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
+    name: "clime",
+    about: "C-LIME: least squares of f on N(x, σ²I) (Agarwal et al. 2021); options: samples (1000), \
+            sigma (0.1, in [0, 1] pixels), ridge (0: λ of Lemma 6), covariance (sample: of the \
+            draws, the shortest fit where they are fewer than the numbers; population: σ²I)",
+    build: build,
+};
 
 /// Which covariance of the neighbours the regression divides by.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -49,7 +61,7 @@ struct Clime {
     covariance: Covariance,
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Attribution>> {
+fn build(table: Table) -> Result<Box<dyn Attribution>> {
     let Options { samples, sigma, ridge, covariance } = registry::options(table)?;
     ensure!(samples >= 2, "`samples` is {samples}; it must be at least 2");
     ensure!(sigma > 0., "`sigma` is {sigma}; it must be positive");

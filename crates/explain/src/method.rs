@@ -1,0 +1,51 @@
+//! Attribution methods, a file each, and the list of them.
+
+use crate::Attribution;
+use anyhow::Result;
+use models::registry::{self, Entry};
+use toml::Table;
+
+mod backward_rule;
+mod clime;
+mod gradcam;
+mod gradient;
+mod integrated_gradients;
+mod kernelshap;
+mod least_infidelity;
+mod lime;
+mod mask;
+mod occlusion;
+mod random;
+mod relex;
+mod smooth;
+mod smoothgrad;
+
+/// Every method, sorted by name.
+pub const METHODS: &[Entry<dyn Attribution>] = &[
+    clime::ENTRY,
+    backward_rule::guided::DECONVNET,
+    backward_rule::deeplift::ENTRY,
+    integrated_gradients::EXPECTED_GRADIENTS,
+    gradcam::ENTRY,
+    backward_rule::guided::GUIDED,
+    gradient::GXI,
+    integrated_gradients::IG,
+    kernelshap::ENTRY,
+    lime::ENTRY,
+    backward_rule::lrp::ENTRY,
+    mask::ENTRY,
+    least_infidelity::NOISY_BASELINE,
+    occlusion::ENTRY,
+    random::ENTRY,
+    relex::ENTRY,
+    gradient::SALIENCY,
+    smooth::ENTRY,
+    smoothgrad::SMOOTHGRAD,
+    least_infidelity::SQUARE,
+    smoothgrad::UNIGRAD,
+];
+
+/// The method that `table` (`name` and options) asks for.
+pub fn method(table: Table) -> Result<Box<dyn Attribution>> {
+    registry::build("method", METHODS, table)
+}

@@ -1,0 +1,64 @@
+//! The gradient of the score at the image (Simonyan et al. 2014) and gradient times input
+//! (Shrikumar et al. 2016).
+
+use crate::{
+    Attribution, Batch,
+    engine::gradient_average::{Average, Placed, Points},
+};
+use anyhow::Result;
+use models::registry::{self, Entry};
+use serde::Deserialize;
+use toml::Table;
+
+/// In the list of methods.
+pub(crate) const GXI: Entry<dyn Attribution> = Entry {
+    name: "gxi",
+    about: "gradient times input, x ⊙ ∇f(x) (Shrikumar et al. 2016; SM in Wang et al. 2020); \
+            no options",
+    build: build_gxi,
+};
+
+/// In the list of methods.
+pub(crate) const SALIENCY: Entry<dyn Attribution> = Entry {
+    name: "saliency",
+    about: "input gradient, ∇f(x), signed (Simonyan et al. 2014); no options",
+    build: build_saliency,
+};
+
+/// The image itself.
+#[derive(Debug)]
+struct Image {
+    times_input: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoOptions {}
+
+impl Points for Image {
+    fn count(&self) -> u64 {
+        1
+    }
+
+    fn place(&self, batch: &Batch, _samples: &[u64]) -> Placed {
+        let x = &batch.x;
+        let factor = self.times_input.then(|| x.shallow_clone());
+        Placed { points: x.shallow_clone(), factor }
+    }
+
+    fn is_image(&self) -> bool {
+        true
+    }
+}
+
+/// ∇f(x).
+fn build_saliency(table: Table) -> Result<Box<dyn Attribution>> {
+    registry::options::<NoOptions>(table)?;
+    Ok(Box::new(Average(Image { times_input: false })))
+}
+
+/// x ⊙ ∇f(x).
+fn build_gxi(table: Table) -> Result<Box<dyn Attribution>> {
+    registry::options::<NoOptions>(table)?;
+    Ok(Box::new(Average(Image { times_input: true })))
+}

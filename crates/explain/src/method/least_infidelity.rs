@@ -1,0 +1,176 @@
+//! The maps of least infidelity (Yeh et al. 2019): Φ that minimises E (IᵀΦ − (f(x) − f(x − I)))²
+//! for a kind of perturbation I. `square`: a square of the image becomes black; `noisy-baseline`: the
+//! image becomes noise. Like a gradient, Φ is in units of f per pixel value; `units=contribution`
+//! gives Φ ⊙ x, for squares alone: their I is x ⊙ z with z of zeros and ones, and what a black
+//! pixel's Φ is does not matter (Yeh et al. 2019, B.2).
+
+use crate::{
+    Attribution, Batch,
+    engine::{
+        gradient_average::Pass,
+        normal_equations::{Normal, Ridge},
+    },
+    metric::Units,
+    sampling::perturbation::{DRAWN, Perturbation, Perturbations},
+};
+use anyhow::{Result, ensure};
+use models::{
+    Model,
+    registry::{self, Entry},
+};
+use serde::Deserialize;
+use tch::{Kind, Tensor};
+use toml::Table;
+
+/// In the list of methods.
+pub(crate) const NOISY_BASELINE: Entry<dyn Attribution> = Entry {
+    name: "noisy-baseline",
+    about: "least-infidelity map where the image becomes noise (Yeh et al. 2019); options: samples \
+            (1000), scale (0.2: of the noise, in [0, 1] pixels), ridge (1e-6, of the mean \
+            squared perturbation)",
+    build: build_noisy_baseline,
+};
+
+/// In the list of methods.
+pub(crate) const SQUARE: Entry<dyn Attribution> = Entry {
+    name: "square",
+    about: "least-infidelity map where a square becomes black (Yeh et al. 2019); options: samples \
+            (1000 squares; every square where there are no more), largest (10 pixels: side), all \
+            (false; true: every square, one pixel apart), ridge (1e-6, of the mean squared \
+            perturbation), units (gradient; contribution: times x, as in the paper's tables, \
+            where black pixels have a share too; a pixel's channels have equal parts)",
+    build: build_square,
+};
+
+/// Numbers of perturbations that are solved for at once, at most; one image may have more.
+const SOLVED: usize = 4_000_000;
+
+/// Numbers of perturbations of one image, at most, where the user does not say how many: 1 GiB.
+const MOST: i64 = 1 << 27;
+
+#[derive(Debug)]
+struct Optimal {
+    perturbations: Perturbations,
+    units: Units,
+    ridge: f64,
+}
+
+impl Optimal {
+    fn checked(self) -> Result<Box<dyn Attribution>> {
+        let ridge = self.ridge;
+        ensure!(ridge.is_finite() && ridge > 0., "`ridge` is {ridge}; it must be positive");
+        Ok(Box::new(self))
+    }
+}
+
+impl Optimal {
+    /// What Φ is summed over for each image of `batch` and each of `count` samples, `[N, S, D]`, drawn a
+    /// pass at a time.
+    fn along(&self, batch: &Batch, count: u64) -> Tensor {
+        let (n, c, h, w) = batch.x.size4().expect("images have four dimensions");
+        let d = if self.units == Units::Gradient { c * h * w } else { h * w };
+        let all = Tensor::empty([n, count as i64, d], (batch.x.kind(), batch.x.device()));
+        for pass in Pass::all(batch, count) {
+            let images = pass.repeated(&pass.block.x);
+            let i = self.perturbations.along(self.units, &images, &pass.samples());
+            let (taken, own) = (pass.taken.len() as i64, pass.block.keys.len() as i64);
+            let place = all.narrow(0, pass.first, own).narrow(1, pass.taken[0] as i64, taken);
+            { place }.copy_(&i.view([taken, own, d]).transpose(0, 1));
+        }
+        all
+    }
+}
+
+impl Attribution for Optimal {
+    fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+        let (n, c, h, w) = batch.x.size4().expect("images have four dimensions");
+        let count = self.perturbations.count(h, w);
+        let samples = count as i64;
+        let values = Tensor::zeros([samples, n], (batch.x.kind(), batch.x.device()));
+        for pass in Pass::all(batch, count) {
+            let copies = pass.repeated(&pass.block.x);
+            let i = self.perturbations.drawn(&copies, &pass.samples());
+            let found = copies.at(&(&copies.x - i)).scores(model);
+            let (taken, own) = (pass.taken.len() as i64, pass.block.keys.len() as i64);
+            let place = values.narrow(0, pass.taken[0] as i64, taken);
+            let mut place = place.narrow(1, pass.first, own);
+            place.copy_(&found.view([taken, own]));
+        }
+        let numbers = batch.x.size()[1..].iter().product::<i64>();
+        let together = (SOLVED / (samples * numbers) as usize).max(1) as i64;
+        let mut maps = vec![];
+        for first in (0..n).step_by(together as usize) {
+            let part = batch.narrow(first, together.min(n - first));
+            let own = part.keys.len() as i64;
+            let i = self.along(&part, count);
+            let clean = part.scores(model).unsqueeze(1);
+            let delta = clean - values.narrow(1, first, own).transpose(0, 1);
+            // The shortest Φ of least (IᵀΦ − Δ)² + λ|Φ|², λ = ridge · trace(IᵀI)/D.
+            let normal = Normal::new(i, &Ridge::Relative(self.ridge));
+            let phi = normal.fitted(&delta.to_kind(Kind::Double)).to_kind(batch.x.kind());
+            maps.push(match self.units {
+                Units::Gradient => phi.view_as(&part.x),
+                Units::Contribution => (phi / c as f64).view([own, 1, h, w]).expand_as(&part.x),
+            });
+        }
+        Tensor::cat(&maps, 0)
+    }
+
+    fn check(&self, _model: &dyn Model, [c, h, w]: [i64; 3]) -> Result<()> {
+        let squares = self.perturbations.count(h, w);
+        let all = squares > self.perturbations.samples();
+        ensure!(
+            !all || squares as i64 <= MOST / (c * h * w),
+            "`all`: images of {c}x{h}x{w} have {squares} squares, too many at once; use a smaller \
+             `largest`, or `samples`"
+        );
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Square {
+    samples: Option<u64>,
+    largest: i64,
+    ridge: f64,
+    all: bool,
+    units: Units,
+}
+
+impl Default for Square {
+    fn default() -> Self {
+        let units = Units::Gradient;
+        Square { samples: None, largest: 10, ridge: 1e-6, all: false, units }
+    }
+}
+
+/// Squares that become black.
+fn build_square(table: Table) -> Result<Box<dyn Attribution>> {
+    let Square { samples, largest, ridge, all, units } = registry::options(table)?;
+    let of = Perturbation::Square { largest, all };
+    Optimal { perturbations: Perturbations::new(of, samples)?, units, ridge }.checked()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct NoisyBaseline {
+    samples: u64,
+    #[serde(deserialize_with = "registry::fraction")]
+    scale: f64,
+    ridge: f64,
+}
+
+impl Default for NoisyBaseline {
+    fn default() -> Self {
+        NoisyBaseline { samples: DRAWN, scale: 0.2, ridge: 1e-6 }
+    }
+}
+
+/// Images that become noise.
+fn build_noisy_baseline(table: Table) -> Result<Box<dyn Attribution>> {
+    let NoisyBaseline { samples, scale, ridge } = registry::options(table)?;
+    let of = Perturbation::Noise { scale };
+    let perturbations = Perturbations::new(of, Some(samples))?;
+    Optimal { perturbations, units: Units::Gradient, ridge }.checked()
+}

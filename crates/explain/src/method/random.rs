@@ -1,0 +1,41 @@
+//! Noise as a map: the control that every measure is compared with.
+
+use crate::{Attribution, Batch};
+use anyhow::Result;
+use models::{
+    noise,
+    registry::{self, Entry},
+};
+use serde::Deserialize;
+use tch::Tensor;
+use toml::Table;
+
+/// In the list of methods.
+pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
+    name: "random",
+    about: "N(0, 1) noise: a control that knows nothing; no options",
+    build,
+};
+
+/// A map without meaning, N(0, 1) in every number: what a measure gives to nothing.
+#[derive(Debug)]
+struct Random;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoOptions {}
+
+impl Attribution for Random {
+    fn attribute(&self, _model: &dyn models::Model, batch: &Batch) -> Tensor {
+        let x = &batch.x;
+        let keys: Vec<u64> =
+            batch.keys.iter().map(|&key| noise::key(key, noise::name_id("random"), 0)).collect();
+        noise::normal(&keys, &x.size()[1..], x.device()).to_kind(x.kind())
+    }
+}
+
+/// The control.
+fn build(table: Table) -> Result<Box<dyn Attribution>> {
+    registry::options::<NoOptions>(table)?;
+    Ok(Box::new(Random))
+}

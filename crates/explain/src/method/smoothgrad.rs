@@ -1,0 +1,97 @@
+//! Points drawn around each image: SmoothGrad (Smilkov et al. 2017) and UniGrad (Wang et al. 2020).
+//! They may leave [0, 1], as in the papers.
+
+use crate::{
+    Attribution, Batch,
+    engine::gradient_average::{Average, Placed, Points},
+    sampling::{neighbours::Noise, smoothing_kernel::Kernel},
+};
+use anyhow::{Result, ensure};
+use models::registry::{self, Entry};
+use serde::Deserialize;
+use toml::Table;
+
+/// In the list of methods.
+pub(crate) const SMOOTHGRAD: Entry<dyn Attribution> = Entry {
+    name: "smoothgrad",
+    about: "mean ∇f(x + e), e ~ N(0, σ²I) (Smilkov et al. 2017); options: sigma (0.03, in [0, 1] \
+            pixels), relative (false: sigma in units of each image's max − min), samples (10 up \
+            to sigma 0.01, then 10 for each hundredth, as Tan & Tian 2023)",
+    build: build_smoothgrad,
+};
+
+/// In the list of methods.
+pub(crate) const UNIGRAD: Entry<dyn Attribution> = Entry {
+    name: "unigrad",
+    about: "mean ∇f(x + e), e ~ U[−r, r] (Wang et al. 2020); options: radius (4/255, in [0, 1] \
+            pixels), samples (50)",
+    build: build_unigrad,
+};
+
+impl Points for Noise {
+    fn count(&self) -> u64 {
+        self.samples
+    }
+
+    fn place(&self, batch: &Batch, samples: &[u64]) -> Placed {
+        Placed { points: self.around(batch, samples), factor: None }
+    }
+
+    fn note(&self, image: [i64; 3]) -> Option<String> {
+        Noise::note(self, image, "gradient")
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SmoothGrad {
+    #[serde(deserialize_with = "registry::fraction")]
+    sigma: f64,
+    relative: bool,
+    samples: Option<u64>,
+}
+
+impl Default for SmoothGrad {
+    fn default() -> Self {
+        SmoothGrad { sigma: 0.03, relative: false, samples: None }
+    }
+}
+
+/// Tan et al. 2023: 10 samples up to σ = 0.01, then ten for each hundredth.
+fn enough(sigma: f64) -> u64 {
+    let hundredths = (sigma / 0.01 + 1e-9).floor();
+    (hundredths.clamp(1., 1e6) * 10.) as u64
+}
+
+/// Mean of ∇f over Gaussian neighbours.
+fn build_smoothgrad(table: Table) -> Result<Box<dyn Attribution>> {
+    let SmoothGrad { sigma, relative, samples } = registry::options(table)?;
+    ensure!(
+        samples.is_some() || sigma.is_nan() || sigma <= 100.,
+        "`sigma` is {sigma}, in pixels of [0, 1]; say how many `samples` it is to have"
+    );
+    let samples = samples.unwrap_or(enough(sigma));
+    let noise = Noise { kernel: Kernel::Gaussian, size: sigma, relative, samples };
+    Ok(Box::new(Average(noise.checked("sigma")?)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct UniGrad {
+    #[serde(deserialize_with = "registry::fraction")]
+    radius: f64,
+    samples: u64,
+}
+
+impl Default for UniGrad {
+    fn default() -> Self {
+        UniGrad { radius: 4. / 255., samples: 50 }
+    }
+}
+
+/// Mean of ∇f over uniform neighbours.
+fn build_unigrad(table: Table) -> Result<Box<dyn Attribution>> {
+    let UniGrad { radius, samples } = registry::options(table)?;
+    let noise = Noise { kernel: Kernel::Uniform, size: radius, relative: false, samples };
+    Ok(Box::new(Average(noise.checked("radius")?)))
+}
