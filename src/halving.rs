@@ -2,20 +2,20 @@
 
 use crate::ui;
 use anyhow::Result;
-use explain::{Attribution, engine::oom::Halving};
+use explain::{Attribution, engine::oom::RetryOnOom};
 use models::registry;
 
-pub use explain::engine::oom::{Room, exhausted, retried, said};
+pub use explain::engine::oom::{ChunkLimit, exhausted, retried, said};
 
 /// The method that is spelled so; its passes get smaller where there is no room for them.
 pub fn method(spelled: &str) -> Result<Box<dyn Attribution>> {
     let method = explain::method(registry::parse(spelled)?)?;
-    Ok(Box::new(Halving { method, room: room(spelled) }))
+    Ok(Box::new(RetryOnOom { method, room: room(spelled) }))
 }
 
 /// For the passes of `what`.
-pub fn room(what: &str) -> Room {
-    Room::new(what, ui::complain)
+pub fn room(what: &str) -> ChunkLimit {
+    ChunkLimit::new(what, ui::complain)
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ fn explain(
         let maps = methods.iter().zip(&mut gaps).map(|(m, gaps)| {
             let told = || format!("method `{}`", m.spelled);
             let map = loaded.attribute(&*m.method, &batch, first).with_context(told)?;
-            gaps.extend(m.method.gap(&loaded.model, &batch, &map));
+            gaps.extend(m.method.convergence_delta(&loaded.model, &batch, &map));
             tick(y.numel() as u64);
             Ok(map)
         });

@@ -37,7 +37,12 @@ pub trait Attribution {
     }
 
     /// For methods that promise completeness: f(x) − f(baseline) − Σ map, `[N]`, with no graph.
-    fn gap(&self, _model: &dyn Model, _batch: &Batch, _map: &Tensor) -> Option<Tensor> {
+    fn convergence_delta(
+        &self,
+        _model: &dyn Model,
+        _batch: &Batch,
+        _map: &Tensor,
+    ) -> Option<Tensor> {
         None
     }
 

@@ -45,18 +45,18 @@ pub struct Case<'a> {
     /// Networks with layers drawn anew or trained on random labels, for metrics that want them.
     pub randomised: &'a [Randomised<'a>],
     /// What is known of the model at these images, with any method.
-    pub of_model: &'a Known,
+    pub model_cache: &'a Memo,
     /// What is known of these maps.
-    pub of_maps: &'a Known,
+    pub map_cache: &'a Memo,
 }
 
 /// Results of passes that several metrics or methods ask for, made once. By what they are, how they
 /// are made, and the chunk: a pass that is made again with a smaller one, for want of memory, finds
 /// nothing that is cut otherwise.
 #[derive(Debug, Default)]
-pub struct Known(RefCell<BTreeMap<String, Tensor>>);
+pub struct Memo(RefCell<BTreeMap<String, Tensor>>);
 
-impl Known {
+impl Memo {
     fn get(&self, case: &Case, what: &str, make: impl FnOnce() -> Tensor) -> Tensor {
         let what = format!("{what} in passes of {}", case.batch.chunk);
         let found = self.0.borrow().get(&what).map(Tensor::shallow_clone);

@@ -94,7 +94,7 @@ fn integrated_gradients_are_captums() {
         let far = distance(&map, &(expected * factor));
         assert!(far < 1e-6, "{rule}: {far:e} off");
         if rule != "trapezoid" {
-            let gap = ig.gap(&model, &batch, &map).unwrap();
+            let gap = ig.convergence_delta(&model, &batch, &map).unwrap();
             let far = distance(&-gap, &golden.take(&format!("gap.{rule}")).unwrap());
             assert!(far < 1e-4, "{rule}: its gap is {far:e} off");
         }
@@ -120,7 +120,7 @@ fn rules_integrate_what_they_should() {
         let ig = method(&format!("ig:points=5,rule={rule}"));
         let map = ig.attribute(&bowl, &batch);
         assert!(size(&(&map - &whole * mean)) < 1e-12, "{rule}");
-        let gap = ig.gap(&bowl, &batch, &map).unwrap();
+        let gap = ig.convergence_delta(&bowl, &batch, &map).unwrap();
         assert!(size(&(gap - summed(&whole) * (0.5 - mean))) < 1e-12, "{rule}: its gap");
     }
     let one = method("ig:points=1,rule=gauss-legendre").attribute(&bowl, &batch);
@@ -131,7 +131,7 @@ fn rules_integrate_what_they_should() {
     let gap = |spelled: &str| {
         let ig = method(spelled);
         let map = ig.attribute(&soft, &batch);
-        size(&ig.gap(&soft, &batch, &map).unwrap())
+        size(&ig.convergence_delta(&soft, &batch, &map).unwrap())
     };
     let [few, many] = ["ig:points=5", "ig:points=40"].map(gap);
     assert!(many < few / 4., "{few} {many}");
@@ -164,20 +164,20 @@ fn every_baseline_is_where_the_way_begins() {
     }
     let image = Tensor::from_slice(&image).view_as(x);
     assert!(size(&(map - midway(&image))) < 1e-12, "blurred");
-    let gap = blurred.gap(&bowl, &batch, &midway(&image)).unwrap();
+    let gap = blurred.convergence_delta(&bowl, &batch, &midway(&image)).unwrap();
     assert!(size(&gap) < 1e-12, "{gap}");
 
     // Many noise images: the mean over each, and complete by the midpoint rule.
     let ig = method("ig:points=2,rule=midpoint,baseline=uniform,baselines=3");
     let map = ig.attribute(&bowl, &batch);
-    assert!(size(&ig.gap(&bowl, &batch, &map).unwrap()) < 1e-12);
+    assert!(size(&ig.convergence_delta(&bowl, &batch, &map).unwrap()) < 1e-12);
     let one = method("ig:points=2,rule=midpoint,baseline=uniform").attribute(&bowl, &batch);
     assert!(distance(&map, &one) > 0.01, "other baselines, another map");
     // Expected gradients tend to it; both estimate the same mean.
     let [few, many] = [100, 10_000].map(|samples| {
         let expected = method(&format!("expected-gradients:samples={samples}"));
         let map = expected.attribute(&bowl, &batch);
-        size(&expected.gap(&bowl, &batch, &map).unwrap())
+        size(&expected.convergence_delta(&bowl, &batch, &map).unwrap())
     });
     assert!(many < few / 3., "a hundred times the samples: gap {few}, {many}");
 }

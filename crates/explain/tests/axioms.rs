@@ -300,7 +300,7 @@ fn what_is_complete_says_what_is_missing() {
     for (spelled, promised) in PROMISES.iter().filter(|p| p.1.contains("complete")) {
         let method = explain::method(parse(spelled).unwrap()).unwrap();
         let map = method.attribute(&model, &batch);
-        let gap = method.gap(&model, &batch, &map).expect(promised);
+        let gap = method.convergence_delta(&model, &batch, &map).expect(promised);
         assert!(largest(&gap) < 1e-6, "{spelled}");
     }
 }

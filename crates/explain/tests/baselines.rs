@@ -120,7 +120,7 @@ fn integrated_gradients_start_at_real_images() {
         }
         let sum = map.sum_dim_intlist([1, 2, 3].as_slice(), false, None);
         let gap = network.logits(&batch.x).squeeze_dim(1) - before - sum;
-        let told = ig.gap(&network, &batch, &map).unwrap();
+        let told = ig.convergence_delta(&network, &batch, &map).unwrap();
         assert!(largest(&(told - &gap)) < 1e-12 && largest(&gap) > 1e-6, "{path}");
     }
 }

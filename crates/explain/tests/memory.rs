@@ -9,8 +9,8 @@ mod rule;
 
 use explain::{
     Attribution, Batch, Metric,
-    engine::oom::{Halving, Room},
-    metric::{self, Attacked, Case, Known, METRICS, Randomised, Randomness},
+    engine::oom::{ChunkLimit, RetryOnOom},
+    metric::{self, Attacked, Case, METRICS, Memo, Randomised, Randomness},
 };
 use few::few;
 use models::{Activation, Classifier, Model, Ops, Score, Target, noise, zoo, zoo::Shape};
@@ -85,7 +85,7 @@ fn made(method: &dyn Attribution, model: &dyn Model, batch: &Batch) -> Vec<Tenso
     let (map, logits) = method.with_logits(model, batch);
     let mut all = vec![method.attribute(model, batch), map, logits];
     // A gap is what rounding leaves: beside one.
-    all.extend(method.gap(model, batch, &all[0]).map(|gap| gap + 1.));
+    all.extend(method.convergence_delta(model, batch, &all[0]).map(|gap| gap + 1.));
     if let Some(method) = method.differentiable() {
         let (map, flow) = method.pullback(model, batch, &cotangent);
         all.extend([map, flow]);
@@ -129,7 +129,7 @@ fn memory_that_is_exhausted_half_way_changes_no_map() {
     for after in [0, 1, 2] {
         for ((name, method), (_, expected)) in few(&[]).into_iter().zip(&plain) {
             let expected = made(&**expected, &model, &batch);
-            let halving = Halving { method, room: Room::new(name, |_| ()) };
+            let halving = RetryOnOom { method, room: ChunkLimit::new(name, |_| ()) };
             let found = made(&halving, &Small::new(&model, 4, after), &batch);
             assert_same(&found, &expected, &format!("{name}, full after {after} passes"));
         }
@@ -180,10 +180,11 @@ impl<'a> World<'a> {
             masks: Some(&self.masks),
             attacked: Some(Attacked { x: &self.attacked.1, maps: &self.attacked.0 }),
             randomised: &randomised,
-            of_model: &Known::default(),
-            of_maps: &Known::default(),
+            model_cache: &Memo::default(),
+            map_cache: &Memo::default(),
         };
-        let rooms: Vec<Room> = metrics.iter().map(|_| Room::new("metric", |_| ())).collect();
+        let rooms: Vec<ChunkLimit> =
+            metrics.iter().map(|_| ChunkLimit::new("metric", |_| ())).collect();
         let each = metrics.iter().zip(&rooms);
         each.flat_map(|(m, room)| room.fit(batch, |b| m.measure(&Case { batch: b, ..case })))
             .collect()

@@ -7,7 +7,7 @@ mod rule;
 
 use explain::{
     Batch,
-    metric::{Case, Known, metric},
+    metric::{Case, Memo, metric},
 };
 use models::{
     Score, Target,
@@ -56,8 +56,8 @@ fn metrics_agree_with_captum_and_quantus() {
         masks: Some(&masks),
         attacked: None,
         randomised: &[],
-        of_model: &Known::default(),
-        of_maps: &Known::default(),
+        model_cache: &Memo::default(),
+        map_cache: &Memo::default(),
     };
     for (asked, names) in METRICS {
         let found = metric(parse(asked).unwrap()).unwrap().measure(&case);

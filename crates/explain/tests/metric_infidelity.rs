@@ -6,7 +6,7 @@ mod known;
 
 use explain::{
     Batch,
-    metric::{self, Case, Known},
+    metric::{self, Case, Memo},
 };
 use known::{IMAGE, batch, bent, close, linear, method, number};
 use models::{Model, noise, registry::parse};
@@ -29,9 +29,19 @@ fn of_maps(
     let maps = &maps.unwrap_or_else(|| method.attribute(model, batch));
     let labels = &batch.target.class;
     let (method, masks, attacked, randomised) = (&*method, None, None, &[][..]);
-    let (of_model, of_maps) = (&Known::default(), &Known::default());
-    let case =
-        Case { model, method, batch, maps, labels, masks, attacked, randomised, of_model, of_maps };
+    let (model_cache, map_cache) = (&Memo::default(), &Memo::default());
+    let case = Case {
+        model,
+        method,
+        batch,
+        maps,
+        labels,
+        masks,
+        attacked,
+        randomised,
+        model_cache,
+        map_cache,
+    };
     let found = metric.measure(&case);
     assert_eq!(found.len(), metric.columns().len());
     found.into_iter().map(|column| Vec::try_from(column).unwrap()).collect()

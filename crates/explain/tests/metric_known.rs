@@ -3,7 +3,7 @@
 
 use explain::{
     Batch,
-    metric::{Case, Known, metric},
+    metric::{Case, Memo, metric},
 };
 use models::{Activation, Model, Ops, Score, Target, noise, registry::parse};
 use std::cell::Cell;
@@ -35,11 +35,11 @@ fn asked(metrics: &[&str], methods: &[&str]) -> Vec<(Vec<f64>, i64)> {
     let x = noise::uniform(&keys, &[3, 4, 4], Device::Cpu).to_kind(Kind::Double);
     let class = Tensor::from_slice(&[0i64, 1, 0]);
     let batch = Batch::new(&x, &Target { class, score: Score::Logit });
-    let (model, of_model) = (Counted(Cell::new(0)), Known::default());
+    let (model, model_cache) = (Counted(Cell::new(0)), Memo::default());
     let mut found = vec![];
     for method in methods {
         let method = explain::method(parse(method).unwrap()).unwrap();
-        let (maps, of_maps) = (method.attribute(&model, &batch), Known::default());
+        let (maps, map_cache) = (method.attribute(&model, &batch), Memo::default());
         for spelled in metrics {
             let case = Case {
                 model: &model,
@@ -50,8 +50,8 @@ fn asked(metrics: &[&str], methods: &[&str]) -> Vec<(Vec<f64>, i64)> {
                 masks: None,
                 attacked: None,
                 randomised: &[],
-                of_model: &of_model,
-                of_maps: &of_maps,
+                model_cache: &model_cache,
+                map_cache: &map_cache,
             };
             let before = model.0.get();
             let columns = metric(parse(spelled).unwrap()).unwrap().measure(&case);

@@ -7,7 +7,7 @@ mod known;
 use explain::{
     Batch, heat,
     metric::{
-        self, Case, Known, Metric, Randomised,
+        self, Case, Memo, Metric, Randomised,
         Randomness::{self, *},
     },
     similarity::spearman,
@@ -42,7 +42,7 @@ fn among(
     let maps = method.attribute(model, batch);
     let labels = batch.target.class.shallow_clone();
     let (method, masks, attacked) = (&*method, None, None);
-    let (of_model, of_maps) = (&Known::default(), &Known::default());
+    let (model_cache, map_cache) = (&Memo::default(), &Memo::default());
     let case = Case {
         model,
         method,
@@ -52,8 +52,8 @@ fn among(
         masks,
         attacked,
         randomised,
-        of_model,
-        of_maps,
+        model_cache,
+        map_cache,
     };
     let found = metric.measure(&case);
     assert_eq!(found.len(), metric.columns().len(), "{spelled}");

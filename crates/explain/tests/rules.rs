@@ -109,7 +109,7 @@ fn deeplift_sums_to_the_rise_from_the_baseline() {
             let map = deeplift.attribute(&model, &batch);
             let f = |x: &Tensor| batch.target.of(&logits(&model, x));
             let rise = f(&x) - f(&x.full_like(baseline));
-            let gap = deeplift.gap(&model, &batch, &map).unwrap();
+            let gap = deeplift.convergence_delta(&model, &batch, &map).unwrap();
             assert!(largest(&(&gap - (&rise - total(&map)))) < 1e-9, "{name}");
             let far = largest(&gap) / largest(&rise);
             assert!(far < 1e-5, "{name}, {score:?}, from {baseline}: a gap of {far:e}");
@@ -249,7 +249,7 @@ fn swin_is_explained() {
         let map = method.attribute(&model, &batch);
         assert_eq!((map.size(), map.kind()), (x.size(), Kind::Float), "{text}");
         assert!(bool::try_from(map.isfinite().all()).unwrap() && largest(&map) > 0., "{text}");
-        if let Some(gap) = method.gap(&model, &batch, &map) {
+        if let Some(gap) = method.convergence_delta(&model, &batch, &map) {
             let told = batch.target.of(&logits(&model, &x)).size();
             assert_eq!(gap.size(), told);
             assert!(largest(&gap) > 1e-3, "attention has no rule, and {text} hides it");

@@ -194,15 +194,20 @@ fn values_of_groups_add_up() {
     ] {
         let method = method(spelled);
         let map = method.attribute(&model, &batch);
-        let gap = method.gap(&model, &batch, &map).unwrap();
+        let gap = method.convergence_delta(&model, &batch, &map).unwrap();
         assert_eq!(gap.size(), [3]);
         let unit = map.abs().max().double_value(&[]);
         let far = gap.abs().max().double_value(&[]) / unit;
         assert!(far < tolerance, "{spelled}: {far:e} off");
-        let far = method.gap(&model, &batch, &(map * 2.)).unwrap().abs().max().double_value(&[]);
+        let far = method
+            .convergence_delta(&model, &batch, &(map * 2.))
+            .unwrap()
+            .abs()
+            .max()
+            .double_value(&[]);
         assert!(far > 0.1 * unit, "{spelled}: a map twice as large adds up too");
     }
-    assert!(method("lime").gap(&model, &batch, &x).is_none());
+    assert!(method("lime").convergence_delta(&model, &batch, &x).is_none());
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::plan::{Plan, Strike};
 use crate::{
     cli::Measure,
     commands::attack::Named,
-    halving::{Room, room},
+    halving::{ChunkLimit, room},
     subject::Loaded,
 };
 use ::attack::{Beta, Case as Victim, MapAttack, MapLoss, Rule};
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use explain::{
     Attribution, Batch,
     heatmap::{has_mass, heat},
-    metric::{Attacked, Case, Known, Randomised, Randomness},
+    metric::{Attacked, Case, Memo, Randomised, Randomness},
     similarity::default_k,
 };
 use models::{Classifier, Precision};
@@ -30,7 +30,7 @@ pub(super) struct Cases<'a> {
     plan: &'a Plan,
     loaded: &'a Loaded,
     /// One a metric.
-    rooms: Vec<Room>,
+    rooms: Vec<ChunkLimit>,
     /// With layers drawn anew.
     randomised: Vec<(Randomness, Classifier)>,
     /// Trained on random labels.
@@ -84,7 +84,7 @@ impl<'a> Cases<'a> {
         let unlearnt = self.unlearnt.map(|loaded| (Randomness::Labels, &loaded.model));
         let randomised: Vec<Randomised> =
             redrawn.chain(unlearnt).map(|(how, model)| Randomised { how, model }).collect();
-        let of_model = Known::default();
+        let model_cache = Memo::default();
         let row = |spelled: &str, method: &dyn Attribution| -> Result<Named> {
             let told = || format!("method `{spelled}`");
             let maps = loaded.attribute(method, &batch, first).with_context(told)?;
@@ -103,8 +103,8 @@ impl<'a> Cases<'a> {
                 masks: masks.as_ref(),
                 attacked: attacked.as_ref().map(|(maps, x)| Attacked { x, maps }),
                 randomised: &randomised,
-                of_model: &of_model,
-                of_maps: &Known::default(),
+                model_cache: &model_cache,
+                map_cache: &Memo::default(),
             };
             let columns = plan.metrics.iter().zip(&self.rooms).flat_map(|((_, metric), room)| {
                 let columns = room.fit(&batch, |batch| metric.measure(&Case { batch, ..case }));

@@ -12,7 +12,7 @@ use models::{
 use tch::{Kind, Tensor};
 
 /// Where the gradients of a batch are taken, and what multiplies them.
-pub(crate) struct Placed {
+pub(crate) struct Samples {
     /// pᵢ(x), `[N, C, H, W]`, with a graph to x where x wants one.
     pub points: Tensor,
     /// cᵢ(x), like the points; none is 1.
@@ -20,7 +20,7 @@ pub(crate) struct Placed {
 }
 
 /// The points of one method.
-pub(crate) trait Points {
+pub(crate) trait SamplePoints {
     /// How many there are for each image.
     fn count(&self) -> u64;
 
@@ -30,7 +30,7 @@ pub(crate) trait Points {
     }
 
     /// The point `samples[n]` of image `n` of the batch, for every `n`.
-    fn place(&self, batch: &Batch, samples: &[u64]) -> Placed;
+    fn place(&self, batch: &Batch, samples: &[u64]) -> Samples;
 
     /// Whether the only point is the image itself.
     fn is_image(&self) -> bool {
@@ -47,8 +47,13 @@ pub(crate) trait Points {
         None
     }
 
-    /// See [`Attribution::gap`].
-    fn gap(&self, _model: &dyn Model, _batch: &Batch, _map: &Tensor) -> Option<Tensor> {
+    /// See [`Attribution::convergence_delta`].
+    fn convergence_delta(
+        &self,
+        _model: &dyn Model,
+        _batch: &Batch,
+        _map: &Tensor,
+    ) -> Option<Tensor> {
         None
     }
 }
@@ -114,13 +119,13 @@ impl Pass {
     }
 }
 
-impl<P: Points> Average<P> {
+impl<P: SamplePoints> Average<P> {
     /// Σ w c ⊙ ∇f over the points of a pass, and the logits there; a graph reaches `x` if it wants
     /// one.
     fn passed(&self, model: &dyn Model, pass: &Pass, x: &Tensor) -> (Tensor, Tensor) {
         let graph = if x.requires_grad() { Graph::Keep } else { Graph::Free };
         let (batch, samples) = (pass.repeated(x), pass.samples());
-        let Placed { points, factor } = self.0.place(&batch, &samples);
+        let Samples { points, factor } = self.0.place(&batch, &samples);
         let points = match graph {
             Graph::Keep => points,
             _ => points.detach().set_requires_grad(true),
@@ -156,7 +161,7 @@ impl<P: Points> Average<P> {
     }
 }
 
-impl<P: Points> Attribution for Average<P> {
+impl<P: SamplePoints> Attribution for Average<P> {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         self.map(model, batch, &Pass::all(batch, self.0.count())).0
     }
@@ -174,8 +179,8 @@ impl<P: Points> Attribution for Average<P> {
         self.0.note(image)
     }
 
-    fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
-        self.0.gap(model, batch, map)
+    fn convergence_delta(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
+        self.0.convergence_delta(model, batch, map)
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {
@@ -191,7 +196,7 @@ enum Pulled<'a> {
     Chosen(&'a Cotangent<'a>),
 }
 
-impl<P: Points> Average<P> {
+impl<P: SamplePoints> Average<P> {
     /// One pass of a pullback: its part of the map if that was asked for, and of (∂map/∂x)ᵀ v.
     fn pulled(&self, model: &dyn Model, pass: &Pass, v: &Pulled) -> (Option<Tensor>, Tensor) {
         let x = pass.block.x.detach().set_requires_grad(true);
@@ -218,7 +223,7 @@ impl<P: Points> Average<P> {
         v: &Pulled,
     ) -> Option<(Option<Tensor>, Tensor)> {
         let (batch, samples) = (pass.repeated(x), pass.samples());
-        let Placed { points, factor } = self.0.place(&batch, &samples);
+        let Samples { points, factor } = self.0.place(&batch, &samples);
         let trace = Trace::of(model, &points)?;
         let (map, v) = match v {
             Pulled::Known(v) => (None, v.shallow_clone()),
@@ -238,7 +243,7 @@ impl<P: Points> Average<P> {
     }
 }
 
-impl<P: Points> Differentiable for Average<P> {
+impl<P: SamplePoints> Differentiable for Average<P> {
     fn pullback(
         &self,
         model: &dyn Model,

@@ -31,16 +31,16 @@ thread_local! {
 }
 
 /// Images a pass that there was room for until now.
-pub struct Room {
+pub struct ChunkLimit {
     what: String,
     most: Cell<i64>,
     tell: fn(&str),
 }
 
-impl Room {
+impl ChunkLimit {
     /// For the passes of `what`, which the warnings that `tell` is told name.
     pub fn new(what: &str, tell: fn(&str)) -> Self {
-        Room { what: what.into(), most: Cell::new(i64::MAX), tell }
+        ChunkLimit { what: what.into(), most: Cell::new(i64::MAX), tell }
     }
 
     /// What `work` makes of `batch`, whose chunk is halved until there is room; later batches begin
@@ -110,14 +110,14 @@ fn attempt<T>(work: impl FnOnce() -> T) -> thread::Result<T> {
 }
 
 /// A method whose passes get smaller where there is no room for them.
-pub struct Halving {
+pub struct RetryOnOom {
     /// The method.
     pub method: Box<dyn Attribution>,
     /// What it has room for.
-    pub room: Room,
+    pub room: ChunkLimit,
 }
 
-impl Attribution for Halving {
+impl Attribution for RetryOnOom {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         self.room.fit(batch, |batch| self.method.attribute(model, batch))
     }
@@ -130,8 +130,8 @@ impl Attribution for Halving {
         self.method.check(model, image)
     }
 
-    fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
-        self.room.fit(batch, |batch| self.method.gap(model, batch, map))
+    fn convergence_delta(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
+        self.room.fit(batch, |batch| self.method.convergence_delta(model, batch, map))
     }
 
     fn note(&self, image: [i64; 3]) -> Option<String> {
@@ -143,7 +143,7 @@ impl Attribution for Halving {
     }
 }
 
-impl Differentiable for Halving {
+impl Differentiable for RetryOnOom {
     fn pullback(
         &self,
         model: &dyn Model,
@@ -160,8 +160,8 @@ mod tests {
     use super::*;
     use models::{Score, Target};
 
-    fn room() -> Room {
-        Room::new("ig", |_| ())
+    fn room() -> ChunkLimit {
+        ChunkLimit::new("ig", |_| ())
     }
 
     fn batch(chunk: i64) -> Batch {
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_chunk_is_halved_until_there_is_room_and_stays_so() {
-        let (room, tried) = (Room::new("ig", |_| ()), Cell::default());
+        let (room, tried) = (ChunkLimit::new("ig", |_| ()), Cell::default());
         assert_eq!(room.fit(&batch(100), |b| pass(13, &tried, b.chunk)), 12);
         assert_eq!(tried.take(), [100, 50, 25, 12]);
         assert_eq!(room.fit(&batch(100), |b| pass(13, &tried, b.chunk)), 12);
@@ -192,14 +192,14 @@ mod tests {
     #[test]
     fn autograd_is_as_it_was() {
         let probe = || Tensor::ones([], (Kind::Float, Device::Cpu)).set_requires_grad(true) * 2.;
-        let (room, tried) = (Room::new("ig", |_| ()), Cell::default());
+        let (room, tried) = (ChunkLimit::new("ig", |_| ()), Cell::default());
         let inside = room.fit(&batch(8), |b| {
             let recorded = probe().requires_grad();
             pass(2, &tried, b.chunk);
             recorded
         });
         assert!(inside && probe().requires_grad());
-        let room = Room::new("ig", |_| ());
+        let room = ChunkLimit::new("ig", |_| ());
         let recorded = |b: &Batch| pass(2, &tried, b.chunk) > 0 && probe().requires_grad();
         assert!(!tch::no_grad(|| room.fit(&batch(8), recorded)));
     }

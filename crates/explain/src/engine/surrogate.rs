@@ -63,8 +63,8 @@ fn ridge(rows: &Tensor, mean: &Tensor, alpha: f64) -> Tensor {
 }
 
 /// Perturbed copies of a block of images, and the linear map from f there to the attribution.
-pub(crate) trait Copies {
-    /// Copies `start..start + n` of each image of `x`: `[N, n, C, H, W]`; x is in their graph.
+pub(crate) trait PerturbedInputs {
+    /// PerturbedInputs `start..start + n` of each image of `x`: `[N, n, C, H, W]`; x is in their graph.
     fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor;
 
     /// f at the copies, f64 `[N, S]` -> maps `[N, C, H, W]`.
@@ -86,19 +86,24 @@ pub(crate) trait Copies {
 
 /// A method that is its copies and a linear map.
 pub(crate) trait Surrogate {
-    /// Copies of an image of `x` `[N, C, H, W]`.
+    /// PerturbedInputs of an image of `x` `[N, C, H, W]`.
     fn samples(&self, x: &Tensor) -> i64;
 
     /// The copies of all images of `block`.
-    fn copies(&self, block: &Batch) -> Box<dyn Copies>;
+    fn copies(&self, block: &Batch) -> Box<dyn PerturbedInputs>;
 
     /// See [`Attribution::check`].
     fn check(&self, _image: [i64; 3]) -> Result<()> {
         Ok(())
     }
 
-    /// See [`Attribution::gap`].
-    fn gap(&self, _model: &dyn Model, _batch: &Batch, _map: &Tensor) -> Option<Tensor> {
+    /// See [`Attribution::convergence_delta`].
+    fn convergence_delta(
+        &self,
+        _model: &dyn Model,
+        _batch: &Batch,
+        _map: &Tensor,
+    ) -> Option<Tensor> {
         None
     }
 }
@@ -137,7 +142,7 @@ impl<S: Surrogate> Linear<S> {
 
     /// f at all copies of `block`, f64 `[N, S]`. Each pass writes into the one tensor: a small one left
     /// between the large ones of two passes would keep the allocator from using their room again.
-    fn scores(&self, model: &dyn Model, block: &Batch, copies: &dyn Copies) -> Tensor {
+    fn scores(&self, model: &dyn Model, block: &Batch, copies: &dyn PerturbedInputs) -> Tensor {
         let (images, samples) = (block.x.size()[0], self.0.samples(&block.x));
         let all = Tensor::empty([images, samples], (Kind::Double, block.x.device()));
         for (start, n) in passes(block, samples) {
@@ -172,7 +177,7 @@ impl<S: Surrogate> Linear<S> {
     }
 }
 
-/// Copies `start..start + n` at a time, for as many images as `block` has.
+/// PerturbedInputs `start..start + n` at a time, for as many images as `block` has.
 pub(crate) fn passes(block: &Batch, samples: i64) -> impl Iterator<Item = (i64, i64)> + use<> {
     let mut most = block.chunk;
     if block.x.device() == Device::Cpu {
@@ -200,8 +205,8 @@ impl<S: Surrogate> Attribution for Linear<S> {
         self.0.check(image)
     }
 
-    fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
-        tch::no_grad(|| self.0.gap(model, batch, map))
+    fn convergence_delta(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
+        tch::no_grad(|| self.0.convergence_delta(model, batch, map))
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {
@@ -243,7 +248,7 @@ pub(crate) fn uniform(block: &Batch, samples: i64, m: i64) -> Tensor {
     noise::uniform(&keys, &[m], block.x.device()).view([-1, samples, m])
 }
 
-/// Copies with some groups replaced by a constant, and coefficients painted on the groups.
+/// PerturbedInputs with some groups replaced by a constant, and coefficients painted on the groups.
 #[derive(Debug)]
 pub(crate) struct Masked {
     pub(crate) groups: Groups,
@@ -266,7 +271,7 @@ pub(crate) fn masked(x: &Tensor, groups: &Groups, masks: &Tensor, baseline: f64)
     x.unsqueeze(1) * &keep + (1. - keep) * baseline
 }
 
-impl Copies for Masked {
+impl PerturbedInputs for Masked {
     fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor {
         masked(x, &self.groups, &self.masks.narrow(1, start, n), self.baseline)
     }

@@ -4,7 +4,7 @@
 use crate::{
     Attribution, Batch,
     engine::normal_equations::{Normal, Ridge},
-    engine::surrogate::{Copies, Linear, Surrogate, passes, sample_keys},
+    engine::surrogate::{Linear, PerturbedInputs, Surrogate, passes, sample_keys},
 };
 use anyhow::{Result, ensure};
 use models::{
@@ -74,7 +74,7 @@ impl Surrogate for Clime {
         self.samples
     }
 
-    fn copies(&self, block: &Batch) -> Box<dyn Copies> {
+    fn copies(&self, block: &Batch) -> Box<dyn PerturbedInputs> {
         let draws = Draws { block: block.at(&block.x.detach()), sigma: self.sigma };
         let count = self.samples as f64;
         match self.covariance {
@@ -128,7 +128,7 @@ struct Fitted {
     normal: Normal,
 }
 
-impl Copies for Fitted {
+impl PerturbedInputs for Fitted {
     fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor {
         x.unsqueeze(1) + self.draws.narrow(1, start, n)
     }
@@ -163,7 +163,7 @@ fn centred(values: &Tensor) -> Tensor {
     values - values.mean_dim([1].as_slice(), true, Kind::Double)
 }
 
-impl Copies for Correlated {
+impl PerturbedInputs for Correlated {
     fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor {
         x.unsqueeze(1) + self.draws.at(start, n)
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     Attribution, Batch,
-    engine::gradient_average::{Average, Placed, Points},
+    engine::gradient_average::{Average, SamplePoints, Samples},
 };
 use anyhow::Result;
 use models::registry::{self, Entry};
@@ -35,15 +35,15 @@ struct Image {
 #[serde(deny_unknown_fields)]
 struct NoOptions {}
 
-impl Points for Image {
+impl SamplePoints for Image {
     fn count(&self) -> u64 {
         1
     }
 
-    fn place(&self, batch: &Batch, _samples: &[u64]) -> Placed {
+    fn place(&self, batch: &Batch, _samples: &[u64]) -> Samples {
         let x = &batch.x;
         let factor = self.times_input.then(|| x.shallow_clone());
-        Placed { points: x.shallow_clone(), factor }
+        Samples { points: x.shallow_clone(), factor }
     }
 
     fn is_image(&self) -> bool {

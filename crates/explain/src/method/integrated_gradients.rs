@@ -3,7 +3,7 @@
 
 use crate::{
     Attribution, Batch,
-    engine::gradient_average::{Average, Placed, Points},
+    engine::gradient_average::{Average, SamplePoints, Samples},
     sampling::{baseline::Baseline, quadrature::Rule, reference_images::References},
 };
 use anyhow::{Context, Result, ensure};
@@ -63,14 +63,14 @@ impl Start {
 
 /// The way from one or more baselines.
 #[derive(Debug)]
-struct Way {
+struct StraightPath {
     start: Start,
     baselines: u64,
     /// Places and weights on the way from each baseline; none: one place a baseline, drawn.
     nodes: Option<Vec<(f64, f64)>>,
 }
 
-impl Way {
+impl StraightPath {
     fn points(&self) -> u64 {
         self.nodes.as_ref().map_or(1, |nodes| nodes.len() as u64)
     }
@@ -98,7 +98,7 @@ impl Way {
     }
 }
 
-impl Points for Way {
+impl SamplePoints for StraightPath {
     fn count(&self) -> u64 {
         self.points() * self.baselines
     }
@@ -109,12 +109,12 @@ impl Points for Way {
         own / self.baselines as f64
     }
 
-    fn place(&self, batch: &Batch, samples: &[u64]) -> Placed {
+    fn place(&self, batch: &Batch, samples: &[u64]) -> Samples {
         let points = self.points();
         let which: Vec<u64> = samples.iter().map(|sample| sample / points).collect();
         let baseline = self.baseline(batch, &which);
         let way = &batch.x - &baseline;
-        Placed { points: baseline + &way * self.places(batch, samples), factor: Some(way) }
+        Samples { points: baseline + &way * self.places(batch, samples), factor: Some(way) }
     }
 
     fn check(&self, image: [i64; 3]) -> Result<()> {
@@ -124,7 +124,7 @@ impl Points for Way {
         }
     }
 
-    fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
+    fn convergence_delta(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
         let score = |x: &Tensor| batch.at(x).scores(model);
         let n = batch.keys.len();
         let from = |i: u64| score(&self.baseline(batch, &vec![i; n]));
@@ -168,7 +168,7 @@ fn build_ig(table: Table) -> Result<Box<dyn Attribution>> {
         ensure!(baselines <= count, "`baselines` is {baselines}; the file has {count} images");
     }
     let nodes = Some(rule.nodes(points));
-    Ok(Box::new(Average(Way { start, baselines, nodes })))
+    Ok(Box::new(Average(StraightPath { start, baselines, nodes })))
 }
 
 #[derive(Deserialize)]
@@ -190,5 +190,5 @@ fn build_expected(table: Table) -> Result<Box<dyn Attribution>> {
     let Expected { samples, baseline, blur } = registry::options(table)?;
     ensure!(samples > 0, "`samples` is 0; it must be positive");
     let start = Start::parse(&baseline, blur)?;
-    Ok(Box::new(Average(Way { start, baselines: samples, nodes: None })))
+    Ok(Box::new(Average(StraightPath { start, baselines: samples, nodes: None })))
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     Attribution, Batch,
-    engine::surrogate::{Copies, Fit, Linear, Masked, Surrogate, operator, uniform},
+    engine::surrogate::{Fit, Linear, Masked, PerturbedInputs, Surrogate, operator, uniform},
     sampling::features::{Features, Grouping, Groups},
 };
 use anyhow::{Result, ensure};
@@ -115,7 +115,7 @@ impl Surrogate for KernelShap {
         Ok(())
     }
 
-    fn copies(&self, block: &Batch) -> Box<dyn Copies> {
+    fn copies(&self, block: &Batch) -> Box<dyn PerturbedInputs> {
         let groups = self.features.of(&block.x);
         let (masks, operator) = match self.coalitions {
             Coalitions::Sampled(samples) => {
@@ -138,7 +138,7 @@ impl Surrogate for KernelShap {
     }
 
     /// Efficiency, each group counted once: the values of the groups sum to f(x) − f(baseline).
-    fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
+    fn convergence_delta(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
         let x = batch.x.detach();
         let groups = self.features.of(&x);
         let sizes = groups.sums(&x.ones_like()).clamp_min(1.);

@@ -49,13 +49,13 @@ const SOLVED: usize = 4_000_000;
 const MOST: i64 = 1 << 27;
 
 #[derive(Debug)]
-struct Optimal {
+struct LeastInfidelity {
     perturbations: Perturbations,
     units: Units,
     ridge: f64,
 }
 
-impl Optimal {
+impl LeastInfidelity {
     fn checked(self) -> Result<Box<dyn Attribution>> {
         let ridge = self.ridge;
         ensure!(ridge.is_finite() && ridge > 0., "`ridge` is {ridge}; it must be positive");
@@ -63,7 +63,7 @@ impl Optimal {
     }
 }
 
-impl Optimal {
+impl LeastInfidelity {
     /// What Φ is summed over for each image of `batch` and each of `count` samples, `[N, S, D]`, drawn a
     /// pass at a time.
     fn along(&self, batch: &Batch, count: u64) -> Tensor {
@@ -81,7 +81,7 @@ impl Optimal {
     }
 }
 
-impl Attribution for Optimal {
+impl Attribution for LeastInfidelity {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         let (n, c, h, w) = batch.x.size4().expect("images have four dimensions");
         let count = self.perturbations.count(h, w);
@@ -149,7 +149,7 @@ impl Default for Square {
 fn build_square(table: Table) -> Result<Box<dyn Attribution>> {
     let Square { samples, largest, ridge, all, units } = registry::options(table)?;
     let of = Perturbation::Square { largest, all };
-    Optimal { perturbations: Perturbations::new(of, samples)?, units, ridge }.checked()
+    LeastInfidelity { perturbations: Perturbations::new(of, samples)?, units, ridge }.checked()
 }
 
 #[derive(Deserialize)]
@@ -172,5 +172,5 @@ fn build_noisy_baseline(table: Table) -> Result<Box<dyn Attribution>> {
     let NoisyBaseline { samples, scale, ridge } = registry::options(table)?;
     let of = Perturbation::Noise { scale };
     let perturbations = Perturbations::new(of, Some(samples))?;
-    Optimal { perturbations, units: Units::Gradient, ridge }.checked()
+    LeastInfidelity { perturbations, units: Units::Gradient, ridge }.checked()
 }

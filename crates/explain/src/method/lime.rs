@@ -3,7 +3,9 @@
 
 use crate::{
     Attribution, Batch,
-    engine::surrogate::{Copies, Fit, Linear, Masked, Surrogate, masked, operator, uniform},
+    engine::surrogate::{
+        Fit, Linear, Masked, PerturbedInputs, Surrogate, masked, operator, uniform,
+    },
     sampling::features::{Features, Grouping},
 };
 use anyhow::{Result, ensure};
@@ -95,20 +97,20 @@ impl Surrogate for Lime {
         self.samples
     }
 
-    fn copies(&self, block: &Batch) -> Box<dyn Copies> {
+    fn copies(&self, block: &Batch) -> Box<dyn PerturbedInputs> {
         let groups = self.features.of(&block.x);
         let on = uniform(block, self.samples, groups.count).lt(0.5).logical_and(&groups.real());
         let masks = on.to_kind(Kind::Double);
         let weights = match self.kernel {
             Kernel::Cosine => {
                 let kept = masks.sum_dim_intlist([2].as_slice(), false, Kind::Double);
-                bell(&(kept / groups.counts.unsqueeze(1)).sqrt(), self.width)
+                exponential_kernel(&(kept / groups.counts.unsqueeze(1)).sqrt(), self.width)
             }
             Kernel::Images => tch::no_grad(|| {
                 let x = block.x.detach();
                 let each = (0..self.samples).map(|s| {
                     let z = masked(&x, &groups, &masks.narrow(1, s, 1), self.baseline);
-                    bell(&cosine(&x, &z), self.width)
+                    exponential_kernel(&cosine(&x, &z), self.width)
                 });
                 Tensor::cat(&each.collect::<Vec<_>>(), 1).to_kind(Kind::Double)
             }),
@@ -121,7 +123,7 @@ impl Surrogate for Lime {
 }
 
 /// exp(−d²/(2 width²)) for the distance d = 1 − cosine.
-fn bell(cosine: &Tensor, width: f64) -> Tensor {
+fn exponential_kernel(cosine: &Tensor, width: f64) -> Tensor {
     let distance: Tensor = 1. - cosine;
     (distance.square() / (-2. * width * width)).exp()
 }
@@ -139,7 +141,7 @@ struct Weighted {
     width: f64,
 }
 
-impl Copies for Weighted {
+impl PerturbedInputs for Weighted {
     fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor {
         self.copies.at(x, start, n)
     }
@@ -167,6 +169,6 @@ impl Copies for Weighted {
     }
 
     fn weights(&self, x: &Tensor, z: &Tensor) -> Tensor {
-        bell(&cosine(x, z), self.width)
+        exponential_kernel(&cosine(x, z), self.width)
     }
 }

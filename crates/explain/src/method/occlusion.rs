@@ -3,7 +3,7 @@
 
 use crate::{
     Attribution, Batch,
-    engine::surrogate::{Copies, Linear, Surrogate},
+    engine::surrogate::{Linear, PerturbedInputs, Surrogate},
 };
 use anyhow::{Result, ensure};
 use models::registry::{self, Entry};
@@ -67,7 +67,7 @@ impl Surrogate for Occlusion {
         1 + self.steps(x.size()[2]) * self.steps(x.size()[3])
     }
 
-    fn copies(&self, block: &Batch) -> Box<dyn Copies> {
+    fn copies(&self, block: &Batch) -> Box<dyn PerturbedInputs> {
         let [rows, columns] = [2, 3].map(|dim| self.covers(block.x.size()[dim], &block.x));
         Box::new(Windows { rows, columns, baseline: self.baseline, channels: block.x.size()[1] })
     }
@@ -99,7 +99,7 @@ impl Windows {
     }
 }
 
-impl Copies for Windows {
+impl PerturbedInputs for Windows {
     fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor {
         let covered = self.covered(start, n).to_kind(x.kind()).unsqueeze(1).unsqueeze(0);
         x.unsqueeze(1) * (1. - &covered) + covered * self.baseline

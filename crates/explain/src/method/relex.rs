@@ -85,25 +85,25 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
 }
 
 /// A mask and its velocity, `[N, C or 1, H, W]`.
-struct At {
+struct State {
     mask: Tensor,
     velocity: Tensor,
 }
 
 /// The way to the masks of a block of images.
-struct Walk {
+struct Trajectory {
     block: Batch,
     /// Over the samples of one step.
     passes: Vec<Pass>,
     /// Where each step began, and the gradient there.
-    steps: Vec<(At, Tensor)>,
+    steps: Vec<(State, Tensor)>,
     /// The masks it came to.
     last: Tensor,
 }
 
 impl RelEx {
     /// U[0, 0.01] in every number.
-    fn start(&self, block: &Batch) -> At {
+    fn start(&self, block: &Batch) -> State {
         let mut shape = block.x.size()[1..].to_vec();
         if self.shared {
             shape[0] = 1;
@@ -112,7 +112,7 @@ impl RelEx {
         let keys: Vec<u64> = block.keys.iter().map(|&key| noise::key(key, id, 0)).collect();
         let mask = noise::uniform(&keys, &shape, block.x.device()) * 0.01;
         let mask = mask.to_kind(block.x.kind());
-        At { velocity: mask.zeros_like(), mask }
+        State { velocity: mask.zeros_like(), mask }
     }
 
     /// The part of the loss that the samples of one pass bring in, summed over images `[]`; a graph
@@ -155,19 +155,19 @@ impl RelEx {
     }
 
     /// One step down a gradient of length one.
-    fn stepped(&self, at: &At, g: &Tensor) -> At {
+    fn stepped(&self, at: &State, g: &Tensor) -> State {
         let length = g.square().sum_dim_intlist([1i64, 2, 3].as_slice(), true, g.kind());
         let unit = g / (length + f64::from(f32::MIN_POSITIVE)).sqrt();
         let velocity = &at.velocity * self.momentum + unit;
-        At { mask: (&at.mask - &velocity * self.learning_rate).clamp(0., 1.), velocity }
+        State { mask: (&at.mask - &velocity * self.learning_rate).clamp(0., 1.), velocity }
     }
 
     /// The walks of all images, a block of them at a time; with their steps to go `back`.
-    fn walks(&self, model: &dyn Model, batch: &Batch, back: bool) -> Vec<Walk> {
+    fn walks(&self, model: &dyn Model, batch: &Batch, back: bool) -> Vec<Trajectory> {
         batch.blocks(batch.chunk).map(|block| self.walk(model, block, back)).collect()
     }
 
-    fn walk(&self, model: &dyn Model, block: Batch, back: bool) -> Walk {
+    fn walk(&self, model: &dyn Model, block: Batch, back: bool) -> Trajectory {
         let passes = Pass::all(&block, self.samples);
         let mut at = self.start(&block);
         let mut steps = vec![];
@@ -180,11 +180,11 @@ impl RelEx {
             at = next;
         }
         let last = at.mask.expand_as(&block.x);
-        Walk { block, passes, steps, last }
+        Trajectory { block, passes, steps, last }
     }
 
     /// What flows from the last masks of a walk back to its images.
-    fn back(&self, model: &dyn Model, walk: &Walk, v: &Tensor) -> Tensor {
+    fn back(&self, model: &dyn Model, walk: &Trajectory, v: &Tensor) -> Tensor {
         let leaf = |t: &Tensor| t.detach().set_requires_grad(true);
         let flow = walk.block.x.detach().zeros_like();
         let v = match self.shared {
@@ -193,7 +193,7 @@ impl RelEx {
         };
         let (mut to_velocity, mut to_mask) = (v.zeros_like(), v);
         for (step, (at, g)) in walk.steps.iter().enumerate().rev() {
-            let before = At { mask: leaf(&at.mask), velocity: leaf(&at.velocity) };
+            let before = State { mask: leaf(&at.mask), velocity: leaf(&at.velocity) };
             let g = leaf(g);
             let out = tch::with_grad(|| {
                 let after = self.stepped(&before, &g);
@@ -217,7 +217,7 @@ impl RelEx {
 }
 
 /// What is found for each walk, one after the other.
-fn joined(walks: &[Walk], of: impl FnMut(&Walk) -> Tensor) -> Tensor {
+fn joined(walks: &[Trajectory], of: impl FnMut(&Trajectory) -> Tensor) -> Tensor {
     Tensor::cat(&walks.iter().map(of).collect::<Vec<_>>(), 0)
 }
 

@@ -1,9 +1,9 @@
-//! Points drawn around each image: SmoothGrad (Smilkov et al. 2017) and UniGrad (Wang et al. 2020).
+//! SamplePoints drawn around each image: SmoothGrad (Smilkov et al. 2017) and UniGrad (Wang et al. 2020).
 //! They may leave [0, 1], as in the papers.
 
 use crate::{
     Attribution, Batch,
-    engine::gradient_average::{Average, Placed, Points},
+    engine::gradient_average::{Average, SamplePoints, Samples},
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
 use anyhow::{Result, ensure};
@@ -28,13 +28,13 @@ pub(crate) const UNIGRAD: Entry<dyn Attribution> = Entry {
     build: build_unigrad,
 };
 
-impl Points for Noise {
+impl SamplePoints for Noise {
     fn count(&self) -> u64 {
         self.samples
     }
 
-    fn place(&self, batch: &Batch, samples: &[u64]) -> Placed {
-        Placed { points: self.around(batch, samples), factor: None }
+    fn place(&self, batch: &Batch, samples: &[u64]) -> Samples {
+        Samples { points: self.around(batch, samples), factor: None }
     }
 
     fn note(&self, image: [i64; 3]) -> Option<String> {
@@ -58,7 +58,7 @@ impl Default for SmoothGrad {
 }
 
 /// Tan et al. 2023: 10 samples up to σ = 0.01, then ten for each hundredth.
-fn enough(sigma: f64) -> u64 {
+fn default_samples(sigma: f64) -> u64 {
     let hundredths = (sigma / 0.01 + 1e-9).floor();
     (hundredths.clamp(1., 1e6) * 10.) as u64
 }
@@ -70,7 +70,7 @@ fn build_smoothgrad(table: Table) -> Result<Box<dyn Attribution>> {
         samples.is_some() || sigma.is_nan() || sigma <= 100.,
         "`sigma` is {sigma}, in pixels of [0, 1]; say how many `samples` it is to have"
     );
-    let samples = samples.unwrap_or(enough(sigma));
+    let samples = samples.unwrap_or(default_samples(sigma));
     let noise = Noise { kernel: Kernel::Gaussian, size: sigma, relative, samples };
     Ok(Box::new(Average(noise.checked("sigma")?)))
 }

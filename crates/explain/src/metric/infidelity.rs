@@ -7,10 +7,10 @@ use crate::{
     engine::gradient_average::Pass,
     metric::{
         Better, Case, Column, Metric, Units,
-        lipschitz::{Draws, Keep, Near, each, scores, zeros},
+        lipschitz::{Aggregate, Draws, Neighbourhood, each, scores, zeros},
     },
-    sampling::{neighbours::Noise, smoothing_kernel::Kernel},
     sampling::perturbation::{Perturbation, Perturbations},
+    sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
 use anyhow::{Result, bail, ensure};
 use models::{Model, noise, registry};
@@ -23,7 +23,7 @@ struct Infidelity {
     scaling: Scaling,
     units: Units,
     /// Where the map is explained too.
-    near: Option<Near>,
+    near: Option<Neighbourhood>,
 }
 
 #[derive(Default, Deserialize)]
@@ -40,7 +40,7 @@ enum Named {
 enum Scaling {
     /// The β of least infidelity.
     #[default]
-    Optimal,
+    LeastInfidelity,
     None,
 }
 
@@ -119,8 +119,11 @@ pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
     ensure!(robust_samples > 0, "`robust_samples` is 0; it must be positive");
     let kernel = Kernel::Uniform;
     let noise = Noise { kernel, size: robust, relative: false, samples: robust_samples };
-    let near =
-        (robust > 0.).then_some(Near { noise, id: "robust-infidelity", draws: Draws::Shared });
+    let near = (robust > 0.).then_some(Neighbourhood {
+        noise,
+        id: "robust-infidelity",
+        draws: Draws::Shared,
+    });
     Ok(Box::new(Infidelity { perturbations, scaling, units, near }))
 }
 
@@ -176,13 +179,13 @@ impl Infidelity {
             let drop = drops.narrow(0, done, told.size()[0]);
             done += told.size()[0];
             for (sum, rows) in sums.iter().zip([&told * &told, &told * &drop, &drop * &drop]) {
-                Keep::Mean.take(sum, pass, &rows, count);
+                Aggregate::Mean.take(sum, pass, &rows, count);
             }
         }
         let [told, both, drop] = sums;
         let least = match self.scaling {
             // A map that tells nothing is scaled by 0; then `both` is 0 as well.
-            Scaling::Optimal => drop - both.square() / told.clamp_min(f64::MIN_POSITIVE),
+            Scaling::LeastInfidelity => drop - both.square() / told.clamp_min(f64::MIN_POSITIVE),
             Scaling::None => told - both * 2. + drop,
         };
         least.clamp_min(0.)
@@ -197,7 +200,7 @@ impl Metric for Infidelity {
     fn measure(&self, case: &Case) -> Vec<Tensor> {
         let drops = |at: &Batch, place: &str| {
             let what = format!("drops {:?} {place}", self.perturbations);
-            case.of_model.get(case, &what, || self.drops(case.model, at))
+            case.model_cache.get(case, &what, || self.drops(case.model, at))
         };
         let here = self.of(case.batch, case.maps, &drops(case.batch, "at the images"));
         let Some(near) = &self.near else { return vec![here] };
@@ -206,7 +209,7 @@ impl Metric for Infidelity {
             let maps = case.method.attribute(case.model, &points);
             let place = format!("in part {i} of {:?}", near.noise);
             let there = self.of(&points, &maps, &drops(&points, &place));
-            Keep::Max.take(&most, &pass, &there, near.noise.samples);
+            Aggregate::Max.take(&most, &pass, &there, near.noise.samples);
         }
         vec![here, most]
     }

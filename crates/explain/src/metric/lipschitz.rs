@@ -14,7 +14,7 @@ use tch::{Kind, Tensor};
 use toml::Table;
 
 /// Neighbours of every image, drawn apart from what methods draw and the same for all methods.
-pub(super) struct Near {
+pub(super) struct Neighbourhood {
     pub noise: Noise,
     /// What they are drawn for.
     pub id: &'static str,
@@ -32,7 +32,7 @@ pub(super) enum Draws {
     Fresh,
 }
 
-impl Near {
+impl Neighbourhood {
     /// Each pass over the images of `batch` and their neighbours. A neighbour has the class of its
     /// image, and its key where draws are shared.
     pub fn passes<'a>(&'a self, batch: &Batch) -> impl Iterator<Item = (Pass, Batch)> + 'a {
@@ -55,19 +55,19 @@ impl Near {
 /// What is kept of one number for each neighbour, none negative.
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum Keep {
+pub(super) enum Aggregate {
     Max,
     Mean,
 }
 
-impl Keep {
+impl Aggregate {
     /// Takes the numbers of a pass, f64 in the order of its rows, into those of all images, `[N]`.
     pub fn take(self, kept: &Tensor, pass: &Pass, rows: &Tensor, samples: u64) {
         let rows = rows.view([pass.taken.len() as i64, -1]);
         let mut part = pass.part(kept);
         match self {
-            Keep::Max => part.copy_(&part.maximum(&rows.amax([0i64].as_slice(), false))),
-            Keep::Mean => {
+            Aggregate::Max => part.copy_(&part.maximum(&rows.amax([0i64].as_slice(), false))),
+            Aggregate::Mean => {
                 let sum = rows.sum_dim_intlist([0i64].as_slice(), false, Kind::Double);
                 let _ = part.g_add_(&(sum / samples as f64));
             }
@@ -100,7 +100,7 @@ pub(super) fn norm(rows: &Tensor, p: f64) -> Tensor {
 }
 
 struct Lipschitz {
-    near: Near,
+    near: Neighbourhood,
     options: Options,
 }
 
@@ -113,7 +113,7 @@ struct Options {
     channels: Channels,
     norm: Norm,
     ratio: bool,
-    aggregate: Keep,
+    aggregate: Aggregate,
     draws: Draws,
 }
 
@@ -146,7 +146,7 @@ impl Default for Options {
             channels: Channels::All,
             norm: Norm::L2,
             ratio: true,
-            aggregate: Keep::Max,
+            aggregate: Aggregate::Max,
             draws: Draws::Shared,
         }
     }
@@ -157,7 +157,7 @@ pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { samples, sigma, draws, .. } = options;
     ensure!(sigma > 0., "`sigma` is {sigma}; it must be positive");
     let noise = Noise { kernel: Kernel::Gaussian, size: sigma, relative: false, samples };
-    let near = Near { noise: noise.checked("sigma")?, id: "lipschitz", draws };
+    let near = Neighbourhood { noise: noise.checked("sigma")?, id: "lipschitz", draws };
     Ok(Box::new(Lipschitz { near, options }))
 }
 
@@ -218,7 +218,7 @@ impl Metric for Lipschitz {
             let scored = (near.target.of(&logits) - each(&pass, &f)).abs();
             let apart = norm.of(&(&near.x - each(&pass, &case.batch.x)));
             // A neighbour that rounding puts on the image says nothing.
-            Keep::Max.take(&farthest, &pass, &apart, samples);
+            Aggregate::Max.take(&farthest, &pass, &apart, samples);
             let apart = apart.masked_fill(&apart.eq(0.), f64::INFINITY);
             let by = if ratio { apart } else { apart.ones_like() };
             for (kept, rows) in kept.iter().zip([explained, scored]) {

@@ -4,7 +4,7 @@
 
 use crate::{
     heatmap::{has_order, heat},
-    metric::{Better, Case, Column, Metric, Needs, removal::places},
+    metric::{Better, Case, Column, Metric, Needs, removal::ranks},
 };
 use anyhow::Result;
 use models::registry;
@@ -58,9 +58,9 @@ impl Metric for Localisation {
             let area = sum(&inside);
             let absent = area.eq(0.);
             let unordered = has_order(&heat).logical_not().unsqueeze(1);
-            let places = places(&heat);
-            let first = sum(&(places.eq(0) * &inside));
-            let hottest = sum(&(places.lt_tensor(&area) * &inside)) / area;
+            let ranks = ranks(&heat);
+            let first = sum(&(ranks.eq(0) * &inside));
+            let hottest = sum(&(ranks.lt_tensor(&area) * &inside)) / area;
             let mass = sum(&(&heat * &inside));
             [
                 mass,

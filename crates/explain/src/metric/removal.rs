@@ -1,7 +1,7 @@
 //! Curves of the class's probability while pixels leave an image or come back, in the order of its
 //! heat map: deletion and insertion (Petsiuk et al. 2018), preservation and relevance (Lim et al.
 //! 2021, S3.3). Images with holes are not what a network was trained on. A constant map has no order, and
-//! an image that is its own hole loses nothing: both are undefined.
+//! an image that is its own imputation loses nothing: both are undefined.
 
 use crate::{
     Batch,
@@ -38,35 +38,35 @@ pub(super) fn at_copies(
 
 /// The place of each pixel when the largest comes first, from 0, the earlier of two equal ones
 /// first: `[N, H, W]` -> i64 `[N, H·W]`.
-pub(super) fn places(values: &Tensor) -> Tensor {
+pub(super) fn ranks(values: &Tensor) -> Tensor {
     values.flatten(1, -1).argsort_stable(true, 1, true).argsort(1, false)
 }
 
 /// What stands where a pixel is gone.
 #[derive(Debug)]
-enum Hole {
+enum Imputation {
     /// The mean of each channel of the image.
     Mean,
     Made(Baseline),
 }
 
-impl Hole {
+impl Imputation {
     fn parse(value: &Value, blur: f64) -> Result<Self> {
         ensure!(blur.is_finite() && blur > 0., "`blur` is {blur}; it must be positive");
         if value.as_str() == Some("mean") {
-            return Ok(Hole::Mean);
+            return Ok(Imputation::Mean);
         }
         let made = Baseline::parse(value, blur).ok();
-        made.filter(|made| !matches!(made, Baseline::Uniform)).map(Hole::Made).ok_or_else(|| {
-            anyhow!("`baseline` is {value}, not a number in [0, 1], `mean` or `blur`")
-        })
+        made.filter(|made| !matches!(made, Baseline::Uniform)).map(Imputation::Made).ok_or_else(
+            || anyhow!("`baseline` is {value}, not a number in [0, 1], `mean` or `blur`"),
+        )
     }
 
     /// `[N, C, H, W]`.
     fn image(&self, batch: &Batch) -> Tensor {
         match self {
-            Hole::Mean => batch.x.mean_dim([2, 3].as_slice(), true, None).expand_as(&batch.x),
-            Hole::Made(baseline) => baseline.image(batch, &vec![0; batch.keys.len()]),
+            Imputation::Mean => batch.x.mean_dim([2, 3].as_slice(), true, None).expand_as(&batch.x),
+            Imputation::Made(baseline) => baseline.image(batch, &vec![0; batch.keys.len()]),
         }
     }
 }
@@ -83,12 +83,12 @@ enum Curve {
 }
 
 impl Curve {
-    /// Where the image is itself after `done` `[n, 1]` of the pixels at `places` `[n, H·W]`.
-    fn stays(self, places: &Tensor, done: &Tensor) -> Tensor {
+    /// Where the image is itself after `done` `[n, 1]` of the pixels at `ranks` `[n, H·W]`.
+    fn stays(self, ranks: &Tensor, done: &Tensor) -> Tensor {
         match self {
-            Curve::Deletion => places.ge_tensor(done),
-            Curve::Insertion => places.lt_tensor(done),
-            Curve::Preservation => places.lt_tensor(&(places.size()[1] - done)),
+            Curve::Deletion => ranks.ge_tensor(done),
+            Curve::Insertion => ranks.lt_tensor(done),
+            Curve::Preservation => ranks.lt_tensor(&(ranks.size()[1] - done)),
         }
     }
 
@@ -135,7 +135,7 @@ impl Default for Options {
 #[derive(Debug)]
 struct Removal {
     steps: i64,
-    hole: Hole,
+    imputation: Imputation,
     signed: bool,
 }
 
@@ -143,8 +143,8 @@ impl Removal {
     fn new(table: Table, baseline: impl Into<Value>) -> Result<Self> {
         let Options { steps, baseline: given, blur, signed } = registry::options(table)?;
         ensure!(steps > 0, "`steps` is {steps}; it must be positive");
-        let hole = Hole::parse(&given.unwrap_or(baseline.into()), blur)?;
-        Ok(Removal { steps, hole, signed })
+        let imputation = Imputation::parse(&given.unwrap_or(baseline.into()), blur)?;
+        Ok(Removal { steps, imputation, signed })
     }
 
     fn check(&self, [_, height, width]: [i64; 3]) -> Result<()> {
@@ -171,7 +171,7 @@ impl Removal {
 
     /// The area under `curve`, f64 `[N]`.
     fn area(&self, case: &Case, curve: Curve) -> Tensor {
-        case.of_maps.get(case, &format!("{curve:?} {self:?}"), || self.made(case, curve))
+        case.map_cache.get(case, &format!("{curve:?} {self:?}"), || self.made(case, curve))
     }
 
     fn made(&self, case: &Case, curve: Curve) -> Tensor {
@@ -183,10 +183,10 @@ impl Removal {
             false => heat(case.maps),
         };
         let unordered = has_order(&values).logical_not();
-        let (places, holes) = (places(&values), self.hole.image(case.batch));
+        let (ranks, holes) = (ranks(&values), self.imputation.image(case.batch));
         let at = at_copies(case, Score::Prob, self.steps + 1, |image, step| {
             let done = (step * pixels).floor_divide_scalar(self.steps).unsqueeze(1);
-            let stays = curve.stays(&places.index_select(0, image), &done);
+            let stays = curve.stays(&ranks.index_select(0, image), &done);
             let of = |t: &Tensor| t.index_select(0, image);
             of(x).where_self(&stays.view([-1, 1, height, width]), &of(&holes))
         });

@@ -3,7 +3,7 @@
 
 use crate::metric::{
     Better, Case, Column, Metric,
-    lipschitz::{Draws, Keep, Near, each, norm, zeros},
+    lipschitz::{Aggregate, Draws, Neighbourhood, each, norm, zeros},
 };
 use crate::sampling::{neighbours::Noise, smoothing_kernel::Kernel};
 use anyhow::Result;
@@ -13,7 +13,7 @@ use tch::{Kind, Tensor};
 use toml::Table;
 
 struct Sensitivity {
-    near: Near,
+    near: Neighbourhood,
     unit: bool,
 }
 
@@ -35,7 +35,8 @@ impl Default for Options {
 pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { samples, radius, unit } = registry::options(table)?;
     let noise = Noise { kernel: Kernel::Uniform, size: radius, relative: false, samples };
-    let near = Near { noise: noise.checked("radius")?, id: "sensitivity", draws: Draws::Shared };
+    let near =
+        Neighbourhood { noise: noise.checked("radius")?, id: "sensitivity", draws: Draws::Shared };
     Ok(Box::new(Sensitivity { near, unit }))
 }
 
@@ -67,7 +68,7 @@ impl Metric for Sensitivity {
     fn measure(&self, case: &Case) -> Vec<Tensor> {
         let before = lengths(case.maps);
         let maps = case.maps / &before;
-        let kept = [Keep::Max, Keep::Mean].map(|keep| (keep, zeros(case.batch)));
+        let kept = [Aggregate::Max, Aggregate::Mean].map(|keep| (keep, zeros(case.batch)));
         for (pass, near) in self.near.passes(case.batch) {
             let moved = case.method.attribute(case.model, &near);
             let by = if self.unit { lengths(&moved) } else { each(&pass, &before) };

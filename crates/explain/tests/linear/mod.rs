@@ -2,7 +2,7 @@
 
 use explain::{
     Batch,
-    metric::{Attacked, Case, Known, Metric, metric},
+    metric::{Attacked, Case, Memo, Metric, metric},
 };
 use models::{Activation, Model, Ops, Score, Target, noise, registry::parse};
 use tch::{Device, Kind, Tensor};
@@ -90,8 +90,8 @@ impl World {
             masks: Some(&self.masks),
             attacked: Some(Attacked { x: &self.attacked.0, maps: &self.attacked.1 }),
             randomised: &[],
-            of_model: &Known::default(),
-            of_maps: &Known::default(),
+            model_cache: &Memo::default(),
+            map_cache: &Memo::default(),
         };
         let columns = metric.measure(&case);
         assert_eq!(columns.len(), metric.columns().len(), "{spec}");

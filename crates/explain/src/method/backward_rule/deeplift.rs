@@ -65,7 +65,7 @@ impl Attribution for DeepLift {
         Tensor::cat(&parts.collect::<Vec<_>>(), 0)
     }
 
-    fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
+    fn convergence_delta(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
         let there = batch.logits(model);
         let here = tch::no_grad(|| model.logits(&self.reference(&batch.x)));
         let rise = batch.target.of(&there) - batch.target.of(&here.expand_as(&there));
