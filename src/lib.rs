@@ -6,7 +6,6 @@ mod cli;
 mod commands;
 mod device;
 mod experiment;
-mod figure;
 mod halving;
 mod memory;
 mod outputs;

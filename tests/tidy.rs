@@ -122,6 +122,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("data", &["tensorfile"]),
     ("explain", &["models", "tensorfile"]),
     ("models", &["tensorfile"]),
+    ("plot", &["tensorfile"]),
     ("tensorfile", &[]),
     ("train", &["data", "models", "tensorfile"]),
 ];

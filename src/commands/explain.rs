@@ -2,7 +2,6 @@
 
 use crate::{
     cli::{Common, Explain},
-    figure::{self, Cell, Grid, Picture, Row, grid},
     halving,
     outputs::Files,
     results::suffixed,
@@ -15,6 +14,7 @@ use explain::{
     heatmap::{has_mass, heat},
 };
 use models::registry;
+use plot::{Cell, Grid, Picture, Row, grid};
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 use tensorfile::TensorFile;
@@ -53,7 +53,7 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
     }
     if args.figure.is_some() {
         loaded.data.check_pixels("`--figure`")?;
-        figure::check_channels(&loaded.data)?;
+        super::check_figure_channels(&loaded.data)?;
     }
     files.check_writable()?;
     loaded.announce(ui);

@@ -2,7 +2,6 @@
 
 use crate::{
     cli::{Common, Plane},
-    figure::{self, Across, Figure, Panel, Series},
     halving,
     outputs::Files,
     plane::{Range, edges, grid, pairs, range, rows},
@@ -16,6 +15,7 @@ use models::{
     checkpoint::{self, Hints},
     noise, registry, toy,
 };
+use plot::{Figure, Panel, Series, XAxis};
 use serde_json::json;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -165,12 +165,12 @@ fn draw(
             series.push(Series::cloud(slot, points));
         }
         let (title, below) = (title.to_owned(), "x1".to_owned());
-        Panel { title, across: Across::Dots, below, include: up, series }
+        Panel { title, x_axis: XAxis::Dots, x_label: below, y_range: up, series }
     };
     let panels = vec![panel("x2: level lines and maps", left), panel("x2: the gradient", right)];
     let weights = args.weights.as_deref().map(subject::short_name);
     let title = args.function.clone().or(weights).unwrap_or_default();
-    figure::curves(path, &Figure { title, panels, legend })
+    plot::chart(path, &Figure { title, panels, legend })
 }
 
 /// Dots from `at` in the direction of `map`; none where the map is zero.

@@ -5,10 +5,10 @@ use super::html::{duration, scrolling, text};
 use super::page::document;
 use super::save;
 use crate::experiment::{Answer, Chart, Experiment, Numbers, Table, Verdict, shown};
-use crate::figure::{self, Figure, svg};
 use crate::results::UNDEFINED;
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use plot::{Figure, svg};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -113,7 +113,7 @@ fn draw(run: &Path, number: usize, chart: &Chart) -> Result<String> {
         Chart::Panels { title, panels, legend } => {
             let drawn =
                 Figure { title: title.clone(), panels: panels.clone(), legend: legend.clone() };
-            figure::curves(&file, &drawn)?;
+            plot::chart(&file, &drawn)?;
             let charts: String = panels
                 .iter()
                 .map(|panel| svg(panel, &format!("{title}: {}", panel.title)))
@@ -123,7 +123,7 @@ fn draw(run: &Path, number: usize, chart: &Chart) -> Result<String> {
             Ok(format!("<h3>{}</h3>{names}<div class=\"charts\">{charts}</div>\n", text(title)))
         }
         Chart::Heatmap(map) => {
-            figure::heatmap(&file, map)?;
+            plot::heatmap(&file, map)?;
             Ok(format!("<figure>{}</figure>\n", embedded(&file, &map.title)?))
         }
         Chart::Pictures { title, files } => {

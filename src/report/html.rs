@@ -1,8 +1,9 @@
 //! Small pieces of HTML. Everything that comes from a file or a user passes through [`text`].
 
-use crate::{figure::Picture, results::UNDEFINED};
+use crate::results::UNDEFINED;
 use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use plot::Picture;
 
 /// Pictures with longer sides are averaged down for the page; the PNG files keep every pixel.
 const SIDE: usize = 160;

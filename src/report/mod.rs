@@ -66,13 +66,13 @@ pub struct Measured {
     pub result: MeasureResult,
 }
 
-/// Attacked images at one radius.
+/// AttackedImage images at one radius.
 #[derive(Debug)]
 pub struct Wall {
     /// The radius, such as `8/255`.
     pub eps: String,
     /// The first images of the run: none is picked.
-    pub rows: Vec<crate::figure::Attacked>,
+    pub rows: Vec<plot::AttackedImage>,
 }
 
 /// The log of one training.

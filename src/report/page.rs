@@ -4,9 +4,9 @@ use super::group::{Entry, Group};
 use super::html::{counted, duration, error, list, number, percent, scrolling, text};
 use super::metric::METRICS;
 use super::{Inputs, experiment, measured, section, transfers};
-use crate::figure::dark_rules;
 use crate::results::{AtEps, AttackResult, UNDEFINED};
 use anyhow::Result;
+use plot::dark_rules;
 use serde_json::Value;
 use std::{collections::BTreeSet, path::Path};
 

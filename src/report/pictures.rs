@@ -1,9 +1,9 @@
 //! The pictures of an attack, from the tensors it kept. Only this file of the report knows tensors.
 
 use super::Wall;
-use crate::figure::{Attacked, Picture};
 use crate::results::{AtEps, AttackResult, effect};
 use anyhow::{Context, Result, ensure};
+use plot::{AttackedImage, Picture};
 use std::path::Path;
 use tch::{Kind, Tensor};
 use tensorfile::TensorFile;
@@ -80,11 +80,11 @@ impl Kept {
     }
 }
 
-fn rows(kept: &Kept, classes: &[String]) -> Result<Vec<Attacked>> {
+fn rows(kept: &Kept, classes: &[String]) -> Result<Vec<AttackedImage>> {
     (0..ROWS.min(kept.images.size()[0])).map(|i| row(kept, i, classes)).collect()
 }
 
-fn row(kept: &Kept, i: i64, classes: &[String]) -> Result<Attacked> {
+fn row(kept: &Kept, i: i64, classes: &[String]) -> Result<AttackedImage> {
     let (image, changed) = (kept.images.get(i), kept.adversarial.get(i));
     let name = |class: i64| {
         let known = usize::try_from(class).ok().and_then(|c| classes.get(c));
@@ -105,7 +105,7 @@ fn row(kept: &Kept, i: i64, classes: &[String]) -> Result<Attacked> {
             .collect::<Vec<_>>()
             .join(", "),
     };
-    Ok(Attacked {
+    Ok(AttackedImage {
         map: Picture::from_raw_map(&kept.maps.get(i))?,
         attacked_map: Picture::from_raw_map(&kept.attacked_maps.get(i))?,
         difference: Picture::difference(&image, &changed)?,

@@ -5,8 +5,8 @@ use super::group::{Entry, Group};
 use super::html::{counted, error, image, list, number, percent, scrolling, text};
 use super::metric::{Better, METRICS, Value, full_area, overall};
 use super::{Inputs, Training, Wall};
-use crate::figure::{Attacked, Picture, svg, swatch};
 use anyhow::Result;
+use plot::{AttackedImage, Picture, svg, swatch};
 
 /// The table of every group, after Table 2 of Wang et al. 2020.
 pub(super) fn table(groups: &[Group]) -> String {
@@ -194,7 +194,7 @@ pub(super) fn walls(groups: &[Group]) -> Result<String> {
 
 fn figure(wall: &Wall, label: &str) -> Result<String> {
     let head: String =
-        Attacked::COLUMNS.iter().map(|c| format!("<th scope=\"col\">{c}</th>")).collect();
+        AttackedImage::COLUMNS.iter().map(|c| format!("<th scope=\"col\">{c}</th>")).collect();
     let mut rows = String::new();
     for shown in &wall.rows {
         let title = match shown.effect.as_str() {
@@ -202,11 +202,11 @@ fn figure(wall: &Wall, label: &str) -> Result<String> {
             effect => format!("{} → {} · {effect}", shown.before, shown.after),
         };
         let mut cells = String::new();
-        for (picture, column) in shown.pictures().into_iter().zip(Attacked::COLUMNS) {
+        for (picture, column) in shown.pictures().into_iter().zip(AttackedImage::COLUMNS) {
             let alt = format!("{column}: {}", shown.before);
             cells.push_str(&format!("<td>{}</td>", image(picture, &alt)?));
         }
-        let width = Attacked::COLUMNS.len();
+        let width = AttackedImage::COLUMNS.len();
         rows.push_str(&format!(
             "<tbody><tr><th colspan=\"{width}\" scope=\"rowgroup\">{}</th></tr><tr>{cells}</tr></tbody>",
             text(&title)

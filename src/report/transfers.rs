@@ -3,8 +3,8 @@
 use super::html::{counted, list, scrolling, text};
 use super::metric::{Better, METRICS};
 use super::{Inputs, Transferred};
-use crate::figure::{HeatCell, HeatPanel, Heatmap};
 use crate::results::{TransferCell, TransferResult, UNDEFINED};
+use plot::{HeatCell, HeatPanel, Heatmap};
 
 const NOTE: &str = "Images made against the maps of a row, judged on the maps of a column. Darker: \
                     the map moved more.";

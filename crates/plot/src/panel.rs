@@ -1,16 +1,16 @@
 //! One chart: values over ε (logarithmic), over epochs or over any number, with standard errors.
 //! Values that are not finite, and those on a logarithmic axis that are not positive, are left out.
 
-use super::palette::{AXIS, GRID, INK, MUTED, SERIES};
-use super::pen::{Pen, Place};
-use super::text::{Align, Label, bold, regular};
-use super::ticks::{log_ticks, ticks};
+use crate::canvas::{Canvas, Place};
+use crate::palette::{AXIS, GRID, INK, MUTED, SERIES};
+use crate::text::{Align, Label, bold, regular};
+use crate::ticks::{log_ticks, ticks};
 use anyhow::Result;
 use plotters::prelude::DrawingBackend;
 
 /// What runs from left to right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Across {
+pub enum XAxis {
     /// ε in units of [0, 1], drawn over log2(255 ε).
     Radii,
     /// Epochs finished.
@@ -20,13 +20,13 @@ pub enum Across {
     /// The same; equal ratios are equal distances.
     Log,
     /// The number of a category, whose label is that of the point; points are not joined.
-    Names,
+    Category,
     /// Any number, with round labels; points are not joined.
-    Cloud,
+    Scatter,
     /// The same with points so small that many of them make lines and areas.
     Dots,
-    /// As `Cloud`; equal ratios are equal distances, labels are powers of ten.
-    LogCloud,
+    /// As `Scatter`; equal ratios are equal distances, labels are powers of ten.
+    LogScatter,
 }
 
 /// One chart.
@@ -35,11 +35,11 @@ pub struct Panel {
     /// Above the chart; says what is measured.
     pub title: String,
     /// What runs from left to right.
-    pub across: Across,
+    pub x_axis: XAxis,
     /// Its name, below the axis.
-    pub below: String,
+    pub x_label: String,
     /// Values the axis has to reach, whatever was measured.
-    pub include: (f64, f64),
+    pub y_range: (f64, f64),
     /// The lines.
     pub series: Vec<Series>,
 }
@@ -48,17 +48,17 @@ pub struct Panel {
 #[derive(Clone, Debug)]
 pub struct Series {
     /// Which colour and marker, from 0: the same number is the same model everywhere.
-    pub slot: usize,
+    pub color_index: usize,
     /// In ascending order of `x`.
     pub points: Vec<Point>,
 }
 
 impl Series {
     /// Points of a cloud, in any order.
-    pub fn cloud(slot: usize, mut points: Vec<(f64, f64)>) -> Self {
+    pub fn cloud(color_index: usize, mut points: Vec<(f64, f64)>) -> Self {
         points.sort_by(|a, b| a.0.total_cmp(&b.0));
         let point = |(x, y): (f64, f64)| Point::new(x, String::new(), y, 0.);
-        Series { slot, points: points.into_iter().map(point).collect() }
+        Series { color_index, points: points.into_iter().map(point).collect() }
     }
 }
 
@@ -101,7 +101,7 @@ impl Point {
 }
 
 /// Size of a panel in figure coordinates.
-pub(super) const SIZE: Place = (440.0, 260.0);
+pub(crate) const SIZE: Place = (440.0, 260.0);
 const TICK: f32 = 12.5;
 const TITLE: f32 = 14.0;
 /// Titles that are too long are this small at the least.
@@ -116,40 +116,44 @@ const RIGHT: f64 = SIZE.0 - 20.0;
 
 impl Panel {
     /// Draws the chart with its upper left corner at `origin`.
-    pub(super) fn draw<B: DrawingBackend>(&self, pen: &mut Pen<B>, origin: Place) -> Result<()> {
+    pub(crate) fn draw<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<B>,
+        origin: Place,
+    ) -> Result<()> {
         let frame = Frame::of(self, origin);
         let room = SIZE.0 as f32 - 16.0;
         let face = bold((TITLE * room / bold(TITLE).width(&self.title)).clamp(SMALL, TITLE));
         let title = face.fit(&self.title, room);
-        pen.text(Label { face, ..frame.label(title, (2.0, 6.0), Align::Left, INK.light) });
-        frame.draw_axes(pen, self)?;
+        canvas.text(Label { face, ..frame.label(title, (2.0, 6.0), Align::Left, INK.light) });
+        frame.draw_axes(canvas, self)?;
         let mut shown: Vec<&Series> = self.series.iter().collect();
         shown.reverse(); // the first line on top
         let middle = (shown.len() as f64 - 1.0) / 2.0;
         for (i, series) in shown.iter().enumerate() {
-            let step = match self.across {
+            let step = match self.x_axis {
                 // Boxes stand side by side.
-                Across::Names => 2.0 * BOX + 2.0,
-                across if across.shared() => (12.0 / middle.max(1.0)).min(3.0),
+                XAxis::Category => 2.0 * BOX + 2.0,
+                x_axis if x_axis.shared() => (12.0 / middle.max(1.0)).min(3.0),
                 _ => 0.0,
             };
-            frame.draw_series(pen, series, self.across, (middle - i as f64) * step)?;
+            frame.draw_series(canvas, series, self.x_axis, (middle - i as f64) * step)?;
         }
         Ok(())
     }
 
     fn places(&self) -> impl Iterator<Item = (f64, &Point)> {
-        self.series.iter().flat_map(|s| &s.points).filter_map(|p| Some((self.across.place(p)?, p)))
+        self.series.iter().flat_map(|s| &s.points).filter_map(|p| Some((self.x_axis.place(p)?, p)))
     }
 }
 
-impl Across {
+impl XAxis {
     /// Where on a linear axis the point lies; none if it cannot be drawn.
     fn place(self, point: &Point) -> Option<f64> {
         let x = match self {
-            Across::Radii => (255.0 * point.x).log2(),
-            Across::Log | Across::LogCloud => point.x.log10(),
-            Across::Epochs | Across::Linear | Across::Names | Across::Cloud | Across::Dots => {
+            XAxis::Radii => (255.0 * point.x).log2(),
+            XAxis::Log | XAxis::LogScatter => point.x.log10(),
+            XAxis::Epochs | XAxis::Linear | XAxis::Category | XAxis::Scatter | XAxis::Dots => {
                 point.x
             }
         };
@@ -158,12 +162,12 @@ impl Across {
 
     /// Whether a line goes from point to point.
     fn joined(self) -> bool {
-        !matches!(self, Across::Names | Across::Cloud | Across::Dots | Across::LogCloud)
+        !matches!(self, XAxis::Category | XAxis::Scatter | XAxis::Dots | XAxis::LogScatter)
     }
 
     /// Whether the points of several lines stand above each other.
     fn shared(self) -> bool {
-        matches!(self, Across::Radii | Across::Linear | Across::Log)
+        matches!(self, XAxis::Radii | XAxis::Linear | XAxis::Log)
     }
 }
 
@@ -179,7 +183,7 @@ struct Frame {
 
 impl Frame {
     fn of(panel: &Panel, origin: Place) -> Self {
-        let (mut low, mut high) = panel.include;
+        let (mut low, mut high) = panel.y_range;
         let mut x = (f64::INFINITY, f64::NEG_INFINITY);
         for (place, point) in panel.places() {
             x = (x.0.min(place), x.1.max(place));
@@ -188,10 +192,10 @@ impl Frame {
         }
         if x.0 > x.1 {
             x = (0.0, 1.0);
-        } else if x.0 == x.1 && panel.across != Across::Names {
+        } else if x.0 == x.1 && panel.x_axis != XAxis::Category {
             x = (x.0 - 0.5, x.1 + 0.5);
         }
-        let pad = if panel.across == Across::Names { 0.5 } else { 0.03 * (x.1 - x.0) };
+        let pad = if panel.x_axis == XAxis::Category { 0.5 } else { 0.03 * (x.1 - x.0) };
         let y_ticks = ticks(low, high, 5);
         let y = (y_ticks[0].0.min(low), y_ticks[y_ticks.len() - 1].0.max(high));
         let widest = y_ticks.iter().map(|(_, text)| regular(TICK).width(text)).fold(0.0, f32::max);
@@ -214,58 +218,58 @@ impl Frame {
         Label { text, x, y, face: regular(TICK), align, colour }
     }
 
-    fn draw_axes<B: DrawingBackend>(&self, pen: &mut Pen<B>, panel: &Panel) -> Result<()> {
+    fn draw_axes<B: DrawingBackend>(&self, canvas: &mut Canvas<B>, panel: &Panel) -> Result<()> {
         let (left, right) = (self.origin.0 + self.left, self.origin.0 + RIGHT);
         for (y, text) in &self.y_ticks {
             let down = self.down(*y);
-            pen.line(&[(left, down), (right, down)], GRID.light, 1.0)?;
+            canvas.line(&[(left, down), (right, down)], GRID.light, 1.0)?;
             let at = (self.left - 8.0, down - self.origin.1 - 5.0);
-            pen.text(self.label(text.clone(), at, Align::Right, MUTED.light));
+            canvas.text(self.label(text.clone(), at, Align::Right, MUTED.light));
         }
         let floor = self.origin.1 + BOTTOM;
-        pen.line(&[(left, floor), (right, floor)], AXIS.light, 1.0)?;
+        canvas.line(&[(left, floor), (right, floor)], AXIS.light, 1.0)?;
         for (x, text) in &self.x_ticks {
             let at = self.right(*x);
-            pen.line(&[(at, floor), (at, floor + 4.0)], AXIS.light, 1.0)?;
+            canvas.line(&[(at, floor), (at, floor + 4.0)], AXIS.light, 1.0)?;
             let place = (at - self.origin.0, BOTTOM + 9.0);
-            pen.text(self.label(text.clone(), place, Align::Centre, MUTED.light));
+            canvas.text(self.label(text.clone(), place, Align::Centre, MUTED.light));
         }
         let middle = ((self.left + RIGHT) / 2.0, BOTTOM + 29.0);
-        pen.text(self.label(panel.below.clone(), middle, Align::Centre, MUTED.light));
+        canvas.text(self.label(panel.x_label.clone(), middle, Align::Centre, MUTED.light));
         Ok(())
     }
 
     /// One line; `aside` moves it right, so that error bars do not cover each other.
     fn draw_series<B: DrawingBackend>(
         &self,
-        pen: &Pen<B>,
+        canvas: &Canvas<B>,
         series: &Series,
-        across: Across,
+        x_axis: XAxis,
         aside: f64,
     ) -> Result<()> {
-        let colour = SERIES[series.slot % SERIES.len()].light;
-        let points = || series.points.iter().filter_map(|p| Some((across.place(p)?, p)));
+        let colour = SERIES[series.color_index % SERIES.len()].light;
+        let points = || series.points.iter().filter_map(|p| Some((x_axis.place(p)?, p)));
         let place = |(x, p): (f64, &Point)| (self.right(x) + aside, self.down(p.y));
-        if across.joined() {
-            pen.line(&points().map(place).collect::<Vec<_>>(), colour, 2.0)?;
+        if x_axis.joined() {
+            canvas.line(&points().map(place).collect::<Vec<_>>(), colour, 2.0)?;
         }
-        let radius = if across == Across::Dots { 1.25 } else { 4.0 };
-        let every = if across == Across::Epochs { points().count().div_ceil(MARKERS) } else { 1 };
+        let radius = if x_axis == XAxis::Dots { 1.25 } else { 4.0 };
+        let every = if x_axis == XAxis::Epochs { points().count().div_ceil(MARKERS) } else { 1 };
         for (i, (x, point)) in points().enumerate() {
             let (right, down) = place((x, point));
             if let Some(five) = point.spread {
-                self.draw_box(pen, right, five, colour)?;
+                self.draw_box(canvas, right, five, colour)?;
                 continue;
             }
             if point.stderr.is_finite() && point.stderr > 0.0 {
                 let ends = [self.down(point.y - point.stderr), self.down(point.y + point.stderr)];
-                pen.line(&[(right, ends[0]), (right, ends[1])], colour, 1.25)?;
+                canvas.line(&[(right, ends[0]), (right, ends[1])], colour, 1.25)?;
                 for end in ends {
-                    pen.line(&[(right - 3.5, end), (right + 3.5, end)], colour, 1.25)?;
+                    canvas.line(&[(right - 3.5, end), (right + 3.5, end)], colour, 1.25)?;
                 }
             }
             if i % every.max(1) == 0 {
-                pen.marker((right, down), series.slot, radius, colour)?;
+                canvas.marker((right, down), series.color_index, radius, colour)?;
             }
         }
         Ok(())
@@ -276,7 +280,7 @@ impl Frame {
     /// Whiskers to the least and the largest, a box between the quartiles, the middle as a thick line.
     fn draw_box<B: DrawingBackend>(
         &self,
-        pen: &Pen<B>,
+        canvas: &Canvas<B>,
         right: f64,
         five: [f64; 5],
         colour: u32,
@@ -284,29 +288,29 @@ impl Frame {
         let at = five.map(|y| self.down(y));
         let (left, side) = (right - BOX, right + BOX);
         for (from, to) in [(at[0], at[1]), (at[3], at[4])] {
-            pen.line(&[(right, from), (right, to)], colour, 1.25)?;
+            canvas.line(&[(right, from), (right, to)], colour, 1.25)?;
         }
         for end in [at[0], at[4]] {
-            pen.line(&[(right - 3.0, end), (right + 3.0, end)], colour, 1.25)?;
+            canvas.line(&[(right - 3.0, end), (right + 3.0, end)], colour, 1.25)?;
         }
         let corners = [(left, at[1]), (side, at[1]), (side, at[3]), (left, at[3]), (left, at[1])];
-        pen.line(&corners, colour, 1.5)?;
-        pen.line(&[(left, at[2]), (side, at[2])], colour, 3.0)
+        canvas.line(&corners, colour, 1.5)?;
+        canvas.line(&[(left, at[2]), (side, at[2])], colour, 3.0)
     }
 }
 
 /// Labels of the x axis, left out where they would touch.
 fn x_ticks(panel: &Panel, x: (f64, f64), room: f64) -> Vec<(f64, String)> {
-    let mut all: Vec<(f64, String)> = match panel.across {
-        Across::Radii | Across::Linear | Across::Log | Across::Names => {
+    let mut all: Vec<(f64, String)> = match panel.x_axis {
+        XAxis::Radii | XAxis::Linear | XAxis::Log | XAxis::Category => {
             panel.places().map(|(x, point)| (x, point.label.clone())).collect()
         }
-        Across::Cloud | Across::Dots => {
+        XAxis::Scatter | XAxis::Dots => {
             let inside = |(tick, _): &(f64, String)| (x.0..=x.1).contains(tick);
             ticks(x.0, x.1, 5).into_iter().filter(inside).collect()
         }
-        Across::LogCloud => log_ticks(x.0, x.1),
-        Across::Epochs => ticks(x.0, x.1, 6)
+        XAxis::LogScatter => log_ticks(x.0, x.1),
+        XAxis::Epochs => ticks(x.0, x.1, 6)
             .into_iter()
             .filter(|(tick, _)| tick.fract() == 0.0 && (x.0..=x.1).contains(tick))
             .map(|(tick, _)| (tick, format!("{tick}")))
@@ -334,12 +338,12 @@ mod tests {
     fn labels_that_would_touch_are_left_out() {
         let radii = [1.0, 2.0, 2.1, 4.0, 8.0];
         let point = |k: &f64| Point::new(k / 255.0, format!("{k}/255"), 0.5, 0.0);
-        let series = vec![Series { slot: 0, points: radii.iter().map(point).collect() }];
+        let series = vec![Series { color_index: 0, points: radii.iter().map(point).collect() }];
         let panel = Panel {
             title: String::new(),
-            across: Across::Radii,
-            below: String::new(),
-            include: (0.0, 1.0),
+            x_axis: XAxis::Radii,
+            x_label: String::new(),
+            y_range: (0.0, 1.0),
             series,
         };
         let frame = Frame::of(&panel, (0.0, 0.0));

@@ -1,12 +1,12 @@
 //! The picture wall of an attack: image, map, attacked image, attacked map, and what was changed.
 
-use super::{Cell, Grid, Picture, Row, grid};
+use crate::{Cell, Grid, Picture, Row, grid};
 use anyhow::Result;
 use std::path::Path;
 
 /// One attacked image.
 #[derive(Clone, Debug)]
-pub struct Attacked {
+pub struct AttackedImage {
     /// The image before.
     pub image: Picture,
     /// Its map.
@@ -25,25 +25,25 @@ pub struct Attacked {
     pub effect: String,
 }
 
-impl Attacked {
-    /// Titles of the five pictures, in the order of [`Attacked::pictures`].
+impl AttackedImage {
+    /// Titles of the five pictures, in the order of [`AttackedImage::pictures`].
     pub const COLUMNS: [&str; 5] =
         ["image", "map", "attacked image", "attacked map", "difference × 10"];
 
-    /// The five pictures, in the order of [`Attacked::COLUMNS`].
+    /// The five pictures, in the order of [`AttackedImage::COLUMNS`].
     pub fn pictures(&self) -> [&Picture; 5] {
         [&self.image, &self.map, &self.attacked, &self.attacked_map, &self.difference]
     }
 }
 
 /// Draws one row an image as a PNG at `path`. Errors: no row, unwritable path.
-pub fn wall(path: &Path, title: &str, rows: &[Attacked]) -> Result<()> {
-    let row = |shown: &Attacked| {
+pub fn attack_gallery(path: &Path, title: &str, rows: &[AttackedImage]) -> Result<()> {
+    let row = |shown: &AttackedImage| {
         let captions = [&shown.before, "", &shown.after, &shown.effect, ""].map(str::to_owned);
         let pictures = shown.pictures().into_iter().cloned();
         let cell = |(picture, caption)| Cell { picture, caption };
         Row { cells: pictures.zip(captions).map(cell).collect() }
     };
-    let columns = Attacked::COLUMNS.map(str::to_owned).to_vec();
+    let columns = AttackedImage::COLUMNS.map(str::to_owned).to_vec();
     grid(path, &Grid { title: Some(title.into()), columns, rows: rows.iter().map(row).collect() })
 }

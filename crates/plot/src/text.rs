@@ -1,22 +1,22 @@
-//! Text in DejaVu Sans: measuring, shortening, wrapping, and setting on a [`Sheet`](super::sheet).
+//! Text in DejaVu Sans: measuring, shortening, wrapping, and setting on a [`Bitmap`](crate::bitmap).
 //! Glyphs are placed at fractions of a pixel, which keeps small text even. Left to right only.
 
 use ab_glyph::{Font, FontRef, GlyphId, PxScale, ScaleFont, point};
 use std::sync::OnceLock;
 
 /// The family's name, for SVG.
-pub(super) const FAMILY: &str = "DejaVu Sans";
+pub(crate) const FAMILY: &str = "DejaVu Sans";
 
 /// How heavy the strokes are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Weight {
+pub(crate) enum Weight {
     Regular,
     Bold,
 }
 
 /// Where a label lies about its x.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Align {
+pub(crate) enum Align {
     Left,
     Centre,
     Right,
@@ -24,30 +24,30 @@ pub(super) enum Align {
 
 /// Size of the em in pixels, and weight.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Face {
-    pub(super) size: f32,
-    pub(super) weight: Weight,
+pub(crate) struct Face {
+    pub(crate) size: f32,
+    pub(crate) weight: Weight,
 }
 
 /// A line of text: `y` is the top of its capitals.
 #[derive(Clone, Debug)]
-pub(super) struct Label {
-    pub(super) text: String,
-    pub(super) x: f32,
-    pub(super) y: f32,
-    pub(super) face: Face,
-    pub(super) align: Align,
+pub(crate) struct Label {
+    pub(crate) text: String,
+    pub(crate) x: f32,
+    pub(crate) y: f32,
+    pub(crate) face: Face,
+    pub(crate) align: Align,
     /// 0xRRGGBB.
-    pub(super) colour: u32,
+    pub(crate) colour: u32,
 }
 
 /// Regular text of `size` pixels.
-pub(super) fn regular(size: f32) -> Face {
+pub(crate) fn regular(size: f32) -> Face {
     Face { size, weight: Weight::Regular }
 }
 
 /// Bold text of `size` pixels.
-pub(super) fn bold(size: f32) -> Face {
+pub(crate) fn bold(size: f32) -> Face {
     Face { size, weight: Weight::Bold }
 }
 
@@ -82,12 +82,12 @@ impl Face {
     }
 
     /// Width of `text` in pixels.
-    pub(super) fn width(self, text: &str) -> f32 {
+    pub(crate) fn width(self, text: &str) -> f32 {
         self.set(text).1
     }
 
     /// `text`, or as much of its beginning as fits into `width`, with an ellipsis.
-    pub(super) fn fit(self, text: &str, width: f32) -> String {
+    pub(crate) fn fit(self, text: &str, width: f32) -> String {
         if self.width(text) <= width {
             return text.to_owned();
         }
@@ -102,7 +102,7 @@ impl Face {
     }
 
     /// `text` broken at spaces into at most `lines` lines of `width`, the last one shortened.
-    pub(super) fn wrap(self, text: &str, width: f32, lines: usize) -> Vec<String> {
+    pub(crate) fn wrap(self, text: &str, width: f32, lines: usize) -> Vec<String> {
         let mut done: Vec<String> = vec![];
         for word in text.split_whitespace() {
             let joined = done.last().map(|line| format!("{line} {word}"));
@@ -120,7 +120,7 @@ impl Face {
 
 impl Label {
     /// Calls `dot(x, y, cover)` for every pixel touched, cover in (0, 1].
-    pub(super) fn draw(&self, mut dot: impl FnMut(i64, i64, f32)) {
+    pub(crate) fn draw(&self, mut dot: impl FnMut(i64, i64, f32)) {
         let (glyphs, width) = self.face.set(&self.text);
         let left = match self.align {
             Align::Left => self.x,

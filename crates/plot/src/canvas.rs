@@ -1,7 +1,7 @@
 //! Drawing in figure coordinates on either plotters backend. Lines go to the backend at once; text
 //! is kept, because plotters sets small text unevenly in pictures: those get ours, SVG `<text>`.
 
-use super::text::{Align, FAMILY, Label, Weight};
+use crate::text::{Align, FAMILY, Label, Weight};
 use anyhow::{Result, anyhow};
 use plotters::coord::Shift;
 use plotters::drawing::DrawingAreaErrorKind;
@@ -9,14 +9,14 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 /// Draws on `area`; one unit of length is `scale` of its pixels.
-pub(super) struct Pen<'a, B: DrawingBackend> {
+pub(crate) struct Canvas<'a, B: DrawingBackend> {
     area: &'a DrawingArea<B, Shift>,
     scale: f64,
     labels: Vec<Label>,
 }
 
 /// A place in the figure: right, down.
-pub(super) type Place = (f64, f64);
+pub(crate) type Place = (f64, f64);
 
 /// The shapes that tell lines apart without colour; more lines begin again.
 const MARKERS: [&[Place]; 5] = [
@@ -27,9 +27,9 @@ const MARKERS: [&[Place]; 5] = [
     &[(0.0, 1.25), (-1.15, -0.8), (1.15, -0.8)],
 ];
 
-impl<'a, B: DrawingBackend> Pen<'a, B> {
-    pub(super) fn new(area: &'a DrawingArea<B, Shift>, scale: f64) -> Self {
-        Pen { area, scale, labels: vec![] }
+impl<'a, B: DrawingBackend> Canvas<'a, B> {
+    pub(crate) fn new(area: &'a DrawingArea<B, Shift>, scale: f64) -> Self {
+        Canvas { area, scale, labels: vec![] }
     }
 
     fn at(&self, (x, y): Place) -> (i32, i32) {
@@ -37,14 +37,14 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
     }
 
     /// A line through `places`, `width` wide.
-    pub(super) fn line(&self, places: &[Place], colour: u32, width: f64) -> Result<()> {
+    pub(crate) fn line(&self, places: &[Place], colour: u32, width: f64) -> Result<()> {
         let stroke = rgb(colour).stroke_width((width * self.scale).round().max(1.0) as u32);
         let places: Vec<_> = places.iter().map(|&place| self.at(place)).collect();
         self.area.draw(&PathElement::new(places, stroke)).map_err(told)
     }
 
     /// The marker of line number `series`, of about `radius`.
-    pub(super) fn marker(&self, at: Place, series: usize, radius: f64, colour: u32) -> Result<()> {
+    pub(crate) fn marker(&self, at: Place, series: usize, radius: f64, colour: u32) -> Result<()> {
         let corners = MARKERS[series % MARKERS.len()];
         if corners.is_empty() {
             let radius = (radius * self.scale).round() as i32;
@@ -57,7 +57,7 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
     }
 
     /// Text, in figure coordinates.
-    pub(super) fn text(&mut self, mut label: Label) {
+    pub(crate) fn text(&mut self, mut label: Label) {
         let scale = self.scale as f32;
         (label.x, label.y) = (label.x * scale, label.y * scale);
         label.face.size *= scale;
@@ -65,12 +65,12 @@ impl<'a, B: DrawingBackend> Pen<'a, B> {
     }
 
     /// The text, in the backend's pixels, for whoever sets it.
-    pub(super) fn into_labels(self) -> Vec<Label> {
+    pub(crate) fn into_labels(self) -> Vec<Label> {
         self.labels
     }
 
     /// Sets the text through the backend.
-    pub(super) fn write_labels(self) -> Result<()> {
+    pub(crate) fn write_labels(self) -> Result<()> {
         for label in &self.labels {
             let weight = match label.face.weight {
                 Weight::Regular => FontStyle::Normal,

@@ -1,10 +1,10 @@
 //! Line charts: several panels with a common legend as one PNG, or one panel alone as SVG.
 
-use super::palette::{INK, RULES_DARK, SERIES};
-use super::panel::{Panel, SIZE};
-use super::pen::Pen;
-use super::sheet::Sheet;
-use super::text::{Align, Label, bold, regular};
+use crate::bitmap::Bitmap;
+use crate::canvas::Canvas;
+use crate::palette::{INK, RULES_DARK, SERIES};
+use crate::panel::{Panel, SIZE};
+use crate::text::{Align, Label, bold, regular};
 use anyhow::{Result, anyhow};
 use plotters::prelude::{BitMapBackend, DrawingBackend, IntoDrawingArea, SVGBackend};
 use std::path::Path;
@@ -33,41 +33,45 @@ const SWATCH: f64 = 30.0;
 const NAME: f32 = 12.0;
 
 /// Draws `figure` as a PNG at `path`. Errors: unwritable path.
-pub fn curves(path: &Path, figure: &Figure) -> Result<()> {
+pub fn chart(path: &Path, figure: &Figure) -> Result<()> {
     compose(figure)?.save(path)
 }
 
 /// One panel as an `<svg>` element that fills the width it is given. It has no colours of its own
 /// on a dark page; see [`dark_rules`](super::dark_rules). `alt` describes it.
 pub fn svg(panel: &Panel, alt: &str) -> Result<String> {
-    element(SIZE, alt, |pen| panel.draw(pen, (0.0, 0.0)))
+    element(SIZE, alt, |canvas| panel.draw(canvas, (0.0, 0.0)))
 }
 
-/// The line and marker of `slot` as a small `<svg>` element, for a legend.
-pub fn swatch(slot: usize) -> Result<String> {
-    let svg = element((SWATCH, 12.0), "", |pen| draw_swatch(pen, slot, (1.0, 6.0)))?;
+/// The line and marker of `color_index` as a small `<svg>` element, for a legend.
+pub fn swatch(color_index: usize) -> Result<String> {
+    let svg = element((SWATCH, 12.0), "", |canvas| draw_swatch(canvas, color_index, (1.0, 6.0)))?;
     Ok(svg.replacen("<svg ", "<svg width=\"30\" height=\"12\" ", 1))
 }
 
-fn draw_swatch<B: DrawingBackend>(pen: &mut Pen<B>, slot: usize, at: (f64, f64)) -> Result<()> {
-    let colour = SERIES[slot % SERIES.len()].light;
-    pen.line(&[at, (at.0 + SWATCH - 2.0, at.1)], colour, 2.0)?;
-    pen.marker((at.0 + SWATCH / 2.0 - 1.0, at.1), slot, 4.0, colour)
+fn draw_swatch<B: DrawingBackend>(
+    canvas: &mut Canvas<B>,
+    color_index: usize,
+    at: (f64, f64),
+) -> Result<()> {
+    let colour = SERIES[color_index % SERIES.len()].light;
+    canvas.line(&[at, (at.0 + SWATCH - 2.0, at.1)], colour, 2.0)?;
+    canvas.marker((at.0 + SWATCH / 2.0 - 1.0, at.1), color_index, 4.0, colour)
 }
 
 fn element(
     size: (f64, f64),
     alt: &str,
-    draw: impl FnOnce(&mut Pen<SVGBackend>) -> Result<()>,
+    draw: impl FnOnce(&mut Canvas<SVGBackend>) -> Result<()>,
 ) -> Result<String> {
     let units = |length: f64| (length * SVG_UNITS) as u32;
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, (units(size.0), units(size.1)));
         let area = area.into_drawing_area();
-        let mut pen = Pen::new(&area, SVG_UNITS);
-        draw(&mut pen)?;
-        pen.write_labels()?;
+        let mut canvas = Canvas::new(&area, SVG_UNITS);
+        draw(&mut canvas)?;
+        canvas.write_labels()?;
         area.present().map_err(|error| anyhow!("cannot draw: {error}"))?;
     }
     let body = text.split_once(">\n").map_or("", |(_, body)| body);
@@ -83,7 +87,7 @@ fn quoted(text: &str) -> String {
     text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
 }
 
-fn compose(figure: &Figure) -> Result<Sheet> {
+fn compose(figure: &Figure) -> Result<Bitmap> {
     let columns = figure.panels.len().clamp(1, 2);
     let rows = figure.panels.len().div_ceil(columns);
     let width = columns as f64 * SIZE.0;
@@ -92,34 +96,34 @@ fn compose(figure: &Figure) -> Result<Sheet> {
     let header = HEADER + TITLE_LINE * title.len().saturating_sub(1) as f64;
     let height = header + rows as f64 * SIZE.1 + legend_height;
     let scale = (DENSITY * FINER) as f64;
-    let mut sheet = Sheet::new((width * scale) as usize, (height * scale) as usize)?;
-    let size = (sheet.picture.width as u32, sheet.picture.height as u32);
+    let mut bitmap = Bitmap::new((width * scale) as usize, (height * scale) as usize)?;
+    let size = (bitmap.picture.width as u32, bitmap.picture.height as u32);
     let labels = {
-        let area = BitMapBackend::with_buffer(&mut sheet.picture.rgb, size).into_drawing_area();
-        let mut pen = Pen::new(&area, scale);
+        let area = BitMapBackend::with_buffer(&mut bitmap.picture.rgb, size).into_drawing_area();
+        let mut canvas = Canvas::new(&area, scale);
         for (i, line) in title.into_iter().enumerate() {
-            pen.text(label(line, (8.0, 12.0 + TITLE_LINE * i as f64), bold(TITLE)));
+            canvas.text(label(line, (8.0, 12.0 + TITLE_LINE * i as f64), bold(TITLE)));
         }
         for (i, panel) in figure.panels.iter().enumerate() {
             let (row, column) = ((i / columns) as f64, (i % columns) as f64);
-            panel.draw(&mut pen, (column * SIZE.0, header + row * SIZE.1))?;
+            panel.draw(&mut canvas, (column * SIZE.0, header + row * SIZE.1))?;
         }
         let top = height - legend_height;
-        for (slot, name, (x, y)) in names {
-            draw_swatch(&mut pen, slot, (x, top + y + 5.0))?;
-            pen.text(label(name, (x + SWATCH + 6.0, top + y), regular(NAME)));
+        for (color_index, name, (x, y)) in names {
+            draw_swatch(&mut canvas, color_index, (x, top + y + 5.0))?;
+            canvas.text(label(name, (x + SWATCH + 6.0, top + y), regular(NAME)));
         }
-        pen.into_labels()
+        canvas.into_labels()
     };
     for label in &labels {
-        sheet.write(label);
+        bitmap.write(label);
     }
-    Ok(Sheet {
-        picture: sheet.picture.reduced(sheet.picture.width.max(sheet.picture.height) / FINER),
+    Ok(Bitmap {
+        picture: bitmap.picture.reduced(bitmap.picture.width.max(bitmap.picture.height) / FINER),
     })
 }
 
-fn label(text: String, at: (f64, f64), face: super::text::Face) -> Label {
+fn label(text: String, at: (f64, f64), face: crate::text::Face) -> Label {
     let (x, y) = (at.0 as f32, at.1 as f32);
     Label { text, x, y, face, align: Align::Left, colour: INK.light }
 }
@@ -130,13 +134,13 @@ type Entry = (usize, String, (f64, f64));
 /// Places the names in lines of `width`; also the height they take.
 fn legend(figure: &Figure, width: f64) -> (Vec<Entry>, f64) {
     let (mut x, mut y, mut placed) = (8.0, 4.0, vec![]);
-    for (slot, name) in &figure.legend {
+    for (color_index, name) in &figure.legend {
         let name = regular(NAME).fit(name, (width - SWATCH - 40.0) as f32);
         let wide = SWATCH + 6.0 + f64::from(regular(NAME).width(&name));
         if x > 8.0 && x + wide > width - 8.0 {
             (x, y) = (8.0, y + LEGEND_LINE);
         }
-        placed.push((*slot, name, (x, y)));
+        placed.push((*color_index, name, (x, y)));
         x += wide + 22.0;
     }
     let height = if placed.is_empty() { 0.0 } else { y + LEGEND_LINE };
@@ -145,17 +149,17 @@ fn legend(figure: &Figure, width: f64) -> (Vec<Entry>, f64) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Across, Point, Series};
+    use super::super::{Point, Series, XAxis};
     use super::*;
 
     fn panel(title: &str, y: f64) -> Panel {
         let point = |k: f64| Point::new(k / 255.0, format!("{k}/255"), y, 0.1);
-        let series = vec![Series { slot: 0, points: vec![point(2.0), point(4.0)] }];
+        let series = vec![Series { color_index: 0, points: vec![point(2.0), point(4.0)] }];
         Panel {
             title: title.into(),
-            across: Across::Radii,
-            below: "ε".into(),
-            include: (0.0, 1.0),
+            x_axis: XAxis::Radii,
+            x_label: "ε".into(),
+            y_range: (0.0, 1.0),
             series,
         }
     }
@@ -176,8 +180,8 @@ mod tests {
         let titled = |title: &str, panels: usize, lines: usize| {
             let panels = vec![panel("k-in", f64::NAN); panels];
             let figure = Figure { title: title.into(), panels, legend: names(lines) };
-            let sheet = compose(&figure).unwrap();
-            (sheet.picture.width, sheet.picture.height)
+            let bitmap = compose(&figure).unwrap();
+            (bitmap.picture.width, bitmap.picture.height)
         };
         let of = |panels, lines| titled("t", panels, lines);
         let one = of(1, 1);

@@ -1,9 +1,9 @@
 //! A grid of pictures with captions, column titles and, where there are heat maps, a colour bar.
 
-use super::palette::{INK, MUTED};
-use super::sheet::Sheet;
-use super::text::{Align, Face, Label, bold, regular};
-use super::{Picture, palette::Hue};
+use crate::bitmap::Bitmap;
+use crate::palette::{INK, MUTED};
+use crate::text::{Align, Face, Label, bold, regular};
+use crate::{Picture, palette::Hue};
 use anyhow::{Result, ensure};
 use std::path::Path;
 
@@ -51,12 +51,12 @@ pub fn grid(path: &Path, grid: &Grid) -> Result<()> {
     compose(grid)?.save(path)
 }
 
-fn compose(grid: &Grid) -> Result<Sheet> {
+fn compose(grid: &Grid) -> Result<Bitmap> {
     let plan = Plan::of(grid)?;
-    let mut sheet = Sheet::new(plan.width, plan.height)?;
+    let mut bitmap = Bitmap::new(plan.width, plan.height)?;
     let mut y = MARGIN;
     for line in &plan.title {
-        sheet.write(&label(line.clone(), (MARGIN, y), Align::Left, bold(TITLE), INK));
+        bitmap.write(&label(line.clone(), (MARGIN, y), Align::Left, bold(TITLE), INK));
         y += TITLE_LINE;
     }
     if !plan.title.is_empty() {
@@ -65,23 +65,23 @@ fn compose(grid: &Grid) -> Result<Sheet> {
     if !grid.columns.is_empty() {
         for (column, title) in grid.columns.iter().enumerate().take(plan.columns) {
             let text = bold(HEADING).fit(title, plan.cell.0 as f32);
-            sheet.write(&label(text, (plan.centre(column), y), Align::Centre, bold(HEADING), INK));
+            bitmap.write(&label(text, (plan.centre(column), y), Align::Centre, bold(HEADING), INK));
         }
         y += LINE + 4;
     }
     for (row, lines) in grid.rows.iter().zip(&plan.lines) {
         for (column, cell) in row.cells.iter().enumerate() {
-            put(&mut sheet, cell, &plan, (plan.centre(column), y));
+            put(&mut bitmap, cell, &plan, (plan.centre(column), y));
         }
         y += plan.row_height(*lines);
     }
     if plan.bar {
-        sheet.paste(&Picture::heat_scale(BAR.0, BAR.1), MARGIN, y);
+        bitmap.paste(&Picture::heat_scale(BAR.0, BAR.1), MARGIN, y);
         let ends = [("0", 0, Align::Left), ("p99", BAR.0, Align::Right)];
         for (text, x, align) in ends {
-            sheet.write(&label(text.into(), (MARGIN + x, y + 15), align, regular(CAPTION), MUTED));
+            bitmap.write(&label(text.into(), (MARGIN + x, y + 15), align, regular(CAPTION), MUTED));
         }
-        sheet.write(&label(
+        bitmap.write(&label(
             BAR_LABEL.into(),
             (MARGIN, y + 31),
             Align::Left,
@@ -89,7 +89,7 @@ fn compose(grid: &Grid) -> Result<Sheet> {
             MUTED,
         ));
     }
-    Ok(sheet)
+    Ok(bitmap)
 }
 
 fn label(text: String, at: (usize, usize), align: Align, face: Face, hue: Hue) -> Label {
@@ -97,13 +97,13 @@ fn label(text: String, at: (usize, usize), align: Align, face: Face, hue: Hue) -
 }
 
 /// One cell, hung by the middle of its upper edge.
-fn put(sheet: &mut Sheet, cell: &Cell, plan: &Plan, (centre, y): (usize, usize)) {
+fn put(bitmap: &mut Bitmap, cell: &Cell, plan: &Plan, (centre, y): (usize, usize)) {
     let picture = enlarged(&cell.picture);
-    sheet.paste(&picture, centre - picture.width / 2, y + (plan.cell.1 - picture.height) / 2);
+    bitmap.paste(&picture, centre - picture.width / 2, y + (plan.cell.1 - picture.height) / 2);
     let face = regular(CAPTION);
     for (i, line) in face.wrap(&cell.caption, plan.cell.0 as f32, 2).into_iter().enumerate() {
         let at = (centre, y + plan.cell.1 + 5 + i * LINE);
-        sheet.write(&label(line, at, Align::Centre, face, INK));
+        bitmap.write(&label(line, at, Align::Centre, face, INK));
     }
 }
 

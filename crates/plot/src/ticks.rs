@@ -1,7 +1,7 @@
 //! Where an axis has numbers.
 
 /// Round values from at most `low` to at least `high`, about `count` of them.
-pub(super) fn ticks(low: f64, high: f64, count: usize) -> Vec<(f64, String)> {
+pub(crate) fn ticks(low: f64, high: f64, count: usize) -> Vec<(f64, String)> {
     let high = if high > low { high } else { low + 1.0 };
     let rough = (high - low) / count as f64;
     let power = 10f64.powf(rough.log10().floor());
@@ -16,7 +16,7 @@ pub(super) fn ticks(low: f64, high: f64, count: usize) -> Vec<(f64, String)> {
 
 /// Numbers between 10^`low` and 10^`high`, at their logarithms: powers of ten; where there are fewer
 /// than three, twice and five times them too; where those are fewer than two, round numbers.
-pub(super) fn log_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
+pub(crate) fn log_ticks(low: f64, high: f64) -> Vec<(f64, String)> {
     let multiples = |factors: &[u8]| {
         let mut all = vec![];
         for power in low.floor() as i32..=high.floor() as i32 {

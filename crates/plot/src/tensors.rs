@@ -1,8 +1,7 @@
-//! Pictures from tensors. The only file of the figures that knows tensors.
+//! Pictures from tensors. The only file here that knows tensors.
 
-use super::Picture;
+use crate::Picture;
 use anyhow::{Result, ensure};
-use data::Dataset;
 use tch::{Device, Kind, Tensor};
 
 /// How much [`Picture::difference`] enlarges what an attack changed.
@@ -34,16 +33,6 @@ impl Picture {
         ensure!(sizes.0 == sizes.1, "images of {:?} and {:?} have no difference", sizes.0, sizes.1);
         Self::from_image(&((b.to_device(device) - a).abs() * ENLARGED))
     }
-}
-
-/// Errors: images that are neither grey nor coloured.
-pub fn check_channels(data: &Dataset) -> Result<()> {
-    let ([channels, ..], name) = (data.image_shape(), &data.name);
-    ensure!(
-        channels == 1 || channels == 3,
-        "`--figure` draws images of 1 or 3 channels; those of `{name}` have {channels}; leave it out"
-    );
-    Ok(())
 }
 
 /// Channels, height and width of `[C, H, W]`.

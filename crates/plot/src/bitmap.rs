@@ -1,27 +1,27 @@
-//! The white sheet a PNG is composed on: pictures, bars, text; then written whole.
+//! The white bitmap a PNG is composed on: pictures, bars, text; then written whole.
 
-use super::{Picture, text::Label};
+use crate::{Picture, text::Label};
 use anyhow::{Result, ensure};
 use std::path::Path;
 
 /// An opaque picture under construction. Lengths are pixels from the top left.
-pub(super) struct Sheet {
-    pub(super) picture: Picture,
+pub(crate) struct Bitmap {
+    pub(crate) picture: Picture,
 }
 
-impl Sheet {
-    /// A white sheet; an error if it would be too large for a viewer to open.
-    pub(super) fn new(width: usize, height: usize) -> Result<Self> {
+impl Bitmap {
+    /// A white bitmap; an error if it would be too large for a viewer to open.
+    pub(crate) fn new(width: usize, height: usize) -> Result<Self> {
         ensure!(
             width * height <= 150_000_000,
             "a figure of {width}×{height} pixels is too large; draw fewer images"
         );
         let rgb = vec![255; 3 * width * height];
-        Ok(Sheet { picture: Picture { width, height, rgb, heat: false } })
+        Ok(Bitmap { picture: Picture { width, height, rgb, heat: false } })
     }
 
     /// Puts `picture` with its top left corner at (`x`, `y`); it has to fit.
-    pub(super) fn paste(&mut self, picture: &Picture, x: usize, y: usize) {
+    pub(crate) fn paste(&mut self, picture: &Picture, x: usize, y: usize) {
         for row in 0..picture.height {
             let from = 3 * row * picture.width;
             let to = 3 * ((y + row) * self.picture.width + x);
@@ -31,7 +31,7 @@ impl Sheet {
     }
 
     /// Sets `label`; what would lie outside is left out.
-    pub(super) fn write(&mut self, label: &Label) {
+    pub(crate) fn write(&mut self, label: &Label) {
         let (width, height) = (self.picture.width as i64, self.picture.height as i64);
         label.draw(|x, y, cover| {
             if (0..width).contains(&x) && (0..height).contains(&y) {
@@ -45,8 +45,8 @@ impl Sheet {
         });
     }
 
-    /// Writes the sheet as a PNG file, whole or not at all.
-    pub(super) fn save(&self, path: &Path) -> Result<()> {
+    /// Writes the bitmap as a PNG file, whole or not at all.
+    pub(crate) fn save(&self, path: &Path) -> Result<()> {
         let bytes = self.picture.png()?;
         tensorfile::atomic::write(path, |file| Ok(file.write_all(&bytes)?))
     }

@@ -1,10 +1,10 @@
 //! Matrices as panels of coloured cells with their numbers; what is written stays readable on
 //! every colour.
 
-use super::palette::{INK, MUTED};
-use super::sheet::Sheet;
-use super::text::{Align, Face, Label, bold, regular};
-use super::{Picture, palette::Hue};
+use crate::bitmap::Bitmap;
+use crate::palette::{INK, MUTED};
+use crate::text::{Align, Face, Label, bold, regular};
+use crate::{Picture, palette::Hue};
 use anyhow::{Result, ensure};
 use std::path::Path;
 
@@ -17,9 +17,9 @@ pub struct Heatmap {
     pub note: String,
     /// Above the names of the rows, and of the columns.
     pub axes: [String; 2],
-    /// Names of the rows, of every panel.
+    /// Category of the rows, of every panel.
     pub rows: Vec<String>,
-    /// Names of the columns.
+    /// Category of the columns.
     pub columns: Vec<String>,
     /// From left to right, then down.
     pub panels: Vec<HeatPanel>,
@@ -125,40 +125,46 @@ impl Plan {
     }
 }
 
-fn compose(map: &Heatmap) -> Result<Sheet> {
+fn compose(map: &Heatmap) -> Result<Bitmap> {
     let plan = Plan::of(map)?;
     let (width, height) = plan.size(map);
-    let mut sheet = Sheet::new(width * DENSITY, height * DENSITY)?;
+    let mut bitmap = Bitmap::new(width * DENSITY, height * DENSITY)?;
     let room = (width - 2 * MARGIN) as f32;
     let title = bold(TITLE).fit(&map.title, room);
-    write(&mut sheet, title, (MARGIN, MARGIN), Align::Left, bold(TITLE), INK);
+    write(&mut bitmap, title, (MARGIN, MARGIN), Align::Left, bold(TITLE), INK);
     let note = regular(NAME).fit(&map.note, room);
-    write(&mut sheet, note, (MARGIN, MARGIN + LINE + 7), Align::Left, regular(NAME), MUTED);
+    write(&mut bitmap, note, (MARGIN, MARGIN + LINE + 7), Align::Left, regular(NAME), MUTED);
     for (i, panel) in map.panels.iter().enumerate() {
         let x = MARGIN + (i % plan.across) * (plan.panel.0 + GAP);
         let y = MARGIN + 3 * LINE + 8 + (i / plan.across) * (plan.panel.1 + GAP);
-        draw(&mut sheet, map, panel, &plan, (x, y));
+        draw(&mut bitmap, map, panel, &plan, (x, y));
     }
-    Ok(sheet)
+    Ok(bitmap)
 }
 
-fn draw(sheet: &mut Sheet, map: &Heatmap, panel: &HeatPanel, plan: &Plan, (x, y): (usize, usize)) {
+fn draw(
+    bitmap: &mut Bitmap,
+    map: &Heatmap,
+    panel: &HeatPanel,
+    plan: &Plan,
+    (x, y): (usize, usize),
+) {
     let title = bold(HEADING).fit(&panel.title, plan.panel.0 as f32);
-    write(sheet, title, (x, y), Align::Left, bold(HEADING), INK);
+    write(bitmap, title, (x, y), Align::Left, bold(HEADING), INK);
     let face = regular(NAME);
     let head = y + LINE + 10;
     let [rows, columns] = &map.axes;
     let axis = |text: &str, width: usize| face.fit(text, width as f32);
     let body = x + plan.left;
     let over = plan.cell.0 * map.columns.len();
-    write(sheet, axis(columns, over), (body + over / 2, head), Align::Centre, face, MUTED);
+    write(bitmap, axis(columns, over), (body + over / 2, head), Align::Centre, face, MUTED);
     let top = head + plan.head * LINE + 5;
-    write(sheet, axis(rows, plan.left - 8), (x, top - LINE - 3), Align::Left, face, MUTED);
+    write(bitmap, axis(rows, plan.left - 8), (x, top - LINE - 3), Align::Left, face, MUTED);
     for (i, lines) in plan.columns.iter().enumerate() {
         let first = plan.head - lines.len();
         for (k, line) in lines.iter().enumerate() {
             let at = (body + i * plan.cell.0 + plan.cell.0 / 2, head + (first + k) * LINE);
-            write(sheet, line.clone(), at, Align::Centre, face, INK);
+            write(bitmap, line.clone(), at, Align::Centre, face, INK);
         }
     }
     for (i, (lines, cells)) in plan.rows.iter().zip(&panel.cells).enumerate() {
@@ -166,19 +172,19 @@ fn draw(sheet: &mut Sheet, map: &Heatmap, panel: &HeatPanel, plan: &Plan, (x, y)
         let middle = down + plan.cell.1 / 2;
         for (k, line) in lines.iter().enumerate() {
             let at = (body - 8, middle + k * LINE - lines.len() * LINE / 2 + 3);
-            write(sheet, line.clone(), at, Align::Right, face, INK);
+            write(bitmap, line.clone(), at, Align::Right, face, INK);
         }
         for (j, cell) in cells.iter().enumerate() {
             let right = body + j * plan.cell.0;
-            fill(sheet, (right, down), (plan.cell.0 - 1, plan.cell.1 - 1), cell.colour());
+            fill(bitmap, (right, down), (plan.cell.0 - 1, plan.cell.1 - 1), cell.colour());
             let at = (right + plan.cell.0 / 2, middle - 5);
-            write(sheet, cell.text.clone(), at, Align::Centre, regular(NUMBER), INK);
+            write(bitmap, cell.text.clone(), at, Align::Centre, regular(NUMBER), INK);
         }
     }
 }
 
 fn write(
-    sheet: &mut Sheet,
+    bitmap: &mut Bitmap,
     text: String,
     at: (usize, usize),
     align: Align,
@@ -187,14 +193,14 @@ fn write(
 ) {
     face.size *= DENSITY as f32;
     let [x, y] = [at.0, at.1].map(|place| (place * DENSITY) as f32);
-    sheet.write(&Label { text, x, y, face, align, colour: hue.light });
+    bitmap.write(&Label { text, x, y, face, align, colour: hue.light });
 }
 
-fn fill(sheet: &mut Sheet, at: (usize, usize), size: (usize, usize), colour: u32) {
+fn fill(bitmap: &mut Bitmap, at: (usize, usize), size: (usize, usize), colour: u32) {
     let [x, y, width, height] = [at.0, at.1, size.0, size.1].map(|length| length * DENSITY);
     let pixel = [(colour >> 16) as u8, (colour >> 8) as u8, colour as u8];
     let block = Picture { width, height, rgb: pixel.repeat(width * height), heat: false };
-    sheet.paste(&block, x, y);
+    bitmap.paste(&block, x, y);
 }
 
 /// `name` in lines of `width`, broken after spaces, colons, commas and hyphens where it has to be.
@@ -238,8 +244,8 @@ mod tests {
     #[test]
     fn sheets_grow_with_panels_and_columns() {
         let size = |panels, columns| {
-            let sheet = compose(&map(panels, columns)).unwrap();
-            (sheet.picture.width, sheet.picture.height)
+            let bitmap = compose(&map(panels, columns)).unwrap();
+            (bitmap.picture.width, bitmap.picture.height)
         };
         assert!(size(1, 4).0 > size(1, 2).0);
         assert_eq!(size(2, 4).0, size(4, 4).0);

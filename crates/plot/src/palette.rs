@@ -2,8 +2,8 @@
 
 /// A line's colour on white paper and on the page's dark background, as 0xRRGGBB.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Hue {
-    pub(super) light: u32,
+pub(crate) struct Hue {
+    pub(crate) light: u32,
     dark: u32,
 }
 
@@ -12,16 +12,16 @@ const fn hue(light: u32, dark: u32) -> Hue {
 }
 
 /// Text.
-pub(super) const INK: Hue = hue(0x1F2328, 0xE6EAEE);
+pub(crate) const INK: Hue = hue(0x1F2328, 0xE6EAEE);
 /// Ticks and the second rank of text.
-pub(super) const MUTED: Hue = hue(0x59636E, 0xA3ADB8);
+pub(crate) const MUTED: Hue = hue(0x59636E, 0xA3ADB8);
 /// Grid lines.
-pub(super) const GRID: Hue = hue(0xDDE2E7, 0x343B44);
+pub(crate) const GRID: Hue = hue(0xDDE2E7, 0x343B44);
 /// The axes themselves.
-pub(super) const AXIS: Hue = hue(0x8A939C, 0x77818C);
+pub(crate) const AXIS: Hue = hue(0x8A939C, 0x77818C);
 
 /// One hue a line, in order; more lines than hues begin again with another marker.
-pub(super) const SERIES: [Hue; 8] = [
+pub(crate) const SERIES: [Hue; 8] = [
     hue(0xC2410C, 0xFB923C),
     hue(0x0B6BB8, 0x60B0F4),
     hue(0x0F7B5F, 0x3DD6A8),
@@ -33,7 +33,7 @@ pub(super) const SERIES: [Hue; 8] = [
 ];
 
 /// The element class under which [`dark_rules`] apply.
-pub(super) const RULES_DARK: &str = "chart";
+pub(crate) const RULES_DARK: &str = "chart";
 
 /// CSS rules that give an SVG chart its colours on a dark background.
 pub fn dark_rules() -> String {
