@@ -123,6 +123,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("explain", &["models", "tensorfile"]),
     ("models", &["tensorfile"]),
     ("plot", &["tensorfile"]),
+    ("results", &[]),
     ("tensorfile", &[]),
     ("train", &["data", "models", "tensorfile"]),
 ];
