@@ -19,6 +19,7 @@ use models::{
 use serde_json::json;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
+use tensorfile::words::count;
 
 /// Level lines between the lowest and the highest value, about.
 const LEVELS: f64 = 14.;
@@ -99,8 +100,8 @@ fn explained(args: &Plane) -> Result<(Box<dyn Model>, i64)> {
     let (shape, name) = (model.shape, path.display());
     ensure!(
         shape.image == [2, 1, 1],
-        "`{name}` takes {} numbers; `plane` is for networks of two",
-        shape.image.iter().product::<i64>()
+        "`{name}` takes {}; `plane` is for networks of two",
+        count(shape.image.iter().product::<i64>(), "number")
     );
     Ok((Box::new(model), shape.classes - 1))
 }

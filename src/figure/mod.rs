@@ -15,7 +15,7 @@ mod ticks;
 mod wall;
 
 pub use curves::{Figure, curves, svg, swatch};
-pub use grid::{Cell, Grid, Row, grid};
+pub use grid::{Cell, Grid, Row, grid, rows_that_fit};
 pub use heatmap::{HeatCell, HeatPanel, Heatmap, heatmap};
 pub use images::check_channels;
 pub use palette::dark_rules;

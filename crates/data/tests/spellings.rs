@@ -107,7 +107,7 @@ fn a_column_of_numbers_is_never_lost_without_a_word() {
     refused(of("csv", "b,y\n1,u\n2x,v\n3,v\n"), &["no column besides", "line 3 has `2x`"]);
     refused(of("csv", "a,y\n1e200,u\n-1e200,v\n"), &["the column `a` are too large"]);
     let lacking = of("csv", "a,b,y\n1,-,u\n2,n/a,v\n3,3,v\n4,2,u\n").unwrap();
-    noted(&lacking, &["values missing in 4 rows count as the mean of their column: b (2)"]);
+    noted(&lacking, &["missing values count as the mean of their column: b (2 of 4)"]);
 }
 
 #[test]

@@ -69,6 +69,12 @@ pub trait Attribution {
         None
     }
 
+    /// Whether its maps come from the keys of images alone. Then [`Batch::moved`] draws anew: such a map
+    /// would else be the same at any image, and robust by construction.
+    fn ignores_image(&self) -> bool {
+        false
+    }
+
     /// The method as one whose maps can be pulled back to the pixels, where calculus allows.
     fn differentiable(&self) -> Option<&dyn Differentiable> {
         None
@@ -196,7 +202,8 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
     },
     Entry {
         name: "random",
-        about: "N(0, 1) noise: a control that knows nothing; no options",
+        about: "N(0, 1) noise: a control that knows nothing; where an image is moved, to a neighbour or by \
+                an attack, it is drawn anew; no options",
         build: noisy::build_random,
     },
     Entry {

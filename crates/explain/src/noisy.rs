@@ -150,6 +150,10 @@ impl Attribution for Random {
             batch.keys.iter().map(|&key| noise::key(key, noise::name_id("random"), 0)).collect();
         noise::normal(&keys, &x.size()[1..], x.device()).to_kind(x.kind())
     }
+
+    fn ignores_image(&self) -> bool {
+        true
+    }
 }
 
 /// The control.

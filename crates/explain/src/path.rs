@@ -11,6 +11,7 @@ use models::{Model, noise, registry};
 use serde::Deserialize;
 use std::{f64::consts::PI, path::Path};
 use tch::Tensor;
+use tensorfile::words;
 use toml::{Table, Value};
 
 /// Where the way begins.
@@ -268,7 +269,11 @@ pub(crate) fn build_ig(table: Table) -> Result<Box<dyn Attribution>> {
     );
     if let Start::Images(images) = &start {
         let count = images.count();
-        ensure!(baselines <= count, "`baselines` is {baselines}; the file has {count} images");
+        ensure!(
+            baselines <= count,
+            "`baselines` is {baselines}; the file has {}",
+            words::count(count, "image")
+        );
     }
     let nodes = Some(rule.nodes(points));
     Ok(Box::new(Average(Way { start, baselines, nodes })))

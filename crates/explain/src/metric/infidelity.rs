@@ -7,7 +7,7 @@ use crate::{
     average::Pass,
     metric::{
         Better, Case, Column, Metric, Units,
-        lipschitz::{Draws, Keep, Near, each, scores, zeros},
+        lipschitz::{Draws, Keep, Near, each, scores, seen, zeros},
     },
     noisy::{Kernel, Noise},
     optimal::{Perturbation, Perturbations},
@@ -203,7 +203,7 @@ impl Metric for Infidelity {
         let Some(near) = &self.near else { return vec![here] };
         let most = here.copy();
         for (i, (pass, points)) in near.passes(case.batch).enumerate() {
-            let maps = case.method.attribute(case.model, &points);
+            let maps = case.method.attribute(case.model, &seen(case.method, &pass, &points));
             let place = format!("in part {i} of {:?}", near.noise);
             let there = self.of(&points, &maps, &drops(&points, &place));
             Keep::Max.take(&most, &pass, &there, near.noise.samples);
