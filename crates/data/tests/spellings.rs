@@ -134,7 +134,10 @@ fn signs_comments_and_alphabets() {
     for (text, note) in [
         ("a|b|y\n1|2|u\n3|4.5|v\n", ""),
         ("sep=;\na;b;y\n1;2;u\n3;4.5;v\n", ""),
-        ("# made by hand, in a hurry, twice, ok\na,b,y\n1,2,u\n# a thought\n3,4.5,v\n", "comments"),
+        (
+            "# made by hand, in a hurry, twice, ok\na,b,y\n1,2,u\n# a thought\n3,4.5,v\n",
+            "1 comment",
+        ),
         ("#a,b,y\n1,2,u\n3,4.5,v\n", "begins with `#` and is taken for the names"),
         ("a,b,y,\n1,2,u,\n3,4.5,v,\n,,,\n", "the column 4, without a name, is empty"),
         ("\"\",a,b,y\nr1,1,2,u\nr2,3,4.5,v\n", "numbers the rows"),

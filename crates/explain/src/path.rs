@@ -11,7 +11,6 @@ use models::{Model, noise, registry};
 use serde::Deserialize;
 use std::{f64::consts::PI, path::Path};
 use tch::Tensor;
-use tensorfile::words;
 use toml::{Table, Value};
 
 /// Where the way begins.
@@ -269,11 +268,7 @@ pub(crate) fn build_ig(table: Table) -> Result<Box<dyn Attribution>> {
     );
     if let Start::Images(images) = &start {
         let count = images.count();
-        ensure!(
-            baselines <= count,
-            "`baselines` is {baselines}; the file has {}",
-            words::count(count, "image")
-        );
+        ensure!(baselines <= count, "`baselines` is {baselines}; the file has {count} images");
     }
     let nodes = Some(rule.nodes(points));
     Ok(Box::new(Average(Way { start, baselines, nodes })))

@@ -6,7 +6,6 @@ use crate::heat::{centre, has_mass, has_order, top};
 use anyhow::{Result, ensure};
 use models::registry::Named;
 use tch::{Kind, Tensor};
-use tensorfile::words::count;
 
 /// A metric of two heat maps.
 pub struct Similarity {
@@ -71,7 +70,7 @@ pub fn default_k(height: i64, width: i64) -> i64 {
 /// Errors: k that is not 1 to H·W.
 pub fn check_k(k: i64, height: i64, width: i64) -> Result<()> {
     let pixels = height * width;
-    ensure!((1..=pixels).contains(&k), "`k` is {k}; the maps have {}", count(pixels, "pixel"));
+    ensure!((1..=pixels).contains(&k), "`k` is {k}; the maps have 1 to {pixels} pixels");
     Ok(())
 }
 
