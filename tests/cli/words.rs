@@ -120,7 +120,7 @@ fn a_control_is_not_robust_by_construction() {
 #[test]
 fn notes_of_one_table_are_said_once() {
     let place = Place::new("words-notes");
-    let rows = |i: i32| format!("{},w{i},{i}x,{}\n", i % 7, ["u", "v"][i as usize % 2]);
+    let rows = |i: i32| format!("{},w{i},{i}%,{}\n", i % 7, ["u", "v"][i as usize % 2]);
     place.write("t.csv", "a,word,odd,y\n".to_owned() + &(0..40).map(rows).collect::<String>());
     let config =
         CONFIG.replace("shapes:seed=0,train=64,test=16", "csv:t.csv").replace("resnet20", "mlp");

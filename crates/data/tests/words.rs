@@ -92,7 +92,7 @@ fn labels_that_differ_in_case_are_noted() {
 fn columns_that_were_left_out_of_the_training_are_told_once() {
     let dir = tempdir().unwrap();
     let csv = dir.path().join("t.csv");
-    let rows = |i: i32| format!("{i},w{i},{}x,{},{}\n", i * i, -i, ["u", "v"][i as usize % 2]);
+    let rows = |i: i32| format!("{i},w{i},{}%,{},{}\n", i * i, -i, ["u", "v"][i as usize % 2]);
     fs::write(&csv, "a,word,odd,c,y\n".to_owned() + &(0..20).map(rows).collect::<String>())
         .unwrap();
     let of = |split, features: Option<Features>| {

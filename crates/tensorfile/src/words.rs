@@ -8,7 +8,7 @@ pub fn count(n: impl Display, noun: &str) -> String {
     let (stem, ending) = match noun {
         _ if n == "1" => (noun, ""),
         _ if noun.ends_with("ix") => (&noun[..noun.len() - 2], "ices"),
-        _ if noun.ends_with('s') || noun.ends_with("ch") => (noun, "es"),
+        _ if noun.ends_with('s') || noun.ends_with("tch") => (noun, "es"),
         _ => (noun, "s"),
     };
     format!("{n} {stem}{ending}")
@@ -27,10 +27,19 @@ mod tests {
             count(2u64, "class"),
             count(1i64, "class"),
             count(3, "batch"),
+            count(2, "epoch"),
             count(2, "matrix"),
         ];
-        let right =
-            ["1 image", "0 images", "21 rows", "2 classes", "1 class", "3 batches", "2 matrices"];
+        let right = [
+            "1 image",
+            "0 images",
+            "21 rows",
+            "2 classes",
+            "1 class",
+            "3 batches",
+            "2 epochs",
+            "2 matrices",
+        ];
         assert_eq!(said, right);
     }
 }
