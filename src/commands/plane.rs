@@ -23,6 +23,8 @@ use tensorfile::words::count;
 
 /// Level lines between the lowest and the highest value, about.
 const LEVELS: f64 = 14.;
+/// Numbers of f32 whose square is one too are smaller.
+const FARTHEST: f64 = 1e18;
 /// Length of an arrow, as a share of the picture's sides, and the dots that make it.
 const ARROW: f64 = 0.12;
 const DOTS: i32 = 40;
@@ -44,6 +46,13 @@ pub fn run(args: &Plane, common: &Common, ui: &Ui) -> Result<()> {
     let files = files.reads("--weights", &args.weights).writes("--figure", &args.figure);
     files.check()?;
     ensure!(args.margin > 0., "`--margin` is {}; the picture needs room", args.margin);
+    for &(x, y) in &args.at {
+        let far = x.abs().max(y.abs()) + args.margin;
+        ensure!(
+            far < FARTHEST,
+            "`--at {x}/{y}`: the picture would reach {far:e}, past {FARTHEST:e}"
+        );
+    }
     // Small enough for the CPU, whatever `--device` says, but it has to make sense.
     common.device.resolve()?;
     let (model, class) = explained(args)?;

@@ -73,6 +73,9 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     if adversary.is_some() {
         train.check_pixels("training against an adversary")?;
     }
+    if config.data.augment.is_some() {
+        train.check_pixels("`data.augment`")?;
+    }
     let shape = Shape { image: train.image_shape(), classes: train.classes.len() as i64 };
     arch.check(&shape).with_context(told)?;
     let spelled = config.model.normalise.as_deref().unwrap_or(arch.normalise);

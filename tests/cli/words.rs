@@ -168,6 +168,7 @@ fn what_cannot_be_written_is_refused_before_the_work() {
         format!("data make {SHAPES} --out file/s.safetensors"),
         format!("data make {SHAPES} --folder file/s"),
         "data make simulated --folder new".into(),
+        "plane --function ridges --method gxi --at 1e30/1 --figure new/p.png".into(),
         "weights convert model.safetensors --out file/w.safetensors".into(),
         "data fetch cifar10 --to file/x".into(),
     ] {
