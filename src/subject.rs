@@ -19,6 +19,7 @@ use models::{
 };
 use std::{collections::BTreeMap, path::Path, time::Instant};
 use tch::{Device, Kind, Tensor};
+use tensorfile::words::count;
 
 /// What a command works on.
 pub struct Loaded {
@@ -111,9 +112,9 @@ fn unscaled(columns: Option<&Features>, data: &Dataset) -> Option<String> {
     let silent = columns.is_none_or(|columns| columns.mean.is_empty());
     (table.is_some() && silent).then(|| {
         format!(
-            "the weights do not say how their columns were scaled: the {} rows of `{}` are scaled by \
-             the table's own mean and deviation (`,rows=all` takes every row)",
-            data.len(),
+            "the weights do not say how their columns were scaled: `{1}` ({0}) is scaled by the table's \
+             own mean and deviation (`,rows=all` takes every row)",
+            count(data.len(), "row"),
             data.name
         )
     })
@@ -129,9 +130,10 @@ fn ready(
     let known = Known::of(&loaded);
     let said = (known.said, known.words);
     let model = loaded.classifier;
-    let (n, device_name) = (data.len(), device::describe(device));
+    let device_name = device::describe(device);
     let mut notes = loaded.notes;
-    notes.push(format!("{} with {n} images of {}, {device_name}", model.arch.name, data.title()));
+    let images = count(data.len(), "image");
+    notes.push(format!("{} with {images} of {}, {device_name}", model.arch.name, data.title()));
     let card = card(args, &model, &loaded.metadata);
     let model = model.placed(device, !args.no_fuse);
     let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
@@ -186,7 +188,7 @@ impl Loaded {
             ui.note(note);
         }
         let Fits { chunk, batch } = self.fits;
-        ui.detail(&format!("  batches of {batch} images; {chunk} fit into a pass"));
+        ui.detail(&format!("  batches of {}; {chunk} fit into a pass", count(batch, "image")));
     }
 
     /// How results made until now came to be.

@@ -90,10 +90,10 @@ impl Experiment {
     /// file, with its line; a scale or a variable that it does not know.
     pub fn read(path: &Path, scale: &str, set: &[String]) -> Result<Self> {
         let (source, file) = Source::read(path)?;
-        let known: Vec<&str> = file.scale.keys().map(String::as_str).collect();
+        let known: Vec<&str> = file.scale.keys().map(String::as_str).chain(["paper"]).collect();
         ensure!(
             scale == "paper" || file.scale.contains_key(scale),
-            "`{}` has no scale `{scale}`; it has {} and paper",
+            "`{}` has no scale `{scale}`; it has {}",
             source.name,
             known.join(", ")
         );

@@ -25,3 +25,4 @@ mod tables;
 mod tools;
 mod transfer;
 mod undefined;
+mod words;
