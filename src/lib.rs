@@ -17,6 +17,7 @@ mod report;
 mod results;
 mod several;
 mod subject;
+mod trained;
 mod ui;
 
 pub mod readers;
