@@ -29,7 +29,9 @@ pub fn on_these(
             "the weights were trained on images of `{spec}`: only those that `--holdout {fraction} \
              --holdout-seed {seed}` takes are a test of them"
         ),
-        None => format!("the weights were trained on all of `{spec}`: its images are no test of them"),
+        None => {
+            format!("the weights were trained on all of `{spec}`: its images are no test of them")
+        }
     })
 }
 

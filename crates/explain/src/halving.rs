@@ -138,6 +138,10 @@ impl Attribution for Halving {
         self.method.note(image)
     }
 
+    fn vanishes(&self) -> Option<String> {
+        self.method.vanishes()
+    }
+
     fn differentiable(&self) -> Option<&dyn Differentiable> {
         self.method.differentiable().map(|_| self as &dyn Differentiable)
     }

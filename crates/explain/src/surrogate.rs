@@ -97,6 +97,11 @@ pub(crate) trait Surrogate {
         Ok(())
     }
 
+    /// See [`Attribution::vanishes`].
+    fn vanishes(&self) -> Option<String> {
+        None
+    }
+
     /// See [`Attribution::gap`].
     fn gap(&self, _model: &dyn Model, _batch: &Batch, _map: &Tensor) -> Option<Tensor> {
         None
@@ -194,6 +199,10 @@ impl<S: Surrogate> Attribution for Linear<S> {
 
     fn gap(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
         tch::no_grad(|| self.0.gap(model, batch, map))
+    }
+
+    fn vanishes(&self) -> Option<String> {
+        self.0.vanishes()
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {
