@@ -6,6 +6,7 @@ use crate::{
     device,
     memory::Fits,
     results::{ModelCard, Origin},
+    trained,
     ui::Ui,
 };
 use anyhow::{Context, Result, ensure};
@@ -55,7 +56,9 @@ pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let data = data::open(&args.data, &options)?;
     weights.suit(data.image_shape());
     check_shape(&weights.classifier, &data)?;
-    weights.notes.extend(data.notes.iter().cloned().chain(unscaled(columns.as_ref(), &data)));
+    weights.notes.extend(data.notes.iter().cloned());
+    weights.notes.extend(trained::by_place(columns.as_ref(), &data));
+    weights.notes.extend(trained::on_these(&weights.metadata, (&args.data, &args.reading), &data));
     let fitted = classes::fit(data, Known::of(&weights), &args.class_map)?;
     weights.notes.extend(fitted.notes.iter().cloned());
     let data = match &args.class {
@@ -104,20 +107,6 @@ fn weights(args: &Subject, ui: &Ui) -> Result<checkpoint::Loaded> {
         classes::name(&mut loaded, classes)?;
     }
     Ok(loaded)
-}
-
-/// What is said of a table that is scaled by its own rows, for want of the weights' word.
-fn unscaled(columns: Option<&Features>, data: &Dataset) -> Option<String> {
-    let table = data.features.as_ref().and_then(|features| features.table.as_ref());
-    let silent = columns.is_none_or(|columns| columns.mean.is_empty());
-    (table.is_some() && silent).then(|| {
-        format!(
-            "the weights do not say how their columns were scaled: `{1}` ({0}) is scaled by the table's \
-             own mean and deviation (`,rows=all` takes every row)",
-            count(data.len(), "row"),
-            data.name
-        )
-    })
 }
 
 fn ready(

@@ -97,10 +97,12 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
     }))
 }
 
-/// What the user is told of images without a map.
+/// What the user is told of images without a map, with a setting of the method that may be why.
 pub(super) fn warning(count: u64, images: usize, method: &str) -> String {
     let images = words::count(images, "image");
-    format!("warning: no map by `{method}`, zero everywhere, at {count} of {images}")
+    let why = halving::method(method).ok().and_then(|method| method.vanishes());
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    format!("warning: no map by `{method}`, zero everywhere, at {count} of {images}{why}")
 }
 
 /// The methods of `--method`, each with its output file: `maps.safetensors` for one method,

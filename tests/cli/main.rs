@@ -5,6 +5,7 @@
 mod behaviour;
 mod bench;
 mod disk;
+mod kinds;
 mod measure;
 mod names;
 mod numbers;

@@ -9,7 +9,7 @@ use tch::Tensor;
 fn maskless(name: &str) -> Place {
     let place = Place::with_model(name);
     place.ok("data make shapes:seed=0,train=1,test=8 --out data.safetensors --quiet");
-    let mut file = place.tensors("data.safetensors");
+    let file = place.tensors("data.safetensors");
     let _ = file.tensors["masks"].shallow_clone().fill_(0);
     file.write(&place.at("data.safetensors")).expect("a file");
     place
@@ -18,7 +18,7 @@ fn maskless(name: &str) -> Place {
 #[test]
 fn what_is_undefined_has_its_reason() {
     let place = maskless("words-reasons");
-    let mut file = place.tensors("data.safetensors");
+    let file = place.tensors("data.safetensors");
     let _ = file.tensors["images"].narrow(0, 0, 2).fill_(0);
     file.write(&place.at("black.safetensors")).expect("a file");
     let line = "measure localisation,lipschitz:samples=2 --weights model.safetensors --method gxi \

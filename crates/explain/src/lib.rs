@@ -57,6 +57,11 @@ pub trait Attribution {
         false
     }
 
+    /// Why a map may be zero everywhere, where a setting makes that likely.
+    fn vanishes(&self) -> Option<String> {
+        None
+    }
+
     /// The method as one whose maps can be pulled back to the pixels, where calculus allows.
     fn differentiable(&self) -> Option<&dyn Differentiable> {
         None

@@ -142,6 +142,10 @@ impl Attribution for RetryOnOom {
         self.method.ignores_image()
     }
 
+    fn vanishes(&self) -> Option<String> {
+        self.method.vanishes()
+    }
+
     fn differentiable(&self) -> Option<&dyn Differentiable> {
         self.method.differentiable().map(|_| self as &dyn Differentiable)
     }

@@ -102,6 +102,10 @@ impl Attribution for Smooth {
         self.noise.note(image, "inner map")
     }
 
+    fn vanishes(&self) -> Option<String> {
+        self.inner.vanishes()
+    }
+
     fn differentiable(&self) -> Option<&dyn Differentiable> {
         self.inner.differentiable().map(|_| self as &dyn Differentiable)
     }
