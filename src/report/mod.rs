@@ -84,16 +84,26 @@ pub struct Training {
     pub epochs: Vec<EpochLine>,
 }
 
+/// The page's file.
+const PAGE: &str = "index.html";
+
 /// Writes `index.html`, `results.json`, `results.csv` and the figures into `dir`, the page last;
 /// returns its path. Files of the same names are replaced. Errors: `dir` is not writable.
 pub fn write(dir: &Path, inputs: &Inputs) -> Result<PathBuf> {
-    let groups = group::groups(inputs);
-    figures::write(dir, inputs, &groups)?;
-    save(&dir.join("results.json"), &tables::json(inputs)?)?;
-    save(&dir.join("results.csv"), &tables::csv(inputs))?;
-    let index = dir.join("index.html");
-    save(&index, &page::page(inputs, &groups, dir)?)?;
-    Ok(index)
+    figures::write(dir, inputs, &group::groups(inputs))?;
+    for (name, text) in texts(dir, inputs)? {
+        save(&dir.join(name), &text)?;
+    }
+    Ok(dir.join(PAGE))
+}
+
+/// What [`write`] puts into `dir` but the figures: names of files and what is in them, the page last.
+pub fn texts(dir: &Path, inputs: &Inputs) -> Result<[(&'static str, String); 3]> {
+    Ok([
+        ("results.json", tables::json(inputs)?),
+        ("results.csv", tables::csv(inputs)),
+        (PAGE, page::page(inputs, &group::groups(inputs), dir)?),
+    ])
 }
 
 fn save(path: &Path, text: &str) -> Result<()> {

@@ -39,7 +39,7 @@ pub fn find<'a, E: Named>(kind: &str, entries: &'a [E], name: &str) -> Result<&'
 
 fn unknown<E: Named>(kind: &str, name: &str, entries: &[E]) -> anyhow::Error {
     let mut known: Vec<_> = entries.iter().map(Named::name).collect();
-    known.sort_by_key(|known| strsim::damerau_levenshtein(known, name));
+    known.sort_by_cached_key(|known| strsim::damerau_levenshtein(known, name));
     anyhow!("unknown {kind} `{name}`; known, nearest first: {}", known.join(", "))
 }
 
