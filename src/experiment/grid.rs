@@ -366,3 +366,31 @@ fn plain(label: &str) -> String {
     let kept = |c: char| c.is_alphanumeric() || "+-_.,=".contains(c);
     label.chars().map(|c| if kept(c) { c } else { '-' }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(steps: &str) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("title = \"t\"\nquestion = \"?\"\n{steps}")).unwrap();
+        format!("{:#}", Experiment::read(file.path(), "paper", &[]).unwrap_err())
+    }
+
+    #[test]
+    fn what_no_run_can_be_is_refused_before_it_is_made() {
+        let axis = |n: usize, value: &str| format!("[{}]", vec![value; n].join(", "));
+        let step = |name: &str, side: usize| {
+            let grid = format!("a = {}\nb = {}", axis(side, "1"), axis(side, "1"));
+            format!("[step.{name}]\ncommand = \"list\"\n[step.{name}.grid]\n{grid}\n")
+        };
+        assert!(
+            refused(&step("a", 101)).contains("line 4: step `a` has 10201 cells, other steps 0")
+        );
+        let told = refused(&(step("b", 1) + &step("c", 100)));
+        assert!(told.contains("step `c` has 10000 cells, other steps 1; 10000 in all"), "{told}");
+        let long = format!("[vars]\nv = \"{}\"\n[step.a]\ncommand = \"list\"\n", "x".repeat(5000));
+        let told = refused(&(long + "[step.a.grid]\na = [\"${v}\"]\n"));
+        assert!(told.contains("a choice has 5000 bytes; 4096 are the most"), "{told}");
+    }
+}
