@@ -84,26 +84,26 @@ pub struct Training {
     pub epochs: Vec<EpochLine>,
 }
 
-/// The page's file.
-const PAGE: &str = "index.html";
-
 /// Writes `index.html`, `results.json`, `results.csv` and the figures into `dir`, the page last;
 /// returns its path. Files of the same names are replaced. Errors: `dir` is not writable.
 pub fn write(dir: &Path, inputs: &Inputs) -> Result<PathBuf> {
     figures::write(dir, inputs, &group::groups(inputs))?;
-    for (name, text) in texts(dir, inputs)? {
+    for (name, text) in numbers(inputs)? {
         save(&dir.join(name), &text)?;
     }
-    Ok(dir.join(PAGE))
+    let path = dir.join("index.html");
+    save(&path, &index(dir, inputs)?)?;
+    Ok(path)
 }
 
-/// What [`write`] puts into `dir` but the figures: names of files and what is in them, the page last.
-pub fn texts(dir: &Path, inputs: &Inputs) -> Result<[(&'static str, String); 3]> {
-    Ok([
-        ("results.json", tables::json(inputs)?),
-        ("results.csv", tables::csv(inputs)),
-        (PAGE, page::page(inputs, &group::groups(inputs), dir)?),
-    ])
+/// The files with the numbers: their names and what is in them.
+pub fn numbers(inputs: &Inputs) -> Result<[(&'static str, String); 2]> {
+    Ok([("results.json", tables::json(inputs)?), ("results.csv", tables::csv(inputs))])
+}
+
+/// The page of [`write`], for `dir`.
+pub fn index(dir: &Path, inputs: &Inputs) -> Result<String> {
+    page::page(inputs, &group::groups(inputs), dir)
 }
 
 fn save(path: &Path, text: &str) -> Result<()> {

@@ -99,6 +99,9 @@ enum Rule {
     GaussLegendre,
 }
 
+/// Nodes of Gauss and Legendre, at most: each takes as many steps as there are.
+const MOST_NODES: u64 = 1000;
+
 impl Rule {
     /// Places in [0, 1] and their weights, which sum to one.
     fn nodes(self, n: u64) -> Vec<(f64, f64)> {
@@ -260,6 +263,10 @@ pub(crate) fn build_ig(table: Table) -> Result<Box<dyn Attribution>> {
     let Integrated { points, rule, baseline, baselines, blur } = registry::options(table)?;
     let least = if rule == Rule::Trapezoid { 2 } else { 1 };
     ensure!(points >= least, "`points` is {points}; this rule needs {least} or more");
+    ensure!(
+        points <= MOST_NODES || rule != Rule::GaussLegendre,
+        "`points` is {points}; `rule=gauss-legendre` takes {MOST_NODES} at most"
+    );
     ensure!(baselines > 0, "`baselines` is 0; it must be positive");
     let start = Start::parse(&baseline, blur)?;
     ensure!(
