@@ -94,7 +94,7 @@ fn what_needs_pixels_is_refused() {
         ("train --config pgd.toml --out new/run".into(), "training against an adversary"),
         // A shifted row of one pixel would be zeros.
         (
-            "train --config run.toml --set data.augment.crop=1 --out new/run".into(),
+            "train --config run.toml --set data.augment.crop=1 --set data.augment.flip=false --out new/run".into(),
             "`data.augment`",
         ),
     ] {

@@ -2,6 +2,7 @@
 //! moved it draws anew, the same whatever the chunk.
 #![allow(clippy::unwrap_used)]
 
+#[expect(dead_code, reason = "shared with tests of other metrics")]
 mod known;
 
 use explain::metric::{self, Case, Memo};
