@@ -19,7 +19,7 @@ fn pgd(norm: Norm, eps: f64) -> Pgd {
 /// Climbs the cross-entropy; images and their values.
 fn climb(pgd: &Pgd, x: &Tensor, y: &Tensor, keys: &[u64]) -> (Tensor, Tensor) {
     let model = Stored::new(&golden());
-    let value = |x: &Tensor| Loss::Ce.away(&model.logits(x), y);
+    let value = |x: &Tensor| Loss::Ce.untargeted(&model.logits(x), y);
     let found = pgd.climb(&|x| value_and_grad(x, value), x, keys);
     let value = value(&found);
     (found, value)
@@ -96,10 +96,10 @@ fn the_loss_rises_and_a_target_comes_nearer() {
     for (norm, eps) in NORMS {
         let attack = pgd(norm, eps);
         for loss in [Loss::Ce, Loss::Dlr] {
-            let away = |x: &Tensor| loss.away(&model.logits(x), &y);
+            let away = |x: &Tensor| loss.untargeted(&model.logits(x), &y);
             let found = attack.climb(&|x| value_and_grad(x, away), &x, &keys(N));
             assert!((away(&found) - away(&x)).min().double_value(&[]) > 0., "{norm:?} {loss:?}");
-            let near = |x: &Tensor| loss.towards(&model.logits(x), &y, &target);
+            let near = |x: &Tensor| loss.targeted(&model.logits(x), &y, &target);
             let found = attack.climb(&|x| value_and_grad(x, near), &x, &keys(N));
             let rise = near(&found) - near(&x);
             assert!(rise.min().double_value(&[]) > 0., "{norm:?} {loss:?}: {rise:?}");

@@ -3,7 +3,7 @@
 
 mod stored;
 
-use attack::{ADVERSARIES, Adversary, Ball, Case, Loss, Norm, Square, adversary};
+use attack::{ADVERSARIES, Adversary, AttackInput, Ball, Loss, Norm, Square, adversary};
 use models::{Activation, Model, Ops, grad::cross_entropy, registry};
 use std::cell::Cell;
 use stored::{Stored, golden, images, keys, most, share, wrong};
@@ -34,7 +34,7 @@ fn images_stay_in_the_ball_and_in_the_pixels() {
     let x = ((x - 0.5) * 2. + 0.5).clamp(0., 1.);
     for (name, attack) in all() {
         for ball in BALLS {
-            let found = attack.attack(&Case::new(&model, (&x, &y), ball, &keys(N)));
+            let found = attack.attack(&AttackInput::new(&model, (&x, &y), ball, &keys(N)));
             let far = most(&ball.distance(&x, &found));
             assert!(far <= ball.eps + 1e-6, "{name}, {ball:?}: {far}");
             assert!(far > ball.eps * 0.5, "{name}, {ball:?}: hardly moved");
@@ -50,8 +50,12 @@ fn a_ball_of_radius_zero_changes_nothing() {
     let (x, y) = images(N);
     for (name, attack) in all() {
         for norm in [Norm::Linf, Norm::L2] {
-            let found =
-                attack.attack(&Case::new(&model, (&x, &y), Ball { norm, eps: 0. }, &keys(N)));
+            let found = attack.attack(&AttackInput::new(
+                &model,
+                (&x, &y),
+                Ball { norm, eps: 0. },
+                &keys(N),
+            ));
             assert!(most(&(found - &x)) == 0., "{name}, {norm:?}");
         }
     }
@@ -63,13 +67,14 @@ fn an_image_is_attacked_alone_as_in_a_batch() {
     let (x, y) = images(N);
     for (name, attack) in all() {
         for ball in BALLS {
-            let whole = attack.attack(&Case::new(&model, (&x, &y), ball, &keys(N)));
-            let again = attack.attack(&Case::new(&model, (&x, &y), ball, &keys(N)));
+            let whole = attack.attack(&AttackInput::new(&model, (&x, &y), ball, &keys(N)));
+            let again = attack.attack(&AttackInput::new(&model, (&x, &y), ball, &keys(N)));
             assert!(again.equal(&whole), "{name}: not repeatable");
             for (from, n) in [(0, 1), (5, 3), (N - 2, 2)] {
                 let part = |t: &Tensor| t.narrow(0, from, n);
                 let keys = &keys(N)[from as usize..(from + n) as usize];
-                let alone = attack.attack(&Case::new(&model, (&part(&x), &part(&y)), ball, keys));
+                let alone =
+                    attack.attack(&AttackInput::new(&model, (&part(&x), &part(&y)), ball, keys));
                 assert!(most(&(alone - part(&whole))) < 1e-6, "{name}, {ball:?}, image {from}");
             }
         }
@@ -83,11 +88,11 @@ fn every_attack_breaks_images_and_leaves_wrong_ones_alone() {
     let mistaken = (&y + 1).remainder(10); // labels that the network does not agree with
     for (name, attack) in all() {
         for ball in BALLS {
-            let found = attack.attack(&Case::new(&model, (&x, &y), ball, &keys(N)));
+            let found = attack.attack(&AttackInput::new(&model, (&x, &y), ball, &keys(N)));
             let (before, broken) =
                 (share(&wrong(&model, &x, &y)), share(&wrong(&model, &found, &y)));
             assert!(broken > before + 0.05, "{name}, {ball:?}: {before} wrong, then {broken}");
-            let found = attack.attack(&Case::new(&model, (&x, &mistaken), ball, &keys(N)));
+            let found = attack.attack(&AttackInput::new(&model, (&x, &mistaken), ball, &keys(N)));
             assert!(found.equal(&x), "{name}: moved an image that is wrong already");
         }
     }
@@ -106,7 +111,8 @@ fn more_effort_breaks_no_fewer() {
     ];
     for (less, more) in pairs {
         let found = |text: &str| {
-            let found = build(text).attack(&Case::new(&model, (&x, &y), BALLS[0], &keys(100)));
+            let found =
+                build(text).attack(&AttackInput::new(&model, (&x, &y), BALLS[0], &keys(100)));
             wrong(&model, &found, &y)
         };
         let (less_found, more_found) = (found(less), found(more));
@@ -123,7 +129,7 @@ fn a_target_is_approached() {
     let (x, y) = images(N);
     let ball = Ball { norm: Norm::Linf, eps: 0.01 }; // too small for mistakes
     let target = y.full_like(4);
-    let found = build("pgd:target=4").attack(&Case::new(&model, (&x, &y), ball, &keys(N)));
+    let found = build("pgd:target=4").attack(&AttackInput::new(&model, (&x, &y), ball, &keys(N)));
     let loss = |x: &Tensor| cross_entropy(&model.logits(x), &target);
     let fall = (loss(&x) - loss(&found)).where_self(&y.ne(4), &loss(&x).ones_like());
     assert!(fall.min().double_value(&[]) > 0., "{fall:?}");
@@ -131,7 +137,7 @@ fn a_target_is_approached() {
     assert!(most(&(&found - &x).index_select(0, &own)) == 0., "attacked towards its own class");
     for loss in ["ce", "dlr"] {
         let text = format!("pgd:targeted=true,restarts=9,loss={loss}");
-        let found = build(&text).attack(&Case::new(&model, (&x, &y), BALLS[0], &keys(N)));
+        let found = build(&text).attack(&AttackInput::new(&model, (&x, &y), BALLS[0], &keys(N)));
         assert!(share(&wrong(&model, &found, &y)) > 0.3, "{text}");
     }
 }
@@ -191,13 +197,13 @@ fn a_black_box_attack_asks_for_outputs_only_and_no_more_than_it_may() {
     let (x, y) = images(N);
     for (name, attack) in all() {
         let model = Counting(Stored::new(&golden()), Cell::new(0), Cell::new(false));
-        let _ = attack.attack(&Case::new(&model, (&x, &y), BALLS[0], &keys(N)));
+        let _ = attack.attack(&AttackInput::new(&model, (&x, &y), BALLS[0], &keys(N)));
         assert_eq!(attack.black_box(), name == "square");
         assert_eq!(attack.black_box(), !model.2.get(), "{name}");
     }
     let model = Counting(Stored::new(&golden()), Cell::new(0), Cell::new(false));
     let ball = Ball { norm: Norm::Linf, eps: 1e-6 }; // nothing breaks
-    let found = Square { queries: 130 }.attack(&Case::new(&model, (&x, &y), ball, &keys(N)));
+    let found = Square { queries: 130 }.attack(&AttackInput::new(&model, (&x, &y), ball, &keys(N)));
     let right = N - wrong(&model.0, &found, &y).sum(Kind::Int64).int64_value(&[]);
     assert_eq!(model.1.get(), N + right * 130);
 }
@@ -209,12 +215,12 @@ fn losses_are_the_papers() {
     let close = |found: Tensor, expected: [f64; 2]| {
         assert!(most(&(found - Tensor::from_slice(&expected))) < 1e-9, "{expected:?}");
     };
-    close(Loss::Dlr.away(&logits, &y), [-(3. - 2.) / (3. - 1.), -(0.5 - 4.) / (4. - 0.5)]);
+    close(Loss::Dlr.untargeted(&logits, &y), [-(3. - 2.) / (3. - 1.), -(0.5 - 4.) / (4. - 0.5)]);
     let ratios = [-(3. - 2.) / (3. - (1. - 1.) / 2.), -(0.5 - 0.) / (4. - (0.5 + 0.) / 2.)];
-    close(Loss::Dlr.towards(&logits, &y, &target), ratios);
-    close(attack::loss::margin(&logits, &y), [-1., 3.5]);
+    close(Loss::Dlr.targeted(&logits, &y, &target), ratios);
+    close(attack::prediction::loss::margin(&logits, &y), [-1., 3.5]);
     let sum = |row: [f64; 4]| row.iter().map(|z| z.exp()).sum::<f64>().ln();
     let (a, b) = (sum([3., 1., 2., -1.]), sum([0.5, 4., 1., 0.]));
-    close(Loss::Ce.away(&logits, &y), [a - 3., b - 0.5]);
-    close(Loss::Ce.towards(&logits, &y, &target), [2. - a, 0. - b]);
+    close(Loss::Ce.untargeted(&logits, &y), [a - 3., b - 0.5]);
+    close(Loss::Ce.targeted(&logits, &y, &target), [2. - a, 0. - b]);
 }
