@@ -112,14 +112,21 @@ impl MapAttack<'_> {
         smaller: Option<&Outcome>,
         tick: &dyn Fn(),
     ) -> Outcome {
-        let nothing;
-        let begun = match smaller {
-            Some(outcome) => outcome,
-            None => {
-                nothing = self.nothing(batch, clean);
-                &nothing
-            }
-        };
+        match smaller {
+            Some(begun) => self.go_on(begun, batch, clean, ball, tick),
+            None => self.go_on(&self.nothing(batch, clean), batch, clean, ball, tick),
+        }
+    }
+
+    /// Every restart, from what is known already.
+    fn go_on(
+        &self,
+        begun: &Outcome,
+        batch: &Batch,
+        clean: &Reference,
+        ball: &Ball,
+        tick: &dyn Fn(),
+    ) -> Outcome {
         let mut best = begun.tracked();
         for restart in 0..self.restarts {
             let keys = batch.keys_of(noise::key(0, u64::from(restart), noise::name_id("restart")));
@@ -127,15 +134,9 @@ impl MapAttack<'_> {
                 0 => (begun.adversarial.shallow_clone(), Some(begun.loss.neg())),
                 _ => (ball.start(&batch.x, &keys).to_kind(batch.x.kind()), None),
             };
-            let walk = Walk {
-                x: &batch.x,
-                ball: *ball,
-                start,
-                start_value,
-                steps: self.iterations,
-                step: self.step,
-                keys: &keys,
-            };
+            let (x, ball, steps, step, keys) =
+                (&batch.x, *ball, self.iterations, self.step, &keys[..]);
+            let walk = Walk { x, ball, start, start_value, steps, step, keys };
             let search = Search {
                 model: self.model,
                 method: self.method,
@@ -145,7 +146,7 @@ impl MapAttack<'_> {
                 batch,
                 holds_outputs: self.objective.output_loss(&clean.logits, clean).is_some(),
                 clean: clean.rotated(restart),
-                keys: &keys,
+                keys,
                 best: RefCell::new(best),
                 started: Cell::new(false),
                 tick,

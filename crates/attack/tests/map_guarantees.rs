@@ -11,7 +11,8 @@ use std::cell::Cell;
 use tch::Tensor;
 use toml::Table;
 use victims::{
-    K, all_attacks, all_methods, attack, flags, linf, method, rule, rules::distance, run, subject,
+    K, all_attacks, all_methods, attack, flags, goal, linf, method, rule, rules::distance, run,
+    subject,
 };
 
 fn same(a: &Outcome, b: &Outcome) -> bool {
@@ -99,6 +100,51 @@ fn conforms(told: &str, by: &MapAttack, batch: &Batch, ball: &Ball) {
         assert!(far < 1e-9, "{told}: image {i} alone is {far:e} off");
         let measure = outcome.measure.narrow(0, i, 1);
         assert!((alone.measure - measure).abs().max().double_value(&[]) < 1e-9, "{told}");
+    }
+}
+
+/// Counts its passes.
+struct Counting<'a>(&'a dyn Model, Cell<u32>);
+
+impl Model for Counting<'_> {
+    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
+        self.1.set(self.1.get() + 1);
+        self.0.forward(x, ops)
+    }
+
+    fn activation(&self) -> Activation {
+        self.0.activation()
+    }
+
+    fn taps(&self) -> &'static [&'static str] {
+        self.0.taps()
+    }
+}
+
+/// A step is a pass through the surrogate and one through the network; `apgd` asks for one gradient
+/// more, what holds the outputs for a pass a gradient, and `square` judges only.
+#[test]
+fn passes_are_as_many_as_steps_need() {
+    let (model, x, target) = subject();
+    let (batch, method) = (Batch::new(&x, &target), method("gxi"));
+    let cases = [
+        ("sign", "topk", 2 * 2 * 5),
+        ("adam", "topk", 2 * 2 * 5),
+        ("apgd", "topk", 2 * (2 * 5 + 1)),
+        ("square", "topk", 2 * 5),
+        ("sign", "manipulate", 2 * 3 * 5),
+        ("sign", "random", 2 * 5),
+        ("apgd", "random", 2 * 5),
+    ];
+    for (rule_name, goal_name, passes) in cases {
+        let counting = Counting(&model, Cell::new(0));
+        let (rule, goal) = (rule(rule_name), goal(goal_name));
+        let by = attack(&counting, &*method, &*goal, &*rule);
+        let by = MapAttack { iterations: 5, restarts: 2, ..by };
+        let clean = by.reference(&batch, K);
+        counting.1.set(0);
+        let _ = by.run(&batch, &clean, &linf(0.03), None, &|| ());
+        assert_eq!(counting.1.get(), passes, "{goal_name} by {rule_name}");
     }
 }
 

@@ -3,7 +3,9 @@
 
 mod stored;
 
-use attack::{ADVERSARIES, Adversary, AttackInput, Ball, Loss, Norm, Square, adversary};
+use attack::{
+    ADVERSARIES, Adversary, AttackInput, Ball, Loss, Norm, OPTIMIZERS, Square, adversary, optimizer,
+};
 use models::{Activation, Model, Ops, grad::cross_entropy, registry};
 use std::cell::Cell;
 use stored::{Stored, golden, images, keys, most, share, wrong};
@@ -13,7 +15,11 @@ const N: i64 = 24;
 const BALLS: [Ball; 2] = [Ball { norm: Norm::Linf, eps: 0.04 }, Ball { norm: Norm::L2, eps: 0.5 }];
 
 fn build(text: &str) -> Box<dyn Adversary> {
-    adversary(registry::parse(text).unwrap()).unwrap()
+    adversary(parsed(text)).unwrap()
+}
+
+fn parsed(text: &str) -> toml::Table {
+    registry::parse(text).unwrap()
 }
 
 /// Every line of the registry with a small budget.
@@ -154,6 +160,8 @@ fn settings_and_classes_out_of_range_are_told() {
         ("pgd:step_size=0", "`step_size` must be positive"),
         ("pgd:loss=hinge", "unknown variant `hinge`"),
         ("pgd:target=-2", "`target` is negative"),
+        ("pgd:rule=adm", "unknown rule `adm`; known, nearest first: adam"),
+        ("pgd:rule=3", "rule"),
         ("pgd:restarts=3,random_start=false", "all the same"),
     ];
     for (text, expected) in cases {
@@ -206,6 +214,61 @@ fn a_black_box_attack_asks_for_outputs_only_and_no_more_than_it_may() {
     let found = Square { queries: 130 }.attack(&AttackInput::new(&model, (&x, &y), ball, &keys(N)));
     let right = N - wrong(&model.0, &found, &y).sum(Kind::Int64).int64_value(&[]);
     assert_eq!(model.1.get(), N + right * 130);
+}
+
+#[test]
+fn every_optimiser_attacks_predictions() {
+    let model = Stored::new(&golden());
+    let (x, y) = images(N);
+    let before = share(&wrong(&model, &x, &y));
+    for entry in OPTIMIZERS {
+        let name = entry.name;
+        let attack = build(&format!("pgd:steps=60,rule={name}"));
+        assert_eq!(attack.black_box(), !optimizer(parsed(name)).unwrap().uses_gradient(), "{name}");
+        for ball in BALLS {
+            let found = attack.attack(&AttackInput::new(&model, (&x, &y), ball, &keys(N)));
+            let far = most(&ball.distance(&x, &found));
+            assert!(far <= ball.eps + 1e-6, "{name}, {ball:?}: {far}");
+            let (least, largest) = (found.min().double_value(&[]), found.max().double_value(&[]));
+            assert!(least >= 0. && largest <= 1., "{name}: pixels from {least} to {largest}");
+            let broken = share(&wrong(&model, &found, &y));
+            assert!(broken > before + 0.05, "{name}, {ball:?}: {before} wrong, then {broken}");
+            let one = |t: &Tensor| t.narrow(0, 5, 1);
+            let input = AttackInput::new(&model, (&one(&x), &one(&y)), ball, &keys(N)[5..6]);
+            assert!(most(&(attack.attack(&input) - one(&found))) < 1e-6, "{name}, {ball:?}: alone");
+        }
+    }
+    let (ball, keys) = (BALLS[0], keys(N));
+    let by = |text: &str| build(text).attack(&AttackInput::new(&model, (&x, &y), ball, &keys));
+    assert!(by("pgd:steps=5,rule=sign").equal(&by("pgd:steps=5")));
+    let slow = by("pgd:steps=5,rule=\"adam:beta1=0.99\"");
+    assert!(most(&(by("pgd:steps=5,rule=adam") - slow)) > 1e-3, "its options count");
+}
+
+/// Passes of one image through the network, the clean one included, where nothing breaks.
+#[test]
+fn passes_are_as_many_as_steps_need() {
+    let (x, y) = images(N);
+    let ball = Ball { norm: Norm::Linf, eps: 1e-6 };
+    let right = N - wrong(&Stored::new(&golden()), &x, &y).sum(Kind::Int64).int64_value(&[]);
+    let cases = [
+        ("fgsm", 2),
+        ("pgd:steps=5", 6),
+        ("pgd:steps=5,restarts=3", 18),
+        ("apgd-ce:steps=12", 13),
+        ("apgd-dlr:steps=12,restarts=2", 26),
+        ("square:queries=1", 1),
+        ("square:queries=51", 51),
+    ];
+    for (text, passes) in cases {
+        let model = Counting(Stored::new(&golden()), Cell::new(0), Cell::new(false));
+        let _ = build(text).attack(&AttackInput::new(&model, (&x, &y), ball, &keys(N)));
+        assert_eq!(model.1.get(), N + right * passes, "{text}");
+    }
+    // One image to count classes; towards each of nine classes a pass that orders them.
+    let model = Counting(Stored::new(&golden()), Cell::new(0), Cell::new(false));
+    let _ = build("apgd-t:steps=3").attack(&AttackInput::new(&model, (&x, &y), ball, &keys(N)));
+    assert_eq!(model.1.get(), N + 1 + right * 9 * (1 + 4));
 }
 
 #[test]
