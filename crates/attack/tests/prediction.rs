@@ -223,7 +223,7 @@ fn every_optimiser_attacks_predictions() {
     let before = share(&wrong(&model, &x, &y));
     for entry in OPTIMIZERS {
         let name = entry.name;
-        let attack = build(&format!("pgd:steps=60,rule={name}"));
+        let attack = build(&format!("pgd:steps=250,rule={name}"));
         assert_eq!(attack.black_box(), !optimizer(parsed(name)).unwrap().uses_gradient(), "{name}");
         for ball in BALLS {
             let found = attack.attack(&AttackInput::new(&model, (&x, &y), ball, &keys(N)));
