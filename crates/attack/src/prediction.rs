@@ -1,9 +1,10 @@
 //! Attacks on predictions: from images and labels to images of the ball that the network gets
 //! wrong. Whole batches; between attempts the images that are broken already are left out.
 
-use anyhow::Result;
+use crate::OPTIMIZERS;
+use anyhow::{Result, anyhow};
 use models::registry::{self, Entry};
-use toml::Table;
+use toml::{Table, Value};
 
 mod adversary;
 mod apgd;
@@ -22,7 +23,12 @@ pub use square::Square;
 pub const ADVERSARIES: &[Entry<dyn Adversary>] =
     &[apgd::CE, apgd::DLR, apgd::TARGETED, pgd::FGSM, pgd::PGD, square::ENTRY];
 
-/// The attack that `table` (`name` and options) asks for.
+/// The attack that `table` (`name` and options) asks for. Errors: as of [`registry::build`]; what is
+/// an optimiser is said to be one.
 pub fn adversary(table: Table) -> Result<Box<dyn Adversary>> {
-    registry::build("attack", ADVERSARIES, table)
+    let name = table.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let here = ADVERSARIES.iter().any(|entry| entry.name == name);
+    let rule = !here && OPTIMIZERS.iter().any(|entry| entry.name == name);
+    let told = |e| if rule { anyhow!("{e:#}; a rule: `pgd:rule={name}`") } else { e };
+    registry::build("attack", ADVERSARIES, table).map_err(told)
 }

@@ -162,6 +162,7 @@ fn settings_and_classes_out_of_range_are_told() {
         ("pgd:target=-2", "`target` is negative"),
         ("pgd:rule=adm", "unknown rule `adm`; known, nearest first: adam"),
         ("pgd:rule=3", "rule"),
+        ("adam:steps=3", "; a rule: `pgd:rule=adam`"),
         ("pgd:restarts=3,random_start=false", "all the same"),
     ];
     for (text, expected) in cases {
