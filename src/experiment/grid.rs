@@ -1,63 +1,22 @@
 //! From a file to the cells of a run: every combination of the choices of a step, as a command line.
 
-use super::file::{File, Source, Step};
-use anyhow::{Result, anyhow, bail, ensure};
+use super::{
+    file::{File, Source, StepSpec},
+    step::{Choice, Step, combinations},
+    vars::{Vars, filled, vars, with_builtin},
+};
+use anyhow::{Result, anyhow, ensure};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
 };
-use toml::{Spanned, Value};
-
-/// A choice of an axis: how it is called and what it stands for in a command.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
-    pub label: String,
-    pub value: String,
-}
-
-/// One of the things that a step varies.
-#[derive(Clone, Debug)]
-pub struct Axis {
-    pub name: String,
-    pub choices: Vec<Choice>,
-    /// Labels that other scales have.
-    pub elsewhere: BTreeSet<String>,
-    /// Whether all choices are in one cell.
-    pub within: bool,
-}
-
-/// A step with the choices of the scale.
-#[derive(Debug)]
-pub struct Block {
-    pub name: String,
-    command: String,
-    /// Where the command stands in the file.
-    pub at: usize,
-    /// In the order of the file, those of the grid first.
-    pub axes: Vec<Axis>,
-}
-
-/// Longer commands are a mistake in variables that stand in one another.
-const LONGEST: usize = 1 << 16;
-
-/// More cells than this are a mistake in a grid.
-const MOST_CELLS: usize = 100_000;
-
-impl Block {
-    fn check_size(&self) -> Result<()> {
-        let axes = self.axes.iter().filter(|axis| !axis.within);
-        let cells = axes.fold(1usize, |cells, axis| cells.saturating_mul(axis.choices.len()));
-        let name = &self.name;
-        ensure!(cells <= MOST_CELLS, "step `{name}` has {cells} cells; {MOST_CELLS} are the most");
-        Ok(())
-    }
-}
+use toml::Spanned;
 
 /// One command of a run.
 #[derive(Debug)]
 pub struct Cell {
-    /// Number of its block.
-    pub block: usize,
+    /// Number of its step.
+    pub step: usize,
     /// Its labels, which are also the names of its files.
     pub id: String,
     /// One for each axis of the grid, in order.
@@ -74,15 +33,9 @@ pub struct Experiment {
     pub scale: String,
     pub source: Source,
     pub file: File,
-    pub vars: BTreeMap<String, String>,
-    pub blocks: Vec<Block>,
+    pub vars: Vars,
+    pub steps: Vec<Step>,
     pub cells: Vec<Cell>,
-}
-
-/// What every command knows: where results go is filled in last, so that no result depends on it.
-fn known(scale: &str) -> [(String, String); 3] {
-    [("run", "${run}"), ("runs", "${runs}"), ("scale", scale)]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
 }
 
 impl Experiment {
@@ -97,16 +50,16 @@ impl Experiment {
             source.name,
             known.join(", ")
         );
-        let vars = vars(&file, scale, set)?;
-        let mut steps: Vec<(&String, &Spanned<Step>)> = file.step.iter().collect();
-        steps.sort_by_key(|(_, step)| step.span().start);
-        let blocks = steps
-            .into_iter()
-            .map(|(name, step)| block(&source, &file, scale, &vars, name, step.get_ref()));
-        let blocks = blocks.collect::<Result<Vec<_>>>()?;
+        let vars = vars(&source, &file, scale, set)?;
+        let mut specs: Vec<(&String, &Spanned<StepSpec>)> = file.step.iter().collect();
+        specs.sort_by_key(|(_, spec)| spec.span().start);
+        let step = |(name, spec): (&String, &Spanned<StepSpec>)| {
+            Step::new((&source, &file), (scale, &vars), (name, spec.get_ref()))
+        };
+        let steps = specs.into_iter().map(step).collect::<Result<Vec<_>>>()?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let mut experiment =
-            Experiment { name, scale: scale.to_owned(), cells: vec![], source, vars, blocks, file };
+            Experiment { name, scale: scale.to_owned(), cells: vec![], source, vars, steps, file };
         experiment.cells = experiment.expanded()?;
         Ok(experiment)
     }
@@ -120,65 +73,68 @@ impl Experiment {
         }
     }
 
+    /// How many cells of the run in `run` are there, and how many there will be.
+    pub fn done(&self, run: &Path) -> (usize, usize) {
+        let there = self.cells.iter().filter(|cell| cell.file(self, run).exists());
+        (there.count(), self.cells.len())
+    }
+
     /// The cells of this run whose folders `cell` reads.
     pub fn read_by<'a>(&'a self, cell: &'a Cell) -> impl Iterator<Item = &'a Cell> {
-        let folder = |c: &Cell| format!("${{run}}/cells/{}/{}/", self.blocks[c.block].name, c.id);
+        let folder = |c: &Cell| format!("${{run}}/cells/{}/{}/", self.steps[c.step].name, c.id);
         let others = self.cells.iter().filter(move |other| !std::ptr::eq(*other, cell));
         others.filter(move |other| cell.command.contains(&folder(other)))
     }
 
-    pub fn block(&self, name: &str) -> Option<&Block> {
-        self.blocks.iter().find(|block| block.name == name)
+    /// The step called `name`. Errors: there is none.
+    pub fn step(&self, name: &str) -> Result<&Step> {
+        let found = self.steps.iter().find(|step| step.name == name);
+        let known: Vec<&str> = self.steps.iter().map(|step| step.name.as_str()).collect();
+        found.ok_or_else(|| anyhow!("no step is called `{name}`; there are {}", known.join(", ")))
     }
 
     fn expanded(&self) -> Result<Vec<Cell>> {
         let mut cells = vec![];
-        for (number, block) in self.blocks.iter().enumerate() {
-            block.check_size().map_err(|error| self.source.wrong(block.at, error))?;
+        for (number, step) in self.steps.iter().enumerate() {
             let mut ids = BTreeSet::new();
-            for choices in combinations(block.axes.iter().filter(|axis| !axis.within)) {
-                let id = match choices.len() {
-                    0 => "all".to_owned(),
-                    _ => plain(
-                        &choices.iter().map(|c| c.label.as_str()).collect::<Vec<_>>().join("+"),
-                    ),
+            for choices in combinations(step.grid()) {
+                let labels: Vec<&str> = choices.iter().map(|c| c.label.as_str()).collect();
+                let id = if labels.is_empty() { "all".into() } else { plain(&labels.join("+")) };
+                let command = if ids.insert(id.clone()) {
+                    self.command(step, &choices, &id)
+                } else {
+                    Err(anyhow!("two cells of step `{}` are called `{id}`", step.name))
                 };
-                let told = || anyhow!("two cells of step `{}` are called `{id}`", block.name);
-                if !ids.insert(id.clone()) {
-                    return Err(self.source.wrong(block.at, told()));
-                }
-                let command = self.command(block, &choices, &id);
-                let command = command.map_err(|error| self.source.wrong(block.at, error))?;
-                cells.push(Cell { block: number, id, choices, command });
+                let command = command.map_err(|error| self.source.wrong(step.start, error))?;
+                cells.push(Cell { step: number, id, choices, command });
             }
         }
         Ok(cells)
     }
 
-    fn command(&self, block: &Block, choices: &[Choice], id: &str) -> Result<String> {
-        let mut all = self.vars.clone();
-        all.extend(known(&self.scale));
-        all.insert("cell".into(), format!("${{run}}/cells/{}/{id}", block.name));
+    fn command(&self, step: &Step, choices: &[Choice], id: &str) -> Result<String> {
+        let mut all = with_builtin(&self.vars, &self.scale);
+        all.insert("cell".into(), format!("${{run}}/cells/{}/{id}", step.name));
         let mut chosen = choices.iter();
-        for axis in &block.axes {
+        for axis in &step.axes {
             let here: Vec<&Choice> = match axis.within {
                 true => axis.choices.iter().collect(),
                 false => chosen.next().into_iter().collect(),
             };
-            let joined = |of: fn(&Choice) -> &str| {
-                here.iter().map(|choice| of(choice)).collect::<Vec<_>>().join(",")
+            let joined = |part: fn(&Choice) -> &str| {
+                here.iter().map(|choice| part(choice)).collect::<Vec<_>>().join(",")
             };
             all.insert(axis.name.clone(), joined(|choice| &choice.value));
             all.insert(format!("{}.label", axis.name), joined(|choice| &choice.label));
         }
-        filled(&block.command, &all)
+        filled(&step.command, &all)
     }
 }
 
 impl Cell {
     /// Its step and its labels.
     pub fn name(&self, experiment: &Experiment) -> String {
-        format!("{} {}", experiment.blocks[self.block].name, self.id)
+        format!("{} {}", experiment.steps[self.step].name, self.id)
     }
 
     /// What is typed behind `gradproof`, for a run in `run`.
@@ -191,132 +147,8 @@ impl Cell {
 
     /// Where its result is.
     pub fn file(&self, experiment: &Experiment, run: &Path) -> PathBuf {
-        run.join("cells")
-            .join(&experiment.blocks[self.block].name)
-            .join(format!("{}.json", self.id))
+        run.join("cells").join(&experiment.steps[self.step].name).join(format!("{}.json", self.id))
     }
-}
-
-/// Every combination, the last axis fastest.
-pub fn combinations<'a>(axes: impl Iterator<Item = &'a Axis>) -> Vec<Vec<Choice>> {
-    let mut all = vec![vec![]];
-    for axis in axes {
-        let longer = |start: Vec<Choice>| {
-            axis.choices.iter().map(move |c| [&start[..], std::slice::from_ref(c)].concat())
-        };
-        all = all.into_iter().flat_map(longer).collect();
-    }
-    all
-}
-
-/// `template` with what its `${NAME}`s stand for. Errors: a name that nothing is called.
-pub fn filled(template: &str, vars: &BTreeMap<String, String>) -> Result<String> {
-    let mut text = String::new();
-    let mut rest = template;
-    while let Some((before, after)) = rest.split_once("${") {
-        let Some((name, behind)) = after.split_once('}') else {
-            bail!("`${{` without `}}` in `{template}`");
-        };
-        let Some(value) = vars.get(name) else {
-            let known: Vec<&str> = vars.keys().map(String::as_str).collect();
-            bail!("nothing is called `{name}` in `{template}`; known: {}", known.join(", "));
-        };
-        text += before;
-        text += value;
-        ensure!(text.len() <= LONGEST, "`{template}` becomes longer than {LONGEST} bytes");
-        rest = behind;
-    }
-    Ok(text + rest)
-}
-
-fn spelled(value: &Value) -> Result<String> {
-    match value {
-        Value::String(text) => Ok(text.clone()),
-        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => Ok(value.to_string()),
-        other => bail!("`{other}` is neither a string nor a number"),
-    }
-}
-
-fn vars(file: &File, scale: &str, set: &[String]) -> Result<BTreeMap<String, String>> {
-    let mut values = file.vars.clone();
-    values.extend(file.scale.get(scale).into_iter().flat_map(|scale| scale.vars.clone()));
-    let mut vars = BTreeMap::new();
-    for (name, value) in values {
-        let taken = known(scale).iter().any(|(known, _)| *known == name) || name == "cell";
-        ensure!(!taken, "a variable cannot be called `{name}`");
-        vars.insert(name, spelled(&value)?);
-    }
-    for text in set {
-        let Some((name, value)) = text.split_once('=') else {
-            bail!("`--set {text}` is not NAME=VALUE");
-        };
-        let known: Vec<String> = vars.keys().cloned().collect();
-        let Some(var) = vars.get_mut(name) else {
-            bail!("`--set {text}`: no variable is called `{name}`; there are {}", known.join(", "));
-        };
-        value.clone_into(var);
-    }
-    // Variables may stand in others, a few deep.
-    for _ in 0..4 {
-        let mut all = vars.clone();
-        all.extend(known(scale));
-        for value in vars.values_mut() {
-            *value = filled(value, &all)?;
-        }
-    }
-    Ok(vars)
-}
-
-fn block(
-    source: &Source,
-    file: &File,
-    scale: &str,
-    vars: &BTreeMap<String, String>,
-    name: &str,
-    step: &Step,
-) -> Result<Block> {
-    let other = file.scale.get(scale).and_then(|scale| scale.axes.get(name));
-    let mut all = vars.clone();
-    all.extend(known(scale));
-    let mut found = vec![];
-    for (within, axes) in [(false, &step.grid), (true, &step.within)] {
-        let mut axes: Vec<_> = axes.iter().collect();
-        axes.sort_by_key(|(_, choices)| choices.span().start);
-        for (axis, choices) in axes {
-            let made = |choices: &Spanned<Vec<Value>>| {
-                let made = choices.get_ref().iter().map(|value| choice(value, &all));
-                let made = made.collect::<Result<Vec<_>>>();
-                made.map_err(|error| source.wrong(choices.span().start, error))
-            };
-            let all_scales = file.scale.values().filter_map(|s| s.axes.get(name)?.get(axis));
-            let elsewhere = all_scales.chain([choices]).map(made).collect::<Result<Vec<_>>>()?;
-            let elsewhere = elsewhere.into_iter().flatten().map(|choice| choice.label).collect();
-            let choices = made(other.and_then(|other| other.get(axis)).unwrap_or(choices))?;
-            found.push(Axis { name: axis.clone(), choices, elsewhere, within });
-        }
-    }
-    if let Some(unknown) =
-        other.into_iter().flatten().find(|(axis, _)| found.iter().all(|known| known.name != **axis))
-    {
-        let told = anyhow!("step `{name}` has no axis `{}`", unknown.0);
-        return Err(source.wrong(unknown.1.span().start, told));
-    }
-    let (command, at) = (step.command.get_ref().clone(), step.command.span().start);
-    Ok(Block { name: name.to_owned(), command, at, axes: found })
-}
-
-/// A value that is its own label, or a label and a value.
-fn choice(value: &Value, vars: &BTreeMap<String, String>) -> Result<Choice> {
-    let (label, value) = match value {
-        Value::Array(pair) => match &pair[..] {
-            [label, value] => (spelled(label)?, spelled(value)?),
-            _ => bail!("`{value}` is not a choice; write VALUE or [LABEL, VALUE]"),
-        },
-        value => (spelled(value)?, spelled(value)?),
-    };
-    let (label, value) = (filled(&label, vars)?, filled(&value, vars)?);
-    ensure!(!label.is_empty(), "a label is empty");
-    Ok(Choice { label, value })
 }
 
 /// `label` as a file name.
