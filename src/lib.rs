@@ -16,6 +16,7 @@ mod report;
 mod results;
 mod several;
 mod subject;
+mod trained;
 mod ui;
 
 pub mod readers;

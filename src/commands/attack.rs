@@ -173,7 +173,8 @@ fn draw(path: &Path, loaded: &Loaded, args: &Attack, run: &Run, eps: &str) -> Re
             },
         })
     };
-    let shown = loaded.data.len().min(SHOWN) as i64;
+    let fit = plot::rows_that_fit(AttackedImage::COLUMNS.len(), loaded.data.image_shape());
+    let shown = loaded.data.len().min(SHOWN).min(fit) as i64;
     let rows = (0..shown).map(row).collect::<Result<Vec<_>>>()?;
     plot::attack_gallery(path, &title, &rows)
 }

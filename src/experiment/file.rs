@@ -1,6 +1,6 @@
 //! The experiment file as it is written, and where in it something stands.
 
-use anyhow::{Context, Error, anyhow, bail};
+use anyhow::{Error, anyhow, bail};
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{collections::BTreeMap, path::Path};
 use toml::{Spanned, Value};
@@ -244,8 +244,7 @@ impl Source {
     /// Reads `path`. Errors: no such file, or not what a [`File`] is, with its line.
     pub fn read(path: &Path) -> anyhow::Result<(Self, File)> {
         let name = path.display().to_string();
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
+        let text = tensorfile::foreign::read_text(path)?;
         let source = Source { name, text };
         let file = toml::from_str(&source.text).map_err(|error| {
             let told = error.message().trim().replace('\n', " ");

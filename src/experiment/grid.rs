@@ -3,7 +3,7 @@
 use super::{
     file::{File, Source, StepSpec},
     step::{Choice, Step, combinations},
-    vars::{Vars, filled, vars, with_builtin},
+    vars::{Vars, check_length, filled, known, vars},
 };
 use anyhow::{Result, anyhow, ensure};
 use std::{
@@ -43,18 +43,19 @@ impl Experiment {
     /// file, with its line; a scale or a variable that it does not know.
     pub fn read(path: &Path, scale: &str, set: &[String]) -> Result<Self> {
         let (source, file) = Source::read(path)?;
-        let known: Vec<&str> = file.scale.keys().map(String::as_str).collect();
+        let scales: Vec<&str> = file.scale.keys().map(String::as_str).chain(["paper"]).collect();
         ensure!(
             scale == "paper" || file.scale.contains_key(scale),
-            "`{}` has no scale `{scale}`; it has {} and paper",
+            "`{}` has no scale `{scale}`; it has {}",
             source.name,
-            known.join(", ")
+            scales.join(", ")
         );
         let vars = vars(&source, &file, scale, set)?;
+        let all = known(scale, &vars);
         let mut specs: Vec<(&String, &Spanned<StepSpec>)> = file.step.iter().collect();
         specs.sort_by_key(|(_, spec)| spec.span().start);
         let step = |(name, spec): (&String, &Spanned<StepSpec>)| {
-            Step::new((&source, &file), (scale, &vars), (name, spec.get_ref()))
+            Step::new((&source, &file), (scale, &all), (name, spec.get_ref()))
         };
         let steps = specs.into_iter().map(step).collect::<Result<Vec<_>>>()?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -94,40 +95,28 @@ impl Experiment {
     }
 
     fn expanded(&self) -> Result<Vec<Cell>> {
-        let mut cells = vec![];
+        let known = known(&self.scale, &self.vars);
+        let (mut cells, mut before, mut length) = (vec![], 0, 0);
         for (number, step) in self.steps.iter().enumerate() {
+            let wrong = |error| self.source.wrong(step.start, error);
+            before += step.cells(before).map_err(wrong)?;
+            let within = step.within();
             let mut ids = BTreeSet::new();
             for choices in combinations(step.grid()) {
                 let labels: Vec<&str> = choices.iter().map(|c| c.label.as_str()).collect();
                 let id = if labels.is_empty() { "all".into() } else { plain(&labels.join("+")) };
-                let command = if ids.insert(id.clone()) {
-                    self.command(step, &choices, &id)
-                } else {
-                    Err(anyhow!("two cells of step `{}` are called `{id}`", step.name))
-                };
-                let command = command.map_err(|error| self.source.wrong(step.start, error))?;
+                if !ids.insert(id.clone()) {
+                    let error = anyhow!("two cells of step `{}` are called `{id}`", step.name);
+                    return Err(wrong(error));
+                }
+                let chosen = step.chosen(&choices, &id);
+                let command = filled(&step.command, &[&within, &chosen, &known]).map_err(wrong)?;
+                length += command.len();
+                check_length("the commands of all cells", length).map_err(wrong)?;
                 cells.push(Cell { step: number, id, choices, command });
             }
         }
         Ok(cells)
-    }
-
-    fn command(&self, step: &Step, choices: &[Choice], id: &str) -> Result<String> {
-        let mut all = with_builtin(&self.vars, &self.scale);
-        all.insert("cell".into(), format!("${{run}}/cells/{}/{id}", step.name));
-        let mut chosen = choices.iter();
-        for axis in &step.axes {
-            let here: Vec<&Choice> = match axis.within {
-                true => axis.choices.iter().collect(),
-                false => chosen.next().into_iter().collect(),
-            };
-            let joined = |part: fn(&Choice) -> &str| {
-                here.iter().map(|choice| part(choice)).collect::<Vec<_>>().join(",")
-            };
-            all.insert(axis.name.clone(), joined(|choice| &choice.value));
-            all.insert(format!("{}.label", axis.name), joined(|choice| &choice.label));
-        }
-        filled(&step.command, &all)
     }
 }
 
@@ -155,4 +144,32 @@ impl Cell {
 fn plain(label: &str) -> String {
     let kept = |c: char| c.is_alphanumeric() || "+-_.,=".contains(c);
     label.chars().map(|c| if kept(c) { c } else { '-' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(steps: &str) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("title = \"t\"\nquestion = \"?\"\n{steps}")).unwrap();
+        format!("{:#}", Experiment::read(file.path(), "paper", &[]).unwrap_err())
+    }
+
+    #[test]
+    fn what_no_run_can_be_is_refused_before_it_is_made() {
+        let axis = |n: usize, value: &str| format!("[{}]", vec![value; n].join(", "));
+        let step = |name: &str, side: usize| {
+            let grid = format!("a = {}\nb = {}", axis(side, "1"), axis(side, "1"));
+            format!("[step.{name}]\ncommand = \"list\"\n[step.{name}.grid]\n{grid}\n")
+        };
+        assert!(
+            refused(&step("a", 101)).contains("line 4: step `a` has 10201 cells, other steps 0")
+        );
+        let told = refused(&(step("b", 1) + &step("c", 100)));
+        assert!(told.contains("step `c` has 10000 cells, other steps 1; 10000 in all"), "{told}");
+        let long = format!("[vars]\nv = \"{}\"\n[step.a]\ncommand = \"list\"\n", "x".repeat(5000));
+        let told = refused(&(long + "[step.a.grid]\na = [\"${v}\"]\n"));
+        assert!(told.contains("a choice has 5000 bytes; 4096 are the most"), "{told}");
+    }
 }

@@ -3,8 +3,8 @@
 use super::{
     file::Words,
     grid::{Cell, Experiment},
-    step::{Axis, Choice, Step, combinations},
-    vars::{filled, with_builtin},
+    step::{Axis, Choice, Step, combinations, vars},
+    vars::{filled, known},
 };
 use anyhow::{Context, Result, bail, ensure};
 use results::{Keys, Number, QUANTITY, Row, Table};
@@ -118,18 +118,15 @@ impl<'a> Query<'a> {
     /// as keys, unless one of its own says where they stand.
     fn keys(&self, experiment: &Experiment, point: &Point, expected: &Table) -> Result<Keys> {
         ensure!(self.keys.contains_key(QUANTITY), "which `quantity`? Name it");
-        let mut vars = with_builtin(&experiment.vars, &experiment.scale);
-        for (name, choice) in point {
-            vars.insert((*name).to_owned(), choice.value.clone());
-            vars.insert(format!("{name}.label"), choice.label.clone());
-        }
+        let chosen = vars(point.iter().map(|(name, choice)| (*name, *choice)));
+        let known = known(&experiment.scale, &experiment.vars);
         let mut keys = Keys::new();
         for axis in self.step.axes.iter().filter(|axis| axis.within && !self.places(axis)) {
             let choice = point.get(axis.name.as_str()).filter(|_| self.varies(axis, expected));
             keys.extend(choice.map(|choice| (axis.name.clone(), choice.value.clone())));
         }
         for (key, word) in &self.keys {
-            keys.insert((*key).to_owned(), filled(word, &vars)?);
+            keys.insert((*key).to_owned(), filled(word, &[&chosen, &known])?);
         }
         Ok(keys)
     }

@@ -2,7 +2,7 @@
 
 use super::{
     file::{File, Source, StepSpec, spelled},
-    vars::{Vars, filled, with_builtin},
+    vars::{Vars, check_length, filled},
 };
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::collections::BTreeSet;
@@ -38,19 +38,21 @@ pub struct Step {
 }
 
 /// More cells than this are a mistake in a grid.
-const MOST_CELLS: usize = 100_000;
+const MOST_CELLS: usize = 10_000;
+
+/// A longer choice is a mistake in variables that stand in one another.
+const LONGEST_CHOICE: usize = 1 << 12;
 
 impl Step {
     /// Errors: a choice that is none, an axis that only the scale names, with their lines.
     pub fn new(
         (source, file): (&Source, &File),
-        (scale, vars): (&str, &Vars),
+        (scale, known): (&str, &Vars),
         (name, spec): (&str, &StepSpec),
     ) -> Result<Self> {
         let other = file.scale.get(scale).and_then(|scale| scale.axes.get(name));
-        let all = with_builtin(vars, scale);
         let choices = |written: &Spanned<Vec<Value>>| {
-            let made = written.get_ref().iter().map(|value| choice(value, &all));
+            let made = written.get_ref().iter().map(|value| choice(value, known));
             let made = made.collect::<Result<Vec<_>>>();
             made.map_err(|error| source.wrong(written.span().start, error))
         };
@@ -72,22 +74,47 @@ impl Step {
                 });
             }
         }
-        let known = |name: &String| axes.iter().any(|axis| axis.name == *name);
-        if let Some((axis, written)) = other.into_iter().flatten().find(|(axis, _)| !known(axis)) {
+        let has = |name: &String| axes.iter().any(|axis| axis.name == *name);
+        if let Some((axis, written)) = other.into_iter().flatten().find(|(axis, _)| !has(axis)) {
             let error = anyhow!("step `{name}` has no axis `{axis}`");
             return Err(source.wrong(written.span().start, error));
         }
         let (command, start) = (spec.command.get_ref().clone(), spec.command.span().start);
-        let step = Step { name: name.to_owned(), command, start, axes };
-        step.check_size().map_err(|error| source.wrong(start, error))?;
-        Ok(step)
+        Ok(Step { name: name.to_owned(), command, start, axes })
     }
 
-    fn check_size(&self) -> Result<()> {
+    /// How many cells there will be. Errors: more than there may be, `before` those of other steps.
+    pub fn cells(&self, before: usize) -> Result<usize> {
         let cells = self.grid().fold(1usize, |n, axis| n.saturating_mul(axis.choices.len()));
         let name = &self.name;
-        ensure!(cells <= MOST_CELLS, "step `{name}` has {cells} cells; {MOST_CELLS} are the most");
-        Ok(())
+        ensure!(
+            cells.saturating_add(before) <= MOST_CELLS,
+            "step `{name}` has {cells} cells, other steps {before}; {MOST_CELLS} in all are the most"
+        );
+        let length =
+            |choice: &Choice| size_of::<Choice>() + choice.label.len() + choice.value.len();
+        let longest = self.grid().map(|axis| axis.choices.iter().map(length).max().unwrap_or(0));
+        check_length(&format!("the choices of step `{name}`"), cells * longest.sum::<usize>())?;
+        Ok(cells)
+    }
+
+    /// What the axes within a cell stand for: each for all of its choices.
+    pub fn within(&self) -> Vars {
+        let joined = |axis: &Axis, part: fn(&Choice) -> &str| {
+            axis.choices.iter().map(part).collect::<Vec<_>>().join(",")
+        };
+        let both = |axis: &Axis| {
+            let (value, label) = (joined(axis, |c| &c.value), joined(axis, |c| &c.label));
+            [(axis.name.clone(), value), (format!("{}.label", axis.name), label)]
+        };
+        self.axes.iter().filter(|axis| axis.within).flat_map(both).collect()
+    }
+
+    /// What stands in the command of one cell alone.
+    pub fn chosen(&self, choices: &[Choice], id: &str) -> Vars {
+        let cell = ("cell".to_owned(), format!("${{run}}/cells/{}/{id}", self.name));
+        let names = self.grid().map(|axis| axis.name.as_str());
+        [cell].into_iter().chain(vars(names.zip(choices))).collect()
     }
 
     /// The axes with a cell for each choice.
@@ -119,6 +146,14 @@ impl Axis {
     }
 }
 
+/// What choices of axes stand for.
+pub fn vars<'a>(chosen: impl IntoIterator<Item = (&'a str, &'a Choice)>) -> Vars {
+    let both = |(name, choice): (&str, &Choice)| {
+        [(name.to_owned(), choice.value.clone()), (format!("{name}.label"), choice.label.clone())]
+    };
+    chosen.into_iter().flat_map(both).collect()
+}
+
 /// Every combination, the last axis fastest.
 pub fn combinations<'a>(axes: impl IntoIterator<Item = &'a Axis>) -> Vec<Vec<Choice>> {
     let mut all = vec![vec![]];
@@ -132,7 +167,7 @@ pub fn combinations<'a>(axes: impl IntoIterator<Item = &'a Axis>) -> Vec<Vec<Cho
 }
 
 /// A value that is its own label, or a label and a value.
-fn choice(value: &Value, vars: &Vars) -> Result<Choice> {
+fn choice(value: &Value, known: &Vars) -> Result<Choice> {
     let (label, value) = match value {
         Value::Array(pair) => match &pair[..] {
             [label, value] => (spelled(label)?, spelled(value)?),
@@ -140,7 +175,12 @@ fn choice(value: &Value, vars: &Vars) -> Result<Choice> {
         },
         value => (spelled(value)?, spelled(value)?),
     };
-    let (label, value) = (filled(&label, vars)?, filled(&value, vars)?);
+    let (label, value) = (filled(&label, &[known])?, filled(&value, &[known])?);
+    let longest = label.len().max(value.len());
+    ensure!(
+        longest <= LONGEST_CHOICE,
+        "a choice has {longest} bytes; {LONGEST_CHOICE} are the most"
+    );
     ensure!(!label.is_empty(), "a label is empty");
     Ok(Choice { label, value })
 }

@@ -2,25 +2,34 @@
 //! those above it.
 
 use super::file::{File, Source, spelled};
-use anyhow::{Result, anyhow, bail, ensure};
-use std::collections::BTreeMap;
+use anyhow::{Result, bail, ensure};
+use std::collections::{BTreeMap, BTreeSet};
 use toml::{Spanned, Value};
 
-/// Longer texts are a mistake in variables that stand in one another.
+/// A longer text is a mistake in variables that stand in one another.
 const LONGEST: usize = 1 << 16;
+
+/// So are longer variables, choices of all cells or commands, each in all.
+const LONGEST_ALL: usize = 1 << 26;
+
+/// Names that no variable may have.
+const KNOWN: [&str; 4] = ["run", "runs", "scale", "cell"];
 
 /// Values by name.
 pub type Vars = BTreeMap<String, String>;
 
-/// What every command knows: where results go is filled in last, so that no result depends on it.
-fn builtin(scale: &str) -> Vars {
-    let all = [("run", "${run}"), ("runs", "${runs}"), ("scale", scale)];
-    all.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+/// What every command knows, and the variables: where results go is filled in last, so that no result
+/// depends on it.
+pub fn known(scale: &str, vars: &Vars) -> Vars {
+    let own = KNOWN.into_iter().zip(["${run}", "${runs}", scale]);
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    vars.clone().into_iter().chain(own).collect()
 }
 
-/// `vars` and what every command knows.
-pub fn with_builtin(vars: &Vars, scale: &str) -> Vars {
-    vars.clone().into_iter().chain(builtin(scale)).collect()
+/// Errors: `what` together is longer than it may be.
+pub fn check_length(what: &str, bytes: usize) -> Result<()> {
+    ensure!(bytes <= LONGEST_ALL, "{what} have {bytes} bytes; {LONGEST_ALL} are the most");
+    Ok(())
 }
 
 /// The variables of `file` at a scale, with other values for some, `NAME=VALUE`. Errors: a value that
@@ -41,16 +50,16 @@ pub fn vars(source: &Source, file: &File, scale: &str, set: &[String]) -> Result
         let written = other.and_then(|vars| vars.get(name)).or(file.vars.get(name));
         let Some(written) = written else { bail!("no variable is called `{name}`") };
         let value = || {
-            let taken = builtin(scale).contains_key(name) || name == "cell";
-            ensure!(!taken, "a variable cannot be called `{name}`");
+            ensure!(!KNOWN.contains(&name.as_str()), "a variable cannot be called `{name}`");
             let text = match given.get(name.as_str()) {
                 Some(text) => (*text).to_owned(),
                 None => spelled(written.get_ref())?,
             };
-            filled(&text, &with_builtin(&vars, scale))
+            filled(&text, &[&known(scale, &vars)])
         };
         let value = value().map_err(|error| source.wrong(start(written), error))?;
         vars.insert(name.clone(), value);
+        check_length("the variables", vars.values().map(String::len).sum())?;
     }
     Ok(vars)
 }
@@ -71,9 +80,9 @@ fn given<'a>(set: &'a [String], known: &[&str]) -> Result<BTreeMap<&'a str, &'a 
     set.iter().map(pair).collect()
 }
 
-/// `template` with what its `${NAME}`s stand for. Errors: a name that nothing is called, `${…}` in
+/// `template` with what its `${NAME}`s stand for, in the first of `vars` that knows. Errors: a name that nothing is called, `${…}` in
 /// `${…}`.
-pub fn filled(template: &str, vars: &Vars) -> Result<String> {
+pub fn filled(template: &str, vars: &[&Vars]) -> Result<String> {
     let mut text = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("${") {
@@ -84,12 +93,11 @@ pub fn filled(template: &str, vars: &Vars) -> Result<String> {
             !name.contains("${"),
             "`${{…}}` inside `${{…}}` in `{template}`; one is filled once"
         );
-        let Some(value) = vars.get(name) else {
-            let known: Vec<&str> = vars.keys().map(String::as_str).collect();
-            return Err(anyhow!(
-                "nothing is called `{name}` in `{template}`; known: {}",
-                known.join(", ")
-            ));
+        let Some(value) = vars.iter().find_map(|vars| vars.get(name)) else {
+            let known: BTreeSet<&str> =
+                vars.iter().flat_map(|vars| vars.keys()).map(String::as_str).collect();
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            bail!("nothing is called `{name}` in `{template}`; known: {known}");
         };
         text += before;
         text += value;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tensorfile::words;
 
 /// Writes `index.html`, `results.md`, `results.csv` and the figures into `run`, the page last; returns
 /// its path.
@@ -181,7 +182,9 @@ fn page(
 /// What is said of a run that is not finished.
 fn part(report: &Report) -> String {
     match report.done {
-        (done, of) if done < of => format!(" So far {done} of {of} cells are there."),
+        (done, of) if done < of => {
+            format!(" So far {done} of {} are there.", words::count(of, "cell"))
+        }
         _ => String::new(),
     }
 }
@@ -253,8 +256,8 @@ fn settings(experiment: &Experiment, run: &Path) -> Result<String> {
         );
     }
     Ok(format!(
-        "<p>{} cells, {} altogether.</p>{}<details><summary>Every command</summary>{}</details>",
-        experiment.cells.len(),
+        "<p>{}, {} altogether.</p>{}<details><summary>Every command</summary>{}</details>",
+        words::count(experiment.cells.len(), "cell"),
         duration(total),
         scrolling("variables", &format!("<table class=\"words\"><tbody>{vars}</tbody></table>")),
         scrolling("commands", &format!("<table class=\"words\"><tbody>{rows}</tbody></table>"))

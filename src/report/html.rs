@@ -79,6 +79,10 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
+/// What is said of results of versions that did not look for maps that are zero everywhere.
+pub(super) const UNCHECKED: &str = "Not checked: an older version wrote this result and counted images \
+                                    without a map as robust; make it again.";
+
 /// `a`, `a and b`, `a, b and c`.
 pub(super) fn list(items: &[String]) -> String {
     match items {
@@ -86,8 +90,4 @@ pub(super) fn list(items: &[String]) -> String {
         [one] => one.clone(),
         [most @ .., last] => format!("{} and {last}", most.join(", ")),
     }
-}
-
-pub(super) fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use plot::{AttackedImage, Picture};
 use std::path::Path;
 use tch::{Kind, Tensor};
-use tensorfile::TensorFile;
+use tensorfile::{TensorFile, words::count};
 
 /// Images shown of each result.
 const ROWS: i64 = 5;
@@ -63,9 +63,9 @@ impl Kept {
             let numbers = Vec::try_from(&file.take(name)?.to_kind(Kind::Int64).view(-1))?;
             ensure!(
                 numbers.len() as i64 == size[0],
-                "`{name}` has {} numbers for {} images",
-                numbers.len(),
-                size[0]
+                "`{name}` has {} for {}",
+                count(numbers.len(), "number"),
+                count(size[0], "image")
             );
             Ok(numbers)
         };

@@ -2,11 +2,13 @@
 
 use super::figures::{history, panels};
 use super::group::{Entry, Group};
-use super::html::{counted, error, image, list, number, percent, scrolling, text};
+use super::html::{UNCHECKED, error, image, list, number, percent, scrolling, text};
 use super::metric::{Better, METRICS, Value, full_area, overall};
 use super::{Inputs, Training, Wall};
+use crate::results::AtEps;
 use anyhow::Result;
 use plot::{AttackedImage, Picture, svg, swatch};
+use tensorfile::words::count;
 
 /// The table of every group, after Table 2 of Wang et al. 2020.
 pub(super) fn table(groups: &[Group]) -> String {
@@ -24,7 +26,9 @@ pub(super) fn table(groups: &[Group]) -> String {
          robust explanation; the best of a block is bold.</p>",
         most(groups)
     );
-    note + &scrolling("results", &table) + &findings(groups)
+    let old = groups.iter().flat_map(|group| &group.entries).any(|entry| !checked(entry));
+    let old = if old { format!("<p>{UNCHECKED}</p>") } else { String::new() };
+    note + &scrolling("results", &table) + &old + &findings(groups)
 }
 
 /// How large an area can be, if that is the same everywhere.
@@ -93,6 +97,11 @@ fn success(entry: &Entry) -> f64 {
     all.map_or(f64::NAN, |all| all / radii.len().max(1) as f64)
 }
 
+/// Whether images without a map were told from others at every radius.
+fn checked(entry: &Entry) -> bool {
+    entry.result().eps.iter().all(AtEps::checked)
+}
+
 fn about(entry: &Entry) -> String {
     let result = entry.result();
     let labels: Vec<&str> = result.eps.iter().map(|at| at.label.as_str()).collect();
@@ -102,10 +111,11 @@ fn about(entry: &Entry) -> String {
         [] => String::new(),
     };
     let none = match result.eps.iter().map(|at| at.no_map).max() {
+        _ if !checked(entry) => ", not checked for maps".into(),
         None | Some(0) => String::new(),
         Some(count) => format!(", {count} of them without a map and left out"),
     };
-    format!("{}, {}{none}, {radii}", result.model.arch, counted(result.images, "image"))
+    format!("{}, {}{none}, {radii}", result.model.arch, count(result.images, "image"))
 }
 
 /// One sentence a group: who is most robust.
@@ -115,6 +125,7 @@ fn findings(groups: &[Group]) -> String {
         let mut ranked: Vec<(f64, &str)> = group
             .entries
             .iter()
+            .filter(|entry| checked(entry))
             .filter_map(|e| Some((overall(e.result(), "k-in")?.mean, e.label.as_str())))
             .filter(|(mean, _)| mean.is_finite())
             .collect();
@@ -251,7 +262,7 @@ fn ending(training: &Training) -> String {
     });
     format!(
         "{} in {}: {} on {trained}{}{}.{}",
-        counted(last.epoch as usize, "epoch"),
+        count(last.epoch as usize, "epoch"),
         super::html::duration(seconds),
         percent(last.train_accuracy),
         test.unwrap_or_default(),

@@ -39,7 +39,7 @@ pub fn find<'a, E: Named>(kind: &str, entries: &'a [E], name: &str) -> Result<&'
 
 fn unknown<E: Named>(kind: &str, name: &str, entries: &[E]) -> anyhow::Error {
     let mut known: Vec<_> = entries.iter().map(Named::name).collect();
-    known.sort_by_key(|known| strsim::damerau_levenshtein(known, name));
+    known.sort_by_cached_key(|known| strsim::damerau_levenshtein(known, name));
     anyhow!("unknown {kind} `{name}`; known, nearest first: {}", known.join(", "))
 }
 
@@ -51,7 +51,21 @@ pub fn build<T: ?Sized>(kind: &str, entries: &[Entry<T>], mut table: Table) -> R
         None => bail!("{kind}: missing `name`"),
     };
     let entry = find(kind, entries, &name)?;
-    (entry.build)(table).with_context(|| format!("{kind} `{name}`"))
+    check_counts(&table)
+        .and_then(|()| (entry.build)(table))
+        .with_context(|| format!("{kind} `{name}`"))
+}
+
+/// No number of steps, points, samples or pixels that somebody means is larger.
+const MOST: u64 = 1_000_000;
+
+/// Errors: a whole number, but for a seed, that no computer would be done with.
+fn check_counts(options: &Table) -> Result<()> {
+    for (key, value) in options.iter().filter(|(key, _)| *key != "seed") {
+        let too_large = value.as_integer().filter(|n| n.unsigned_abs() > MOST);
+        too_large.map_or(Ok(()), |n| Err(anyhow!("`{key}` is {n}; {MOST} is the most")))?;
+    }
+    Ok(())
 }
 
 /// The options of `C` from a table; unknown keys are errors where `C` denies them.

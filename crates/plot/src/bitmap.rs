@@ -4,6 +4,9 @@ use crate::{Picture, text::Label};
 use anyhow::{Result, ensure};
 use std::path::Path;
 
+/// Pixels that viewers open.
+pub(super) const MOST_PIXELS: usize = 150_000_000;
+
 /// An opaque picture under construction. Lengths are pixels from the top left.
 pub(crate) struct Bitmap {
     pub(crate) picture: Picture,
@@ -13,7 +16,7 @@ impl Bitmap {
     /// A white bitmap; an error if it would be too large for a viewer to open.
     pub(crate) fn new(width: usize, height: usize) -> Result<Self> {
         ensure!(
-            width * height <= 150_000_000,
+            width * height <= MOST_PIXELS,
             "a figure of {width}×{height} pixels is too large; draw fewer images"
         );
         let rgb = vec![255; 3 * width * height];

@@ -111,6 +111,15 @@ fn enlarged(picture: &Picture) -> Picture {
     picture.enlarged(LEGIBLE.div_ceil(picture.width.max(picture.height)).max(1))
 }
 
+/// How many rows of so many pictures `[_, H, W]` a sheet has room for, at least one.
+pub fn rows_that_fit(columns: usize, [_, height, width]: [i64; 3]) -> usize {
+    // Small pictures are enlarged to less than twice what is legible; a cell has a caption of at most
+    // two lines; a tenth is left for what stands around the rows.
+    let side = |n: i64| (n as usize).max(2 * LEGIBLE);
+    let row = columns * (side(width) + GAP) * (side(height) + 2 * LINE + GAP);
+    (crate::bitmap::MOST_PIXELS * 9 / 10 / row).max(1)
+}
+
 /// Where everything goes.
 struct Plan {
     columns: usize,
@@ -194,6 +203,21 @@ mod tests {
         let long = "resnet20-cifar10-natural: topk on gxi at 8/255 of 255";
         let titled = Grid { title: Some(long.into()), ..titled };
         assert_eq!(compose(&titled).unwrap().picture.height - one, TITLE_LINE);
+    }
+
+    #[test]
+    fn as_many_rows_are_drawn_as_a_sheet_has_room_for() {
+        assert!(rows_that_fit(5, [3, 32, 32]) > 100);
+        for side in [32usize, 129] {
+            let picture = Picture::from_map(&vec![1.0; side * side], side, side).unwrap();
+            let cell = Cell { picture, caption: "a b c ".repeat(60) };
+            let rows = rows_that_fit(500, [3, side as i64, side as i64]);
+            let all = (0..rows).map(|_| Row { cells: vec![cell.clone(); 500] }).collect();
+            let grid = Grid { title: Some("t".into()), columns: vec![], rows: all };
+            let plan = Plan::of(&grid).unwrap();
+            let area = plan.width * plan.height;
+            assert!(rows > 1 && area <= crate::bitmap::MOST_PIXELS, "{side}: {area}");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod ticks;
 pub use attack_gallery::{AttackedImage, attack_gallery};
 pub use chart::{Figure, chart, svg, swatch};
 pub use heatmap::{HeatCell, HeatPanel, Heatmap, heatmap};
-pub use image_grid::{Cell, Grid, Row, grid};
+pub use image_grid::{Cell, Grid, Row, grid, rows_that_fit};
 pub use palette::dark_rules;
 pub use panel::{Panel, Point, Series, XAxis};
 pub use picture::Picture;

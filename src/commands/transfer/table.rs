@@ -2,6 +2,7 @@
 
 use crate::results::{TransferResult, UNDEFINED};
 use std::fmt::Write;
+use tensorfile::words::count;
 
 /// Characters a line may have before columns get numbers for names.
 const WIDEST: usize = 110;
@@ -14,7 +15,7 @@ pub(super) fn table(result: &TransferResult) -> String {
         all.iter().map(|label| label.chars().count()).fold(least, usize::max)
     };
     let mut text =
-        format!("k-in, {}: {}, {} images\n", result.over(), result.title(), result.images);
+        format!("k-in, {}: {}, {}\n", result.over(), result.title(), count(result.images, "image"));
     let shown = |from: usize, to: usize| {
         let value = result.cell(from, to).and_then(|cell| cell.value("k-in"));
         value.map_or(UNDEFINED.into(), |value| format!("{value:.3}"))
@@ -41,10 +42,10 @@ pub(super) fn table(result: &TransferResult) -> String {
     }
     for cell in &result.cells {
         let most = cell.eps.iter().filter_map(|at| Some(at.metrics.get("k-in")?.undefined)).max();
-        if let Some(count) = most.filter(|count| *count > 0) {
+        if let Some(n) = most.filter(|n| *n > 0) {
             let (from, to) = (&rows[cell.from], &columns[cell.to]);
-            let _ =
-                write!(text, "\n{from}, {to}: {UNDEFINED} at {count} of {} images", result.images);
+            let images = count(result.images, "image");
+            let _ = write!(text, "\n{from}, {to}: {UNDEFINED} at {n} of {images}");
         }
     }
     text

@@ -45,6 +45,10 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Metric for Randomisation {
+    fn undefined(&self) -> &'static str {
+        "no map by the other network"
+    }
+
     fn columns(&self) -> &[Column] {
         COLUMNS
     }
@@ -91,6 +95,10 @@ pub(crate) fn build_labels(table: Table) -> Result<Box<dyn Metric>> {
 }
 
 impl Metric for RandomLabels {
+    fn undefined(&self) -> &'static str {
+        "no map by the other network"
+    }
+
     fn columns(&self) -> &[Column] {
         &[Column {
             name: "random-labels",

@@ -13,6 +13,7 @@ use anyhow::{Result, anyhow, ensure};
 use models::{Score, Target, registry};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
+use tensorfile::words::count;
 use toml::{Table, Value};
 
 /// Scores of the case's class at copies `0..copies` of each image, f64 `[N, copies]`. `copy` makes
@@ -151,7 +152,8 @@ impl Removal {
         let (steps, pixels) = (self.steps, height * width);
         ensure!(
             steps <= pixels,
-            "`steps` is {steps}, more than the {pixels} pixels of an image of {height}x{width}"
+            "`steps` is {steps}, more than the {} of an image of {height}x{width}",
+            count(pixels, "pixel")
         );
         Ok(())
     }
@@ -205,6 +207,10 @@ struct Area {
 }
 
 impl Metric for Area {
+    fn undefined(&self) -> &'static str {
+        "images equal to their baseline"
+    }
+
     fn columns(&self) -> &[Column] {
         &self.columns
     }
@@ -245,6 +251,10 @@ struct Relevance {
 }
 
 impl Metric for Relevance {
+    fn undefined(&self) -> &'static str {
+        "images equal to their baseline"
+    }
+
     fn columns(&self) -> &[Column] {
         &self.columns
     }
