@@ -15,6 +15,7 @@ mod transfer;
 
 pub use self::data::{Data, Reading, Set};
 pub use measure::Measure;
+pub use parse::named;
 use parse::{beta, fraction, memory, picture_file, precision, renamed, score, tensor_file};
 pub use plane::Plane;
 pub use run::Run;
@@ -121,7 +122,8 @@ pub struct Train {
 /// A model and the images it is asked about.
 #[derive(Clone, Debug, Args)]
 pub struct Subject {
-    /// Weights: safetensors, its shards, or a PyTorch checkpoint
+    /// Weights: safetensors, its shards, or a PyTorch checkpoint; `NAME=FILE` says what the model is
+    /// called in tables
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Architecture, where the file does not say
