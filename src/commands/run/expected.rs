@@ -2,9 +2,11 @@
 //! will not have is refused before anything runs.
 
 use crate::{
-    cli::{Attacking, Command, Eval, Explain, Measure, Plane, Subject, Transfer},
+    cli::{Attacking, Command, Eval, Explain, Measure, Plane, Subject, Transfer, named},
     commands::measure,
     experiment::UNKNOWN,
+    radii::Radii,
+    results::tidy::AUC,
     subject::short_name,
 };
 use anyhow::Result;
@@ -20,12 +22,12 @@ const OBSERVED: [&str; 5] = ["xi", "squared-gradient", "divergence", "gradient-t
 pub(super) fn rows(command: &Command, run: &Path) -> Result<Option<Table>> {
     let mut table = match command {
         Command::Attack(args) => {
-            let of = keys([("method", &args.method), ("from", &args.method)]);
-            attack(&args.subject, &args.how, &[of])
+            let of = keys([("method", args.method.as_str()), ("from", UNKNOWN)]);
+            attack(&args.subject, &args.how, &[of])?
         }
-        Command::Transfer(args) => transfer(args),
+        Command::Transfer(args) => transfer(args)?,
         Command::Measure(args) => measured(args)?,
-        Command::Eval(args) => evaluated(args),
+        Command::Eval(args) => evaluated(args)?,
         Command::Explain(args) => explained(args),
         Command::Plane(args) => plane(args),
         Command::Train(_) => trained(),
@@ -68,9 +70,9 @@ fn with(keys: &Keys, key: &str, value: &str) -> Keys {
 /// apart.
 fn models(list: &Path) -> Vec<String> {
     let list = list.to_string_lossy();
-    let name = |weights: &str| match weights.split_once('=') {
-        Some((name, _)) => name.to_owned(),
-        None => short_name(Path::new(weights)),
+    let name = |weights: &str| match named(weights) {
+        (Some(name), _) => name.to_owned(),
+        (None, path) => short_name(Path::new(path)),
     };
     let names: Vec<String> = list.split(',').map(name).collect();
     let unique = |name: &String| names.iter().filter(|other| *other == name).count() == 1;
@@ -79,20 +81,21 @@ fn models(list: &Path) -> Vec<String> {
 }
 
 /// Of an attack; `of` are the keys of the maps that are judged, without the models.
-fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Table {
+fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Result<Table> {
     let means = number(["mean", "stderr", "mean_of_successes", "n"]);
-    let radii = how.eps.iter().filter(|eps| **eps > 0.).count();
+    let radii = Radii::parse(&how.norm, &how.eps)?;
+    let areas = radii.balls().iter().filter(|ball| ball.eps > 0.).count() > 1;
     let judged = of.iter().any(|of| of.contains_key("from_model"));
     let kept = judged.then_some("kept");
     let names: Vec<&str> =
         SIMILARITIES.iter().map(|s| s.name).chain(["confidence"]).chain(kept).collect();
     let mut table = Table::default();
     for model in models(&subject.weights) {
-        table.push(&keys([("model", &model)]), "accuracy", number(["mean"]));
+        table.push(&keys([("model", &model)]), "accuracy", number(["mean", "n"]));
         for of in of {
             let of = with(&with(of, "model", &model), "attack", &how.attack);
-            for eps in &how.eps {
-                let of = with(&with(&of, "eps", &label(*eps)), "eps_value", UNKNOWN);
+            for ball in radii.balls() {
+                let of = with(&with(&of, "eps", &label(ball.eps)), "eps_value", UNKNOWN);
                 names.iter().for_each(|name| table.push(&of, name, means));
                 table.push(&of, "success", number(["mean", "n"]));
                 table.push(&of, "no-map", number(["mean"]));
@@ -100,17 +103,14 @@ fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Table {
                     table.push(&of, "l2-change", number(["mean", "min", "max"]));
                 }
             }
-            if radii > 1 {
-                names.iter().for_each(|name| {
-                    table.push(&of, &format!("{name}-auc"), number(["mean"]));
-                });
-            }
+            let areas = names.iter().filter(|_| areas).map(|name| format!("{name}{AUC}"));
+            areas.for_each(|name| table.push(&of, &name, number(["mean"])));
         }
     }
-    table
+    Ok(table)
 }
 
-fn transfer(args: &Transfer) -> Table {
+fn transfer(args: &Transfer) -> Result<Table> {
     let to = registry::split(args.to.as_ref().unwrap_or(&args.from));
     let mut of = vec![];
     for model in models(&args.subject.weights) {
@@ -147,28 +147,26 @@ fn measured(args: &Measure) -> Result<Table> {
     Ok(table)
 }
 
-fn evaluated(args: &Eval) -> Table {
+fn evaluated(args: &Eval) -> Result<Table> {
+    let usual = [if args.norm == "l2" { 0.5 } else { 8. / 255. }];
+    let radii = Radii::parse(&args.norm, if args.eps.is_empty() { &usual } else { &args.eps })?;
     let mut table = Table::default();
     for model in models(&args.subject.weights) {
         let of = keys([("model", &model)]);
-        table.push(&of, "accuracy", number(["mean", "stderr", "n"]));
+        table.push(&of, "accuracy", number(["mean", "stderr", "low", "high", "n"]));
         table.push(&of, "balanced-accuracy", number(["mean"]));
         if args.curvature {
             table.push(&of, "curvature", number(["mean", "median", "p90", "n"]));
         }
         let attacked = args.pgd.or(args.apgd).or(args.square).is_some() || args.attack.is_some();
-        let radii: Vec<String> = args.eps.iter().map(|eps| label(*eps)).collect();
-        let usual = vec![label(if args.norm == "l2" { 0.5 } else { 8. / 255. })];
-        for eps in if radii.is_empty() { usual } else { radii } {
+        for ball in radii.balls().iter().filter(|_| attacked) {
             let of = with(&with(&of, "attack", UNKNOWN), "norm", &args.norm);
-            let of = with(&with(&of, "eps", &eps), "eps_value", UNKNOWN);
-            if attacked {
-                table.push(&of, "robust-accuracy", number(["mean", "stderr", "n"]));
-                table.push(&of, "l2-change", number(["mean", "min", "max"]));
-            }
+            let of = with(&with(&of, "eps", &label(ball.eps)), "eps_value", UNKNOWN);
+            table.push(&of, "robust-accuracy", number(["mean", "stderr", "low", "high", "n"]));
+            table.push(&of, "l2-change", number(["mean", "min", "max"]));
         }
     }
-    table
+    Ok(table)
 }
 
 fn explained(args: &Explain) -> Table {
