@@ -77,9 +77,10 @@ fn what_only_the_numbers_show_is_refused_with_its_line() {
     let query = "step = \"look\"\nwhere = { first = \"0\" }\n\
                  values = [{ name = \"x\", quantity = \"robust-accuracy\", attack = \"fgsm\" }]";
     place.write("late.toml", asking(query).replacen("${first}\"", robust, 1));
-    let told = place.refused("run late.toml --quiet");
+    let run = place.go("run late.toml --quiet");
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
     says(
-        &told,
+        &run.stderr,
         &["`late.toml`, line 30", "cell `look 0`", "no row has attack `fgsm`", "pgd:steps=1"],
     );
 }
