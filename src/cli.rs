@@ -88,8 +88,12 @@ pub enum Command {
     /// Look at weights or convert them
     #[command(subcommand)]
     Weights(Weights),
-    /// List attribution methods, attacks, objectives, optimisers and schedules
-    List,
+    /// List attribution methods, metrics, attacks, objectives, kinds of data, with their options
+    List {
+        /// Only what is called so, such as `smoothgrad`
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
     /// Show libtorch, CUDA, devices and threads, and what is missing
     Doctor,
     /// Time the hot paths

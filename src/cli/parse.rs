@@ -2,7 +2,8 @@
 
 use ::data::Split;
 use attack::Beta;
-use models::{Precision, Score, registry::parse_fraction};
+use models::{Precision, Score};
+use registry::parse_fraction;
 use std::{num::NonZeroUsize, path::PathBuf};
 
 /// Other names would promise another format, and `attack` puts a `.json` of the same name beside it.

@@ -15,7 +15,6 @@ use ::attack::{
 };
 use ::train::log::Quantiles;
 use anyhow::{Context, Result, ensure};
-use models::registry;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Kind, Tensor};

@@ -14,7 +14,6 @@ use explain::{
     Attribution,
     heatmap::{has_mass, heat},
 };
-use models::registry;
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 use tensorfile::TensorFile;

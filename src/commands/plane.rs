@@ -14,7 +14,7 @@ use explain::{Attribution, Batch};
 use models::{
     Model, Target,
     checkpoint::{self, Hints},
-    noise, registry, toy,
+    noise, toy,
 };
 use serde_json::json;
 use std::path::Path;

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::figure::{Across, HeatCell, HeatPanel, Heatmap, Panel, Point, Series};
 use anyhow::{Context, Result, ensure};
-use models::registry::parse_fraction;
+use registry::parse_fraction;
 use std::path::PathBuf;
 
 /// A figure, ready to be drawn.

@@ -125,6 +125,7 @@ pub const ATTACKS: &[Entry<dyn MapLoss>] = &[
                 gamma_map (1e11), gamma_outputs (1e6), outputs (softmax, as in their code; logits: \
                 holds the attack back far more), scaled (true: both gammas from 224×224 pixels and \
                 1,000 classes to what there is; false: as they stand)",
+        options: registry::Described::NONE,
         build: |t| Ok(Box::new(registry::options::<Manipulate>(t)?)),
     },
     Entry {
@@ -132,6 +133,7 @@ pub const ATTACKS: &[Entry<dyn MapLoss>] = &[
         about: "moves the map's centre of mass as far as it goes (Ghorbani et al. 2019); judged by that \
                 distance; options: push (1 pixel: how far from the clean centre the distance is \
                 measured while descending, each image in a direction of its own)",
+        options: registry::Described::NONE,
         build: |t| {
             let loss = registry::options::<MassCentre>(t)?;
             ensure!(
@@ -145,6 +147,7 @@ pub const ATTACKS: &[Entry<dyn MapLoss>] = &[
     Entry {
         name: "random",
         about: "steps of random signs, the control: what any attack must beat; judged by k-in; no options",
+        options: registry::Described::NONE,
         build: |t| Ok(Box::new(registry::options::<Random>(t)?)),
     },
     Entry {
@@ -152,12 +155,14 @@ pub const ATTACKS: &[Entry<dyn MapLoss>] = &[
         about: "moves mass into a region (Ghorbani et al. 2019); judged by the mass outside it; options: \
                 region (centre; top-left, top-right, bottom-left, bottom-right: a quarter of the map; \
                 or [row, column, height, width] in pixels)",
+        options: registry::Described::NONE,
         build: |t| Ok(Box::new(Targeted::build(t)?)),
     },
     Entry {
         name: "topk",
         about: "moves mass off the clean map's k largest pixels (Ghorbani et al. 2019); judged by k-in; \
                 options beside --k: anchor (clean; current: off the k largest of each iterate)",
+        options: registry::Described::NONE,
         build: |t| Ok(Box::new(registry::options::<TopK>(t)?)),
     },
 ];

@@ -34,24 +34,28 @@ pub const ADVERSARIES: &[Entry<dyn Adversary>] = &[
     Entry {
         name: "apgd-ce",
         about: "Auto-PGD on the cross-entropy (Croce & Hein 2020); steps=100, restarts=1",
+        options: registry::Described::NONE,
         build: |t| apgd::Away::build(t, Loss::Ce),
     },
     Entry {
         name: "apgd-dlr",
         about: "Auto-PGD on the difference of logits ratio, 3 classes at least (Croce & Hein \
                 2020); steps=100, restarts=1",
+        options: registry::Described::NONE,
         build: |t| apgd::Away::build(t, Loss::Dlr),
     },
     Entry {
         name: "apgd-t",
         about: "Auto-PGD on the targeted DLR towards each of the 9 strongest other classes, 4 \
                 classes at least (Croce & Hein 2020); steps=100, restarts=1 a class",
+        options: registry::Described::NONE,
         build: apgd::Towards::build,
     },
     Entry {
         name: "fgsm",
         about: "one step of the whole radius along the cross-entropy's gradient (Goodfellow et \
                 al. 2015); no options",
+        options: registry::Described::NONE,
         build: |t| Ok(Box::new(registry::options::<pgd::Fgsm>(t)?)),
     },
     Entry {
@@ -59,11 +63,13 @@ pub const ADVERSARIES: &[Entry<dyn Adversary>] = &[
         about: "projected gradient ascent (Madry et al. 2018), best iterate; steps=20, step_size \
                 (default 2.5 eps/steps; 2/255), restarts=1, random_start=true, loss=ce|dlr, \
                 targeted=false (a random other class per image), target=CLASS",
+        options: registry::Described::NONE,
         build: |t| Ok(Box::new(pgd::Projected::parse(t)?)),
     },
     Entry {
         name: "square",
         about: "random search with squares, black box (Andriushchenko et al. 2020); queries=5000",
+        options: registry::Described::NONE,
         build: |t| Ok(Box::new(Square::parse(t)?)),
     },
 ];

@@ -25,6 +25,7 @@ pub const RULES: &[Entry<dyn Rule>] = &[
         name: "adam",
         about: "Adam with steps of --step (as Dombrowski et al. 2019), then into the ball; options: \
                 beta1 (0.9), beta2 (0.999)",
+        options: registry::Described::NONE,
         build: |t| {
             let adam = registry::options::<Adam>(t)?;
             for (name, value) in [("beta1", adam.beta1), ("beta2", adam.beta2)] {
@@ -37,6 +38,7 @@ pub const RULES: &[Entry<dyn Rule>] = &[
         name: "apgd",
         about: "Auto-PGD: momentum and steps that halve, per image, where the surrogate's loss stalls \
                 (Croce & Hein 2020); --step is not used; no options",
+        options: registry::Described::NONE,
         build: |t| Ok(Box::new(registry::options::<Auto>(t)?)),
     },
     Entry {
@@ -44,12 +46,14 @@ pub const RULES: &[Entry<dyn Rule>] = &[
         about: "steps of --step along the gradient's signs, or along the gradient for l2 (Ghorbani et al. \
                 2019); options: projection (clamp; radial: a change that leaves the ball is shrunk \
                 whole)",
+        options: registry::Described::NONE,
         build: |t| Ok(Box::new(registry::options::<Sign>(t)?)),
     },
     Entry {
         name: "square",
         about: "random search that repaints one window an iteration and asks for no gradient, so for any \
                 method (after Andriushchenko et al. 2020); --step and --beta are not used; no options",
+        options: registry::Described::NONE,
         build: |t| Ok(Box::new(registry::options::<Windows>(t)?)),
     },
 ];

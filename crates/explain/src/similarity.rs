@@ -4,7 +4,7 @@
 
 use crate::heatmap::{centre, has_mass, has_order, top};
 use anyhow::{Result, ensure};
-use models::registry::Named;
+use registry::Named;
 use tch::{Kind, Tensor};
 
 /// A metric of two heat maps.

@@ -6,7 +6,8 @@ mod linear;
 
 use explain::{Batch, metric::METRICS};
 use linear::{Linear, World, assert_close, built, constant, draw, numbers};
-use models::{Score, Target, registry::parse};
+use models::{Score, Target};
+use registry::parse;
 use tch::{Device, Kind, Tensor};
 
 /// What this file, `metric_maps.rs` and `metric_removal.rs` test.

@@ -14,7 +14,7 @@ use explain::{
     heatmap::{has_mass, heat},
     similarity,
 };
-use models::{finite::finite, noise, registry};
+use models::{finite::finite, noise};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tch::Tensor;

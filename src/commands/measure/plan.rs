@@ -15,7 +15,8 @@ use explain::{
     Attribution, Metric,
     metric::{Better, Needs, metric},
 };
-use models::{Score, registry, registry::Named};
+use models::Score;
+use registry::Named;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 

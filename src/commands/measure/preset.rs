@@ -1,9 +1,7 @@
 //! What the papers measured, as far as their texts and code say (sample counts are the papers').
 
-use models::{
-    Score,
-    registry::{self, Named},
-};
+use models::Score;
+use registry::Named;
 
 /// The settings of one paper.
 #[derive(Debug)]

@@ -7,12 +7,23 @@ use crate::{
     similarity::{SIMILARITIES, check_k, default_k},
 };
 use anyhow::Result;
-use models::registry;
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
 
-#[derive(Debug, Deserialize)]
+/// In the list of metrics.
+pub(super) const ENTRY: Entry<dyn Metric> = Entry {
+    name: "similarity",
+    about: "heat maps before and after an attack, by every similarity (Wang et al. 2020)",
+    options: described::<Options>(&[(
+        "k",
+        "pixels of the top; 20 up to 32x32, 80 up to 64x64, else 1000",
+    )]),
+    build,
+};
+
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Options {
     k: Option<i64>,
@@ -23,7 +34,7 @@ struct Similarity {
     columns: Vec<Column>,
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { k } = registry::options(table)?;
     let column = |m: &crate::Similarity| Column {
         name: m.name,
