@@ -3,13 +3,13 @@
 use crate::{
     cli::{Common, Eval},
     outputs::Files,
-    radii::Radii,
+    radii::{self, Radii},
     results::{Change, UNDEFINED, distances, label},
     subject::{self, Loaded},
     ui::Ui,
 };
 use ::attack::{
-    Ball, Case, Named, Robustness, Summary,
+    Ball, Case, Named, Norm, Robustness, Summary,
     prediction::adversary,
     standard::{self, standard, warnings},
 };
@@ -58,7 +58,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     }
     let robust = plan.attack(args, &loaded, ui)?;
     for at in &robust {
-        ui.say(&at.text(&args.norm))?;
+        ui.say(&at.text(args.norm))?;
     }
     ui.result(&serde_json::json!({
         "origin": loaded.origin(),
@@ -155,9 +155,9 @@ impl Plan {
             !attacks.is_empty() || !asked,
             "`--eps` and `--out` are for attacks; add `--pgd 20` or `--attack standard`"
         );
-        let usual = [if args.norm == "l2" { 0.5 } else { 8. / 255. }];
+        let usual = [if args.norm == Norm::L2 { 0.5 } else { 8. / 255. }];
         let eps = if args.eps.is_empty() { &usual } else { &args.eps[..] };
-        Ok(Plan { attacks, radii: Radii::parse(&args.norm, eps)? })
+        Ok(Plan { attacks, radii: Radii::new(args.norm, eps)? })
     }
 
     fn attack(&self, args: &Eval, loaded: &Loaded, ui: &Ui) -> Result<Vec<AtRadius>> {
@@ -245,7 +245,8 @@ impl AtRadius {
         AtRadius { eps, label: label(eps), accuracy, change: Change::of(moved), summary, warnings }
     }
 
-    fn text(&self, norm: &str) -> String {
+    fn text(&self, norm: Norm) -> String {
+        let norm = radii::spelled(norm);
         let mut text = format!("robust accuracy within {} {norm}: {}", self.label, self.accuracy);
         for tally in &self.summary.attacks {
             let _ = write!(text, "\n  {}: broke {} of {}", tally.name, tally.broke, tally.given);

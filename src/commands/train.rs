@@ -11,7 +11,7 @@ use crate::{
 };
 use ::data::Dataset;
 use ::train::{
-    Config, EpochLine, Job, OnNan, Ranks, Tick, Watch,
+    Config, EpochLine, Job, Ranks, Tick, Watch,
     objective::{Climb, Perturb},
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -91,7 +91,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     let epochs = config.epochs;
     let model = model.placed(device, config.channels_last);
     let (out, resume) = (args.out.clone(), args.resume);
-    let on_nan = if args.on_nan == "skip" { OnNan::Skip } else { OnNan::Stop };
+    let on_nan = args.on_nan;
     let ranks = ranks.clone();
     let job = Job { config, model, train, test, out, resume, adversary, on_nan, ranks };
     let mut watch = Bars { ui, headline, epochs, bar: ui.bar(0, "") };

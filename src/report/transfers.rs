@@ -1,20 +1,20 @@
 //! Transfer results: the matrices of every metric as a figure and as coloured tables of the page.
 
 use super::html::{counted, list, scrolling, text};
-use super::metric::{Better, METRICS};
 use super::{Inputs, Transferred};
 use crate::figure::{HeatCell, HeatPanel, Heatmap};
 use crate::results::{TransferCell, TransferResult, UNDEFINED};
+use explain::{Better, similarity::in_tables};
 
 const NOTE: &str = "Images made against the maps of a row, judged on the maps of a column. Darker: \
                     the map moved more.";
 
 /// A matrix a metric; where there are several models also the predictions that stay.
 pub fn heatmap(result: &TransferResult) -> Heatmap {
-    let mut panels: Vec<HeatPanel> = METRICS
+    let mut panels: Vec<HeatPanel> = in_tables()
         .iter()
         .map(|metric| {
-            let title = format!("{} {}  {}", metric.name, metric.better.arrow(), metric.short);
+            let title = format!("{} {}  {}", metric.name, metric.better.arrow(), metric.title);
             panel(result, metric.name, metric.better, title)
         })
         .collect();

@@ -24,6 +24,8 @@ mod sensitivity;
 mod similarity;
 pub mod statistics;
 
+pub use crate::direction::Better;
+
 /// What is measured: the maps of one method for a batch of images, and what made them.
 pub struct Case<'a> {
     /// The network that is explained.
@@ -92,15 +94,6 @@ pub enum Randomness {
     Alone,
     /// The labels it was trained on.
     Labels,
-}
-
-/// Which way is good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Better {
-    /// More is better.
-    Higher,
-    /// Less is better.
-    Lower,
 }
 
 /// One of the numbers a metric gives.

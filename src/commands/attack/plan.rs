@@ -63,7 +63,7 @@ impl<'a> Plan<'a> {
         }
         let aims = how.target_image.is_some() || how.target_map.is_some();
         ensure!(loss.wants_target() || !aims, "`{}` aims at no map; `manipulate` does", how.attack);
-        let radii = Radii::parse(&how.norm, &how.eps)?;
+        let radii = Radii::new(how.norm, &how.eps)?;
         Ok(Plan { how, explained, spelled, method, loss, rule, radii })
     }
 
@@ -154,7 +154,7 @@ impl<'a> Plan<'a> {
     pub fn settings(&self, k: i64) -> BTreeMap<String, Value> {
         let Attacking { rule, iters, restarts, step, beta, norm, target_image, target_map, .. } =
             self.how;
-        let usual = if norm == "l2" { "2.5 eps / iterations" } else { "0.5/255" };
+        let usual = if *norm == Norm::L2 { "2.5 eps / iterations" } else { "0.5/255" };
         let grows = beta.start != beta.end;
         let aim = target_image.as_ref().or(target_map.as_ref());
         [
@@ -165,7 +165,7 @@ impl<'a> Plan<'a> {
             ("step", json!(step.map_or(usual.into(), label))),
             ("norm", json!(norm)),
             ("beta", if grows { json!([beta.start, beta.end]) } else { json!(beta.start) }),
-            ("target", json!(self.explained.target)),
+            ("target", json!(self.explained.target.to_string())),
             ("score", json!(self.explained.score)),
         ]
         .into_iter()

@@ -3,7 +3,7 @@
 
 use crate::{
     heat,
-    metric::{Better, Case, Column, Metric, Needs},
+    metric::{Case, Column, Metric, Needs},
     similarity::{SIMILARITIES, check_k, default_k},
 };
 use anyhow::Result;
@@ -36,11 +36,7 @@ struct Similarity {
 
 fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { k } = registry::options(table)?;
-    let column = |m: &crate::Similarity| Column {
-        name: m.name,
-        about: m.about,
-        better: if m.same == 0. { Better::Lower } else { Better::Higher },
-    };
+    let column = |m: &crate::Similarity| Column { name: m.name, about: m.about, better: m.better };
     Ok(Box::new(Similarity { k, columns: SIMILARITIES.iter().map(column).collect() }))
 }
 
