@@ -40,9 +40,9 @@ test-mpi:
 
 # libFuzzer on one reader of src/readers.rs, with a nightly Rust and cargo-fuzz (docs/fuzzing.md): `just fuzz csv runs=1000000`
 [group('work')]
-fuzz reader runs="runs=0":
+fuzz reader runs="runs=0" *options:
     @mkdir -p fuzz/found/{{ reader }}
-    cd fuzz && READER={{ reader }} cargo +nightly fuzz run --sanitizer none reader found/{{ reader }} corpus/{{ reader }} \
+    cd fuzz && READER={{ reader }} cargo +nightly fuzz run --sanitizer none {{ options }} reader found/{{ reader }} corpus/{{ reader }} \
         -- -{{ runs }} -timeout=1 -rss_limit_mb=1024 -max_len=65536
 
 # the same on each reader in turn

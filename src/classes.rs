@@ -7,7 +7,8 @@ use data::{
     names::{Found, few, find, nearest},
 };
 use models::checkpoint;
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
+use tensorfile::words::count;
 
 /// The classes of a model.
 #[derive(Clone, Copy)]
@@ -121,15 +122,17 @@ pub fn fit(data: Dataset, model: Known, renamed: &Renamed) -> Result<Fitted> {
     let (found, wanted) = (names.len(), model.names.len());
     ensure!(
         !data.named || found == wanted,
-        "`{}` has {found} classes ({}), the model {wanted} without names: nothing says which is \
-         which; name the model's with `--classes FILE` (a name a line, in the order of its logits)",
+        "`{}` has {} ({}), the model {wanted} without names: nothing says which is which; name the \
+         model's with `--classes FILE` (a name a line, in the order of its logits)",
         data.name,
+        count(found, "class"),
         few(&data.classes)
     );
     let most = data.labels.max().int64_value(&[]);
     ensure!(
         most < wanted as i64,
-        "a label of the data is {most}; the model has {wanted} classes (0 to {})",
+        "a label of the data is {most}; the model has {} (0 to {})",
+        count(wanted, "class"),
         wanted - 1
     );
     let notes = vec![by_position(&data, model)];
@@ -252,8 +255,9 @@ pub fn same(first: (&str, Known), other: (&str, Known)) -> Result<Option<String>
     let (n, m) = (a.names.len(), b.names.len());
     ensure!(
         n == m,
-        "`{a_name}` tells {n} classes apart and `{b_name}` {m}; all models have to tell the same \
-         ones"
+        "`{a_name}` tells {} apart and `{b_name}` {m}; all models have to tell the same \
+         ones",
+        count(n, "class")
     );
     let differ = a.names.iter().zip(b.names).find(|(a, b)| a != b);
     let Some((a_class, b_class)) = differ else { return Ok(None) };
@@ -278,7 +282,7 @@ pub fn same(first: (&str, Known), other: (&str, Known)) -> Result<Option<String>
 pub fn listed(text: &str) -> Result<Vec<String>> {
     let path = Path::new(text);
     if path.is_file() {
-        let lines = fs::read_to_string(path).with_context(|| format!("cannot read `{text}`"))?;
+        let lines = tensorfile::foreign::read_text(path)?;
         let lines = lines.trim_start_matches('\u{feff}').trim_end().lines();
         return Ok(lines.map(|line| line.trim().to_owned()).collect());
     }
@@ -294,7 +298,13 @@ pub fn listed(text: &str) -> Result<Vec<String>> {
 pub fn name(loaded: &mut checkpoint::Loaded, text: &str) -> Result<()> {
     let (names, told) = (listed(text)?, || format!("`--classes {text}`"));
     let own = &loaded.classifier.classes;
-    ensure!(names.len() == own.len(), "{}: {} names for {} logits", told(), names.len(), own.len());
+    ensure!(
+        names.len() == own.len(),
+        "{}: {} for {}",
+        told(),
+        count(names.len(), "name"),
+        count(own.len(), "logit")
+    );
     let empty = names.iter().position(String::is_empty);
     ensure!(empty.is_none(), "{}: the logit {} has no name", told(), empty.unwrap_or_default());
     let known = Known::of(loaded);

@@ -86,7 +86,7 @@ pub fn why_no_cuda() -> &'static str {
 pub fn describe(device: Device) -> String {
     match device {
         Device::Cuda(n) => format!("cuda:{n} ({})", gpu_name(n).unwrap_or("unknown GPU".into())),
-        _ => format!("cpu ({} threads)", tch::get_num_threads()),
+        _ => format!("cpu ({})", tensorfile::words::count(tch::get_num_threads(), "thread")),
     }
 }
 

@@ -6,7 +6,6 @@ mod cli;
 mod commands;
 mod device;
 mod experiment;
-mod figure;
 mod halving;
 mod memory;
 mod outputs;
@@ -17,6 +16,7 @@ mod report;
 mod results;
 mod several;
 mod subject;
+mod trained;
 mod ui;
 
 pub mod readers;

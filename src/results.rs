@@ -151,6 +151,12 @@ pub struct AtEps {
 }
 
 impl AtEps {
+    /// Whether images without a map were told from others: files do not say so that were written before
+    /// they were, in which such an image counts as one whose map no attack moves.
+    pub fn checked(&self) -> bool {
+        self.metrics.values().all(|summary| summary.n.is_some())
+    }
+
     /// What a line of CSV says of one metric: radius, its label, metric, mean, standard error, mean
     /// over successes, area where there is one, success, images in the mean, images where it is
     /// undefined, those of them without a map. Empty is what is undefined or not known.

@@ -6,6 +6,7 @@ use crate::{
     device,
     memory::Fits,
     results::{ModelCard, Origin},
+    trained,
     ui::Ui,
 };
 use anyhow::{Context, Result, ensure};
@@ -19,6 +20,7 @@ use models::{
 };
 use std::{collections::BTreeMap, path::Path, time::Instant};
 use tch::{Device, Kind, Tensor};
+use tensorfile::words::count;
 
 /// What a command works on.
 pub struct Loaded {
@@ -54,7 +56,9 @@ pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let data = data::open(&args.data, &options)?;
     weights.suit(data.image_shape());
     check_shape(&weights.classifier, &data)?;
-    weights.notes.extend(data.notes.iter().cloned().chain(unscaled(columns.as_ref(), &data)));
+    weights.notes.extend(data.notes.iter().cloned());
+    weights.notes.extend(trained::by_place(columns.as_ref(), &data));
+    weights.notes.extend(trained::on_these(&weights.metadata, (&args.data, &args.reading), &data));
     let fitted = classes::fit(data, Known::of(&weights), &args.class_map)?;
     weights.notes.extend(fitted.notes.iter().cloned());
     let data = match &args.class {
@@ -105,20 +109,6 @@ fn weights(args: &Subject, ui: &Ui) -> Result<checkpoint::Loaded> {
     Ok(loaded)
 }
 
-/// What is said of a table that is scaled by its own rows, for want of the weights' word.
-fn unscaled(columns: Option<&Features>, data: &Dataset) -> Option<String> {
-    let table = data.features.as_ref().and_then(|features| features.table.as_ref());
-    let silent = columns.is_none_or(|columns| columns.mean.is_empty());
-    (table.is_some() && silent).then(|| {
-        format!(
-            "the weights do not say how their columns were scaled: the {} rows of `{}` are scaled by \
-             the table's own mean and deviation (`,rows=all` takes every row)",
-            data.len(),
-            data.name
-        )
-    })
-}
-
 fn ready(
     args: &Subject,
     loaded: checkpoint::Loaded,
@@ -129,9 +119,10 @@ fn ready(
     let known = Known::of(&loaded);
     let said = (known.said, known.words);
     let model = loaded.classifier;
-    let (n, device_name) = (data.len(), device::describe(device));
+    let device_name = device::describe(device);
     let mut notes = loaded.notes;
-    notes.push(format!("{} with {n} images of {}, {device_name}", model.arch.name, data.title()));
+    let images = count(data.len(), "image");
+    notes.push(format!("{} with {images} of {}, {device_name}", model.arch.name, data.title()));
     let card = card(args, &model, &loaded.metadata);
     let model = model.placed(device, !args.no_fuse);
     let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
@@ -186,7 +177,7 @@ impl Loaded {
             ui.note(note);
         }
         let Fits { chunk, batch } = self.fits;
-        ui.detail(&format!("  batches of {batch} images; {chunk} fit into a pass"));
+        ui.detail(&format!("  batches of {}; {chunk} fit into a pass", count(batch, "image")));
     }
 
     /// How results made until now came to be.

@@ -124,6 +124,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("explain", &["models", "registry", "tensorfile"]),
     ("models", &["registry", "tensorfile"]),
     ("registry", &[]),
+    ("plot", &["tensorfile"]),
+    ("results", &[]),
     ("tensorfile", &[]),
     ("train", &["data", "models", "registry", "tensorfile"]),
 ];

@@ -81,11 +81,14 @@ pub struct Reading {
 }
 
 impl Reading {
+    pub fn held_out(&self) -> Option<Holdout> {
+        self.holdout.map(|fraction| Holdout { fraction, seed: self.holdout_seed })
+    }
+
     pub fn options(&self, common: &Common) -> Options {
-        let holdout = self.holdout.map(|fraction| Holdout { fraction, seed: self.holdout_seed });
         Options {
             split: self.split,
-            holdout,
+            holdout: self.held_out(),
             size: self.size,
             channels: self.channels,
             memory: common.memory(),

@@ -2,7 +2,6 @@
 
 use crate::{
     cli::{Attack, Common},
-    figure::{self, Attacked, Picture},
     outputs::Files,
     results::{AtEps, AttackResult, Change, distances, effect, label},
     subject::{self, Loaded},
@@ -11,6 +10,7 @@ use crate::{
 use ::attack::Ball;
 use anyhow::{Result, ensure};
 use explain::similarity::in_tables;
+use plot::{AttackedImage, Picture};
 use std::path::{Path, PathBuf};
 use tch::Tensor;
 
@@ -22,7 +22,7 @@ pub(crate) use parts::{Named, Parts};
 pub(crate) use plan::{Fitted, Plan};
 pub(crate) use scores::{Judge, Run, auc};
 
-/// Attacked images in a figure, at most.
+/// AttackedImage images in a figure, at most.
 const SHOWN: usize = 8;
 
 /// Errors: unknown names, settings out of range.
@@ -39,7 +39,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
     loaded.check_target(&args.explained)?;
     let fitted = plan.fit(&loaded)?;
     if args.figure.is_some() {
-        figure::check_channels(&loaded.data)?;
+        super::check_figure_channels(&loaded.data)?;
     }
     files.check_writable()?;
     let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
@@ -159,9 +159,9 @@ fn draw(path: &Path, loaded: &Loaded, args: &Attack, run: &Run, eps: &str) -> Re
     };
     let number = |name: &str, i: i64| run.tensor(name).double_value(&[i]);
     let first = in_tables()[0];
-    let row = |i: i64| -> Result<Attacked> {
+    let row = |i: i64| -> Result<AttackedImage> {
         let of = |name: &str| -> Tensor { run.tensor(name).get(i) };
-        Ok(Attacked {
+        Ok(AttackedImage {
             image: Picture::from_image(&of("images"))?,
             map: Picture::from_raw_map(&of("maps"))?,
             attacked: Picture::from_image(&of("adversarial"))?,
@@ -175,7 +175,8 @@ fn draw(path: &Path, loaded: &Loaded, args: &Attack, run: &Run, eps: &str) -> Re
             },
         })
     };
-    let shown = loaded.data.len().min(SHOWN) as i64;
+    let fit = plot::rows_that_fit(AttackedImage::COLUMNS.len(), loaded.data.image_shape());
+    let shown = loaded.data.len().min(SHOWN).min(fit) as i64;
     let rows = (0..shown).map(row).collect::<Result<Vec<_>>>()?;
-    figure::wall(path, &title, &rows)
+    plot::attack_gallery(path, &title, &rows)
 }

@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;
 use tch::Device;
+use tensorfile::words;
 
 mod explain;
 mod memory;
@@ -121,8 +122,12 @@ pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<()> {
     check_words(&members, &args.only)?;
     zoo::arch(&args.arch)?.check(&Shape::CIFAR10)?;
     let device = common.device.resolve()?;
-    let about =
-        format!("{} on {}, {} images a step", args.arch, device::describe(device), args.batch_size);
+    let about = format!(
+        "{} on {}, {} a step",
+        args.arch,
+        device::describe(device),
+        words::count(args.batch_size, "image")
+    );
     ui.note(&format!("{about}, load {:.2}", doctor::load_average()));
     let mut all = Map::new();
     for member in members {

@@ -9,6 +9,7 @@ use crate::{
 use ::data::{Dataset, fetch::fetch};
 use anyhow::{Result, ensure};
 use std::path::Path;
+use tensorfile::words::count;
 
 /// Runs the subcommand.
 pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
@@ -29,7 +30,11 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
             let files = Files::default().data("DATA", &set.data).writes("--out", &to.out);
             files.check()?;
             to.folder.as_deref().map_or(Ok(()), empty)?;
-            let set = open(set, common)?;
+            let mut set = open(set, common)?;
+            if let Some(folder) = &to.folder {
+                set.notes.extend(set.check_folder()?);
+                tensorfile::atomic::check_writable(&folder.join("CLASS"))?;
+            }
             files.check_writable()?;
             let set = in_memory(set, ui)?;
             let written = match (&to.out, &to.folder) {
@@ -46,7 +51,8 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
                 }
             };
             set.notes.iter().for_each(|note| ui.note(note));
-            ui.say(&format!("{} images: use them as `--data {written}`", set.len()))?;
+            let images = count(set.len(), "image");
+            ui.say(&format!("{images}: use as `--data {written}`"))?;
             ui.result(&serde_json::json!({ "data": written, "images": set.len() }))
         }
         Data::Info { set } => {

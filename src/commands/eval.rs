@@ -15,10 +15,11 @@ use ::attack::{
 };
 use ::train::log::Quantiles;
 use anyhow::{Context, Result, ensure};
+use explain::metric::statistics::wilson;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Kind, Tensor};
-use tensorfile::TensorFile;
+use tensorfile::{TensorFile, words::count};
 use toml::Table;
 
 mod boundary;
@@ -67,6 +68,8 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
         "images": data.len(),
         "accuracy": clean.fraction,
         "stderr": clean.stderr,
+        "low": clean.low,
+        "high": clean.high,
         "balanced_accuracy": balanced,
         "curvature": curvature,
         "norm": args.norm,
@@ -74,29 +77,37 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     }))
 }
 
-/// A fraction of images and its standard error.
+/// A fraction of images, its standard error, and Wilson's 95 % interval.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Share {
     fraction: f64,
-    /// None of one image.
+    /// None of one image, and of none or all, of which it would be 0.
     stderr: Option<f64>,
+    /// None of one image.
+    low: Option<f64>,
+    high: Option<f64>,
     images: usize,
 }
 
 impl Share {
     fn of(fraction: f64, images: usize) -> Self {
-        let stderr = (images > 1).then(|| (fraction * (1. - fraction) / images as f64).sqrt());
-        Share { fraction, stderr, images }
+        let stderr = (fraction * (1. - fraction) / images as f64).sqrt();
+        let stderr = Some(stderr).filter(|stderr| images > 1 && *stderr > 0.);
+        let interval = wilson(fraction, images);
+        let (low, high) = (interval.map(|i| i.low), interval.map(|i| i.high));
+        Share { fraction, stderr, low, high, images }
     }
 }
 
 impl std::fmt::Display for Share {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let Share { fraction, stderr, images } = *self;
+        let Share { fraction, low, high, images, .. } = *self;
         let right = (fraction * images as f64).round();
-        write!(f, "{:.2} %", 100. * fraction)?;
-        stderr.map_or(Ok(()), |stderr| write!(f, " ± {:.2}", 100. * stderr))?;
-        write!(f, " ({right} of {images} image{})", if images == 1 { "" } else { "s" })
+        write!(f, "{:.2} % ({right} of {}", 100. * fraction, count(images, "image"))?;
+        if let Some((low, high)) = low.zip(high) {
+            write!(f, "; 95 % interval {:.2} to {:.2} %", 100. * low, 100. * high)?;
+        }
+        write!(f, ")")
     }
 }
 
@@ -124,7 +135,7 @@ impl Curvature {
         let [mean, median, p90] = [self.mean, self.median, self.p90].map(shown);
         let left_out = match self.undefined {
             0 => String::new(),
-            count => format!("; {UNDEFINED} at {count} images"),
+            n => format!("; {UNDEFINED}, not finite, at {}", count(n, "image")),
         };
         format!(
             "curvature (largest eigenvalue of the input Hessian): mean {mean}, median {median}, 90 % \

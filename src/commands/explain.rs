@@ -2,7 +2,6 @@
 
 use crate::{
     cli::{Common, Explain},
-    figure::{self, Cell, Grid, Picture, Row, grid},
     halving,
     outputs::Files,
     results::suffixed,
@@ -14,9 +13,10 @@ use explain::{
     Attribution,
     heatmap::{has_mass, heat},
 };
+use plot::{Cell, Grid, Picture, Row, grid};
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
-use tensorfile::TensorFile;
+use tensorfile::{TensorFile, words};
 
 /// Images in a figure, at most.
 const SHOWN: usize = 12;
@@ -52,7 +52,7 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
     }
     if args.figure.is_some() {
         loaded.data.check_pixels("`--figure`")?;
-        figure::check_channels(&loaded.data)?;
+        super::check_figure_channels(&loaded.data)?;
     }
     files.check_writable()?;
     loaded.announce(ui);
@@ -75,7 +75,8 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
         }
         let Some(path) = &method.out else { continue };
         explained.write(path, &loaded, &method.spelled, maps)?;
-        ui.say(&format!("{} maps by {}: {}", loaded.data.len(), method.spelled, path.display()))?;
+        let maps = words::count(loaded.data.len(), "map");
+        ui.say(&format!("{maps} by {}: {}", method.spelled, path.display()))?;
     }
     if let Some(path) = &args.figure {
         explained.draw(path, &loaded, &methods)?;
@@ -95,9 +96,12 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
     }))
 }
 
-/// What the user is told of images without a map.
+/// What the user is told of images without a map, with a setting of the method that may be why.
 pub(super) fn warning(count: u64, images: usize, method: &str) -> String {
-    format!("warning: no map by `{method}`, zero everywhere, at {count} of {images} images")
+    let images = words::count(images, "image");
+    let why = halving::method(method).ok().and_then(|method| method.vanishes());
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    format!("warning: no map by `{method}`, zero everywhere, at {count} of {images}{why}")
 }
 
 /// The methods of `--method`, each with its output file: `maps.safetensors` for one method,
@@ -216,7 +220,8 @@ impl Maps {
             }
             Ok(Row { cells })
         };
-        let shown = loaded.data.len().min(SHOWN) as i64;
+        let fit = plot::rows_that_fit(1 + methods.len(), loaded.data.image_shape());
+        let shown = loaded.data.len().min(SHOWN).min(fit) as i64;
         let rows = (0..shown).map(row).collect::<Result<Vec<Row>>>()?;
         let columns = ["image"].into_iter().chain(methods.iter().map(|m| m.spelled.as_str()));
         let columns = columns.map(str::to_owned).collect();

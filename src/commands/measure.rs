@@ -5,6 +5,7 @@ use super::attack::{Named, Parts};
 use crate::{
     cli::{Common, Measure, Subject},
     outputs::Files,
+    radii,
     results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic},
     several,
     subject::{Loaded, load_beside},
@@ -14,6 +15,7 @@ use anyhow::{Result, ensure};
 use explain::metric::{Better, statistics::spearman};
 use std::{collections::BTreeMap, path::Path};
 use tch::{Kind, Tensor};
+use tensorfile::words::count;
 
 mod cases;
 mod plan;
@@ -21,7 +23,7 @@ mod preset;
 mod table;
 
 use cases::Cases;
-use plan::Plan;
+use plan::{Key, Plan};
 pub(crate) use preset::PRESETS;
 
 /// Errors: unknown names, settings out of range.
@@ -55,8 +57,7 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     }
     parts.done()?;
     for row in result.rows.iter().filter(|row| row.empty_maps > 0) {
-        let told = super::explain::warning(row.empty_maps, result.images, &row.method);
-        ui.note(&format!("{told}: what is about it is undefined"));
+        ui.note(&super::explain::warning(row.empty_maps, result.images, &row.method));
     }
     ui.say(&table::table(&result))?;
     if let Some(path) = &args.out {
@@ -90,6 +91,7 @@ fn decides(args: &Measure) -> String {
         random_labels,
         ..
     } = args;
+    let norm = radii::spelled(*norm);
     format!(
         "{metrics:?} {} {method:?} {preset:?} {target:?} {score:?} {attack:?} {eps} {norm} \
          {random_labels:?}",
@@ -116,7 +118,7 @@ fn measure(
     };
     let steps = (rows * plan.metrics.len()) as u64;
     parts.each((&models[0], models[0].fits.batch), (ui, "measuring", steps), make, |batch| {
-        ensure!(batch.len() == rows, "a part has {} rows, not {rows}", batch.len());
+        ensure!(batch.len() == rows, "a part has {}, not {rows}", count(batch.len(), "row"));
         for (columns, named) in columns.iter_mut().zip(batch) {
             for (name, t) in named {
                 columns.entry(name).or_default().push(t);
@@ -150,7 +152,7 @@ fn result(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> Me
         values: plan
             .columns
             .iter()
-            .map(|c| (c.key.clone(), Statistic::of(&numbers(named, &c.key), args.subject.seed)))
+            .map(|c| (c.key.clone(), statistic(c, named, args.subject.seed)))
             .collect(),
     };
     let rows: Vec<MeasuredRow> = found.iter().enumerate().map(row).collect();
@@ -164,6 +166,19 @@ fn result(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> Me
         columns: columns.collect(),
         rows,
     }
+}
+
+/// A column of a row over all images, with why it is undefined at some.
+fn statistic(column: &Key, named: &Named, seed: u64) -> Statistic {
+    let values = numbers(named, &column.key);
+    let flags = [cases::EMPTY, cases::CONSTANT, cases::NO_OBJECT].map(|flag| numbers(named, flag));
+    let reason = |i: usize| column.reason([0, 1, 2].map(|flag| flags[flag][i] > 0.));
+    let undefined = (0..values.len()).filter(|&i| values[i].is_nan());
+    let of_all = match column.share {
+        true => Statistic::of_share(&values),
+        false => Statistic::of(&values, seed),
+    };
+    of_all.because(undefined.map(reason))
 }
 
 /// Of each method: Spearman's ρ over models of how robust the score is and how robust the maps are

@@ -4,6 +4,7 @@ use crate::{
     cli::{Cli, Command, Common},
     ui::Ui,
 };
+use ::data::Dataset;
 use anyhow::{Result, ensure};
 
 mod attack;
@@ -64,4 +65,14 @@ fn check(command: &Command) -> Result<()> {
         Command::Plane(args) => plane::check(args),
         _ => Ok(()),
     }
+}
+
+/// Errors: images that are neither grey nor coloured.
+fn check_figure_channels(data: &Dataset) -> Result<()> {
+    let ([channels, ..], name) = (data.image_shape(), &data.name);
+    ensure!(
+        channels == 1 || channels == 3,
+        "`--figure` draws images of 1 or 3 channels; those of `{name}` have {channels}; leave it out"
+    );
+    Ok(())
 }

@@ -2,7 +2,6 @@
 
 use crate::{
     cli::{Common, Plane},
-    figure::{self, Across, Figure, Panel, Series},
     halving,
     outputs::Files,
     plane::{Range, edges, grid, pairs, range, rows},
@@ -16,12 +15,16 @@ use models::{
     checkpoint::{self, Hints},
     noise, toy,
 };
+use plot::{Figure, Panel, Series, XAxis};
 use serde_json::json;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
+use tensorfile::words::count;
 
 /// Level lines between the lowest and the highest value, about.
 const LEVELS: f64 = 14.;
+/// Numbers of f32 whose square is one too are smaller.
+const FARTHEST: f64 = 1e18;
 /// Length of an arrow, as a share of the picture's sides, and the dots that make it.
 const ARROW: f64 = 0.12;
 const DOTS: i32 = 40;
@@ -43,6 +46,13 @@ pub fn run(args: &Plane, common: &Common, ui: &Ui) -> Result<()> {
     let files = files.reads("--weights", &args.weights).writes("--figure", &args.figure);
     files.check()?;
     ensure!(args.margin > 0., "`--margin` is {}; the picture needs room", args.margin);
+    for &(x, y) in &args.at {
+        let far = x.abs().max(y.abs()) + args.margin;
+        ensure!(
+            far < FARTHEST,
+            "`--at {x}/{y}`: the picture would reach {far:e}, past {FARTHEST:e}"
+        );
+    }
     // Small enough for the CPU, whatever `--device` says, but it has to make sense.
     common.device.resolve()?;
     let (model, class) = explained(args)?;
@@ -99,8 +109,8 @@ fn explained(args: &Plane) -> Result<(Box<dyn Model>, i64)> {
     let (shape, name) = (model.shape, path.display());
     ensure!(
         shape.image == [2, 1, 1],
-        "`{name}` takes {} numbers; `plane` is for networks of two",
-        shape.image.iter().product::<i64>()
+        "`{name}` takes {}; `plane` is for networks of two",
+        count(shape.image.iter().product::<i64>(), "number")
     );
     Ok((Box::new(model), shape.classes - 1))
 }
@@ -165,12 +175,12 @@ fn draw(
             series.push(Series::cloud(slot, points));
         }
         let (title, below) = (title.to_owned(), "x1".to_owned());
-        Panel { title, across: Across::Dots, below, include: up, series }
+        Panel { title, x_axis: XAxis::Dots, x_label: below, y_range: up, series }
     };
     let panels = vec![panel("x2: level lines and maps", left), panel("x2: the gradient", right)];
     let weights = args.weights.as_deref().map(subject::short_name);
     let title = args.function.clone().or(weights).unwrap_or_default();
-    figure::curves(path, &Figure { title, panels, legend })
+    plot::chart(path, &Figure { title, panels, legend })
 }
 
 /// Dots from `at` in the direction of `map`; none where the map is zero.

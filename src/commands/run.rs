@@ -15,6 +15,7 @@ use std::{
     path::{Path, PathBuf},
     time::Instant,
 };
+use tensorfile::words;
 
 mod list;
 mod plan;
@@ -69,9 +70,9 @@ impl Ready {
             .filter(|(i, (cell, _))| i % mine.1 == mine.0 && !there(cell))
             .map(|(_, pair)| pair)
             .collect();
-        let (count, cells) = (missing.len(), experiment.cells.len());
+        let (count, cells) = (missing.len(), words::count(experiment.cells.len(), "cell"));
         let (name, place) = (&experiment.name, run.display());
-        ui.note(&format!("{name}: {count} of {cells} cells to make, into {place}"));
+        ui.note(&format!("{name}: {count} of {cells} to make, into {place}"));
         let bar = ui.bar(count as u64, name);
         // What reads cells of another shard is made as soon as they are there.
         let ready = |cell: &Cell| args.shard.is_none() || experiment.read_by(cell).all(there);
@@ -87,10 +88,10 @@ impl Ready {
         }
         bar.finish_and_clear();
         if let [(cell, _), ..] = missing[..] {
-            let (left, name) = (missing.len(), cell.name(experiment));
+            let (left, name) = (words::count(missing.len(), "cell"), cell.name(experiment));
             ui.note(&format!(
-                "left out {left} cells that read others which are not there yet, such as `{name}`: \
-                 `--resume` without `--shard` makes them"
+                "left out {left}, for want of others that are read there, such as `{name}`: `--resume` \
+                 without `--shard` makes the rest"
             ));
         }
         finish(experiment, run, ui)
@@ -113,7 +114,11 @@ fn finish(experiment: &Experiment, run: &Path, ui: &Ui) -> Result<Value> {
         ui.say(&format!("{}: {text}", verdict.text()))?;
     }
     let (done, of) = answer.done;
-    let rest = if done < of { format!(" of {done} of {of} cells") } else { String::new() };
+    let rest = if done < of {
+        format!(" of {done} of {}", words::count(of, "cell"))
+    } else {
+        String::new()
+    };
     ui.say(&format!("page{rest}: {}", page.display()))?;
     let claims: Vec<Value> = answer
         .claims
@@ -174,12 +179,13 @@ fn needed(
         }
         if args.shard.is_some() {
             return Err(told(anyhow!(
-                "this reads the files of `{0}`, which has {done} of {of} cells: first `gradproof run \
-                 {1} --scale {2} --resume --out {3}`",
+                "this reads the files of `{0}`, which has {done} of {4}: first `gradproof run {1} \
+                 --scale {2} --resume --out {3}`",
                 name.get_ref(),
                 file.display(),
                 args.scale,
-                args.out.display()
+                args.out.display(),
+                words::count(of, "cell")
             )));
         }
         let (scale, out) = (args.scale.clone(), args.out.clone());

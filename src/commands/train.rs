@@ -24,6 +24,7 @@ use models::{
 };
 use std::{path::Path, rc::Rc};
 use tch::{Device, Tensor};
+use tensorfile::words::count;
 use toml::Table;
 
 mod sets;
@@ -72,6 +73,9 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     if adversary.is_some() {
         train.check_pixels("training against an adversary")?;
     }
+    if config.data.augment.is_some() {
+        train.check_pixels("`data.augment`")?;
+    }
     let shape = Shape { image: train.image_shape(), classes: train.classes.len() as i64 };
     arch.check(&shape).with_context(told)?;
     let spelled = config.model.normalise.as_deref().unwrap_or(arch.normalise);
@@ -102,7 +106,8 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
         Some(accuracy) => format!("test accuracy {:.2} %", 100. * accuracy),
         None => "trained without test images".into(),
     };
-    ui.say(&format!("{found} after {} epochs: {}", last.epoch, weights.display()))?;
+    let epochs = count(last.epoch, "epoch");
+    ui.say(&format!("{found} after {epochs}: {}", weights.display()))?;
     ui.result(&serde_json::json!({ "weights": weights, "last": last }))
 }
 
@@ -110,12 +115,12 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
 fn headline(config: &Config, model: &Classifier, train: &Dataset, ranks: usize) -> String {
     let on = if ranks > 1 { format!(", on {ranks} ranks") } else { String::new() };
     format!(
-        "training {} ({} parameters) on {} images of {} for {} epochs, {}{on}",
+        "training {} ({}) on {} of {} for {}, {}{on}",
         model.arch.name,
-        model.params().count(),
-        train.len(),
+        count(model.params().count(), "parameter"),
+        count(train.len(), "image"),
         train.title(),
-        config.epochs,
+        count(config.epochs, "epoch"),
         device::describe(model.device())
     )
 }
@@ -229,7 +234,8 @@ impl Watch for Bars<'_> {
         let percent = |a: f64| format!("{:5.2} %", 100. * a);
         let test = line.test_accuracy.map(|a| format!("  test {}", percent(a)));
         let robust = line.robust_accuracy.map(|a| format!("  robust {}", percent(a)));
-        let skipped = (line.skipped > 0).then(|| format!("  {} steps skipped", line.skipped));
+        let skipped =
+            (line.skipped > 0).then(|| format!("  {} skipped", count(line.skipped, "step")));
         self.ui.note(&format!(
             "epoch {:>3}/{}  loss {:.4}  train {}{}{}  {:.0} images/s  {:.0} s{}",
             line.epoch,

@@ -4,7 +4,6 @@
 use super::attack::{Parts, Plan, auc};
 use crate::{
     cli::{Common, Transfer},
-    figure,
     outputs::Files,
     report,
     results::{AtEps, Maps, TransferCell, TransferResult, label},
@@ -177,5 +176,5 @@ fn write(args: &Transfer, result: &TransferResult) -> Result<()> {
         save(&out.with_extension("csv"), &result.csv())?;
         save(out, &serde_json::to_string_pretty(result)?)?;
     }
-    args.figure.as_ref().map_or(Ok(()), |path| figure::heatmap(path, &report::heatmap(result)))
+    args.figure.as_ref().map_or(Ok(()), |path| plot::heatmap(path, &report::heatmap(result)))
 }

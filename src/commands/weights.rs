@@ -10,6 +10,7 @@ use anyhow::{Result, ensure};
 use models::checkpoint::{self, Contents, Hints};
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Kind, Tensor};
+use tensorfile::words::count;
 
 /// Runs the subcommand.
 pub fn run(args: &Weights, ui: &Ui) -> Result<()> {
@@ -29,7 +30,8 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<()> {
             if let Some(classes) = classes {
                 let names = listed(classes)?;
                 let wanted = loaded.classifier.shape.classes;
-                ensure!(names.len() as i64 == wanted, "{} names, {wanted} classes", names.len());
+                let (found, n) = (count(names.len(), "name"), count(wanted, "class"));
+                ensure!(names.len() as i64 == wanted, "{found} for {n}");
                 loaded.classifier.classes = names;
             }
             files.check_writable()?;
@@ -48,7 +50,8 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<()> {
 fn info(path: &Path, hints: &Hints, ui: &Ui) -> Result<()> {
     let Contents { tensors, metadata, notes } = checkpoint::contents(path, hints)?;
     let numbers: usize = tensors.values().flatten().map(Tensor::numel).sum();
-    let mut text = format!("{}: {} tensors, {numbers} numbers\n", path.display(), tensors.len());
+    let (all, numbers) = (count(tensors.len(), "tensor"), count(numbers, "number"));
+    let mut text = format!("{}: {all}, {numbers}\n", path.display());
     for (key, value) in &metadata {
         let _ = writeln!(text, "  {key}: {}", value.trim().replace('\n', "\n    "));
     }

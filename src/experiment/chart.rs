@@ -5,8 +5,8 @@ use super::{
     found::{Results, axis},
     grid::{Block, Choice},
 };
-use crate::figure::{Across, HeatCell, HeatPanel, Heatmap, Panel, Point, Series};
 use anyhow::{Context, Result, ensure};
+use plot::{HeatCell, HeatPanel, Heatmap, Panel, Point, Series, XAxis};
 use registry::parse_fraction;
 use std::path::PathBuf;
 
@@ -53,15 +53,15 @@ fn panels(results: &Results, block: &Block, spec: &FigureSpec) -> Result<Chart> 
     for panel in choices(block, spec.panels.as_ref())? {
         let series = lines.iter().enumerate().map(|(slot, line)| {
             let points = points(results, block, spec, [panel.as_ref(), line.as_ref()])?;
-            Ok(Series { slot, points })
+            Ok(Series { color_index: slot, points })
         });
         let series = series.collect::<Result<Vec<_>>>()?;
         let across = match (spec.kind, spec.log) {
-            (Kind::Boxes, _) => Across::Names,
-            (Kind::Scatter, false) => Across::Cloud,
-            (Kind::Scatter, true) => Across::LogCloud,
-            (_, true) => Across::Log,
-            (_, false) => Across::Linear,
+            (Kind::Boxes, _) => XAxis::Category,
+            (Kind::Scatter, false) => XAxis::Scatter,
+            (Kind::Scatter, true) => XAxis::LogScatter,
+            (_, true) => XAxis::Log,
+            (_, false) => XAxis::Linear,
         };
         // The figure's own title stands above a single panel.
         let title = panel.map_or_else(String::new, |panel| panel.label);
@@ -69,7 +69,7 @@ fn panels(results: &Results, block: &Block, spec: &FigureSpec) -> Result<Chart> 
         let start = heights.filter(|y| y.is_finite()).fold(f64::NAN, f64::min);
         let include = if start.is_nan() { (0., 1.) } else { (start, start) };
         let below = if spec.across.is_empty() { spec.x.clone() } else { spec.across.clone() };
-        panels.push(Panel { title, across, below, include, series });
+        panels.push(Panel { title, x_axis: across, x_label: below, y_range: include, series });
     }
     let legend = lines.into_iter().flatten().enumerate().map(|(slot, line)| (slot, line.label));
     Ok(Chart::Panels { title: spec.title.clone(), panels, legend: legend.collect() })

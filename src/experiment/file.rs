@@ -1,6 +1,6 @@
 //! The experiment file as it is written, and where in it something stands.
 
-use anyhow::{Context, Error, Result, anyhow};
+use anyhow::{Error, Result, anyhow};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::Path};
 use toml::{Spanned, Value};
@@ -178,8 +178,7 @@ impl Source {
     /// Reads `path`. Errors: no such file, or not what a [`File`] is, with its line.
     pub fn read(path: &Path) -> Result<(Self, File)> {
         let name = path.display().to_string();
-        let text =
-            std::fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
+        let text = tensorfile::foreign::read_text(path)?;
         let source = Source { name, text };
         let file = toml::from_str(&source.text).map_err(|error| {
             let told = error.message().trim().replace('\n', " ");

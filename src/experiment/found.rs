@@ -108,7 +108,7 @@ impl<'a> Results<'a> {
             return Ok(None);
         };
         let chosen = |(axis, choice): (&String, &Choice)| (axis.clone(), choice.value.clone());
-        at(result, &filled(path, &point.iter().map(chosen).collect())?).map(Some)
+        at(result, &filled(path, &[&point.iter().map(chosen).collect()])?).map(Some)
     }
 
     /// The number there; NaN where it is undefined, `null`. Errors: something else there.

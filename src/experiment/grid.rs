@@ -37,20 +37,65 @@ pub struct Block {
     pub axes: Vec<Axis>,
 }
 
-/// Longer commands are a mistake in variables that stand in one another.
+/// A longer command is a mistake in variables that stand in one another.
 const LONGEST: usize = 1 << 16;
 
+/// A longer choice is one, too.
+const LONGEST_CHOICE: usize = 1 << 12;
+
+/// So are longer variables, choices of all cells or commands, each in all.
+const LONGEST_ALL: usize = 1 << 26;
+
 /// More cells than this are a mistake in a grid.
-const MOST_CELLS: usize = 100_000;
+const MOST_CELLS: usize = 10_000;
 
 impl Block {
-    fn check_size(&self) -> Result<()> {
-        let axes = self.axes.iter().filter(|axis| !axis.within);
-        let cells = axes.fold(1usize, |cells, axis| cells.saturating_mul(axis.choices.len()));
-        let name = &self.name;
-        ensure!(cells <= MOST_CELLS, "step `{name}` has {cells} cells; {MOST_CELLS} are the most");
-        Ok(())
+    fn grid(&self) -> impl Iterator<Item = &Axis> {
+        self.axes.iter().filter(|axis| !axis.within)
     }
+
+    /// How many cells there will be. Errors: more than there may be, `before` those of other steps.
+    fn cells(&self, before: usize) -> Result<usize> {
+        let cells =
+            self.grid().fold(1usize, |cells, axis| cells.saturating_mul(axis.choices.len()));
+        let name = &self.name;
+        ensure!(
+            cells.saturating_add(before) <= MOST_CELLS,
+            "step `{name}` has {cells} cells, other steps {before}; {MOST_CELLS} in all are the most"
+        );
+        let length =
+            |choice: &Choice| size_of::<Choice>() + choice.label.len() + choice.value.len();
+        let longest = self.grid().map(|axis| axis.choices.iter().map(length).max().unwrap_or(0));
+        check_length(&format!("the choices of step `{name}`"), cells * longest.sum::<usize>())?;
+        Ok(cells)
+    }
+
+    /// What the axes within a cell stand for: each for all of its choices.
+    fn within(&self) -> BTreeMap<String, String> {
+        let joined = |axis: &Axis, of: fn(&Choice) -> &str| {
+            axis.choices.iter().map(of).collect::<Vec<_>>().join(",")
+        };
+        let both = |axis: &Axis| {
+            let (value, label) = (joined(axis, |c| &c.value), joined(axis, |c| &c.label));
+            [(axis.name.clone(), value), (format!("{}.label", axis.name), label)]
+        };
+        self.axes.iter().filter(|axis| axis.within).flat_map(both).collect()
+    }
+
+    /// What stands in the command of one cell alone.
+    fn chosen(&self, choices: &[Choice], id: &str) -> BTreeMap<String, String> {
+        let both = |(axis, choice): (&Axis, &Choice)| {
+            let label = format!("{}.label", axis.name);
+            [(axis.name.clone(), choice.value.clone()), (label, choice.label.clone())]
+        };
+        let cell = ("cell".to_owned(), format!("${{run}}/cells/{}/{id}", self.name));
+        [cell].into_iter().chain(self.grid().zip(choices).flat_map(both)).collect()
+    }
+}
+
+fn check_length(what: &str, bytes: usize) -> Result<()> {
+    ensure!(bytes <= LONGEST_ALL, "{what} have {bytes} bytes; {LONGEST_ALL} are the most");
+    Ok(())
 }
 
 /// One command of a run.
@@ -79,30 +124,36 @@ pub struct Experiment {
     pub cells: Vec<Cell>,
 }
 
-/// What every command knows: where results go is filled in last, so that no result depends on it.
-fn known(scale: &str) -> [(String, String); 3] {
-    [("run", "${run}"), ("runs", "${runs}"), ("scale", scale)]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+/// What every command knows, and the variables: where results go is filled in last, so that no result
+/// depends on it.
+fn known(scale: &str, vars: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let own = KNOWN.into_iter().zip(["${run}", "${runs}", scale]);
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    vars.clone().into_iter().chain(own).collect()
 }
+
+/// Names that no variable may have.
+const KNOWN: [&str; 4] = ["run", "runs", "scale", "cell"];
 
 impl Experiment {
     /// Reads `path` at a scale, with other values for some variables, `NAME=VALUE`. Errors: a malformed
     /// file, with its line; a scale or a variable that it does not know.
     pub fn read(path: &Path, scale: &str, set: &[String]) -> Result<Self> {
         let (source, file) = Source::read(path)?;
-        let known: Vec<&str> = file.scale.keys().map(String::as_str).collect();
+        let known: Vec<&str> = file.scale.keys().map(String::as_str).chain(["paper"]).collect();
         ensure!(
             scale == "paper" || file.scale.contains_key(scale),
-            "`{}` has no scale `{scale}`; it has {} and paper",
+            "`{}` has no scale `{scale}`; it has {}",
             source.name,
             known.join(", ")
         );
         let vars = vars(&file, scale, set)?;
+        let all = self::known(scale, &vars);
         let mut steps: Vec<(&String, &Spanned<Step>)> = file.step.iter().collect();
         steps.sort_by_key(|(_, step)| step.span().start);
         let blocks = steps
             .into_iter()
-            .map(|(name, step)| block(&source, &file, scale, &vars, name, step.get_ref()));
+            .map(|(name, step)| block(&source, &file, scale, &all, name, step.get_ref()));
         let blocks = blocks.collect::<Result<Vec<_>>>()?;
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let mut experiment =
@@ -132,11 +183,14 @@ impl Experiment {
     }
 
     fn expanded(&self) -> Result<Vec<Cell>> {
-        let mut cells = vec![];
+        let known = known(&self.scale, &self.vars);
+        let (mut cells, mut before, mut length) = (vec![], 0, 0);
         for (number, block) in self.blocks.iter().enumerate() {
-            block.check_size().map_err(|error| self.source.wrong(block.at, error))?;
+            let wrong = |error| self.source.wrong(block.at, error);
+            before += block.cells(before).map_err(wrong)?;
+            let within = block.within();
             let mut ids = BTreeSet::new();
-            for choices in combinations(block.axes.iter().filter(|axis| !axis.within)) {
+            for choices in combinations(block.grid()) {
                 let id = match choices.len() {
                     0 => "all".to_owned(),
                     _ => plain(
@@ -145,33 +199,16 @@ impl Experiment {
                 };
                 let told = || anyhow!("two cells of step `{}` are called `{id}`", block.name);
                 if !ids.insert(id.clone()) {
-                    return Err(self.source.wrong(block.at, told()));
+                    return Err(wrong(told()));
                 }
-                let command = self.command(block, &choices, &id);
-                let command = command.map_err(|error| self.source.wrong(block.at, error))?;
+                let chosen = block.chosen(&choices, &id);
+                let command = filled(&block.command, &[&within, &chosen, &known]).map_err(wrong)?;
+                length += command.len();
+                check_length("the commands of all cells", length).map_err(wrong)?;
                 cells.push(Cell { block: number, id, choices, command });
             }
         }
         Ok(cells)
-    }
-
-    fn command(&self, block: &Block, choices: &[Choice], id: &str) -> Result<String> {
-        let mut all = self.vars.clone();
-        all.extend(known(&self.scale));
-        all.insert("cell".into(), format!("${{run}}/cells/{}/{id}", block.name));
-        let mut chosen = choices.iter();
-        for axis in &block.axes {
-            let here: Vec<&Choice> = match axis.within {
-                true => axis.choices.iter().collect(),
-                false => chosen.next().into_iter().collect(),
-            };
-            let joined = |of: fn(&Choice) -> &str| {
-                here.iter().map(|choice| of(choice)).collect::<Vec<_>>().join(",")
-            };
-            all.insert(axis.name.clone(), joined(|choice| &choice.value));
-            all.insert(format!("{}.label", axis.name), joined(|choice| &choice.label));
-        }
-        filled(&block.command, &all)
     }
 }
 
@@ -209,17 +246,20 @@ pub fn combinations<'a>(axes: impl Iterator<Item = &'a Axis>) -> Vec<Vec<Choice>
     all
 }
 
-/// `template` with what its `${NAME}`s stand for. Errors: a name that nothing is called.
-pub fn filled(template: &str, vars: &BTreeMap<String, String>) -> Result<String> {
+/// `template` with what its `${NAME}`s stand for, in the first of `vars` that knows. Errors: a name
+/// that nothing is called.
+pub fn filled(template: &str, vars: &[&BTreeMap<String, String>]) -> Result<String> {
     let mut text = String::new();
     let mut rest = template;
     while let Some((before, after)) = rest.split_once("${") {
         let Some((name, behind)) = after.split_once('}') else {
             bail!("`${{` without `}}` in `{template}`");
         };
-        let Some(value) = vars.get(name) else {
-            let known: Vec<&str> = vars.keys().map(String::as_str).collect();
-            bail!("nothing is called `{name}` in `{template}`; known: {}", known.join(", "));
+        let Some(value) = vars.iter().find_map(|vars| vars.get(name)) else {
+            let known: BTreeSet<&str> =
+                vars.iter().flat_map(|vars| vars.keys()).map(String::as_str).collect();
+            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            bail!("nothing is called `{name}` in `{template}`; known: {known}");
         };
         text += before;
         text += value;
@@ -242,8 +282,7 @@ fn vars(file: &File, scale: &str, set: &[String]) -> Result<BTreeMap<String, Str
     values.extend(file.scale.get(scale).into_iter().flat_map(|scale| scale.vars.clone()));
     let mut vars = BTreeMap::new();
     for (name, value) in values {
-        let taken = known(scale).iter().any(|(known, _)| *known == name) || name == "cell";
-        ensure!(!taken, "a variable cannot be called `{name}`");
+        ensure!(!KNOWN.contains(&name.as_str()), "a variable cannot be called `{name}`");
         vars.insert(name, spelled(&value)?);
     }
     for text in set {
@@ -258,11 +297,11 @@ fn vars(file: &File, scale: &str, set: &[String]) -> Result<BTreeMap<String, Str
     }
     // Variables may stand in others, a few deep.
     for _ in 0..4 {
-        let mut all = vars.clone();
-        all.extend(known(scale));
+        let all = known(scale, &vars);
         for value in vars.values_mut() {
-            *value = filled(value, &all)?;
+            *value = filled(value, &[&all])?;
         }
+        check_length("the variables", vars.values().map(String::len).sum())?;
     }
     Ok(vars)
 }
@@ -276,15 +315,13 @@ fn block(
     step: &Step,
 ) -> Result<Block> {
     let other = file.scale.get(scale).and_then(|scale| scale.axes.get(name));
-    let mut all = vars.clone();
-    all.extend(known(scale));
     let mut found = vec![];
     for (within, axes) in [(false, &step.grid), (true, &step.within)] {
         let mut axes: Vec<_> = axes.iter().collect();
         axes.sort_by_key(|(_, choices)| choices.span().start);
         for (axis, choices) in axes {
             let made = |choices: &Spanned<Vec<Value>>| {
-                let made = choices.get_ref().iter().map(|value| choice(value, &all));
+                let made = choices.get_ref().iter().map(|value| choice(value, vars));
                 let made = made.collect::<Result<Vec<_>>>();
                 made.map_err(|error| source.wrong(choices.span().start, error))
             };
@@ -314,7 +351,12 @@ fn choice(value: &Value, vars: &BTreeMap<String, String>) -> Result<Choice> {
         },
         value => (spelled(value)?, spelled(value)?),
     };
-    let (label, value) = (filled(&label, vars)?, filled(&value, vars)?);
+    let (label, value) = (filled(&label, &[vars])?, filled(&value, &[vars])?);
+    let longest = label.len().max(value.len());
+    ensure!(
+        longest <= LONGEST_CHOICE,
+        "a choice has {longest} bytes; {LONGEST_CHOICE} are the most"
+    );
     ensure!(!label.is_empty(), "a label is empty");
     Ok(Choice { label, value })
 }
@@ -323,4 +365,32 @@ fn choice(value: &Value, vars: &BTreeMap<String, String>) -> Result<Choice> {
 fn plain(label: &str) -> String {
     let kept = |c: char| c.is_alphanumeric() || "+-_.,=".contains(c);
     label.chars().map(|c| if kept(c) { c } else { '-' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(steps: &str) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), format!("title = \"t\"\nquestion = \"?\"\n{steps}")).unwrap();
+        format!("{:#}", Experiment::read(file.path(), "paper", &[]).unwrap_err())
+    }
+
+    #[test]
+    fn what_no_run_can_be_is_refused_before_it_is_made() {
+        let axis = |n: usize, value: &str| format!("[{}]", vec![value; n].join(", "));
+        let step = |name: &str, side: usize| {
+            let grid = format!("a = {}\nb = {}", axis(side, "1"), axis(side, "1"));
+            format!("[step.{name}]\ncommand = \"list\"\n[step.{name}.grid]\n{grid}\n")
+        };
+        assert!(
+            refused(&step("a", 101)).contains("line 4: step `a` has 10201 cells, other steps 0")
+        );
+        let told = refused(&(step("b", 1) + &step("c", 100)));
+        assert!(told.contains("step `c` has 10000 cells, other steps 1; 10000 in all"), "{told}");
+        let long = format!("[vars]\nv = \"{}\"\n[step.a]\ncommand = \"list\"\n", "x".repeat(5000));
+        let told = refused(&(long + "[step.a.grid]\na = [\"${v}\"]\n"));
+        assert!(told.contains("a choice has 5000 bytes; 4096 are the most"), "{told}");
+    }
 }

@@ -5,15 +5,16 @@ use super::html::{duration, scrolling, text};
 use super::page::document;
 use super::save;
 use crate::experiment::{Answer, Chart, Experiment, Numbers, Table, Verdict, shown};
-use crate::figure::{self, Figure, svg};
 use crate::results::UNDEFINED;
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use plot::{Figure, svg};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use tensorfile::words;
 
 /// Writes `index.html`, `results.md`, `results.csv` and the figures into `run`, the page last; returns
 /// its path.
@@ -113,7 +114,7 @@ fn draw(run: &Path, number: usize, chart: &Chart) -> Result<String> {
         Chart::Panels { title, panels, legend } => {
             let drawn =
                 Figure { title: title.clone(), panels: panels.clone(), legend: legend.clone() };
-            figure::curves(&file, &drawn)?;
+            plot::chart(&file, &drawn)?;
             let charts: String = panels
                 .iter()
                 .map(|panel| svg(panel, &format!("{title}: {}", panel.title)))
@@ -123,7 +124,7 @@ fn draw(run: &Path, number: usize, chart: &Chart) -> Result<String> {
             Ok(format!("<h3>{}</h3>{names}<div class=\"charts\">{charts}</div>\n", text(title)))
         }
         Chart::Heatmap(map) => {
-            figure::heatmap(&file, map)?;
+            plot::heatmap(&file, map)?;
             Ok(format!("<figure>{}</figure>\n", embedded(&file, &map.title)?))
         }
         Chart::Pictures { title, files } => {
@@ -181,7 +182,9 @@ fn page(
 /// What is said of a run that is not finished.
 fn part(answer: &Answer) -> String {
     match answer.done {
-        (done, of) if done < of => format!(" So far {done} of {of} cells are there."),
+        (done, of) if done < of => {
+            format!(" So far {done} of {} are there.", words::count(of, "cell"))
+        }
         _ => String::new(),
     }
 }
@@ -253,8 +256,8 @@ fn settings(experiment: &Experiment, run: &Path) -> Result<String> {
         );
     }
     Ok(format!(
-        "<p>{} cells, {} altogether.</p>{}<details><summary>Every command</summary>{}</details>",
-        experiment.cells.len(),
+        "<p>{}, {} altogether.</p>{}<details><summary>Every command</summary>{}</details>",
+        words::count(experiment.cells.len(), "cell"),
         duration(total),
         scrolling("variables", &format!("<table class=\"words\"><tbody>{vars}</tbody></table>")),
         scrolling("commands", &format!("<table class=\"words\"><tbody>{rows}</tbody></table>"))

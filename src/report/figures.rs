@@ -2,9 +2,9 @@
 
 use super::group::Group;
 use super::{Inputs, Training, transfers};
-use crate::figure::{self, Across, Figure, Panel, Point, Series};
 use anyhow::Result;
 use explain::similarity::in_tables;
+use plot::{Figure, Panel, Point, Series, XAxis};
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -16,26 +16,26 @@ pub(super) fn write(dir: &Path, inputs: &Inputs, groups: &[Group]) -> Result<()>
         if !panels.is_empty() {
             let name = free(&mut used, &["curves", group.method, &group.attack]);
             let legend = group.entries.iter().map(|e| (e.slot, e.label.clone())).collect();
-            figure::curves(&dir.join(name), &Figure { title: group.title(), panels, legend })?;
+            plot::chart(&dir.join(name), &Figure { title: group.title(), panels, legend })?;
         }
         for entry in &group.entries {
             if let Some(wall) = &entry.found.wall {
                 let name = free(&mut used, &["wall", &entry.label, group.method, &group.attack]);
                 let title = format!("{}: {} at {}", entry.label, group.title(), wall.eps);
-                figure::wall(&dir.join(name), &title, &wall.rows)?;
+                plot::attack_gallery(&dir.join(name), &title, &wall.rows)?;
             }
         }
     }
     for found in &inputs.transfers {
         let map = transfers::heatmap(&found.result);
         let name = free(&mut used, &["transfer", &found.result.title()]);
-        figure::heatmap(&dir.join(name), &map)?;
+        plot::heatmap(&dir.join(name), &map)?;
     }
     for training in &inputs.trainings {
         let (panels, legend) = history(training);
         let title = format!("training of {}", training.name);
         let name = free(&mut used, &["training", &training.name]);
-        figure::curves(&dir.join(name), &Figure { title, panels, legend })?;
+        plot::chart(&dir.join(name), &Figure { title, panels, legend })?;
     }
     Ok(())
 }
@@ -66,7 +66,7 @@ pub(super) fn panels(group: &Group) -> Vec<Panel> {
                 let (mean, stderr) = (summary.mean?, summary.stderr.unwrap_or(0.));
                 Some(Point::new(at.eps, at.label.clone(), mean, stderr))
             });
-            Series { slot: entry.slot, points: at.collect() }
+            Series { color_index: entry.slot, points: at.collect() }
         };
         let series: Vec<Series> = group.entries.iter().map(line).collect();
         if series.iter().any(|s| !s.points.is_empty()) {
@@ -74,9 +74,9 @@ pub(super) fn panels(group: &Group) -> Vec<Panel> {
             let below = "radius ε of the attack".into();
             panels.push(Panel {
                 title,
-                across: Across::Radii,
-                below,
-                include: metric.axis,
+                x_axis: XAxis::Radii,
+                x_label: below,
+                y_range: metric.axis,
                 series,
             });
         }
@@ -91,7 +91,7 @@ pub(super) fn history(training: &Training) -> (Vec<Panel>, Vec<(usize, String)>)
             let (x, y) = (f64::from(epoch.epoch), value(epoch)?);
             Some(Point::new(x, String::new(), y, 0.0))
         };
-        Series { slot, points: training.epochs.iter().filter_map(point).collect() }
+        Series { color_index: slot, points: training.epochs.iter().filter_map(point).collect() }
     };
     let parts: BTreeSet<&String> = training.epochs.iter().flat_map(|e| e.loss.keys()).collect();
     let mut parts: Vec<&String> = parts.into_iter().collect();
@@ -116,9 +116,9 @@ pub(super) fn history(training: &Training) -> (Vec<Panel>, Vec<(usize, String)>)
     }
     let panel = |title: &str, include, series| Panel {
         title: title.into(),
-        across: Across::Epochs,
-        below: "epochs".into(),
-        include,
+        x_axis: XAxis::Epochs,
+        x_label: "epochs".into(),
+        y_range: include,
         series,
     };
     (vec![panel("loss", (0.0, 0.0), losses), panel("accuracy", (0.0, 1.0), accuracies)], legend)

@@ -1,8 +1,9 @@
 //! Small pieces of HTML. Everything that comes from a file or a user passes through [`text`].
 
-use crate::{figure::Picture, results::UNDEFINED};
+use crate::results::UNDEFINED;
 use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use plot::Picture;
 
 /// Pictures with longer sides are averaged down for the page; the PNG files keep every pixel.
 const SIDE: usize = 160;
@@ -78,6 +79,10 @@ pub(super) fn duration(seconds: f64) -> String {
     }
 }
 
+/// What is said of results of versions that did not look for maps that are zero everywhere.
+pub(super) const UNCHECKED: &str = "Not checked: an older version wrote this result and counted images \
+                                    without a map as robust; make it again.";
+
 /// `a`, `a and b`, `a, b and c`.
 pub(super) fn list(items: &[String]) -> String {
     match items {
@@ -85,8 +90,4 @@ pub(super) fn list(items: &[String]) -> String {
         [one] => one.clone(),
         [most @ .., last] => format!("{} and {last}", most.join(", ")),
     }
-}
-
-pub(super) fn counted(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

@@ -1,12 +1,12 @@
 //! Measured explanations: a table a model, its numbers by its methods, and what each number is.
 
 use super::Inputs;
-use super::html::{counted, list, scrolling, text};
+use super::html::{UNCHECKED, list, scrolling, text};
 use crate::results::{MeasureResult, MeasuredColumn, MeasuredRow, UNDEFINED};
+use tensorfile::words::count;
 
-const NOTE: &str = "Means over images with 95 % bootstrap intervals; ↑ higher is better, ↓ lower. The \
-                    best mean of a line is bold, that of the control `random` left out: a map that ignores \
-                    the image is always stable. Intervals that overlap do not tell methods apart. Images where a number is \
+const NOTE: &str = "Means over images with 95 % intervals, Wilson's of shares and by bootstrap of others; ↑ higher is better, ↓ lower. The \
+                    best mean of a line is bold, that of the control `random` left out. Intervals that overlap do not tell methods apart. Images where a number is \
                     undefined or infinite are counted and in no mean.";
 
 /// The section of the page; empty without a measurement.
@@ -32,7 +32,7 @@ fn one(result: &MeasureResult) -> String {
         .collect();
     format!(
         "<p>{} of {}; {}.</p>{tables}{}<dl>{about}</dl>\n",
-        counted(result.images, "image"),
+        count(result.images, "image"),
         text(&result.data),
         text(&settings),
         ranks(result)
@@ -48,7 +48,7 @@ fn table(result: &MeasureResult, model: usize) -> String {
     let empty: Vec<String> = rows
         .iter()
         .filter(|row| row.empty_maps > 0)
-        .map(|row| format!("{} by {}", counted(row.empty_maps as usize, "image"), row.method))
+        .map(|row| format!("{} by {}", count(row.empty_maps as usize, "image"), row.method))
         .collect();
     let warning = match empty.is_empty() {
         true => String::new(),
@@ -59,7 +59,9 @@ fn table(result: &MeasureResult, model: usize) -> String {
          <tbody>{lines}</tbody></table>",
         text(name)
     );
-    scrolling(name, &table) + &warning
+    let checked = rows.iter().all(|row| row.checked());
+    let old = if checked { String::new() } else { format!("<p>{UNCHECKED}</p>") };
+    scrolling(name, &table) + &warning + &old
 }
 
 fn line(column: &MeasuredColumn, rows: &[&MeasuredRow]) -> String {

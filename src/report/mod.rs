@@ -66,13 +66,13 @@ pub struct Measured {
     pub result: MeasureResult,
 }
 
-/// Attacked images at one radius.
+/// AttackedImage images at one radius.
 #[derive(Debug)]
 pub struct Wall {
     /// The radius, such as `8/255`.
     pub eps: String,
     /// The first images of the run: none is picked.
-    pub rows: Vec<crate::figure::Attacked>,
+    pub rows: Vec<plot::AttackedImage>,
 }
 
 /// The log of one training.
@@ -87,13 +87,23 @@ pub struct Training {
 /// Writes `index.html`, `results.json`, `results.csv` and the figures into `dir`, the page last;
 /// returns its path. Files of the same names are replaced. Errors: `dir` is not writable.
 pub fn write(dir: &Path, inputs: &Inputs) -> Result<PathBuf> {
-    let groups = group::groups(inputs);
-    figures::write(dir, inputs, &groups)?;
-    save(&dir.join("results.json"), &tables::json(inputs)?)?;
-    save(&dir.join("results.csv"), &tables::csv(inputs))?;
-    let index = dir.join("index.html");
-    save(&index, &page::page(inputs, &groups, dir)?)?;
-    Ok(index)
+    figures::write(dir, inputs, &group::groups(inputs))?;
+    for (name, text) in numbers(inputs)? {
+        save(&dir.join(name), &text)?;
+    }
+    let path = dir.join("index.html");
+    save(&path, &index(dir, inputs)?)?;
+    Ok(path)
+}
+
+/// The files with the numbers: their names and what is in them.
+pub fn numbers(inputs: &Inputs) -> Result<[(&'static str, String); 2]> {
+    Ok([("results.json", tables::json(inputs)?), ("results.csv", tables::csv(inputs))])
+}
+
+/// The page of [`write`], for `dir`.
+pub fn index(dir: &Path, inputs: &Inputs) -> Result<String> {
+    page::page(inputs, &group::groups(inputs), dir)
 }
 
 fn save(path: &Path, text: &str) -> Result<()> {

@@ -1,14 +1,15 @@
 //! The page itself: one HTML file without a script and without any other file.
 
 use super::group::{Entry, Group};
-use super::html::{counted, duration, error, list, number, percent, scrolling, text};
+use super::html::{duration, error, list, number, percent, scrolling, text};
 use super::{Inputs, experiment, measured, section, transfers};
-use crate::figure::dark_rules;
 use crate::results::{AtEps, AttackResult, UNDEFINED};
 use anyhow::Result;
 use explain::similarity::in_tables;
+use plot::dark_rules;
 use serde_json::Value;
 use std::{collections::BTreeSet, path::Path};
+use tensorfile::words::count;
 
 const STYLE: &str = include_str!("style.css");
 
@@ -70,12 +71,12 @@ pub(super) fn document(
 fn summary(inputs: &Inputs, groups: &[Group]) -> String {
     let entries = || groups.iter().flat_map(|group| &group.entries);
     let Some(first) = entries().next() else {
-        let count = inputs.trainings.len();
+        let trained = inputs.trainings.len();
         if let Some(found) = inputs.transfers.first() {
-            let all = counted(inputs.transfers.len(), "matrix").replace("matrixs", "matrices");
+            let all = count(inputs.transfers.len(), "matrix");
             return format!(
                 "{all} of transferred attacks, on {} of {}.",
-                counted(found.result.images, "image"),
+                count(found.result.images, "image"),
                 found.result.data
             );
         }
@@ -85,17 +86,17 @@ fn summary(inputs: &Inputs, groups: &[Group]) -> String {
             return format!(
                 "The maps of {} were measured on {} of {}.",
                 list(&methods.into_iter().collect::<Vec<_>>()),
-                counted(result.images, "image"),
+                count(result.images, "image"),
                 result.data
             );
         }
         if !inputs.runs.is_empty() {
             return format!(
                 "{}, each with a page of its own.",
-                counted(inputs.runs.len(), "experiment")
+                count(inputs.runs.len(), "experiment")
             );
         }
-        return format!("{} logged; no attack was run.", counted(count, "training"));
+        return format!("{} logged; no attack was run.", count(trained, "training"));
     };
     let models: BTreeSet<(usize, &str)> = entries().map(|e| (e.slot, e.label.as_str())).collect();
     let models: Vec<String> = models.into_iter().map(|(_, label)| label.to_owned()).collect();
@@ -114,9 +115,9 @@ fn summary(inputs: &Inputs, groups: &[Group]) -> String {
         set(&|r| r.method.clone()),
         set(&|r| r.attack.clone()),
         list(&radii),
-        counted(most, "image"),
+        count(most, "image"),
         set(&|r| r.data.clone()),
-        counted(models.len(), "model"),
+        count(models.len(), "model"),
         list(&models)
     )
 }

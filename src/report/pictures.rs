@@ -1,13 +1,13 @@
 //! The pictures of an attack, from the tensors it kept. Only this file of the report knows tensors.
 
 use super::Wall;
-use crate::figure::{Attacked, Picture};
 use crate::results::{AtEps, AttackResult, effect};
 use anyhow::{Context, Result, ensure};
 use explain::similarity::in_tables;
+use plot::{AttackedImage, Picture};
 use std::path::Path;
 use tch::{Kind, Tensor};
-use tensorfile::TensorFile;
+use tensorfile::{TensorFile, words::count};
 
 /// Images shown of each result.
 const ROWS: i64 = 5;
@@ -64,9 +64,9 @@ impl Kept {
             let numbers = Vec::try_from(&file.take(name)?.to_kind(Kind::Int64).view(-1))?;
             ensure!(
                 numbers.len() as i64 == size[0],
-                "`{name}` has {} numbers for {} images",
-                numbers.len(),
-                size[0]
+                "`{name}` has {} for {}",
+                count(numbers.len(), "number"),
+                count(size[0], "image")
             );
             Ok(numbers)
         };
@@ -81,11 +81,11 @@ impl Kept {
     }
 }
 
-fn rows(kept: &Kept, classes: &[String]) -> Result<Vec<Attacked>> {
+fn rows(kept: &Kept, classes: &[String]) -> Result<Vec<AttackedImage>> {
     (0..ROWS.min(kept.images.size()[0])).map(|i| row(kept, i, classes)).collect()
 }
 
-fn row(kept: &Kept, i: i64, classes: &[String]) -> Result<Attacked> {
+fn row(kept: &Kept, i: i64, classes: &[String]) -> Result<AttackedImage> {
     let (image, changed) = (kept.images.get(i), kept.adversarial.get(i));
     let name = |class: i64| {
         let known = usize::try_from(class).ok().and_then(|c| classes.get(c));
@@ -106,7 +106,7 @@ fn row(kept: &Kept, i: i64, classes: &[String]) -> Result<Attacked> {
             .collect::<Vec<_>>()
             .join(", "),
     };
-    Ok(Attacked {
+    Ok(AttackedImage {
         map: Picture::from_raw_map(&kept.maps.get(i))?,
         attacked_map: Picture::from_raw_map(&kept.attacked_maps.get(i))?,
         difference: Picture::difference(&image, &changed)?,

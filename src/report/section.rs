@@ -2,12 +2,14 @@
 
 use super::figures::{history, panels};
 use super::group::{Entry, Group};
-use super::html::{counted, error, image, list, number, percent, scrolling, text};
+use super::html::{UNCHECKED, error, image, list, number, percent, scrolling, text};
 use super::metric::{Value, full_area, overall};
 use super::{Inputs, Training, Wall};
-use crate::figure::{Attacked, Picture, svg, swatch};
+use crate::results::AtEps;
 use anyhow::Result;
 use explain::{Better, Similarity, similarity::in_tables};
+use plot::{AttackedImage, Picture, svg, swatch};
+use tensorfile::words::count;
 
 /// The table of every group, after Table 2 of Wang et al. 2020.
 pub(super) fn table(groups: &[Group]) -> String {
@@ -25,7 +27,9 @@ pub(super) fn table(groups: &[Group]) -> String {
          robust explanation; the best of a block is bold.</p>",
         most(groups)
     );
-    note + &scrolling("results", &table) + &findings(groups)
+    let old = groups.iter().flat_map(|group| &group.entries).any(|entry| !checked(entry));
+    let old = if old { format!("<p>{UNCHECKED}</p>") } else { String::new() };
+    note + &scrolling("results", &table) + &old + &findings(groups)
 }
 
 /// How large an area can be, if that is the same everywhere.
@@ -96,6 +100,11 @@ fn success(entry: &Entry) -> f64 {
     all.map_or(f64::NAN, |all| all / radii.len().max(1) as f64)
 }
 
+/// Whether images without a map were told from others at every radius.
+fn checked(entry: &Entry) -> bool {
+    entry.result().eps.iter().all(AtEps::checked)
+}
+
 fn about(entry: &Entry) -> String {
     let result = entry.result();
     let labels: Vec<&str> = result.eps.iter().map(|at| at.label.as_str()).collect();
@@ -105,10 +114,11 @@ fn about(entry: &Entry) -> String {
         [] => String::new(),
     };
     let none = match result.eps.iter().map(|at| at.no_map).max() {
+        _ if !checked(entry) => ", not checked for maps".into(),
         None | Some(0) => String::new(),
         Some(count) => format!(", {count} of them without a map and left out"),
     };
-    format!("{}, {}{none}, {radii}", result.model.arch, counted(result.images, "image"))
+    format!("{}, {}{none}, {radii}", result.model.arch, count(result.images, "image"))
 }
 
 /// One sentence a group: who is most robust.
@@ -119,6 +129,7 @@ fn findings(groups: &[Group]) -> String {
         let mut ranked: Vec<(f64, &str)> = group
             .entries
             .iter()
+            .filter(|entry| checked(entry))
             .filter_map(|e| Some((overall(e.result(), first.name)?.mean, e.label.as_str())))
             .filter(|(mean, _)| mean.is_finite())
             .collect();
@@ -202,7 +213,7 @@ pub(super) fn walls(groups: &[Group]) -> Result<String> {
 
 fn figure(wall: &Wall, label: &str) -> Result<String> {
     let head: String =
-        Attacked::COLUMNS.iter().map(|c| format!("<th scope=\"col\">{c}</th>")).collect();
+        AttackedImage::COLUMNS.iter().map(|c| format!("<th scope=\"col\">{c}</th>")).collect();
     let mut rows = String::new();
     for shown in &wall.rows {
         let title = match shown.effect.as_str() {
@@ -210,11 +221,11 @@ fn figure(wall: &Wall, label: &str) -> Result<String> {
             effect => format!("{} → {} · {effect}", shown.before, shown.after),
         };
         let mut cells = String::new();
-        for (picture, column) in shown.pictures().into_iter().zip(Attacked::COLUMNS) {
+        for (picture, column) in shown.pictures().into_iter().zip(AttackedImage::COLUMNS) {
             let alt = format!("{column}: {}", shown.before);
             cells.push_str(&format!("<td>{}</td>", image(picture, &alt)?));
         }
-        let width = Attacked::COLUMNS.len();
+        let width = AttackedImage::COLUMNS.len();
         rows.push_str(&format!(
             "<tbody><tr><th colspan=\"{width}\" scope=\"rowgroup\">{}</th></tr><tr>{cells}</tr></tbody>",
             text(&title)
@@ -259,7 +270,7 @@ fn ending(training: &Training) -> String {
     });
     format!(
         "{} in {}: {} on {trained}{}{}.{}",
-        counted(last.epoch as usize, "epoch"),
+        count(last.epoch as usize, "epoch"),
         super::html::duration(seconds),
         percent(last.train_accuracy),
         test.unwrap_or_default(),

@@ -1,10 +1,11 @@
 //! Transfer results: the matrices of every metric as a figure and as coloured tables of the page.
 
-use super::html::{counted, list, scrolling, text};
+use super::html::{UNCHECKED, list, scrolling, text};
 use super::{Inputs, Transferred};
-use crate::figure::{HeatCell, HeatPanel, Heatmap};
-use crate::results::{TransferCell, TransferResult, UNDEFINED};
+use crate::results::{AtEps, TransferCell, TransferResult, UNDEFINED};
 use explain::{Better, similarity::in_tables};
+use plot::{HeatCell, HeatPanel, Heatmap};
+use tensorfile::words::count;
 
 const NOTE: &str = "Images made against the maps of a row, judged on the maps of a column. Darker: \
                     the map moved more.";
@@ -23,7 +24,7 @@ pub fn heatmap(result: &TransferResult) -> Heatmap {
     }
     Heatmap {
         title: format!("{} ({})", result.title(), result.over()),
-        note: format!("{NOTE} {}.", counted(result.images, "image")),
+        note: format!("{NOTE} {}.", count(result.images, "image")),
         axes: ["attacked".into(), "judged".into()],
         rows: result.labels(&result.sources),
         columns: result.labels(&result.targets),
@@ -90,11 +91,13 @@ pub(super) fn section(inputs: &Inputs) -> String {
 
 fn one(found: &Transferred) -> String {
     let map = heatmap(&found.result);
-    let (models, images) = (&found.result.models, counted(found.result.images, "image"));
+    let (models, images) = (&found.result.models, count(found.result.images, "image"));
     let names: Vec<String> = models.iter().map(|card| card.name.clone()).collect();
     let tables: String = map.panels.iter().map(|panel| table(&map, panel)).collect();
+    let checked = found.result.cells.iter().flat_map(|cell| &cell.eps).all(AtEps::checked);
+    let old = if checked { String::new() } else { format!("<p>{UNCHECKED}</p>") };
     format!(
-        "<h3>{}</h3><p>{images} of {}, for {}.</p><div class=\"heats\">{tables}</div>\n",
+        "<h3>{}</h3><p>{images} of {}, for {}.</p>{old}<div class=\"heats\">{tables}</div>\n",
         text(&map.title),
         text(&found.result.data),
         text(&list(&names))

@@ -5,6 +5,7 @@
 mod behaviour;
 mod bench;
 mod disk;
+mod kinds;
 mod measure;
 mod names;
 mod numbers;
@@ -25,3 +26,4 @@ mod tables;
 mod tools;
 mod transfer;
 mod undefined;
+mod words;

@@ -199,7 +199,7 @@ fn a_malformed_file_is_refused_with_its_line() {
         says(&told, &["`bad.toml`"]);
         says(&told, words);
     }
-    says(&place.refused("run e.toml --scale huge"), &["no scale `huge`", "smoke and paper"]);
+    says(&place.refused("run e.toml --scale huge"), &["no scale `huge`", "smoke, paper"]);
     says(&place.refused("run e.toml --set size=3"), &["no variable is called `size`", "limit"]);
     says(&place.refused("run none.toml"), &["none.toml"]);
     says(&place.misused("run e.toml --shard 3/2"), &["I/N"]);

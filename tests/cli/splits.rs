@@ -23,7 +23,7 @@ fn log(place: &Place) -> Value {
 fn no_test_images_no_test_accuracy() {
     let place = place("no-test", "whole.safetensors");
     let run = place.ok("train --config run.toml --out run");
-    says(&run.stdout, &["trained without test images after 1 epochs: run/last.safetensors"]);
+    says(&run.stdout, &["trained without test images after 1 epoch: run/last.safetensors"]);
     says(&run.stderr, &["no test images: `whole.safetensors` is trained on whole; `data.test"]);
     assert!(!run.stderr.contains("  test"), "{}", run.stderr);
     let line = log(&place);

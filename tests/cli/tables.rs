@@ -92,6 +92,11 @@ fn what_needs_pixels_is_refused() {
         (format!("measure retrieval {SUBJECT} --method saliency"), "a metric of attacked maps"),
         (format!("explain {SUBJECT} --method gxi --figure new/f.png"), "`--figure`"),
         ("train --config pgd.toml --out new/run".into(), "training against an adversary"),
+        // A shifted row of one pixel would be zeros.
+        (
+            "train --config run.toml --set data.augment.crop=1 --set data.augment.flip=false --out new/run".into(),
+            "`data.augment`",
+        ),
     ] {
         says(&place.refused(&line), &[what, "`csv:points.csv,split=0` is a table"]);
     }

@@ -119,7 +119,7 @@ fn no_image_with_a_map_leaves_every_number_undefined() {
         }
     }
     says(&run.stderr, &["warning: no map by `ig:points=2`, zero everywhere, at 4 of 4 images"]);
-    says(&place.ok(&line).stdout, &["4 undefined", "gxi: no map for 4 of 4 images"]);
+    says(&place.ok(&line).stdout, &["4 undefined: no map"]);
     says(&page(&place, "o"), &["undefined", "No map, zero everywhere: 4 images by gxi"]);
 
     place.write("e.toml", EXPERIMENT);

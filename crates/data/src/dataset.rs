@@ -4,7 +4,7 @@ use crate::{Features, Images, folder};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
-use tensorfile::{TensorFile, header};
+use tensorfile::{TensorFile, header, words::count};
 
 /// Labelled images. The tensors lie on one device, the CPU after loading, and so do batches.
 #[derive(Debug)]
@@ -119,7 +119,8 @@ impl Dataset {
         let n = self.len();
         ensure!(
             offset < n,
-            "offset {offset} is past the last of the {n} images of `{}`",
+            "offset {offset} is past the last of the {} of `{}`",
+            count(n, "image"),
             self.name
         );
         ensure!(limit != Some(0), "a limit of 0 leaves no image of `{}`", self.name);
@@ -182,10 +183,14 @@ impl Dataset {
         self.labels.index_select(0, &Tensor::from_slice(numbers).to_device(self.labels.device()))
     }
 
+    /// What is said of [`Dataset::save_folder`] before any image is read: classes without images get no folder.
+    /// Errors: a table, a class that is no name of a folder, images of neither one nor three channels.
+    pub fn check_folder(&self) -> Result<Option<String>> {
+        folder::check(self)
+    }
+
     /// Writes the images as png files, `CLASS/NUMBER.png`, which `folder:` reads, grey ones as grey; f32 is rounded
-    /// to 8 bits.
-    /// `tick` is called after each. Errors: a table, a class without images or that is no name of a folder, images
-    /// of neither one nor three channels.
+    /// to 8 bits. `tick` is called after each. Errors: those of [`Dataset::check_folder`].
     pub fn save_folder(&self, path: &Path, tick: impl Fn()) -> Result<()> {
         folder::save(self, path, &tick)
     }

@@ -5,6 +5,7 @@ use anyhow::Result;
 use serde::Serialize;
 use std::fmt;
 use tch::{Kind, Tensor};
+use tensorfile::words;
 
 /// Images in one piece of the statistics, so that a large set needs little extra memory.
 const PIECE: usize = 2048;
@@ -112,8 +113,13 @@ impl fmt::Display for Description {
         let masks = if self.masks { ", with masks" } else { "" };
         let (name, n, is_table) = (&self.name, self.images, !self.features.is_empty());
         match is_table {
-            true => writeln!(f, "{name}: {n} rows of {c} columns")?,
-            false => writeln!(f, "{name}: {n} images {c}×{h}×{w} ({}{masks})", self.stored)?,
+            true => {
+                writeln!(f, "{name}: {} of {}", words::count(n, "row"), words::count(c, "column"))?
+            }
+            false => {
+                let images = words::count(n, "image");
+                writeln!(f, "{name}: {images} {c}×{h}×{w} ({}{masks})", self.stored)?;
+            }
         }
         for (i, ch) in self.channels.iter().enumerate() {
             let Channel { min, max, mean, std } = ch;

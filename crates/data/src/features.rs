@@ -121,7 +121,7 @@ pub(crate) fn fitted(data: Dataset, wanted: Option<&Features>) -> Result<Dataset
     let left_out = || (0..found.names.len()).filter(|place| !places.contains(place));
     if left_out().next().is_some() {
         let left_out = names::few(left_out().map(|place| &found.names[place]));
-        notes.push(format!("columns that the network does not take are left out: {left_out}"));
+        notes.push(format!("columns that the network was not trained on are left out: {left_out}"));
     }
     let rows: Vec<i64> = places.iter().map(|&place| place as i64).collect();
     let mut images = data.images.held().index_select(1, &Tensor::from_slice(&rows));

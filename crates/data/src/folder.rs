@@ -1,18 +1,19 @@
 //! `folder:`: one folder of pictures per class, perhaps inside folders for training and testing. The first picture
 //! says how large all are and whether they are grey.
 
-use crate::{Dataset, Files, Images, Options, Split, dataset, picture};
+use crate::{Dataset, Files, Images, Options, Split, dataset, names, picture};
 use anyhow::{Result, bail, ensure};
 use image::ColorType;
 use std::path::{Path, PathBuf};
 use tch::Tensor;
+use tensorfile::words::count;
 
 mod layout;
 mod listing;
 mod save;
 
 pub(crate) use listing::is_junk;
-pub(crate) use save::save;
+pub(crate) use save::{check, save};
 
 use layout::{Layout, Part};
 use listing::{Passed, pictures};
@@ -23,12 +24,14 @@ pub(crate) fn load(path: &Path, options: &Options) -> Result<Dataset> {
     let layout = Layout::of(path)?;
     let part = layout.part(options.split)?;
     let classes = layout.classes(&part)?;
+    let mut notes = layout.notes.clone();
+    notes.extend(layout.empty(&part)?);
+    notes.extend(names::twins(&classes));
     let mut passed = layout.passed;
     let Labelled { files, labels } = match &part {
         Part::Folders(root) => in_class_folders(root, &classes, &mut passed)?,
         Part::Annotated(root) => annotated(root, &classes, &mut passed)?,
     };
-    let mut notes = layout.notes;
     notes.extend(passed.sentence());
     notes.extend(approximations(&files)?);
     let name = path.canonicalize().unwrap_or(path.to_owned());
@@ -50,14 +53,14 @@ struct Labelled {
 /// The pictures below `root`, one folder a class. Errors: a class that has none.
 fn in_class_folders(root: &Path, classes: &[String], passed: &mut Passed) -> Result<Labelled> {
     let mut found = Labelled::default();
-    let entries = listing::entries(root)?;
-    entries.files.iter().for_each(|file| passed.file(file));
+    listing::entries(root)?.files.iter().for_each(|file| passed.file(file));
+    let filled = listing::filled(root)?;
     for (label, class) in classes.iter().enumerate() {
         // A part for testing may lack classes.
-        let Some((_, folder)) = entries.folders.iter().find(|(name, _)| name == class) else {
+        if !filled.contains(class) {
             continue;
-        };
-        let images = pictures(folder, passed)?;
+        }
+        let images = pictures(&root.join(class), passed)?;
         found.labels.resize(found.labels.len() + images.len(), label as i64);
         found.files.extend(images);
     }
@@ -97,7 +100,7 @@ fn is_counted(classes: &[String]) -> bool {
 fn approximations(files: &[PathBuf]) -> Result<Vec<String>> {
     let first = &files[0];
     let colours = picture::header(first)?.colours;
-    let gifs = files.iter().filter(|file| picture::ending(file) == "gif").count();
+    let moving = files.iter().filter(|file| picture::moves(file)).count();
     let mut notes = vec![];
     if colours.bytes_per_pixel() / colours.channel_count() > 1 {
         notes.push(format!("`{}` has 16 bits a channel, read as 8", first.display()));
@@ -105,8 +108,8 @@ fn approximations(files: &[PathBuf]) -> Result<Vec<String>> {
     if colours.has_alpha() && picture::ending(first) != "gif" {
         notes.push(format!("`{}` has an alpha channel, which is left out", first.display()));
     }
-    if gifs > 0 {
-        notes.push(format!("{gifs} .gif: of each the first frame is read"));
+    if moving > 0 {
+        notes.push(format!("the first frame is read of {}", count(moving, "animated picture")));
     }
     Ok(notes)
 }

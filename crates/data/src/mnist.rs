@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tch::{Kind, Tensor};
+use tensorfile::words::count;
 
 mod names;
 
@@ -41,7 +42,12 @@ pub(crate) fn load(rest: &str, split: Split) -> Result<Dataset> {
     let (counted, labels) = idx(&labels_path, 1)?;
     let (n, labelled) = (shape[0], counted[0]);
     let (images_name, labels_name) = (images_path.display(), labels_path.display());
-    ensure!(n == labelled, "`{images_name}` has {n} images, `{labels_name}` {labelled} labels");
+    ensure!(
+        n == labelled,
+        "`{images_name}` has {}, `{labels_name}` {}",
+        count(n, "image"),
+        count(labelled, "label")
+    );
     let known = match &set {
         Some(set) => names::mapped(&folder, set)?,
         None => names::said_by(&folder),

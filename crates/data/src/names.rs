@@ -1,5 +1,7 @@
 //! Names of classes and columns, which people write in more than one way.
 
+use std::collections::BTreeMap;
+
 /// What a name says of a list of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
@@ -44,6 +46,22 @@ pub fn find(all: &[String], name: &str) -> Found {
 fn two(all: &[String], fits: impl Fn(&String) -> bool) -> [Option<usize>; 2] {
     let mut places = all.iter().enumerate().filter(|(_, name)| fits(name)).map(|(i, _)| i);
     [places.next(), places.next()]
+}
+
+/// What is said of classes whose names differ by nothing but case, spaces, `-` and `_`: a slip of the
+/// pen makes two classes of one.
+pub(crate) fn twins(classes: &[String]) -> Option<String> {
+    let (mut known, mut pairs) = (BTreeMap::new(), vec![]);
+    for class in classes {
+        let first: &String = known.entry(plain(class)).or_insert(class);
+        pairs.extend((first != class).then(|| format!("`{first}` and `{class}`")));
+    }
+    (!pairs.is_empty()).then(|| {
+        format!(
+            "names that differ in case, spaces or dashes alone are two classes: {}",
+            few(&pairs)
+        )
+    })
 }
 
 fn plain(name: &str) -> String {

@@ -3,8 +3,11 @@
 
 use anyhow::{Result, anyhow, ensure};
 use image::{
-    ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, ImageResult, RgbImage,
-    imageops::FilterType, metadata::Orientation,
+    AnimationDecoder, ColorType, DynamicImage, ImageDecoder, ImageError, ImageReader, ImageResult,
+    RgbImage,
+    codecs::{gif::GifDecoder, webp::WebPDecoder},
+    imageops::FilterType,
+    metadata::Orientation,
 };
 use std::{fs::File, io::BufReader, path::Path};
 
@@ -28,6 +31,22 @@ pub(crate) fn is_named_so(path: &Path) -> bool {
 /// The ending of a file's name in lower case, without the dot.
 pub(crate) fn ending(path: &Path) -> String {
     path.extension().unwrap_or_default().to_string_lossy().to_lowercase()
+}
+
+/// Whether a file has several pictures, as its first ones show. A broken one has none that move.
+pub(crate) fn moves(file: &Path) -> bool {
+    let open = || File::open(file).ok().map(BufReader::new);
+    match ending(file).as_str() {
+        "gif" => {
+            let frames = open().and_then(|file| GifDecoder::new(file).ok());
+            frames.is_some_and(|gif| gif.into_frames().nth(1).is_some_and(|frame| frame.is_ok()))
+        }
+        "webp" => {
+            let webp = open().and_then(|file| WebPDecoder::new(file).ok());
+            webp.is_some_and(|webp| webp.has_animation())
+        }
+        _ => false,
+    }
 }
 
 /// What the header of a picture says.

@@ -65,7 +65,11 @@ pub const KINDS: &[(&str, &str)] = &[
     ),
     ("cifar10", "binary or python batches: their folder, its .tar.gz, or one batch file"),
     ("cifar100", "the same of CIFAR-100; with `,labels=coarse` its 20 groups of classes"),
-    ("csv", "a table whose first line names its columns; with the settings of arff"),
+    (
+        "csv",
+        "a table whose first line names its columns, with commas, tabs, semicolons or bars (.csv, .tsv); with \
+         the settings of arff",
+    ),
     (
         "folder",
         "one folder of pictures per class (png, jpeg, bmp, gif, webp, tiff, pnm; grey where the first is), perhaps in \
@@ -214,7 +218,7 @@ fn recognise(path: &Path) -> Result<&'static str> {
     if path.is_file() {
         return match name.as_str() {
             name if name.ends_with(".safetensors") => Ok("tensors"),
-            name if name.ends_with(".csv") || name.ends_with(".csv.gz") => Ok("csv"),
+            name if is_table(name) => Ok("csv"),
             name if name.ends_with(".arff") => Ok("arff"),
             name if name.ends_with(".tar.gz") || name.ends_with(".tgz") => {
                 let hundred = name.contains("cifar-100") || name.contains("cifar100");
@@ -225,7 +229,10 @@ fn recognise(path: &Path) -> Result<&'static str> {
             name if mnist::is_part(name) => {
                 bail!("`{}` is one of the four files of MNIST; give their folder", path.display())
             }
-            _ => bail!("`{}` is of no kind recognised by its name; {hint}", path.display()),
+            name => match foreign(name) {
+                Some(what) => bail!("`{}` is {what}", path.display()),
+                None => bail!("`{}` is of no kind recognised by its name; {hint}", path.display()),
+            },
         };
     }
     let told = || format!("cannot read the folder `{}`", path.display());
@@ -244,6 +251,44 @@ fn recognise(path: &Path) -> Result<&'static str> {
         [kind] => Ok(kind),
         _ => bail!("`{}` holds several sets: {}; {hint}", path.display(), kinds.join(", ")),
     }
+}
+
+/// Whether a file, named in lower case, is a table with a sign between cells, which its lines tell.
+fn is_table(name: &str) -> bool {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    [".csv", ".tsv", ".tab"].iter().any(|ending| name.ends_with(ending))
+}
+
+/// What a file with this name, in lower case, is, and how its data become some that are read.
+fn foreign(name: &str) -> Option<String> {
+    let (_, ending) = name.rsplit_once('.')?;
+    let tensors = "save `images` ([N, C, H, W], u8 or in [0, 1]) and `labels` ([N], i64) with \
+                   `safetensors.numpy.save_file({\"images\": …, \"labels\": …}, \"set.safetensors\")`";
+    let torch = "save `images` ([N, C, H, W], u8 or in [0, 1]) and `labels` ([N], i64) with \
+                 `safetensors.torch.save_file({\"images\": …, \"labels\": …}, \"set.safetensors\")`";
+    let table =
+        |reader| format!("write it as csv: `pandas.{reader}(…).to_csv(\"set.csv\", index=False)`");
+    let (what, how) = match ending {
+        "npy" | "npz" => ("NumPy's file", tensors.to_owned()),
+        "mat" => ("MATLAB's file", tensors.to_owned()),
+        "pt" | "pth" | "pkl" | "pickle" => {
+            ("a pickle, which is not read as data", torch.to_owned())
+        }
+        "h5" | "hdf5" => ("an HDF5 file", tensors.to_owned()),
+        "parquet" => ("a Parquet table", table("read_parquet")),
+        "feather" | "arrow" => ("an Arrow table", table("read_feather")),
+        "xls" | "xlsx" | "ods" => ("a workbook", table("read_excel")),
+        "json" | "jsonl" => ("JSON text", table("read_json")),
+        "zip" | "tar" | "rar" | "7z" => ("an archive", "unpack it and give the folder".into()),
+        "png" | "jpg" | "jpeg" => {
+            ("one picture", "give the folder that holds a folder a class".into())
+        }
+        "txt" | "data" | "dat" => {
+            ("text of some kind", "a table with a line of names is read as `csv:PATH`".into())
+        }
+        _ => return None,
+    };
+    Some(format!("{what}; {how}"))
 }
 
 /// The kind of a folder that holds something with this name, in lower case; none: it says nothing.

@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 pub(crate) use rows::rows_of;
 use std::path::Path;
 use tch::{Kind, Tensor};
+use tensorfile::words::count;
 
 /// A table as a file writes it. Every row has as many cells as there are columns.
 struct Table {
@@ -124,7 +125,8 @@ impl Table {
         let mut notes = self.notes.clone();
         let trained = options.features.as_ref();
         let (n, least) = (self.rows.len(), if trained.is_some() { 1 } else { 2 });
-        ensure!(n >= least, "it has {n} rows; training and testing need at least 2");
+        let rows = count(n, "row");
+        ensure!(n >= least, "it has {rows}; training and testing need at least 2");
         let label = self.label(options, &mut notes)?;
         let (classes, labels) = self.classes(label, trained.is_some(), &mut notes)?;
         let columns = match trained {

@@ -7,7 +7,7 @@ use crate::{Dataset, Features, Split};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use tch::{Kind, Tensor};
-use tensorfile::TensorFile;
+use tensorfile::{TensorFile, words::count};
 
 /// A set whose header names no classes may not have more than this.
 const MOST_CLASSES: i64 = 100_000;
@@ -47,7 +47,11 @@ fn check(file: &mut TensorFile, path: &Path, name: &str) -> Result<Dataset> {
     }
     let (n, labels) = (shape[0], whole_numbers(labels)?);
     let counted = labels.size();
-    ensure!(counted == [n], "`labels` has the shape {counted:?}; {n} images need [{n}]");
+    ensure!(
+        counted == [n],
+        "`labels` has the shape {counted:?}; for {} it is [{n}]",
+        count(n, "image")
+    );
     let masks = file.tensors.remove("masks").map(|masks| check_masks(masks, &shape)).transpose()?;
     let names =
         file.metadata.get("classes").map(|names| tensorfile::header::names(names)).transpose()?;

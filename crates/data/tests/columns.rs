@@ -32,7 +32,7 @@ fn cut(columns: &[(usize, &str)]) -> String {
     let names = line(columns.iter().map(|(_, name)| (*name).to_owned()).collect());
     let row = |row: &str| {
         let cells: Vec<&str> = row.split(',').collect();
-        line(columns.iter().map(|(c, _)| cells.get(*c).unwrap_or(&"w").to_string()).collect())
+        line(columns.iter().map(|(c, _)| cells.get(*c).unwrap_or(&"7").to_string()).collect())
     };
     names + &plain.lines().skip(1).take(35).map(row).collect::<String>()
 }
@@ -49,7 +49,10 @@ fn noted(set: &Dataset, part: &str) {
 #[test]
 fn a_cut_and_shuffled_table_has_the_same_rows() {
     let whole = case("columns-plain.csv,rows=all", Split::Test, Some(trained())).unwrap();
-    noted(&whole, "all 60 rows are taken, those that the network was trained on among them");
+    noted(
+        &whole,
+        "every row is taken, 60 in all, those that the network was trained on among them",
+    );
     let first = whole.slice(0, Some(35)).unwrap();
     let shuffled = [(2, "c"), (3, "y"), (9, "more"), (1, " B"), (0, "a")];
     for columns in [&[(0, "a"), (1, "b"), (2, "c"), (3, "y")][..], &shuffled] {
@@ -57,10 +60,10 @@ fn a_cut_and_shuffled_table_has_the_same_rows() {
         assert_eq!(set.images.held(), first.images.held(), "{columns:?}");
         assert_eq!((&set.labels, &set.classes), (&first.labels, &first.classes));
         assert!(set.whole, "it has no rows for training");
-        noted(&set, "all 35 rows are taken: the network was trained on another table");
+        noted(&set, "every row is taken, 35 in all: the network was trained on another table");
     }
     let set = of(&cut(&shuffled), "").unwrap();
-    noted(&set, "columns that the network does not take: more");
+    noted(&set, "columns that the network was not trained on are left out: more");
     noted(&set, "the column `B` is taken for `b`");
     assert_eq!(of(&cut(&shuffled), ",rows=split").unwrap().len(), 7);
     // One row, one class, nothing known: the mean of the training.

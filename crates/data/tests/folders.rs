@@ -63,7 +63,7 @@ fn broken_class_folders_are_named() {
     fs::write(at("dog/2.png"), "no picture").unwrap();
     let message = told("", dir.path(), "dog/2.png` as an image");
     assert_eq!(message.matches("signature").count(), 1, "{message}");
-    fs::remove_file(at("dog/2.png")).unwrap();
+    fs::rename(at("dog/2.png"), at("dog/2.txt")).unwrap();
     told("", dir.path(), "dog` has no image in it");
     picture(&at("parts/train/cat/1.png"), 4, 4, 0);
     let message = format!("{:#}", read("folder:", &at("parts"), Split::Test).unwrap_err());
@@ -234,7 +234,7 @@ fn every_format_of_a_folder_is_read_and_a_tag_turns() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let set = read("", &cases.join("mixed-formats"), Split::Test).unwrap();
     assert_eq!((set.len(), labels(&set)), (7, vec![0, 0, 0, 0, 0, 0, 1]));
-    assert_eq!(set.notes, ["1 .gif: of each the first frame is read"]);
+    assert!(set.notes.is_empty(), "nothing is lost: {:?}", set.notes);
     let first = set.images.held().get(0).to_kind(tch::Kind::Float);
     for i in 1..6 {
         let apart = set.images.held().get(i).to_kind(tch::Kind::Float) - &first;

@@ -289,7 +289,7 @@ fn broken_tensor_files_are_named() {
     check(&set("images", thirds), "the type Double and numbers that f32 does not hold");
     check(&set("images", images(&[3, 8, 8, 3], Kind::Float)), "take `permute(0, 3, 1, 2)`");
     check(&set("images", images(&[3, 8, 8], Kind::Float)), "take `unsqueeze(1)`");
-    check(&set("images", images(&[4, 1, 2, 2], Kind::Float)), "4 images need [4]");
+    check(&set("images", images(&[4, 1, 2, 2], Kind::Float)), "for 4 images it is [4]");
     check(&set("masks", images(&[3, 2, 1], Kind::Bool)), "these images need [3, 2, 2]");
     check(&set("masks", images(&[3, 2, 2], Kind::Float)), "it must be Bool or Uint8");
     check(&set("labels", Tensor::from_slice(&[0f32, 1., 1.])), "it must be whole numbers");

@@ -107,7 +107,7 @@ fn a_column_of_numbers_is_never_lost_without_a_word() {
     refused(of("csv", "b,y\n1,u\n2x,v\n3,v\n"), &["no column besides", "line 3 has `2x`"]);
     refused(of("csv", "a,y\n1e200,u\n-1e200,v\n"), &["the column `a` are too large"]);
     let lacking = of("csv", "a,b,y\n1,-,u\n2,n/a,v\n3,3,v\n4,2,u\n").unwrap();
-    noted(&lacking, &["values missing in 4 rows count as the mean of their column: b (2)"]);
+    noted(&lacking, &["missing values count as the mean of their column: b (2 of 4)"]);
 }
 
 #[test]
@@ -134,7 +134,10 @@ fn signs_comments_and_alphabets() {
     for (text, note) in [
         ("a|b|y\n1|2|u\n3|4.5|v\n", ""),
         ("sep=;\na;b;y\n1;2;u\n3;4.5;v\n", ""),
-        ("# made by hand, in a hurry, twice, ok\na,b,y\n1,2,u\n# a thought\n3,4.5,v\n", "comments"),
+        (
+            "# made by hand, in a hurry, twice, ok\na,b,y\n1,2,u\n# a thought\n3,4.5,v\n",
+            "1 comment",
+        ),
         ("#a,b,y\n1,2,u\n3,4.5,v\n", "begins with `#` and is taken for the names"),
         ("a,b,y,\n1,2,u,\n3,4.5,v,\n,,,\n", "the column 4, without a name, is empty"),
         ("\"\",a,b,y\nr1,1,2,u\nr2,3,4.5,v\n", "numbers the rows"),

@@ -142,11 +142,11 @@ fn broken_tables_are_refused_with_the_line() {
     let options: Options = Split::Train.into();
     let label = |name: &str| Options { label_column: Some(name.into()), ..Split::Train.into() };
     for (kind, text, settings, options, told) in [
-        ("csv", "a,b\n1,x\n2\n", "", &options, "line 3 has 1 cells, there are 2 columns"),
+        ("csv", "a,b\n1,x\n2\n", "", &options, "line 3 has 1 cell, where there are 2 columns"),
         ("csv", "a,a\n1,x\n", "", &options, "two columns are named `a`"),
         ("csv", "a,\n1,x\n", "", &options, "the column 2 has no name"),
         ("csv", "1,2\n3,4\n", "", &options, "it must name the columns"),
-        ("csv", "a,b\n1,x\n", "", &options, "it has 1 rows"),
+        ("csv", "a,b\n1,x\n", "", &options, "it has 1 row;"),
         ("csv", "a,b\n1,x\n2,\n", "", &options, "line 3: no value in the label column `b`"),
         ("csv", "a,b\n1,x\n2,x\n", "", &options, "has one value alone"),
         ("csv", "a,b\nx,0\ny,1\n", "", &options, "no column besides the label holds numbers"),
@@ -164,7 +164,13 @@ fn broken_tables_are_refused_with_the_line() {
         ("arff", &ARFF.replace("1.5, -2, mine, 0", "{9 1}"), "", &options, "columns are 0 to 3"),
         ("arff", &ARFF.replace("mine, 0", "'mine, 0"), "", &options, "line 9: a quote is not"),
         ("arff", &ARFF.replace("mine, 0", "mine, 2"), "", &options, "line 9: `2` is not a value"),
-        ("arff", &ARFF.replace(", -2", ""), "", &options, "line 9: it has 3 cells, there are 4"),
+        (
+            "arff",
+            &ARFF.replace(", -2", ""),
+            "",
+            &options,
+            "line 9: it has 3 cells, where there are 4",
+        ),
     ] {
         let message = format!("{:#}", of(kind, text, settings, options).unwrap_err());
         assert!(message.contains(told) && !message.contains('\n'), "`{told}` is not in: {message}");

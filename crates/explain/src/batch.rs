@@ -1,5 +1,6 @@
 //! What a method is given: images, what is explained about each, and what seeds its draws.
 
+use crate::Attribution;
 use models::{Model, Target, noise};
 use tch::Tensor;
 
@@ -30,6 +31,15 @@ impl Batch {
     pub fn at(&self, x: &Tensor) -> Self {
         let (keys, chunk) = (self.keys.clone(), self.chunk);
         Batch { x: x.shallow_clone(), target: self.target.narrow(0, x.size()[0]), keys, chunk }
+    }
+
+    /// These images moved to `x`, for maps by `method`: it draws there what it draws here, or, where
+    /// nothing else tells the images apart, something else.
+    pub fn moved(&self, x: &Tensor, method: &dyn Attribution) -> Self {
+        match method.ignores_image() {
+            true => Batch { keys: self.keys_of(noise::name_id("moved")), ..self.at(x) },
+            false => self.at(x),
+        }
     }
 
     /// `n` images from the `start`-th on.

@@ -53,6 +53,17 @@ pub trait Attribution {
         None
     }
 
+    /// Whether its maps come from the keys of images alone. Then [`Batch::moved`] draws anew: such a map
+    /// would else be the same at any image, and robust by construction.
+    fn ignores_image(&self) -> bool {
+        false
+    }
+
+    /// Why a map may be zero everywhere, where a setting makes that likely.
+    fn vanishes(&self) -> Option<String> {
+        None
+    }
+
     /// The method as one whose maps can be pulled back to the pixels, where calculus allows.
     fn differentiable(&self) -> Option<&dyn Differentiable> {
         None

@@ -155,6 +155,17 @@ pub trait Metric {
     fn is_of_map(&self, _column: usize) -> bool {
         true
     }
+
+    /// Whether a column is 0 or 1 at each image, so that its mean is a share of them.
+    fn is_share(&self, _column: usize) -> bool {
+        false
+    }
+
+    /// Why a number is undefined where the image has a map that is not constant and, where the metric
+    /// wants one, an object: in a few words.
+    fn undefined(&self) -> &'static str {
+        "not a number"
+    }
 }
 
 /// Every metric, sorted by name.

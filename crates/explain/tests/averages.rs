@@ -325,6 +325,9 @@ fn options_that_cannot_be_meant_are_refused() {
     for (spelled, expected) in [
         ("ig:points=0", "`points` is 0; this rule needs 1 or more"),
         ("ig:points=1,rule=trapezoid", "needs 2 or more"),
+        ("ig:points=11222222222", "method `ig`: `points` is 11222222222; 1000000 is the most"),
+        ("smoothgrad:samples=1000001", "`samples` is 1000001; 1000000 is the most"),
+        ("ig:points=1001,rule=gauss-legendre", "takes 1000 at most"),
         ("ig:rule=simpson", "unknown variant `simpson`"),
         ("ig:baseline=2", "`baseline` is 2; pixels are in [0, 1]"),
         ("ig:baseline=grey", "`baseline` is `grey`, not a number, `blur` or `uniform`"),

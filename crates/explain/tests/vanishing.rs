@@ -35,6 +35,21 @@ fn weights_that_all_vanish_give_maps_of_nothing() {
 }
 
 #[test]
+fn a_setting_that_empties_maps_is_named() {
+    let why = |spelled: &str| explain::method(parse(spelled).unwrap()).unwrap().vanishes();
+    for (spelled, told) in [
+        ("lime:width=1e-3", "`width` 0.001"),
+        ("lime:kernel=images,width=0.005", "`width` 0.005"),
+        ("clime:samples=20,sigma=1e-9", "`sigma` 0.000000001"),
+    ] {
+        assert!(why(spelled).is_some_and(|why| why.contains(told)), "{spelled}");
+    }
+    for spelled in ["lime", "lime:width=0.01", "clime", "occlusion", "gxi"] {
+        assert_eq!(why(spelled), None, "{spelled}");
+    }
+}
+
+#[test]
 fn an_image_that_is_its_own_baseline_has_no_map() {
     let model = filled(zoo::arch("resnet20").unwrap()).frozen();
     let x = images(2, &Shape { image: [3, 8, 8], classes: 10 });

@@ -53,7 +53,7 @@ fn unknown<E: Named>(kind: &str, name: &str, entries: &[E]) -> anyhow::Error {
 /// `names` in the order of how little has to be changed of them to have `name`.
 pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
     let mut known: Vec<&str> = names.collect();
-    known.sort_by_key(|known| strsim::damerau_levenshtein(known, name));
+    known.sort_by_cached_key(|known| strsim::damerau_levenshtein(known, name));
     known
 }
 
@@ -65,5 +65,19 @@ pub fn build<T: ?Sized>(kind: &str, entries: &[Entry<T>], mut table: Table) -> R
         None => bail!("{kind}: missing `name`"),
     };
     let entry = find(kind, entries, &name)?;
-    (entry.build)(table).with_context(|| format!("{kind} `{name}`"))
+    check_counts(&table)
+        .and_then(|()| (entry.build)(table))
+        .with_context(|| format!("{kind} `{name}`"))
+}
+
+/// No number of steps, points, samples or pixels that somebody means is larger.
+const MOST: u64 = 1_000_000;
+
+/// Errors: a whole number, but for a seed, that no computer would be done with.
+fn check_counts(options: &Table) -> Result<()> {
+    for (key, value) in options.iter().filter(|(key, _)| *key != "seed") {
+        let too_large = value.as_integer().filter(|n| n.unsigned_abs() > MOST);
+        too_large.map_or(Ok(()), |n| Err(anyhow!("`{key}` is {n}; {MOST} is the most")))?;
+    }
+    Ok(())
 }

@@ -1,7 +1,10 @@
-//! What a file is that holds no tensors, told from its first bytes: people pass what a browser, a
-//! version control system or another library left under the right name.
+//! What a file is that is not what its name says, told from its first bytes: people pass what a
+//! browser, a version control system or another library left under the right name.
 
-/// Offset, the bytes there, and what a file with them is.
+use anyhow::{Context, Result, bail};
+use std::{fs, path::Path};
+
+/// Offset, the bytes there, and what a file with them is; behind `: ` what to do for its tensors.
 const KNOWN: &[(usize, &[u8], &str)] = &[
     (0, b"version https://git-lfs", "a git-lfs pointer, not the file: fetch it by `git lfs pull`"),
     (0, b"\x1f\x8b", "compressed by gzip: unpack it first"),
@@ -18,26 +21,64 @@ const KNOWN: &[(usize, &[u8], &str)] = &[
     (0, b"\x89PNG", "a PNG picture"),
     (0, b"\xff\xd8\xff", "a JPEG picture"),
     (0, b"%PDF", "a PDF document"),
+    (0, b"PAR1", "a Parquet table"),
 ];
+
+/// What browsers and servers leave.
+const PAGE: &str = "a web page, not the file: the address was that of a page, or asked for a login";
+
+/// The text in `path`. Errors: it cannot be read, is none, or is of another kind.
+pub fn read_text(path: &Path) -> Result<String> {
+    let name = path.display();
+    let bytes = fs::read(path).with_context(|| format!("cannot read `{name}`"))?;
+    if let Some(what) = no_text(&bytes) {
+        bail!("`{name}` is {what}");
+    }
+    String::from_utf8(bytes).ok().with_context(|| format!("`{name}` is not UTF-8 text"))
+}
+
+/// What a file of these bytes is, where that is known and it is neither a table nor other text that a
+/// person writes.
+pub fn no_text(bytes: &[u8]) -> Option<&'static str> {
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = bytes.trim_ascii_start();
+    let (first, rest) = text.split_first()?;
+    let next = rest.trim_ascii_start().first();
+    let start = text[..text.len().min(16)].to_ascii_lowercase();
+    let pages: [&[u8]; 4] = [b"<!doctype", b"<html", b"<?xml", b"<head"];
+    match (first, next) {
+        _ if pages.iter().any(|page| start.starts_with(page)) => Some(PAGE),
+        (b'{', Some(b'"' | b'}')) | (b'[', Some(b'{')) => Some("JSON text"),
+        _ if bytes.starts_with(b"PK\x03\x04") => {
+            Some("a zip archive, such as a workbook (.xlsx) or NumPy's .npz")
+        }
+        // What to do for tensors is not what to do for text.
+        _ => known(bytes).map(|what| match what.split_once(": save ") {
+            Some((what, _)) => what,
+            None => what,
+        }),
+    }
+}
+
+fn known(bytes: &[u8]) -> Option<&'static str> {
+    let starts =
+        |at: usize, magic: &[u8]| bytes.get(at..).is_some_and(|rest| rest.starts_with(magic));
+    KNOWN.iter().find(|(at, magic, _)| starts(*at, magic)).map(|(_, _, what)| *what)
+}
 
 /// What a file of these bytes is, where that is known and it is no tensor file.
 pub fn what(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.trim_ascii_start();
     let is_text =
         |part: &[u8]| part.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace());
-    let known = KNOWN
-        .iter()
-        .find(|(at, magic, _)| bytes.get(*at..).is_some_and(|rest| rest.starts_with(magic)));
-    match (bytes, known) {
+    match (bytes, known(bytes)) {
         ([], _) => Some("an empty file"),
-        (_, Some((_, _, what))) => Some(what),
+        (_, Some(what)) => Some(what),
         _ if is_safetensors(bytes) => None,
         ([8, 1..=20, 0x12 | 0x1a | 0x22 | 0x3a | 0x42, ..], _) => {
             Some("an ONNX model: save a PyTorch `state_dict` instead")
         }
-        _ if text.starts_with(b"<") => {
-            Some("a web page, not the file: the address was that of a page, or asked for a login")
-        }
+        _ if text.starts_with(b"<") => Some(PAGE),
         _ if text.starts_with(b"{") => Some("JSON text, which holds no tensors"),
         _ if bytes.len() > 7 && is_text(&bytes[..bytes.len().min(512)]) => {
             Some("text, which holds no tensors")
@@ -49,4 +90,29 @@ pub fn what(bytes: &[u8]) -> Option<&'static str> {
 /// Whether a header of safetensors follows eight bytes that announce its length.
 fn is_safetensors(bytes: &[u8]) -> bool {
     bytes.get(8) == Some(&b'{') && bytes[4..8] == [0; 4]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_of_a_person_is_named() {
+        for (bytes, what) in [
+            (&b"\n<!DOCTYPE html>"[..], "a web page"),
+            (b"\xef\xbb\xbf<HTML>", "a web page"),
+            (b"version https://git-lfs.github.com/spec/v1\noid", "a git-lfs pointer"),
+            (b"{ \"a\": 1 }", "JSON text"),
+            (b"[\n {\"a\": 1}]", "JSON text"),
+            (b"PK\x03\x04..", "a zip archive"),
+            (b"\x93NUMPY\x01", "a NumPy array"),
+            (b"PAR1", "a Parquet table"),
+        ] {
+            let said = no_text(bytes).unwrap_or_default();
+            assert!(said.starts_with(what) && !said.contains("state_dict"), "{what}: {said}");
+        }
+        for text in ["", "a,b\n1,2", "[data]\n", "[[table]]\n", "{1 3, 4 x}", "<1,>2,y\n"] {
+            assert_eq!(no_text(text.as_bytes()), None, "{text}");
+        }
+    }
 }

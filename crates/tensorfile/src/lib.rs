@@ -12,6 +12,7 @@ pub mod header;
 pub mod pickle;
 pub mod torch;
 mod weights;
+pub mod words;
 
 pub use weights::Weights;
 

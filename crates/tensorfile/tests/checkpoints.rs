@@ -146,6 +146,26 @@ fn shards_are_one_set_by_index_by_name_and_by_folder() {
     );
 }
 
+/// The same of the pickles that Hugging Face writes as `pytorch_model-00001-of-00002.bin`.
+#[test]
+fn shards_may_be_pickles() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut map = vec![];
+    for (i, from) in ["plain-zip.pt", "parameters-zip.pt"].into_iter().enumerate() {
+        let shard = format!("pytorch_model-{:05}-of-00002.bin", i + 1);
+        fs::copy(fixture(from), folder.path().join(&shard)).unwrap();
+        map.extend(read(&fixture(from)).unwrap().keys().map(|n| format!(r#""{n}": "{shard}""#)));
+    }
+    let index = folder.path().join("pytorch_model.bin.index.json");
+    fs::write(&index, format!(r#"{{"weight_map": {{{}}}}}"#, map.join(", "))).unwrap();
+    for path in [&index, &folder.path().to_owned()] {
+        let file = read(path).unwrap();
+        assert_plain(&file, "");
+        assert_eq!(file.len(), map.len());
+        assert!(file.contains_key("net.weight"));
+    }
+}
+
 #[test]
 fn views_are_read_as_pytorch_sees_them() {
     for name in ["views-zip.pt", "views-legacy.pt"] {

@@ -208,7 +208,7 @@ const DEEPEST: usize = 8;
 fn merged(path: &Path, depth: usize) -> Result<Table> {
     let name = path.display();
     ensure!(depth <= DEEPEST, "`{name}`: `extends` goes in a circle");
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read `{name}`"))?;
+    let text = tensorfile::foreign::read_text(path)?;
     let parsed = toml::from_str(&text).map_err(|e| one_line(&e, &text));
     let mut own: Table = parsed.with_context(|| format!("`{name}`"))?;
     let mut table = Table::new();

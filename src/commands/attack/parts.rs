@@ -2,7 +2,7 @@
 //! last of them.
 
 use crate::{subject::Loaded, ui::Ui};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use std::{
     collections::BTreeMap,
     fs,
@@ -23,13 +23,16 @@ pub(crate) struct Parts {
 /// The header key of what decides a part.
 const SETTINGS: &str = "settings";
 /// What a part holds; changed whenever that is.
-const LAYOUT: &str = "with maps told from none";
+const LAYOUT: &str = "with maps told from none and constant ones";
 
 impl Parts {
     /// Beside `out`. `settings` is whatever the result depends on: parts made with others are not
     /// gone on with. Without `resume` what is there is thrown away.
     pub fn open(out: Option<&Path>, resume: bool, settings: String) -> Result<Self> {
         let folder = out.map(|out| out.with_extension("parts"));
+        if let Some(file) = folder.as_ref().filter(|folder| folder.exists() && !folder.is_dir()) {
+            bail!("`{}` is no folder, where finished batches would be; move it", file.display());
+        }
         let parts = Parts { folder, settings: format!("{settings} {LAYOUT}") };
         if !resume {
             parts.clear()?;

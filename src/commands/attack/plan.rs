@@ -88,7 +88,8 @@ impl<'a> Plan<'a> {
             return Ok(Aim::Nowhere);
         }
         if let Some(path) = &how.target_map {
-            let maps = TensorFile::read(path)?.take("maps")?;
+            let told = || format!("`--target-map {}`", path.display());
+            let maps = TensorFile::read(path)?.take("maps").with_context(told)?;
             let [channels, height, width] = loaded.data.image_shape();
             let (wanted, found) = (format!("[N, {channels}, {height}, {width}]"), maps.size());
             let fits = found.len() == 4 && found[0] > 0 && found[1..] == [channels, height, width];

@@ -13,7 +13,7 @@ use explain::{
 };
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Device, Kind, Tensor};
-use tensorfile::TensorFile;
+use tensorfile::{TensorFile, words::count};
 
 /// The maps of one method on one model, as results are judged: drawn anew, because an attacker who
 /// bent the map of one set of samples has gained nothing.
@@ -52,7 +52,8 @@ impl<'a> Judge<'a> {
         let (adversarial, loaded, first) = (&outcome.adversarial, self.loaded, self.first);
         let told = |i| format!("after the attack {}", loaded.place(first + i));
         let (class, confidence) = loaded.predict(adversarial, &told)?;
-        let maps = loaded.attribute(self.method, &self.batch.at(adversarial), first);
+        let moved = self.batch.moved(adversarial, self.method);
+        let maps = loaded.attribute(self.method, &moved, first);
         let maps = maps.context("after the attack")?;
         let (before, after) = (heat(&self.maps), heat(&maps));
         let score = |score: fn(&Tensor, &Tensor, i64) -> Tensor| score(&before, &after, self.k);
@@ -179,11 +180,11 @@ pub fn auc(eps: &[AtEps]) -> BTreeMap<String, Option<f64>> {
 /// The result as a table for people.
 pub fn table(result: &AttackResult) -> String {
     let mut text = format!(
-        "{} on {} of {}: {} images, clean accuracy {:.1} %\n{:>8} {:>9}",
+        "{} on {} of {}: {}, clean accuracy {:.1} %\n{:>8} {:>9}",
         result.attack,
         result.method,
         result.model.name,
-        result.images,
+        count(result.images, "image"),
         100. * result.accuracy,
         "eps",
         "success"
@@ -207,14 +208,15 @@ pub fn table(result: &AttackResult) -> String {
             let _ = write!(text, " {area:>16}");
         }
     }
-    let count = result.eps.iter().map(|at| at.no_map).max().unwrap_or(0);
-    if count > 0 {
-        let _ = write!(text, "\nno map: {count} of {} images, left out", result.images);
+    let without = result.eps.iter().map(|at| at.no_map).max().unwrap_or(0);
+    if without > 0 {
+        let images = count(result.images, "image");
+        let _ = write!(text, "\nno map: {without} of {images}, left out");
     }
     for at in &result.eps {
         for (name, s) in at.metrics.iter().filter(|(_, s)| s.undefined > at.no_map) {
-            let count = s.undefined - at.no_map;
-            let _ = write!(text, "\n{}: {name} {UNDEFINED} at {count} more, left out", at.label);
+            let more = s.undefined - at.no_map;
+            let _ = write!(text, "\n{}: {name} {UNDEFINED} at {more} more, left out", at.label);
         }
     }
     text

@@ -70,9 +70,12 @@ impl Peaks {
     /// For people.
     pub fn table(&self) -> String {
         let mut text = format!(
-            "peak memory of one image, {} images a pass, above what was resident before\n  \
+            "peak memory of one image, {} a pass, above what was resident before\n  \
              {:<22} {:>8} samples {:>8} samples   ratio",
-            self.images_a_pass, "", self.few, self.many
+            tensorfile::words::count(self.images_a_pass, "image"),
+            "",
+            self.few,
+            self.many
         );
         for Row { name, few_mib, many_mib, ratio } in &self.rows {
             let _ = write!(

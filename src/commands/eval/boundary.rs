@@ -1,11 +1,11 @@
 //! A picture of a classifier of two numbers: the rows by class, and where the predicted class changes.
 
 use crate::{
-    figure::{self, Across, Figure, Panel, Series},
     plane::{edges, grid, range, rows},
     subject::Loaded,
 };
 use anyhow::{Result, ensure};
+use plot::{Figure, Panel, Series, XAxis};
 use std::path::Path;
 use tch::{Device, Kind};
 
@@ -51,11 +51,11 @@ pub fn draw(path: &Path, loaded: &Loaded) -> Result<()> {
     let names = data.features.as_ref().map_or(vec![], |features| features.names.clone());
     let panel = Panel {
         title: names.get(1).cloned().unwrap_or_default(),
-        across: Across::Cloud,
-        below: names.first().cloned().unwrap_or_default(),
-        include: range(&ys),
+        x_axis: XAxis::Scatter,
+        x_label: names.first().cloned().unwrap_or_default(),
+        y_range: range(&ys),
         series: series.collect(),
     };
     let title = loaded.card.name.clone();
-    figure::curves(path, &Figure { title, panels: vec![panel], legend })
+    plot::chart(path, &Figure { title, panels: vec![panel], legend })
 }

@@ -11,15 +11,17 @@ use ::attack::{Beta, Case as Victim, MapAttack, MapLoss, Rule};
 use anyhow::{Context, Result};
 use explain::{
     Attribution, Batch,
-    heatmap::{has_mass, heat},
+    heatmap::{has_mass, has_order, heat},
     metric::{Attacked, Case, Memo, Randomised, Randomness},
     similarity::default_k,
 };
 use models::{Classifier, Precision};
 use tch::{Device, Kind, Tensor};
 
-/// The column that says which images have no map.
+/// The columns that say which images have no map, a constant one, and no object.
 pub(super) const EMPTY: &str = "empty";
+pub(super) const CONSTANT: &str = "constant";
+pub(super) const NO_OBJECT: &str = "no object";
 
 /// The steps of Ghorbani et al. 2019, as `gradproof attack` makes them.
 const ITERATIONS: u32 = 50;
@@ -93,7 +95,8 @@ impl<'a> Cases<'a> {
                 Strike::Maps(loss, rule) => Some(self.moved(&batch, method, (&**loss, &**rule))),
                 Strike::Prediction(..) => fooled.as_ref().map(Tensor::shallow_clone),
             };
-            let attacked = fooled.map(|x| (method.attribute(&loaded.model, &batch.at(&x)), x));
+            let moved = |x: &Tensor| method.attribute(&loaded.model, &batch.moved(x, method));
+            let attacked = fooled.map(|x| (moved(&x), x));
             let case = Case {
                 model: &loaded.model,
                 method,
@@ -112,9 +115,13 @@ impl<'a> Cases<'a> {
                 columns
             });
             let keys = plan.columns.iter().map(|column| column.key.as_str());
-            let empty = has_mass(&heat(&maps)).logical_not();
+            let heat = heat(&maps);
+            let not = |t: Tensor| t.logical_not().to_kind(Kind::Double);
+            let object = masks.as_ref().map(|masks| masks.flatten(1, -1).any_dim(1, false));
             let rest = [
-                (EMPTY, empty.to_kind(Kind::Double)),
+                (EMPTY, not(has_mass(&heat))),
+                (CONSTANT, not(has_order(&heat))),
+                (NO_OBJECT, not(object.unwrap_or_else(|| labels.ones_like()))),
                 ("labels", labels.shallow_clone()),
                 ("predictions", predictions.shallow_clone()),
                 ("targets", batch.target.class.shallow_clone()),

@@ -40,6 +40,25 @@ pub(super) struct Key {
     pub metric: usize,
     pub about: &'static str,
     pub better: Better,
+    /// Whether it is 0 or 1 at each image.
+    pub share: bool,
+    /// Whether it says something of the map, and of where the object is.
+    pub of_map: bool,
+    masks: bool,
+    /// Why it is undefined else.
+    undefined: &'static str,
+}
+
+impl Key {
+    /// Why the column is undefined at an image without a map, with a constant one or without an object.
+    pub fn reason(&self, [no_map, constant, no_object]: [bool; 3]) -> &'static str {
+        match () {
+            _ if no_map && self.of_map => "no map",
+            _ if no_object && self.masks => "empty masks",
+            _ if constant && self.of_map => "constant maps",
+            _ => self.undefined,
+        }
+    }
 }
 
 /// The attack on the images.
@@ -109,7 +128,7 @@ impl Plan {
             ensure!(
                 masked || !metric.needs().masks,
                 "metric `{text}`: `{}` does not say where the object is; `shapes` does, and files \
-                 that `gradproof data make shapes` wrote",
+                 that `gradproof data make shapes` wrote; leave the metric out to measure the others",
                 loaded.data.name
             );
         }
@@ -189,15 +208,23 @@ fn unlearnt(needs: &Needs, args: &Measure) -> Result<()> {
 }
 
 fn keys(metrics: &[(String, Box<dyn Metric>)]) -> Vec<Key> {
-    let all =
-        metrics.iter().enumerate().flat_map(|(i, (_, m))| m.columns().iter().map(move |c| (i, *c)));
+    let all = metrics.iter().enumerate().flat_map(|(i, (_, m))| {
+        m.columns().iter().enumerate().map(move |(place, c)| (i, place, *c))
+    });
     let all: Vec<_> = all.collect();
-    let count = |name: &str| all.iter().filter(|(_, c)| c.name == name).count();
-    let key = |&(i, c): &(usize, explain::metric::Column)| Key {
-        key: if count(c.name) > 1 { format!("{} {}", metrics[i].0, c.name) } else { c.name.into() },
-        metric: i,
-        about: c.about,
-        better: c.better,
+    let count = |name: &str| all.iter().filter(|(_, _, c)| c.name == name).count();
+    let key = |&(i, place, c): &(usize, usize, explain::metric::Column)| {
+        let (spelled, metric) = &metrics[i];
+        Key {
+            key: if count(c.name) > 1 { format!("{spelled} {}", c.name) } else { c.name.into() },
+            metric: i,
+            about: c.about,
+            better: c.better,
+            share: metric.is_share(place),
+            of_map: metric.is_of_map(place),
+            masks: metric.needs().masks,
+            undefined: metric.undefined(),
+        }
     };
     all.iter().map(key).collect()
 }

@@ -2,6 +2,7 @@
 
 use crate::results::{MeasureResult, MeasuredRow, UNDEFINED};
 use std::fmt::Write;
+use tensorfile::words::count;
 
 /// Characters a line may have before further methods get lines of their own.
 const WIDEST: usize = 110;
@@ -9,18 +10,15 @@ const WIDEST: usize = 110;
 /// Means and their intervals.
 pub(super) fn table(result: &MeasureResult) -> String {
     let mut text = format!(
-        "means over {} images of {} with 95 % bootstrap intervals; ↑ higher is better, ↓ lower",
-        result.images, result.data
+        "means over {} of {} with 95 % intervals; ↑ higher is better, ↓ lower",
+        count(result.images, "image"),
+        result.data
     );
     for (i, model) in result.models.iter().enumerate() {
         let rows: Vec<_> = result.rows.iter().filter(|row| row.model == i).collect();
         for together in fitting(result, &rows) {
             text += "\n\n";
             text += &block(result, &model.name, together);
-        }
-        for row in rows.iter().filter(|row| row.empty_maps > 0) {
-            let (method, count, images) = (&row.method, row.empty_maps, result.images);
-            let _ = write!(text, "\n{method}: no map for {count} of {images} images");
         }
     }
     if !result.rank_correlation.is_empty() {

@@ -16,6 +16,7 @@ use anyhow::{Context, Result, ensure};
 use models::{checkpoint, noise};
 use std::collections::BTreeSet;
 use tch::Device;
+use tensorfile::words::count;
 
 /// The images of a run.
 pub(super) struct Sets {
@@ -131,8 +132,8 @@ fn notes(config: &Config, train: &Dataset, test: Option<&Dataset>) -> Vec<String
             config.data.train
         )),
         (Some(test), Some(holdout)) => notes.push(format!(
-            "held out for testing: {} images; elsewhere `--holdout {} --holdout-seed {}` reads the same",
-            test.len(),
+            "held out for testing: {}; elsewhere `--holdout {} --holdout-seed {}` reads the same",
+            count(test.len(), "image"),
             holdout.fraction,
             holdout.seed
         )),

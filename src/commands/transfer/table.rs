@@ -3,6 +3,7 @@
 use crate::results::{TransferResult, UNDEFINED};
 use explain::similarity::in_tables;
 use std::fmt::Write;
+use tensorfile::words::count;
 
 /// Characters a line may have before columns get numbers for names.
 const WIDEST: usize = 110;
@@ -15,8 +16,12 @@ pub(super) fn table(result: &TransferResult) -> String {
     let width = |all: &[String], least: usize| {
         all.iter().map(|label| label.chars().count()).fold(least, usize::max)
     };
-    let mut text =
-        format!("{metric}, {}: {}, {} images\n", result.over(), result.title(), result.images);
+    let mut text = format!(
+        "{metric}, {}: {}, {}\n",
+        result.over(),
+        result.title(),
+        count(result.images, "image")
+    );
     let shown = |from: usize, to: usize| {
         let value = result.cell(from, to).and_then(|cell| cell.value(metric));
         value.map_or(UNDEFINED.into(), |value| format!("{value:.3}"))
@@ -43,10 +48,10 @@ pub(super) fn table(result: &TransferResult) -> String {
     }
     for cell in &result.cells {
         let most = cell.eps.iter().filter_map(|at| Some(at.metrics.get(metric)?.undefined)).max();
-        if let Some(count) = most.filter(|count| *count > 0) {
+        if let Some(n) = most.filter(|n| *n > 0) {
             let (from, to) = (&rows[cell.from], &columns[cell.to]);
-            let _ =
-                write!(text, "\n{from}, {to}: {UNDEFINED} at {count} of {} images", result.images);
+            let images = count(result.images, "image");
+            let _ = write!(text, "\n{from}, {to}: {UNDEFINED} at {n} of {images}");
         }
     }
     text

@@ -1,13 +1,13 @@
 //! Where the parts of a set of class folders are.
 
 use super::listing::{self, Entries, Passed};
-use crate::Split;
+use crate::{Split, names};
 use anyhow::{Context, Result, ensure};
 use std::{
     collections::BTreeSet,
-    fs,
     path::{Path, PathBuf},
 };
+use tensorfile::words::count;
 
 /// What folders of parts are called, in any case; those before are taken first.
 const TRAIN: &[&str] = &["train", "training"];
@@ -55,9 +55,7 @@ impl Part {
     /// The classes of its images, sorted. Errors: there is none.
     fn classes(&self) -> Result<Vec<String>> {
         let mut classes: Vec<String> = match self {
-            Part::Folders(root) => {
-                listing::entries(root)?.folders.into_iter().map(|(name, _)| name).collect()
-            }
+            Part::Folders(root) => listing::filled(root)?,
             Part::Annotated(root) => {
                 let pairs = annotations(&root.join(ANNOTATIONS))?;
                 pairs
@@ -140,6 +138,19 @@ impl Layout {
         ))
     }
 
+    /// What is said of class folders with nothing in them, which are no classes.
+    pub fn empty(&self, part: &Part) -> Result<Option<String>> {
+        let Part::Folders(root) = part else { return Ok(None) };
+        let filled = listing::filled(root)?;
+        let mut all: Vec<String> =
+            listing::entries(root)?.folders.into_iter().map(|(name, _)| name).collect();
+        all.retain(|name| !filled.contains(name));
+        Ok((!all.is_empty()).then(|| {
+            let folders = count(all.len(), "empty folder");
+            format!("{folders} left out, no class of its own: {}", names::few(&all))
+        }))
+    }
+
     /// The classes, those of the training part where there is one. Errors: the other part has one more.
     pub fn classes(&self, part: &Part) -> Result<Vec<String>> {
         let Some(train) = &self.train else { return part.classes() };
@@ -158,8 +169,7 @@ impl Layout {
 
 /// The files and classes of a table like [`ANNOTATIONS`]. Errors: unreadable, a line without a class.
 pub(super) fn annotations(table: &Path) -> Result<Vec<(String, String)>> {
-    let text =
-        fs::read_to_string(table).with_context(|| format!("cannot read `{}`", table.display()))?;
+    let text = tensorfile::foreign::read_text(table)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(i, line)| {

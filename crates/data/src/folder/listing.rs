@@ -7,6 +7,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
+use tensorfile::words::count;
 
 /// Folders by their names, and files, sorted.
 pub(super) struct Entries {
@@ -29,6 +30,16 @@ pub(super) fn entries(folder: &Path) -> Result<Entries> {
     }
     found.folders.sort();
     found.files.sort();
+    Ok(found)
+}
+
+/// The folders inside that hold anything, by name.
+pub(super) fn filled(folder: &Path) -> Result<Vec<String>> {
+    let mut found = vec![];
+    for (name, path) in entries(folder)?.folders {
+        let Entries { folders, files } = entries(&path)?;
+        found.extend((!folders.is_empty() || !files.is_empty()).then_some(name));
+    }
     Ok(found)
 }
 
@@ -62,8 +73,11 @@ pub(super) fn pictures(folder: &Path, passed: &mut Passed) -> Result<Vec<PathBuf
     let hint = match names.is_empty() {
         true => own.sentence().map(|sentence| format!("; {sentence}")),
         false => Some(format!(
-            "; it has folders ({}): a class holds its images itself, `TRAIN/CLASS/IMAGE` and `TEST/CLASS/IMAGE`",
-            names.join(", ")
+            "; it has folders ({}): a class holds its images itself, as in `CLASS/IMAGE` or \
+             `train/CLASS/IMAGE`; where these are the classes give `{}` as the data, else move the \
+             images up",
+            names.join(", "),
+            folder.display()
         )),
     };
     ensure!(
@@ -110,7 +124,6 @@ impl Passed {
     /// `3 files passed over: 2 .txt, 1 .heic`, the most frequent first; none where nothing was.
     pub fn sentence(&self) -> Option<String> {
         let all: usize = self.endings.values().sum();
-        let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
         let mut endings: Vec<(&String, usize)> =
             self.endings.iter().map(|(e, &n)| (e, n)).collect();
         endings.sort_by_key(|&(_, n)| std::cmp::Reverse(n));
@@ -121,13 +134,11 @@ impl Passed {
         let each = each.collect::<Vec<_>>().join(", ");
         match (all, self.folders) {
             (0, 0) => None,
-            (0, n) => Some(format!("{} passed over", counted(n, "folder"))),
-            (n, 0) => Some(format!("{} passed over: {each}", counted(n, "file"))),
-            (n, m) => Some(format!(
-                "{} and {} passed over: {each}",
-                counted(n, "file"),
-                counted(m, "folder")
-            )),
+            (0, n) => Some(format!("{} passed over", count(n, "folder"))),
+            (n, 0) => Some(format!("{} passed over: {each}", count(n, "file"))),
+            (n, m) => {
+                Some(format!("{} and {} passed over: {each}", count(n, "file"), count(m, "folder")))
+            }
         }
     }
 }

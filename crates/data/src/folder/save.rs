@@ -1,28 +1,53 @@
 //! Writing a set as class folders.
 
-use crate::Dataset;
+use crate::{Dataset, names};
 use anyhow::{Context, Result, bail, ensure};
-use std::{fs, path::Path};
+use image::ExtendedColorType;
+use std::{collections::BTreeSet, fs, path::Path};
 use tch::Kind;
+use tensorfile::words::count;
 
-/// Writes `set` as png files, `CLASS/NUMBER.png`, into the folder `path`; `tick` is called after each. Errors: a
-/// table, a class without images or that is no name of a folder, images of neither one nor three channels.
-pub(crate) fn save(set: &Dataset, path: &Path, tick: &dyn Fn()) -> Result<()> {
+/// A note on classes without images, which get no folder. Errors: a table, a class that is no name of a
+/// folder, images of neither one nor three channels.
+pub(crate) fn check(set: &Dataset) -> Result<Option<String>> {
     set.check_pixels("a folder of png files")?;
-    let [channels, height, width] = set.image_shape();
-    let kind = match channels {
-        1 => image::ExtendedColorType::L8,
-        3 => image::ExtendedColorType::Rgb8,
-        _ => bail!("png files have one or three channels; these images have {channels}"),
-    };
-    let labels: Vec<i64> = (&set.labels).try_into()?;
-    for (label, class) in set.classes.iter().enumerate() {
-        let some = labels.contains(&(label as i64));
-        ensure!(some, "no image of the class `{class}`; a class folder needs one");
+    colours(set)?;
+    let (present, absent) = classes(set)?;
+    for class in present {
         let single = Path::new(class).components().count() == 1 && !class.starts_with('.');
         ensure!(single, "the class `{class}` cannot be the name of a folder");
     }
-    for folder in set.classes.iter().map(|class| path.join(class)) {
+    Ok((!absent.is_empty()).then(|| {
+        let classes = count(absent.len(), "class");
+        format!("no folder for {classes} without an image: {}", names::few(absent))
+    }))
+}
+
+fn colours(set: &Dataset) -> Result<ExtendedColorType> {
+    match set.image_shape()[0] {
+        1 => Ok(ExtendedColorType::L8),
+        3 => Ok(ExtendedColorType::Rgb8),
+        n => bail!("png files have one or three channels; these images have {n}"),
+    }
+}
+
+/// The classes that have images, and the others.
+fn classes(set: &Dataset) -> Result<(Vec<&String>, Vec<&String>)> {
+    let labels: Vec<i64> = (&set.labels).try_into()?;
+    let labels: BTreeSet<i64> = labels.into_iter().collect();
+    let all = (0i64..).zip(&set.classes);
+    let (present, absent): (Vec<_>, Vec<_>) = all.partition(|(label, _)| labels.contains(label));
+    let names = |all: Vec<(i64, _)>| all.into_iter().map(|(_, name)| name).collect();
+    Ok((names(present), names(absent)))
+}
+
+/// Writes `set` as png files, `CLASS/NUMBER.png`, into the folder `path`; `tick` is called after each. Errors:
+/// those of [`check`].
+pub(crate) fn save(set: &Dataset, path: &Path, tick: &dyn Fn()) -> Result<()> {
+    check(set)?;
+    let [_, height, width] = set.image_shape();
+    let (kind, labels) = (colours(set)?, Vec::<i64>::try_from(&set.labels)?);
+    for folder in classes(set)?.0.into_iter().map(|class| path.join(class)) {
         fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make `{}`", folder.display()))?;
     }

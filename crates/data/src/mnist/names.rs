@@ -4,7 +4,6 @@ use super::{file_names, first_file};
 use anyhow::{Context, Result, bail};
 use std::{
     collections::BTreeSet,
-    fs,
     path::{Path, PathBuf},
 };
 
@@ -107,8 +106,7 @@ pub(super) fn mapped(folder: &Path, set: &str) -> Result<Option<(String, Vec<Str
     if !path.is_file() {
         return Ok(None);
     }
-    let told = || format!("cannot read `{}`", path.display());
-    let text = fs::read_to_string(&path).with_context(told)?;
+    let text = tensorfile::foreign::read_text(&path)?;
     // Labels that are not used, such as 0 of the letters, are called so by torchvision.
     let mut classes: Vec<String> = vec![];
     for (i, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {

@@ -3,6 +3,7 @@
 
 use super::{Column, Kinds, Row, Table, text};
 use anyhow::{Context, Result, bail, ensure};
+use tensorfile::words::count;
 
 /// Reads a whole file.
 pub(super) fn parse(bytes: &[u8]) -> Result<Table> {
@@ -32,10 +33,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Table> {
         }
     }
     ensure!(!head, "there is no line `@data`");
-    let count = columns.len();
-    ensure!(count >= 2, "it declares {count} columns; a label and a number are needed");
+    let declared = count(columns.len(), "column");
+    ensure!(columns.len() >= 2, "it declares {declared}; a label and a number are needed");
     if weighed > 0 {
-        notes.push(format!("the weights of {weighed} rows are not used: every row counts once"));
+        let rows = count(weighed, "row");
+        notes.push(format!("the weights of {rows} are not used: every row counts once"));
     }
     Ok(Table { columns, rows, notes })
 }
@@ -86,8 +88,13 @@ fn row(line: &str, columns: &[Column]) -> Result<(Vec<String>, bool)> {
         return Ok((self::sparse(inside, columns)?, weight));
     }
     let cells = split(line)?;
-    let (count, wanted) = (cells.len(), columns.len());
-    ensure!(count == wanted, "it has {count} cells, there are {wanted} columns");
+    let (found, wanted) = (cells.len(), columns.len());
+    ensure!(
+        found == wanted,
+        "it has {}, where there are {}",
+        count(found, "cell"),
+        count(wanted, "column")
+    );
     Ok((cells, weight))
 }
 

@@ -61,10 +61,14 @@ impl Table {
             }
         }
         let places = trained.places(&found, notes)?;
-        let left_out: Vec<&String> =
-            (0..found.len()).filter(|place| !places.contains(place)).map(|p| &found[p]).collect();
+        let left_out = (0..found.len()).filter(|place| !places.contains(place));
+        let left_out = left_out.filter(|&p| self.is_missed(others[p], trained, choice));
+        let left_out: Vec<&String> = left_out.map(|place| &found[place]).collect();
         if !left_out.is_empty() {
-            notes.push(format!("columns that the network does not take: {}", names::few(left_out)));
+            notes.push(format!(
+                "columns that the network was not trained on are left out: {}",
+                names::few(left_out)
+            ));
         }
         let used: Vec<usize> = places.into_iter().map(|place| others[place]).collect();
         for &c in &used {
@@ -74,6 +78,19 @@ impl Table {
             }
         }
         Ok(used)
+    }
+
+    /// Whether who knows what the network takes may miss this column: it holds numbers, or nearly, is
+    /// among those that were asked for, and was not left out of the part for training, where that was
+    /// said.
+    fn is_missed(&self, column: usize, trained: &Features, choice: &Choice) -> bool {
+        let name = &self.columns[column].name;
+        let asked = match choice {
+            Choice::Named(names) => names.contains(name),
+            _ => true,
+        };
+        let numbers = self.not_a_number(column).is_none() || self.nearly_numbers(column).is_some();
+        asked && numbers && !trained.dropped.contains(name)
     }
 
     /// Why a column is not one of numbers; none if it is.
@@ -138,10 +155,10 @@ impl Table {
             let mut infinite = self.cells(c).filter(|(_, cell)| is_infinite(cell));
             if let Some((line, cell)) = infinite.next() {
                 notes.push(format!(
-                    "{} infinite numbers in the column `{}` (`{cell}` in line {line}) count as \
-                     missing",
-                    1 + infinite.count(),
-                    self.columns[c].name
+                    "infinite numbers in the column `{}` count as missing: {}, such as `{cell}` in line \
+                     {line}",
+                    self.columns[c].name,
+                    1 + infinite.count()
                 ));
             }
         }
@@ -153,12 +170,13 @@ impl Table {
             .iter()
             .map(|&c| (c, self.cells(c).filter(|(_, cell)| is_missing(cell)).count()))
             .filter(|(_, missing)| *missing > 0)
-            .map(|(c, missing)| format!("{} ({missing})", self.columns[c].name))
+            .map(|(c, missing)| {
+                format!("{} ({missing} of {})", self.columns[c].name, self.rows.len())
+            })
             .collect();
         if !lacking.is_empty() {
             notes.push(format!(
-                "values missing in {} rows count as the mean of their column: {}",
-                self.rows.len(),
+                "missing values count as the mean of their column: {}",
                 names::few(&lacking)
             ));
         }

@@ -3,6 +3,7 @@
 
 use super::{Column, Kinds, Row, Table, cells, text};
 use anyhow::{Context, Result, bail, ensure};
+use tensorfile::words::count;
 
 /// Lines from which the sign between cells is told.
 const LOOKED_AT: usize = 100;
@@ -68,7 +69,7 @@ fn header(rows: &mut Vec<Row>, notes: &mut Vec<String>) -> Option<Row> {
         notes.push(format!("line {} begins with `#` and is taken for the names", header.line));
     }
     if place > 0 {
-        notes.push(format!("{place} lines before the names are comments"));
+        notes.push(format!("left out before the names: {}", count(place, "comment")));
     }
     Some(header)
 }
@@ -79,11 +80,15 @@ fn without_comments(rows: &mut Vec<Row>, width: usize, notes: &mut Vec<String>) 
     rows.retain(|row| row.cells.len() == width || !is_comment(row));
     let left_out = before - rows.len();
     if left_out > 0 {
-        notes.push(format!("{left_out} lines between the rows are comments"));
+        notes.push(format!("left out between the rows: {}", count(left_out, "comment")));
     }
     match rows.iter().find(|row| row.cells.len() != width) {
         Some(Row { line, cells }) => {
-            bail!("line {line} has {} cells, there are {width} columns", cells.len())
+            bail!(
+                "line {line} has {}, where there are {}",
+                count(cells.len(), "cell"),
+                count(width, "column")
+            )
         }
         None => Ok(()),
     }

@@ -5,6 +5,7 @@ use super::{
     cells::{is_blank, is_missing, number},
 };
 use anyhow::{Context, Result, bail, ensure};
+use tensorfile::words::count;
 
 /// A label with more values than this is a number to be predicted, not a class.
 const MOST_CLASSES: usize = 1000;
@@ -25,13 +26,22 @@ impl Table {
         let numbers = words.clone().all(|(_, cell)| number(cell).is_some());
         let numbers = numbers && words.count() > 0;
         let is_nothing = if numbers { is_missing } else { is_blank };
-        if let Some((line, _)) = self.cells(label).find(|(_, cell)| is_nothing(cell)) {
-            bail!("line {line}: no value in the label column `{name}`");
+        let mut unlabelled = self.cells(label).filter(|(_, cell)| is_nothing(cell));
+        if let Some((line, _)) = unlabelled.next() {
+            bail!(
+                "line {line}: no value in the label column `{name}` ({} of {} without one): take such \
+                 rows out of the file, or name another column with `--label-column`",
+                1 + unlabelled.count(),
+                count(self.rows.len(), "row")
+            );
         }
         let classes = match &self.columns[label].kind {
             Kinds::Words(words) => words.clone(),
             _ => self.found(label, numbers, notes),
         };
+        if !numbers {
+            notes.extend(crate::names::twins(&classes));
+        }
         if !matches!(self.columns[label].kind, Kinds::Words(_)) {
             self.check_count(label, &classes, known)?;
         }
@@ -68,25 +78,25 @@ impl Table {
 
     /// Errors: one class alone, or so many that they are none.
     fn check_count(&self, label: usize, classes: &[String], known: bool) -> Result<()> {
-        let (name, count, rows) = (&self.columns[label].name, classes.len(), self.rows.len());
+        let (name, n, rows) = (&self.columns[label].name, classes.len(), self.rows.len());
         let hint = "name another with `--label-column`";
-        ensure!(known || count >= 2, "the label column `{name}` has one value alone; {hint}");
+        ensure!(known || n >= 2, "the label column `{name}` has one value alone; {hint}");
         ensure!(
-            count <= MOST_CLASSES,
-            "the label column `{name}` has {count} values, more than {MOST_CLASSES}; {hint}"
+            n <= MOST_CLASSES,
+            "the label column `{name}` has {n} values, more than {MOST_CLASSES}; {hint}"
         );
-        let own = count > 2 && 2 * count > rows;
+        let own = n > 2 && 2 * n > rows;
         let broken = |class: &&String| number(class).is_some_and(|value| value.fract() != 0.);
         let broken = classes.iter().find(broken);
-        if let Some(value) = broken.filter(|_| own || count > FEW_CLASSES) {
+        if let Some(value) = broken.filter(|_| own || n > FEW_CLASSES) {
             bail!(
-                "the label column `{name}` has {count} values in {rows} rows, such as `{value}`: a \
+                "the label column `{name}` has {n} values in {rows} rows, such as `{value}`: a \
                  measurement, not a class; {hint}"
             );
         }
         ensure!(
-            !own || count <= FEW_CLASSES,
-            "the label column `{name}` has {count} values in {rows} rows, too many for classes; \
+            !own || n <= FEW_CLASSES,
+            "the label column `{name}` has {n} values in {rows} rows, too many for classes; \
              {hint}"
         );
         Ok(())

@@ -6,6 +6,7 @@ use crate::{Options, Split, keyed};
 use anyhow::{Result, ensure};
 use md5::{Digest, Md5};
 use rand::seq::SliceRandom;
+use tensorfile::words::count;
 
 /// Rows of a table.
 pub(super) struct Part {
@@ -44,18 +45,18 @@ impl Table {
         if settings.all_rows.unwrap_or(other) {
             if other {
                 notes.push(format!(
-                    "all {n} rows are taken: the network was trained on another table (rows of it \
-                     may be among these); `,rows=split` takes a fifth"
+                    "every row is taken, {n} in all: the network was trained on another table (rows \
+                     of it may be among these); `,rows=split` takes a fifth"
                 ));
             } else if testing && before.is_some_and(|rows| rows != ALL) {
                 notes.push(format!(
-                    "all {n} rows are taken, those that the network was trained on among them"
+                    "every row is taken, {n} in all, those that the network was trained on among them"
                 ));
             }
             let all = || (0..n).collect();
             return Ok(Part { rows: all(), training: all(), setting: ALL.into(), whole: true });
         }
-        ensure!(n >= 2, "it has {n} rows; training and testing need at least 2");
+        ensure!(n >= 2, "it has {}; training and testing need at least 2", count(n, "row"));
         let seed = settings.split.or(before.and_then(seed_of)).unwrap_or(0);
         let setting = format!("split={seed}");
         if let Some(rows) = before.filter(|rows| testing && *rows != setting) {

@@ -1,9 +1,14 @@
 //! The bytes of a file as text: UTF-8, UTF-16 where it says so, else Latin-1.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
+use tensorfile::foreign;
 
-/// The text, with one sign for the end of a line, and a note where it is in neither UTF.
+/// The text, with one sign for the end of a line, and a note where it is in neither UTF. Errors: it is
+/// no text, or that of a web page or another format.
 pub(super) fn decoded(bytes: &[u8]) -> Result<(String, Vec<String>)> {
+    if let Some(what) = foreign::no_text(bytes) {
+        bail!("it is {what}");
+    }
     let mut notes = vec![];
     let text = match bytes {
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes)?,

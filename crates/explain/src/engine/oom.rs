@@ -72,8 +72,8 @@ impl ChunkLimit {
     /// Said again only where even that is too much for a later batch.
     fn warn(&self, asked: i64, chunk: i64) {
         (self.tell)(&format!(
-            "warning: no memory for passes of {asked} images of `{}`; from now on they have {chunk} \
-             at most",
+            "warning: no memory for passes of {} of `{}`; from now on they have {chunk} at most",
+            tensorfile::words::count(asked, "image"),
             self.what
         ));
     }
@@ -136,6 +136,14 @@ impl Attribution for RetryOnOom {
 
     fn note(&self, image: [i64; 3]) -> Option<String> {
         self.method.note(image)
+    }
+
+    fn ignores_image(&self) -> bool {
+        self.method.ignores_image()
+    }
+
+    fn vanishes(&self) -> Option<String> {
+        self.method.vanishes()
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {

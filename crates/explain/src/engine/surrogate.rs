@@ -97,6 +97,11 @@ pub(crate) trait Surrogate {
         Ok(())
     }
 
+    /// See [`Attribution::vanishes`].
+    fn vanishes(&self) -> Option<String> {
+        None
+    }
+
     /// See [`Attribution::convergence_delta`].
     fn convergence_delta(
         &self,
@@ -207,6 +212,10 @@ impl<S: Surrogate> Attribution for Linear<S> {
 
     fn convergence_delta(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
         tch::no_grad(|| self.0.convergence_delta(model, batch, map))
+    }
+
+    fn vanishes(&self) -> Option<String> {
+        self.0.vanishes()
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {

@@ -76,6 +76,11 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
 }
 
 impl Surrogate for Clime {
+    fn vanishes(&self) -> Option<String> {
+        let sigma = self.sigma;
+        (sigma < 1e-6).then(|| format!("at `sigma` {sigma}, rounding hides what copies change"))
+    }
+
     fn samples(&self, _x: &Tensor) -> i64 {
         self.samples
     }

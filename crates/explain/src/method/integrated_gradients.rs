@@ -4,7 +4,11 @@
 use crate::{
     Attribution, Batch,
     engine::gradient_average::{Average, SamplePoints, Samples},
-    sampling::{baseline::Baseline, quadrature::Rule, reference_images::References},
+    sampling::{
+        baseline::Baseline,
+        quadrature::{MOST_NODES, Rule},
+        reference_images::References,
+    },
 };
 use anyhow::{Context, Result, ensure};
 use models::{Model, noise};
@@ -169,6 +173,10 @@ fn build_ig(table: Table) -> Result<Box<dyn Attribution>> {
     let Integrated { points, rule, baseline, baselines, blur } = registry::options(table)?;
     let least = if rule == Rule::Trapezoid { 2 } else { 1 };
     ensure!(points >= least, "`points` is {points}; this rule needs {least} or more");
+    ensure!(
+        points <= MOST_NODES || rule != Rule::GaussLegendre,
+        "`points` is {points}; `rule=gauss-legendre` takes {MOST_NODES} at most"
+    );
     ensure!(baselines > 0, "`baselines` is 0; it must be positive");
     let start = Start::parse(&baseline, blur)?;
     ensure!(

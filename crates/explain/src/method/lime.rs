@@ -45,6 +45,9 @@ enum Kernel {
     Images,
 }
 
+/// Distance of an image and a copy that keeps half of it: 1 − √½.
+const HALF: f64 = 1. - std::f64::consts::FRAC_1_SQRT_2;
+
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
@@ -105,6 +108,14 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
 impl Surrogate for Lime {
     fn samples(&self, _x: &Tensor) -> i64 {
         self.samples
+    }
+
+    fn vanishes(&self) -> Option<String> {
+        let weight = f64::exp(-HALF.powi(2) / (2. * self.width * self.width));
+        (weight == 0.).then(|| {
+            let width = self.width;
+            format!("at `width` {width}, copies that keep half of an image weigh nothing")
+        })
     }
 
     fn copies(&self, block: &Batch) -> Box<dyn PerturbedInputs> {

@@ -10,7 +10,8 @@ use toml::Table;
 /// In the list of methods.
 pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "random",
-    about: "N(0, 1) noise: a control that knows nothing",
+    about: "N(0, 1) noise: a control that knows nothing; where an image is moved, to a neighbour or by \
+            an attack, it is drawn anew",
     options: Described::NONE,
     build,
 };
@@ -25,6 +26,10 @@ impl Attribution for Random {
         let keys: Vec<u64> =
             batch.keys.iter().map(|&key| noise::key(key, noise::name_id("random"), 0)).collect();
         noise::normal(&keys, &x.size()[1..], x.device()).to_kind(x.kind())
+    }
+
+    fn ignores_image(&self) -> bool {
+        true
     }
 }
 

@@ -99,9 +99,17 @@ impl Attribution for Smooth {
         self.inner.check(model, image).context("`inner`")
     }
 
+    fn ignores_image(&self) -> bool {
+        self.inner.ignores_image()
+    }
+
     /// γ, for kernels that are the same for every image.
     fn note(&self, image: [i64; 3]) -> Option<String> {
         self.noise.note(image, "inner map")
+    }
+
+    fn vanishes(&self) -> Option<String> {
+        self.inner.vanishes()
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {

@@ -37,4 +37,12 @@ impl Metric for Defined {
     fn is_of_map(&self, column: usize) -> bool {
         self.0.is_of_map(column)
     }
+
+    fn is_share(&self, column: usize) -> bool {
+        self.0.is_share(column)
+    }
+
+    fn undefined(&self) -> &'static str {
+        self.0.undefined()
+    }
 }

@@ -147,6 +147,10 @@ impl Faithfulness {
 }
 
 impl Metric for Faithfulness {
+    fn undefined(&self) -> &'static str {
+        "drops that are all equal"
+    }
+
     fn columns(&self) -> &[Column] {
         &COLUMNS
     }

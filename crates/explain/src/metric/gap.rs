@@ -75,6 +75,10 @@ const ABSOLUTE: &[Column] = &[Column {
 }];
 
 impl Metric for Gap {
+    fn undefined(&self) -> &'static str {
+        "no gradient"
+    }
+
     fn columns(&self) -> &[Column] {
         if self.relative { RELATIVE } else { ABSOLUTE }
     }

@@ -7,7 +7,7 @@ use crate::{
     engine::gradient_average::Pass,
     metric::{
         Better, Case, Column, Metric, Units,
-        lipschitz::{Aggregate, Draws, Neighbourhood, each, scores, zeros},
+        lipschitz::{Aggregate, Draws, Neighbourhood, each, scores, seen, zeros},
     },
     sampling::perturbation::{Perturbation, Perturbations},
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
@@ -239,7 +239,7 @@ impl Metric for Infidelity {
         let Some(near) = &self.near else { return vec![here] };
         let most = here.copy();
         for (i, (pass, points)) in near.passes(case.batch).enumerate() {
-            let maps = case.method.attribute(case.model, &points);
+            let maps = case.method.attribute(case.model, &seen(case.method, &pass, &points));
             let place = format!("in part {i} of {:?}", near.noise);
             let there = self.of(&points, &maps, &drops(&points, &place));
             Aggregate::Max.take(&most, &pass, &there, near.noise.samples);

@@ -2,7 +2,7 @@
 //! image moved, over sampled neighbours. Sampling bounds the constant from below.
 
 use crate::{
-    Batch,
+    Attribution, Batch,
     engine::gradient_average::Pass,
     metric::{Better, Case, Column, Metric},
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
@@ -68,13 +68,26 @@ impl Neighbourhood {
             let points = tch::no_grad(|| self.noise.around(&drawn, &pass.samples()));
             let mut near = images.at(&points);
             if self.draws == Draws::Fresh {
-                let rows = near.keys.iter().zip(pass.samples());
-                near.keys =
-                    rows.map(|(&key, s)| noise::key(key, noise::name_id("near"), s)).collect();
+                near.keys = fresh(&pass, &near);
             }
             (pass, near)
         })
     }
+}
+
+/// The neighbours of a pass as `method` is given them: where it looks at keys alone, it draws anew.
+pub(super) fn seen(method: &dyn Attribution, pass: &Pass, near: &Batch) -> Batch {
+    let drawn = near.at(&near.x);
+    match method.ignores_image() {
+        true => Batch { keys: fresh(pass, near), ..drawn },
+        false => drawn,
+    }
+}
+
+/// A key for each neighbour of a pass.
+fn fresh(pass: &Pass, near: &Batch) -> Vec<u64> {
+    let rows = near.keys.iter().zip(pass.samples());
+    rows.map(|(&key, s)| noise::key(key, noise::name_id("near"), s)).collect()
 }
 
 /// What is kept of one number for each neighbour, none negative.
@@ -224,6 +237,10 @@ impl Lipschitz {
 }
 
 impl Metric for Lipschitz {
+    fn undefined(&self) -> &'static str {
+        "neighbours equal to the image"
+    }
+
     fn columns(&self) -> &[Column] {
         if self.options.ratio { RATIOS } else { DISTANCES }
     }
@@ -238,7 +255,8 @@ impl Metric for Lipschitz {
         let kept = [zeros(case.batch), zeros(case.batch)];
         let farthest = zeros(case.batch);
         for (pass, near) in self.near.passes(case.batch) {
-            let (moved, logits) = case.method.with_logits(case.model, &near);
+            let (moved, logits) =
+                case.method.with_logits(case.model, &seen(case.method, &pass, &near));
             let explained = norm.of(&(self.view(&moved) - each(&pass, &maps)));
             let scored = (near.target.of(&logits) - each(&pass, &f)).abs();
             let apart = norm.of(&(&near.x - each(&pass, &case.batch.x)));

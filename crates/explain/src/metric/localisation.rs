@@ -50,6 +50,10 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
 }
 
 impl Metric for Localisation {
+    fn is_share(&self, column: usize) -> bool {
+        column == 1
+    }
+
     fn columns(&self) -> &[Column] {
         &COLUMNS
     }

@@ -58,6 +58,10 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Metric for Randomisation {
+    fn undefined(&self) -> &'static str {
+        "no map by the other network"
+    }
+
     fn columns(&self) -> &[Column] {
         COLUMNS
     }
@@ -104,6 +108,10 @@ fn build_labels(table: Table) -> Result<Box<dyn Metric>> {
 }
 
 impl Metric for RandomLabels {
+    fn undefined(&self) -> &'static str {
+        "no map by the other network"
+    }
+
     fn columns(&self) -> &[Column] {
         &[Column {
             name: "random-labels",

@@ -14,6 +14,7 @@ use models::{Score, Target};
 use registry::{Described, Entry, described};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
+use tensorfile::words::count;
 use toml::{Table, Value};
 
 /// In the list of metrics.
@@ -199,7 +200,8 @@ impl Removal {
         let (steps, pixels) = (self.steps, height * width);
         ensure!(
             steps <= pixels,
-            "`steps` is {steps}, more than the {pixels} pixels of an image of {height}x{width}"
+            "`steps` is {steps}, more than the {} of an image of {height}x{width}",
+            count(pixels, "pixel")
         );
         Ok(())
     }
@@ -253,6 +255,10 @@ struct Area {
 }
 
 impl Metric for Area {
+    fn undefined(&self) -> &'static str {
+        "images equal to their baseline"
+    }
+
     fn columns(&self) -> &[Column] {
         &self.columns
     }
@@ -293,6 +299,10 @@ struct Relevance {
 }
 
 impl Metric for Relevance {
+    fn undefined(&self) -> &'static str {
+        "images equal to their baseline"
+    }
+
     fn columns(&self) -> &[Column] {
         &self.columns
     }

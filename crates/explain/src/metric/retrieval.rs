@@ -143,6 +143,14 @@ impl Retrieval {
 }
 
 impl Metric for Retrieval {
+    fn is_share(&self, column: usize) -> bool {
+        column < 4
+    }
+
+    fn undefined(&self) -> &'static str {
+        "masks of zeros"
+    }
+
     fn columns(&self) -> &[Column] {
         &COLUMNS[if self.attacked { 0 } else { CLEAN }..]
     }

@@ -3,7 +3,7 @@
 
 use crate::metric::{
     Better, Case, Column, Metric,
-    lipschitz::{Aggregate, Draws, Neighbourhood, each, norm, zeros},
+    lipschitz::{Aggregate, Draws, Neighbourhood, each, norm, seen, zeros},
 };
 use crate::sampling::{neighbours::Noise, smoothing_kernel::Kernel};
 use anyhow::Result;
@@ -82,7 +82,7 @@ impl Metric for Sensitivity {
         let maps = case.maps / &before;
         let kept = [Aggregate::Max, Aggregate::Mean].map(|keep| (keep, zeros(case.batch)));
         for (pass, near) in self.near.passes(case.batch) {
-            let moved = case.method.attribute(case.model, &near);
+            let moved = case.method.attribute(case.model, &seen(case.method, &pass, &near));
             let by = if self.unit { lengths(&moved) } else { each(&pass, &before) };
             let changed = norm(&(moved / by - each(&pass, &maps)), 2.);
             for (keep, kept) in &kept {

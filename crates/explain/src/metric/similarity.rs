@@ -41,6 +41,10 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
 }
 
 impl Metric for Similarity {
+    fn undefined(&self) -> &'static str {
+        "no map after the attack"
+    }
+
     fn columns(&self) -> &[Column] {
         &self.columns
     }

@@ -19,6 +19,9 @@ pub(crate) enum Rule {
     GaussLegendre,
 }
 
+/// Nodes of Gauss and Legendre, at most: each takes as many steps as there are.
+pub(crate) const MOST_NODES: u64 = 1000;
+
 impl Rule {
     /// Places in [0, 1] and their weights, which sum to one.
     pub fn nodes(self, n: u64) -> Vec<(f64, f64)> {

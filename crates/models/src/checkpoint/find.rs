@@ -1,7 +1,7 @@
 //! Where in a file a network is: under the one prefix that has all of its names. What lies outside
 //! of that prefix is left out and said; of what lies inside, only a wrapper's own tensors are.
 
-use super::shape::sketch;
+use super::shape;
 use crate::zoo::Arch;
 use anyhow::{Result, bail, ensure};
 use std::collections::{BTreeMap, BTreeSet};
@@ -115,7 +115,9 @@ fn rename(name: &str, rules: &[(String, String)]) -> String {
 
 /// The ways in which names are read, until one has the whole network: as they are; as others
 /// published them; as those do who split a network into `backbone` and head.
-fn readings(names: &BTreeSet<String>, arch: &Arch, head: &str) -> [Reading; 3] {
+fn readings(names: &BTreeSet<String>, arch: &Arch) -> [Reading; 3] {
+    let last = shape::plain(arch).built.last();
+    let head = last.map_or("", |name| name.trim_end_matches(".bias"));
     let own = |rules: &[(&str, &str)]| -> Vec<(String, String)> {
         rules.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
     };
@@ -123,6 +125,13 @@ fn readings(names: &BTreeSet<String>, arch: &Arch, head: &str) -> [Reading; 3] {
     let split = own(&[("backbone", ""), ("head.fc", head), ("classifier", head)]);
     let both = [split, published.clone()].concat();
     [vec![], published, both].map(|rules| Reading::new(names, rules))
+}
+
+/// Whether a prefix has all names of the network.
+pub(super) fn is_whole(names: &BTreeSet<String>, arch: &Arch) -> bool {
+    let keys = &shape::plain(arch).keys;
+    let all = |reading: &Reading| reading.prefixes(keys).values().any(|&n| n == keys.len());
+    names.len() >= keys.len() && readings(names, arch).iter().any(all)
 }
 
 /// Finds the network. `equal` says whether two tensors of the file have the same values; `entry`
@@ -135,11 +144,9 @@ pub(super) fn find(
     entry: Option<&str>,
     equal: &mut dyn FnMut(&str, &str) -> Result<bool>,
 ) -> Result<Found> {
-    let plain = sketch(arch, &arch.shape, &BTreeSet::new());
-    let keys: BTreeSet<String> = plain.tensors().into_keys().collect();
-    let head = plain.built().last().map_or("", |name| name.trim_end_matches(".bias")).to_owned();
-    let readings = readings(names, arch, &head);
-    let counts = readings.each_ref().map(|reading| reading.prefixes(&keys));
+    let keys = &shape::plain(arch).keys;
+    let readings = readings(names, arch);
+    let counts = readings.each_ref().map(|reading| reading.prefixes(keys));
     let whole = counts.iter().position(|c| c.values().any(|&count| count == keys.len()));
     let most = |i: &usize| counts[*i].values().copied().max().unwrap_or(0);
     let i = whole.unwrap_or_else(|| (0..3).rev().max_by_key(most).expect("three readings"));
@@ -151,7 +158,7 @@ pub(super) fn find(
     candidates.sort_by_key(|prefix| (prefix.len(), prefix.clone()));
     match whole {
         Some(_) => {
-            let choice = choose(reading, &candidates, &keys, entry, equal)?;
+            let choice = choose(reading, &candidates, keys, entry, equal)?;
             Ok(divide(reading, arch, choice, &candidates))
         }
         None => {
@@ -180,7 +187,8 @@ fn divide(reading: &Reading, arch: &Arch, choice: Choice, sets: &[String]) -> Fo
     let Choice { prefix, averaged, only_averaged } = choice;
     let under = reading.under(&prefix);
     let there: BTreeSet<String> = under.keys().cloned().collect();
-    let keys: BTreeSet<String> = sketch(arch, &arch.shape, &there).tensors().into_keys().collect();
+    let keys: BTreeSet<String> =
+        shape::sketch(arch, &arch.shape, &there).tensors().into_keys().collect();
     let longer = |set: &&String| set.len() > prefix.len();
     let other = |name: &str| {
         let inside = sets.iter().filter(longer).filter_map(|set| set.strip_prefix(&prefix));

@@ -39,8 +39,7 @@ pub(super) fn of_misfit(
     let names: Vec<&str> = file.names().collect();
     let has = |end: &str| names.iter().any(|name| name.ends_with(end));
     let has_running = |names: &[&str]| names.iter().any(|n| n.ends_with("running_var"));
-    let built = shape::sketch(arch, &arch.shape, &Default::default()).built();
-    let wanted: Vec<&str> = built.iter().map(String::as_str).collect();
+    let wanted: Vec<&str> = shape::plain(arch).built.iter().map(String::as_str).collect();
     let shared = found.tensors.keys().filter(|name| wanted.contains(&name.as_str())).count();
     let prefix = super::find::plain(&found.prefix);
     let more = found.tensors.len() > shared;

@@ -9,6 +9,7 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     rc::Rc,
+    sync::OnceLock,
 };
 use tensorfile::Weights;
 
@@ -17,6 +18,24 @@ pub(super) type Sizes = BTreeMap<String, Vec<i64>>;
 
 /// The largest side that is tried where a network's tensors depend on the size of its images.
 const LARGEST: i64 = 512;
+
+/// What every form of a network has.
+pub(super) struct Plain {
+    /// The names of its tensors.
+    pub keys: BTreeSet<String>,
+    /// The same, from the input on.
+    pub built: Vec<String>,
+}
+
+/// The names of a network of the published shape; built once.
+pub(super) fn plain(arch: &Arch) -> &'static Plain {
+    static ALL: [OnceLock<Plain>; zoo::ARCHS.len()] = [const { OnceLock::new() }; _];
+    let place = zoo::ARCHS.iter().position(|known| known.name == arch.name);
+    ALL[place.expect("an architecture of the registry")].get_or_init(|| {
+        let built = sketch(arch, &arch.shape, &BTreeSet::new()).built();
+        Plain { keys: built.iter().cloned().collect(), built }
+    })
+}
 
 /// The network's tensors by name and shape, without memory for their values. `names` are those of
 /// a file, from which a family may take its kind.
@@ -61,7 +80,13 @@ pub(super) fn of_tensors(arch: &Arch, given: &Sizes, size: Option<i64>) -> Shape
     let published = with(height, width);
     let fits = |shape: &Shape| arch.check(shape).is_ok() && sizes(arch, shape, &names) == *given;
     let twice = Shape { image: [published.image[0], 2 * height, 2 * width], ..published };
-    if agree(arch, &published, &twice) || fits(&published) {
+    let (one, other) = (sizes(arch, &published, &names), sizes(arch, &twice, &names));
+    // Another side changes only the tensors in which these two differ.
+    let same = |(name, size): (&String, &Vec<i64>)| {
+        given.get(name).is_some_and(|theirs| theirs == size || other.get(name) != Some(size))
+    };
+    let may_fit = one != other && one.len() == given.len() && one.iter().all(same);
+    if !may_fit || fits(&published) {
         return published;
     }
     (1..=LARGEST).map(|side| with(side, side)).find(fits).unwrap_or(published)
@@ -71,6 +96,9 @@ pub(super) fn of_tensors(arch: &Arch, given: &Sizes, size: Option<i64>) -> Shape
 pub(super) fn fitting(file: &mut Weights, entry: Option<&str>) -> Vec<&'static str> {
     let names: BTreeSet<String> = file.names().map(str::to_owned).collect();
     let mut fits = |arch: &&Arch| {
+        if !find::is_whole(&names, arch) {
+            return false;
+        }
         let Ok(mut found) = find::find(&names, arch, entry, &mut |_, _| Ok(true)) else {
             return false;
         };

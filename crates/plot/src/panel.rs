@@ -1,0 +1,356 @@
+//! One chart: values over ε (logarithmic), over epochs or over any number, with standard errors.
+//! Values that are not finite, and those on a logarithmic axis that are not positive, are left out.
+
+use crate::canvas::{Canvas, Place};
+use crate::palette::{AXIS, GRID, INK, MUTED, SERIES};
+use crate::text::{Align, Label, bold, regular};
+use crate::ticks::{log_ticks, ticks};
+use anyhow::Result;
+use plotters::prelude::DrawingBackend;
+
+/// What runs from left to right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XAxis {
+    /// ε in units of [0, 1], drawn over log2(255 ε).
+    Radii,
+    /// Epochs finished.
+    Epochs,
+    /// Any number, whose labels are those of the points.
+    Linear,
+    /// The same; equal ratios are equal distances.
+    Log,
+    /// The number of a category, whose label is that of the point; points are not joined.
+    Category,
+    /// Any number, with round labels; points are not joined.
+    Scatter,
+    /// The same with points so small that many of them make lines and areas.
+    Dots,
+    /// As `Scatter`; equal ratios are equal distances, labels are powers of ten.
+    LogScatter,
+}
+
+/// One chart.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// Above the chart; says what is measured.
+    pub title: String,
+    /// What runs from left to right.
+    pub x_axis: XAxis,
+    /// Its name, below the axis.
+    pub x_label: String,
+    /// Values the axis has to reach, whatever was measured.
+    pub y_range: (f64, f64),
+    /// The lines.
+    pub series: Vec<Series>,
+}
+
+/// One line of a [`Panel`].
+#[derive(Clone, Debug)]
+pub struct Series {
+    /// Which colour and marker, from 0: the same number is the same model everywhere.
+    pub color_index: usize,
+    /// In ascending order of `x`.
+    pub points: Vec<Point>,
+}
+
+impl Series {
+    /// Points of a cloud, in any order.
+    pub fn cloud(color_index: usize, mut points: Vec<(f64, f64)>) -> Self {
+        points.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let point = |(x, y): (f64, f64)| Point::new(x, String::new(), y, 0.);
+        Series { color_index, points: points.into_iter().map(point).collect() }
+    }
+}
+
+/// One measured value.
+#[derive(Clone, Debug)]
+pub struct Point {
+    /// ε or epoch.
+    pub x: f64,
+    /// Below the axis; empty for epochs, whose labels are chosen.
+    pub label: String,
+    /// Mean.
+    pub y: f64,
+    /// Standard error of the mean; 0 draws none.
+    pub stderr: f64,
+    /// Least, quartiles, largest: a box rather than a marker.
+    pub spread: Option<[f64; 5]>,
+}
+
+impl Point {
+    /// A mean and its standard error.
+    pub fn new(x: f64, label: String, y: f64, stderr: f64) -> Self {
+        Point { x, label, y, stderr, spread: None }
+    }
+
+    /// A distribution; `y` is its middle.
+    pub fn boxed(x: f64, label: String, five: [f64; 5]) -> Self {
+        Point { spread: Some(five), ..Point::new(x, label, five[2], 0.0) }
+    }
+
+    /// The lowest thing that is drawn.
+    pub fn lowest(&self) -> f64 {
+        self.ends().0
+    }
+
+    /// The lowest and the highest.
+    fn ends(&self) -> (f64, f64) {
+        let stderr = if self.stderr.is_finite() { self.stderr.max(0.0) } else { 0.0 };
+        self.spread.map_or((self.y - stderr, self.y + stderr), |five| (five[0], five[4]))
+    }
+}
+
+/// Size of a panel in figure coordinates.
+pub(crate) const SIZE: Place = (440.0, 260.0);
+const TICK: f32 = 12.5;
+const TITLE: f32 = 14.0;
+/// Titles that are too long are this small at the least.
+const SMALL: f32 = 11.0;
+/// Half the width of a box.
+const BOX: f64 = 6.0;
+/// Most markers on a line over epochs.
+const MARKERS: usize = 12;
+const TOP: f64 = 34.0;
+const BOTTOM: f64 = 214.0;
+const RIGHT: f64 = SIZE.0 - 20.0;
+
+impl Panel {
+    /// Draws the chart with its upper left corner at `origin`.
+    pub(crate) fn draw<B: DrawingBackend>(
+        &self,
+        canvas: &mut Canvas<B>,
+        origin: Place,
+    ) -> Result<()> {
+        let frame = Frame::of(self, origin);
+        let room = SIZE.0 as f32 - 16.0;
+        let face = bold((TITLE * room / bold(TITLE).width(&self.title)).clamp(SMALL, TITLE));
+        let title = face.fit(&self.title, room);
+        canvas.text(Label { face, ..frame.label(title, (2.0, 6.0), Align::Left, INK.light) });
+        frame.draw_axes(canvas, self)?;
+        let mut shown: Vec<&Series> = self.series.iter().collect();
+        shown.reverse(); // the first line on top
+        let middle = (shown.len() as f64 - 1.0) / 2.0;
+        for (i, series) in shown.iter().enumerate() {
+            let step = match self.x_axis {
+                // Boxes stand side by side.
+                XAxis::Category => 2.0 * BOX + 2.0,
+                x_axis if x_axis.shared() => (12.0 / middle.max(1.0)).min(3.0),
+                _ => 0.0,
+            };
+            frame.draw_series(canvas, series, self.x_axis, (middle - i as f64) * step)?;
+        }
+        Ok(())
+    }
+
+    fn places(&self) -> impl Iterator<Item = (f64, &Point)> {
+        self.series.iter().flat_map(|s| &s.points).filter_map(|p| Some((self.x_axis.place(p)?, p)))
+    }
+}
+
+impl XAxis {
+    /// Where on a linear axis the point lies; none if it cannot be drawn.
+    fn place(self, point: &Point) -> Option<f64> {
+        let x = match self {
+            XAxis::Radii => (255.0 * point.x).log2(),
+            XAxis::Log | XAxis::LogScatter => point.x.log10(),
+            XAxis::Epochs | XAxis::Linear | XAxis::Category | XAxis::Scatter | XAxis::Dots => {
+                point.x
+            }
+        };
+        (x.is_finite() && point.y.is_finite()).then_some(x)
+    }
+
+    /// Whether a line goes from point to point.
+    fn joined(self) -> bool {
+        !matches!(self, XAxis::Category | XAxis::Scatter | XAxis::Dots | XAxis::LogScatter)
+    }
+
+    /// Whether the points of several lines stand above each other.
+    fn shared(self) -> bool {
+        matches!(self, XAxis::Radii | XAxis::Linear | XAxis::Log)
+    }
+}
+
+/// The axes of one panel, laid out.
+struct Frame {
+    origin: Place,
+    left: f64,
+    x: (f64, f64),
+    x_ticks: Vec<(f64, String)>,
+    y: (f64, f64),
+    y_ticks: Vec<(f64, String)>,
+}
+
+impl Frame {
+    fn of(panel: &Panel, origin: Place) -> Self {
+        let (mut low, mut high) = panel.y_range;
+        let mut x = (f64::INFINITY, f64::NEG_INFINITY);
+        for (place, point) in panel.places() {
+            x = (x.0.min(place), x.1.max(place));
+            let ends = point.ends();
+            (low, high) = (low.min(ends.0), high.max(ends.1));
+        }
+        if x.0 > x.1 {
+            x = (0.0, 1.0);
+        } else if x.0 == x.1 && panel.x_axis != XAxis::Category {
+            x = (x.0 - 0.5, x.1 + 0.5);
+        }
+        let pad = if panel.x_axis == XAxis::Category { 0.5 } else { 0.03 * (x.1 - x.0) };
+        let y_ticks = ticks(low, high, 5);
+        let y = (y_ticks[0].0.min(low), y_ticks[y_ticks.len() - 1].0.max(high));
+        let widest = y_ticks.iter().map(|(_, text)| regular(TICK).width(text)).fold(0.0, f32::max);
+        let left = f64::from(widest.ceil()) + 18.0;
+        let x_ticks = x_ticks(panel, x, RIGHT - left);
+        Frame { origin, left, x: (x.0 - pad, x.1 + pad), x_ticks, y, y_ticks }
+    }
+
+    fn right(&self, x: f64) -> f64 {
+        self.origin.0 + self.left + (x - self.x.0) / (self.x.1 - self.x.0) * (RIGHT - self.left)
+    }
+
+    fn down(&self, y: f64) -> f64 {
+        self.origin.1 + BOTTOM - (y - self.y.0) / (self.y.1 - self.y.0) * (BOTTOM - TOP)
+    }
+
+    /// A label at a place of the panel.
+    fn label(&self, text: String, at: Place, align: Align, colour: u32) -> Label {
+        let (x, y) = ((self.origin.0 + at.0) as f32, (self.origin.1 + at.1) as f32);
+        Label { text, x, y, face: regular(TICK), align, colour }
+    }
+
+    fn draw_axes<B: DrawingBackend>(&self, canvas: &mut Canvas<B>, panel: &Panel) -> Result<()> {
+        let (left, right) = (self.origin.0 + self.left, self.origin.0 + RIGHT);
+        for (y, text) in &self.y_ticks {
+            let down = self.down(*y);
+            canvas.line(&[(left, down), (right, down)], GRID.light, 1.0)?;
+            let at = (self.left - 8.0, down - self.origin.1 - 5.0);
+            canvas.text(self.label(text.clone(), at, Align::Right, MUTED.light));
+        }
+        let floor = self.origin.1 + BOTTOM;
+        canvas.line(&[(left, floor), (right, floor)], AXIS.light, 1.0)?;
+        for (x, text) in &self.x_ticks {
+            let at = self.right(*x);
+            canvas.line(&[(at, floor), (at, floor + 4.0)], AXIS.light, 1.0)?;
+            let place = (at - self.origin.0, BOTTOM + 9.0);
+            canvas.text(self.label(text.clone(), place, Align::Centre, MUTED.light));
+        }
+        let middle = ((self.left + RIGHT) / 2.0, BOTTOM + 29.0);
+        canvas.text(self.label(panel.x_label.clone(), middle, Align::Centre, MUTED.light));
+        Ok(())
+    }
+
+    /// One line; `aside` moves it right, so that error bars do not cover each other.
+    fn draw_series<B: DrawingBackend>(
+        &self,
+        canvas: &Canvas<B>,
+        series: &Series,
+        x_axis: XAxis,
+        aside: f64,
+    ) -> Result<()> {
+        let colour = SERIES[series.color_index % SERIES.len()].light;
+        let points = || series.points.iter().filter_map(|p| Some((x_axis.place(p)?, p)));
+        let place = |(x, p): (f64, &Point)| (self.right(x) + aside, self.down(p.y));
+        if x_axis.joined() {
+            canvas.line(&points().map(place).collect::<Vec<_>>(), colour, 2.0)?;
+        }
+        let radius = if x_axis == XAxis::Dots { 1.25 } else { 4.0 };
+        let every = if x_axis == XAxis::Epochs { points().count().div_ceil(MARKERS) } else { 1 };
+        for (i, (x, point)) in points().enumerate() {
+            let (right, down) = place((x, point));
+            if let Some(five) = point.spread {
+                self.draw_box(canvas, right, five, colour)?;
+                continue;
+            }
+            if point.stderr.is_finite() && point.stderr > 0.0 {
+                let ends = [self.down(point.y - point.stderr), self.down(point.y + point.stderr)];
+                canvas.line(&[(right, ends[0]), (right, ends[1])], colour, 1.25)?;
+                for end in ends {
+                    canvas.line(&[(right - 3.5, end), (right + 3.5, end)], colour, 1.25)?;
+                }
+            }
+            if i % every.max(1) == 0 {
+                canvas.marker((right, down), series.color_index, radius, colour)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Frame {
+    /// Whiskers to the least and the largest, a box between the quartiles, the middle as a thick line.
+    fn draw_box<B: DrawingBackend>(
+        &self,
+        canvas: &Canvas<B>,
+        right: f64,
+        five: [f64; 5],
+        colour: u32,
+    ) -> Result<()> {
+        let at = five.map(|y| self.down(y));
+        let (left, side) = (right - BOX, right + BOX);
+        for (from, to) in [(at[0], at[1]), (at[3], at[4])] {
+            canvas.line(&[(right, from), (right, to)], colour, 1.25)?;
+        }
+        for end in [at[0], at[4]] {
+            canvas.line(&[(right - 3.0, end), (right + 3.0, end)], colour, 1.25)?;
+        }
+        let corners = [(left, at[1]), (side, at[1]), (side, at[3]), (left, at[3]), (left, at[1])];
+        canvas.line(&corners, colour, 1.5)?;
+        canvas.line(&[(left, at[2]), (side, at[2])], colour, 3.0)
+    }
+}
+
+/// Labels of the x axis, left out where they would touch.
+fn x_ticks(panel: &Panel, x: (f64, f64), room: f64) -> Vec<(f64, String)> {
+    let mut all: Vec<(f64, String)> = match panel.x_axis {
+        XAxis::Radii | XAxis::Linear | XAxis::Log | XAxis::Category => {
+            panel.places().map(|(x, point)| (x, point.label.clone())).collect()
+        }
+        XAxis::Scatter | XAxis::Dots => {
+            let inside = |(tick, _): &(f64, String)| (x.0..=x.1).contains(tick);
+            ticks(x.0, x.1, 5).into_iter().filter(inside).collect()
+        }
+        XAxis::LogScatter => log_ticks(x.0, x.1),
+        XAxis::Epochs => ticks(x.0, x.1, 6)
+            .into_iter()
+            .filter(|(tick, _)| tick.fract() == 0.0 && (x.0..=x.1).contains(tick))
+            .map(|(tick, _)| (tick, format!("{tick}")))
+            .collect(),
+    };
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut kept: Vec<(f64, String)> = vec![];
+    let mut free = f64::NEG_INFINITY;
+    for (tick, text) in all {
+        let at = (tick - x.0) / (x.1 - x.0) * room;
+        let half = f64::from(regular(TICK).width(&text)) / 2.0;
+        if at - half >= free {
+            free = at + half + 8.0;
+            kept.push((tick, text));
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_that_would_touch_are_left_out() {
+        let radii = [1.0, 2.0, 2.1, 4.0, 8.0];
+        let point = |k: &f64| Point::new(k / 255.0, format!("{k}/255"), 0.5, 0.0);
+        let series = vec![Series { color_index: 0, points: radii.iter().map(point).collect() }];
+        let panel = Panel {
+            title: String::new(),
+            x_axis: XAxis::Radii,
+            x_label: String::new(),
+            y_range: (0.0, 1.0),
+            series,
+        };
+        let frame = Frame::of(&panel, (0.0, 0.0));
+        let texts: Vec<&str> = frame.x_ticks.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(texts, ["1/255", "2/255", "4/255", "8/255"]);
+        // Equal ratios are equal distances.
+        let steps = [0, 1, 2].map(|i| frame.right(i as f64 + 1.0) - frame.right(i as f64));
+        assert!((steps[0] - steps[1]).abs() < 1e-9 && (steps[1] - steps[2]).abs() < 1e-9);
+    }
+}

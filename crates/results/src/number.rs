@@ -1,0 +1,166 @@
+//! A number over images: its mean, how sure it is, and how many images say nothing.
+
+use crate::{UNDEFINED, significant};
+use serde::{Deserialize, Serialize};
+
+/// A mean over images and what is known of it. What was not computed is none; a mean that is
+/// undefined is none too, and `undefined` counts the images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Number {
+    /// Mean; none if it is undefined.
+    pub mean: Option<f64>,
+    /// Standard error of the mean; none of fewer than two images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stderr: Option<f64>,
+    /// Lower end of the 95 % interval of the mean; none of fewer than two images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub low: Option<f64>,
+    /// Upper end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub high: Option<f64>,
+    /// Mean over the images whose attack succeeded; none if none did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mean_of_successes: Option<f64>,
+    /// The smallest finite value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub min: Option<f64>,
+    /// The first quartile of the finite values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q1: Option<f64>,
+    /// The middle of all that are defined, infinite ones too; none if that is infinite.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub median: Option<f64>,
+    /// The middle of the finite values, between the quartiles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q2: Option<f64>,
+    /// The third quartile of the finite values.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub q3: Option<f64>,
+    /// The largest finite value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max: Option<f64>,
+    /// The 90th percentile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub p90: Option<f64>,
+    /// Images in the mean.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub n: Option<u64>,
+    /// Images where it is undefined: in no mean.
+    pub undefined: u64,
+    /// Images where it is infinite: in no mean.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub infinite: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Number {
+    /// The statistics by name, in the order of tables.
+    pub const STATISTICS: [&str; 15] = [
+        "mean",
+        "stderr",
+        "low",
+        "high",
+        "mean_of_successes",
+        "min",
+        "q1",
+        "median",
+        "q2",
+        "q3",
+        "max",
+        "p90",
+        "n",
+        "undefined",
+        "infinite",
+    ];
+
+    /// One value, which nothing is averaged over; undefined if it is NaN.
+    pub fn exact(value: f64) -> Self {
+        Number { mean: Some(value).filter(|v| !v.is_nan()), ..Number::default() }
+    }
+
+    /// The statistic called `name`; none if it was not computed or is undefined.
+    pub fn statistic(&self, name: &str) -> Option<f64> {
+        match name {
+            "mean" => self.mean,
+            "stderr" => self.stderr,
+            "low" => self.low,
+            "high" => self.high,
+            "mean_of_successes" => self.mean_of_successes,
+            "min" => self.min,
+            "q1" => self.q1,
+            "median" => self.median,
+            "q2" => self.q2,
+            "q3" => self.q3,
+            "max" => self.max,
+            "p90" => self.p90,
+            "n" => self.n.map(|n| n as f64),
+            "undefined" => Some(self.undefined as f64),
+            "infinite" => Some(self.infinite as f64),
+            _ => None,
+        }
+    }
+
+    /// Smallest, quartiles and largest of the finite values; none if there is none.
+    pub fn five(&self) -> Option<[f64; 5]> {
+        Some([self.min?, self.q1?, self.q2?, self.q3?, self.max?])
+    }
+
+    /// For people, three decimals: `0.271 ± 0.020`; without an error where there is none.
+    pub fn with_error(&self) -> String {
+        match (self.mean, self.stderr) {
+            (None, _) => UNDEFINED.into(),
+            (Some(mean), None) => format!("{mean:.3}"),
+            (Some(mean), Some(stderr)) => format!("{mean:.3} ± {stderr:.3}"),
+        }
+    }
+
+    /// For people, three significant digits: `0.27 [0.25, 0.29], 2 undefined`.
+    pub fn with_interval(&self) -> String {
+        let counted = |(count, what): (u64, &str)| (count > 0).then(|| format!("{count} {what}"));
+        let left_out = [(self.undefined, UNDEFINED), (self.infinite, "infinite")];
+        let mean = self.mean.map(|mean| match self.low.zip(self.high) {
+            Some((low, high)) => {
+                format!("{} [{}, {}]", significant(mean), significant(low), significant(high))
+            }
+            None => significant(mean),
+        });
+        let counts = left_out.into_iter().filter_map(counted);
+        let parts: Vec<String> = mean.into_iter().chain(counts).collect();
+        if parts.is_empty() { UNDEFINED.into() } else { parts.join(", ") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_statistic_has_a_name() {
+        let json = r#"{"mean":1,"stderr":2,"low":3,"high":4,"mean_of_successes":5,"min":6,"q1":7,
+            "median":8,"q2":9,"q3":10,"max":11,"p90":12,"n":13,"undefined":14,"infinite":15}"#;
+        let number: Number = serde_json::from_str(json).unwrap();
+        for (i, name) in Number::STATISTICS.iter().enumerate() {
+            assert_eq!(number.statistic(name), Some(i as f64 + 1.), "{name}");
+        }
+        let written = serde_json::to_value(number).unwrap();
+        assert_eq!(written.as_object().unwrap().len(), Number::STATISTICS.len());
+        assert_eq!(number.five(), Some([6., 7., 9., 10., 11.]));
+    }
+
+    #[test]
+    fn what_is_undefined_is_said() {
+        let number = Number { mean: Some(0.25), ..Number::default() };
+        assert_eq!([number.with_error(), number.with_interval()], ["0.250", "0.250"]);
+        let none = Number { undefined: 2, ..Number::default() };
+        assert_eq!([none.with_error(), none.with_interval()], ["undefined", "2 undefined"]);
+        assert_eq!(Number::exact(f64::NAN).with_interval(), "undefined");
+        let json = serde_json::to_string(&none).unwrap();
+        assert_eq!(json, r#"{"mean":null,"undefined":2}"#);
+        let both = Number { low: Some(0.2), high: Some(0.3), infinite: 1, ..number };
+        assert_eq!(both.with_interval(), "0.250 [0.200, 0.300], 1 infinite");
+    }
+}

@@ -1,0 +1,230 @@
+//! Rows as a table: filtered, looked up, spread into columns, written as CSV.
+
+use crate::{Keys, Number, QUANTITY, Row};
+use anyhow::{Context, Result, anyhow, bail};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Rows in the order in which they were found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Table {
+    /// The rows.
+    pub rows: Vec<Row>,
+}
+
+/// A table spread out: a line for each combination of some keys, a column for each of others.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pivot<'a> {
+    /// The values of the line keys of each line.
+    pub lines: Vec<Vec<&'a str>>,
+    /// The values of the column keys of each column.
+    pub columns: Vec<Vec<&'a str>>,
+    /// A row of numbers a line; none where no row has this combination.
+    pub cells: Vec<Vec<Option<&'a Number>>>,
+}
+
+impl Table {
+    /// Adds the number of `quantity`, of what `keys` say.
+    pub fn push(&mut self, keys: &Keys, quantity: &str, number: Number) {
+        self.rows.push(Row::new(keys, quantity, number));
+    }
+
+    /// The rows where every key of `wanted` has its value, in order.
+    pub fn filter<'a, 'k>(
+        &'a self,
+        wanted: &'k Keys,
+    ) -> impl Iterator<Item = &'a Row> + use<'a, 'k> {
+        self.rows.iter().filter(move |row| {
+            row.matches(wanted.iter().map(|(key, value)| (key.as_str(), value.as_str())))
+        })
+    }
+
+    /// The one row where every key of `wanted` has its value. Errors: none has, with the values that
+    /// there are; several have, with the keys that tell them apart.
+    pub fn only(&self, wanted: &Keys) -> Result<&Row> {
+        let found: Vec<&Row> = self.filter(wanted).collect();
+        match found[..] {
+            [row] => Ok(row),
+            [] => Err(self.missing(wanted)),
+            _ => {
+                let names = varying(&found);
+                bail!(
+                    "{} has {} rows, which differ in {}; say which",
+                    spelled(wanted),
+                    found.len(),
+                    if names.is_empty() { "nothing".into() } else { names.join(", ") }
+                )
+            }
+        }
+    }
+
+    /// No row has `wanted`: which key is at fault, and what it may be.
+    fn missing(&self, wanted: &Keys) -> anyhow::Error {
+        for (key, value) in wanted {
+            let known = self.distinct(key);
+            if known.is_empty() {
+                let keys: BTreeSet<&str> =
+                    self.rows.iter().flat_map(|r| r.keys.keys()).map(String::as_str).collect();
+                let keys = keys.into_iter().collect::<Vec<_>>().join(", ");
+                return anyhow!("no row has the key `{key}`; keys: {keys}");
+            }
+            if !known.contains(&value.as_str()) {
+                let mut known = known;
+                known.sort_by_key(|known| strsim::damerau_levenshtein(known, value));
+                return anyhow!("no row has {key} `{value}`; there are {}", known.join(", "));
+            }
+        }
+        anyhow!("no row has {} together", spelled(wanted))
+    }
+
+    /// The values of `key`, in the order of their first rows.
+    pub fn distinct(&self, key: &str) -> Vec<&str> {
+        let mut values: Vec<&str> = vec![];
+        for row in &self.rows {
+            if let Some(value) = row.keys.get(key)
+                && !values.contains(&value.as_str())
+            {
+                values.push(value);
+            }
+        }
+        values
+    }
+
+    /// The keys whose values differ between rows, `quantity` apart.
+    pub fn varying(&self) -> Vec<&str> {
+        varying(&self.rows.iter().collect::<Vec<_>>())
+    }
+
+    /// Spreads the rows out; of rows of one place the first counts. Rows without one of the keys are
+    /// left out.
+    pub fn pivot(&self, lines: &[&str], columns: &[&str]) -> Pivot<'_> {
+        let mut pivot = Pivot { lines: vec![], columns: vec![], cells: vec![] };
+        let place = |all: &mut Vec<Vec<_>>, values| {
+            let found = all.iter().position(|known| *known == values);
+            found.unwrap_or_else(|| {
+                all.push(values);
+                all.len() - 1
+            })
+        };
+        for row in &self.rows {
+            let of = |keys: &[&str]| -> Option<Vec<&str>> {
+                keys.iter().map(|key| row.keys.get(*key).map(String::as_str)).collect()
+            };
+            let Some((line, column)) = of(lines).zip(of(columns)) else { continue };
+            let (i, j) = (place(&mut pivot.lines, line), place(&mut pivot.columns, column));
+            pivot.cells.resize(pivot.lines.len(), vec![]);
+            let cells = &mut pivot.cells[i];
+            cells.resize(cells.len().max(j + 1), None);
+            cells[j].get_or_insert(&row.number);
+        }
+        pivot.cells.iter_mut().for_each(|cells| cells.resize(pivot.columns.len(), None));
+        pivot
+    }
+
+    /// Tidy CSV: a line for each row, a column for each key and each statistic; empty where a row has
+    /// none.
+    pub fn csv(&self) -> Result<String> {
+        let mut names: Vec<&str> = vec![];
+        for key in self.rows.iter().flat_map(|row| row.keys.keys()) {
+            if key != QUANTITY && !names.contains(&key.as_str()) {
+                names.push(key);
+            }
+        }
+        names.push(QUANTITY);
+        let mut csv = csv::WriterBuilder::new().from_writer(vec![]);
+        csv.write_record(names.iter().copied().chain(Number::STATISTICS))?;
+        for row in &self.rows {
+            let statistic = |name: &&str| row.number.statistic(name);
+            let numbers = Number::STATISTICS.iter().map(statistic);
+            let numbers = numbers.map(|n| n.map(|n| n.to_string()).unwrap_or_default());
+            csv.write_record(names.iter().map(|key| row.key(key).to_owned()).chain(numbers))?;
+        }
+        let bytes = csv.into_inner().map_err(|error| anyhow!("{error}"))?;
+        String::from_utf8(bytes).context("CSV is UTF-8")
+    }
+}
+
+fn varying<'a>(rows: &[&'a Row]) -> Vec<&'a str> {
+    let names: BTreeSet<&str> =
+        rows.iter().flat_map(|row| row.keys.keys()).map(String::as_str).collect();
+    let differs = |key: &&str| rows.iter().any(|row| row.keys.get(*key) != rows[0].keys.get(*key));
+    names.into_iter().filter(|key| *key != QUANTITY).filter(differs).collect()
+}
+
+fn spelled(keys: &Keys) -> String {
+    let pairs: Vec<String> = keys.iter().map(|(key, value)| format!("{key} `{value}`")).collect();
+    if pairs.is_empty() { "no key".into() } else { pairs.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys;
+
+    fn table() -> Table {
+        let mut table = Table::default();
+        for (method, k_in) in [("gxi", 0.5), ("ig", 0.75)] {
+            for eps in ["2/255", "8/255"] {
+                let of = keys([("method", method), ("eps", eps)]);
+                table.push(&of, "k-in", Number::exact(k_in));
+            }
+        }
+        table.push(&keys([("method", "gxi")]), "accuracy", Number::exact(0.875));
+        table
+    }
+
+    #[test]
+    fn one_row_is_found_or_the_error_says_why_not() {
+        let table = table();
+        let of = keys([("method", "ig"), ("eps", "8/255"), ("quantity", "k-in")]);
+        assert_eq!(table.only(&of).unwrap().number.mean, Some(0.75));
+        let told = |of| table.only(&of).unwrap_err().to_string();
+        assert_eq!(
+            told(keys([("method", "ig"), ("quantity", "k-in")])),
+            "method `ig`, quantity `k-in` has 2 rows, which differ in eps; say which"
+        );
+        assert_eq!(
+            told(keys([("method", "ig"), ("quantity", "kin")])),
+            "no row has quantity `kin`; there are k-in, accuracy"
+        );
+        assert_eq!(
+            told(keys([("model", "a")])),
+            "no row has the key `model`; keys: eps, method, quantity"
+        );
+        assert_eq!(
+            told(keys([("method", "ig"), ("quantity", "accuracy")])),
+            "no row has method `ig`, quantity `accuracy` together"
+        );
+    }
+
+    #[test]
+    fn rows_spread_out_into_lines_and_columns() {
+        let table = table();
+        let pivot = table.pivot(&["method"], &["eps"]);
+        assert_eq!(pivot.lines, [["gxi"], ["ig"]]);
+        assert_eq!(pivot.columns, [["2/255"], ["8/255"]]);
+        assert_eq!(pivot.cells[1][0].unwrap().mean, Some(0.75));
+        let all = table.pivot(&["method"], &["quantity"]);
+        assert_eq!((all.columns.len(), all.cells[1][1]), (2, None));
+        assert_eq!(table.varying(), ["eps", "method"]);
+    }
+
+    #[test]
+    fn csv_is_tidy() {
+        let csv = table().csv().unwrap();
+        let mut lines = csv.lines();
+        assert!(lines.next().unwrap().starts_with("eps,method,quantity,mean,stderr,low,high,"));
+        assert!(lines.next().unwrap().starts_with("2/255,gxi,k-in,0.5,,,"));
+        assert!(lines.last().unwrap().starts_with(",gxi,accuracy,0.875,,"));
+    }
+
+    #[test]
+    fn json_is_flat_and_read_again() {
+        let table = table();
+        let json = serde_json::to_value(&table).unwrap();
+        assert_eq!(json[0]["method"], "gxi");
+        assert_eq!(json[0]["mean"], 0.5);
+        assert_eq!(serde_json::from_value::<Table>(json).unwrap(), table);
+    }
+}
