@@ -24,6 +24,7 @@ fn registries_are_sorted_and_documented() {
     assert_sorted("metrics", explain::metric::METRICS);
     assert_sorted("attacks", attack::ATTACKS);
     assert_sorted("adversaries", attack::ADVERSARIES);
+    assert_sorted("optimisers of attacks", attack::OPTIMIZERS);
     assert_sorted("objectives", train::objective::OBJECTIVES);
     assert_sorted("optimisers", train::optimizer::OPTIMIZERS);
     assert_sorted("schedules", train::schedule::SCHEDULES);
@@ -53,7 +54,7 @@ fn members() -> Vec<Member> {
         of("metric", explain::metric::METRICS),
         of("attack", attack::ATTACKS),
         of("adversary", attack::ADVERSARIES),
-        of("rule", attack::RULES),
+        of("optimiser of attacks", attack::OPTIMIZERS),
         of("objective", train::objective::OBJECTIVES),
         of("optimiser", train::optimizer::OPTIMIZERS),
         of("schedule", train::schedule::SCHEDULES),

@@ -65,7 +65,7 @@ fn families() -> Vec<Family> {
         ("architectures", members(ARCHS)),
         ("attribution methods", members(explain::METHODS)),
         ("attacks on maps", members(attack::ATTACKS)),
-        ("rules of attacks on maps", members(attack::RULES)),
+        ("optimisers of attacks", members(attack::OPTIMIZERS)),
         ("attacks on predictions", members(attack::ADVERSARIES)),
         ("similarities of maps", members(explain::similarity::SIMILARITIES)),
         ("metrics of maps", members(explain::metric::METRICS)),

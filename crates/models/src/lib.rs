@@ -1,6 +1,7 @@
 //! Networks written against [`Ops`], their parameters and checkpoints, gradients, keyed noise, and
 //! the registry that every family of gradproof is made from. Prints nothing; reads only checkpoints.
 
+pub mod adam;
 pub mod affine;
 pub mod checkpoint;
 pub mod finite;
@@ -23,5 +24,4 @@ pub use grad::{Score, Target};
 pub use network::{Classifier, Model, softened};
 pub use ops::{Activation, BatchStatistics, Fused, Ops, Plain, Pool, Training};
 pub use params::{Builder, Init, Params, Precision};
-pub use registry;
 pub use tape::{Shared, Tape};

@@ -25,8 +25,12 @@ pub fn fraction<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     }
 }
 
-/// `n/255` where `value` is a whole number of steps of eight bits that decimals do not hold.
+/// `value` as people write it: `4/255` for steps of eight bits that decimals do not hold, `1e-9`, `1e11`.
 pub(crate) fn spelled(value: f64) -> String {
+    let size = value.abs();
+    if size != 0. && !(1e-4..1e6).contains(&size) {
+        return format!("{value:e}");
+    }
     let (plain, steps) = (value.to_string(), value * 255.);
     let whole = steps.round() / 255. == value && (1. ..=255.).contains(&steps);
     if whole && plain.len() > 8 { format!("{}/255", steps.round()) } else { plain }
