@@ -29,6 +29,7 @@ fn registries_are_sorted_and_documented() {
     assert_sorted("optimisers", train::optimizer::OPTIMIZERS);
     assert_sorted("schedules", train::schedule::SCHEDULES);
     assert_sorted("functions", models::toy::FUNCTIONS);
+    assert_sorted("kinds of data", data::SOURCES);
 }
 
 /// A member's place, its options, and what building it says.
@@ -47,6 +48,15 @@ fn of<T: ?Sized>(family: &str, entries: &'static [Entry<T>]) -> Vec<Member> {
     entries.iter().map(member).collect()
 }
 
+fn kinds() -> Vec<Member> {
+    let member = |kind: &data::Source| Member {
+        place: format!("kind of data `{}`", kind.name),
+        options: kind.options,
+        build: Box::new(|_| Ok(())),
+    };
+    data::SOURCES.iter().map(member).collect()
+}
+
 /// The members of every family whose members have options.
 fn members() -> Vec<Member> {
     [
@@ -59,6 +69,7 @@ fn members() -> Vec<Member> {
         of("optimiser", train::optimizer::OPTIMIZERS),
         of("schedule", train::schedule::SCHEDULES),
         of("function", models::toy::FUNCTIONS),
+        kinds(),
     ]
     .into_iter()
     .flatten()

@@ -60,7 +60,6 @@ fn members<E: Named>(entries: &[E]) -> Vec<Member> {
 }
 
 fn families() -> Vec<Family> {
-    let kinds = ::data::KINDS.iter();
     vec![
         ("architectures", members(ARCHS)),
         ("attribution methods", members(explain::METHODS)),
@@ -74,10 +73,7 @@ fn families() -> Vec<Family> {
         ("optimisers", members(::train::optimizer::OPTIMIZERS)),
         ("schedules", members(::train::schedule::SCHEDULES)),
         ("functions of `plane`", members(models::toy::FUNCTIONS)),
-        (
-            "kinds of data",
-            kinds.map(|&(name, about)| Member { name, about, options: vec![] }).collect(),
-        ),
+        ("kinds of data", members(::data::SOURCES)),
     ]
 }
 

@@ -16,7 +16,7 @@ pub(super) const ENTRY: Entry<dyn Objective> = Entry {
     options: described::<Adversarial>(&[
         (
             "attack",
-            "the adversary, a table: norm, eps, steps, step_size, random_start, restarts, best",
+            "the adversary, a table: norm, eps, steps, step_size, random_start, restarts, best, rule",
         ),
         ("clean", "weight of clean images in the mix, in [0, 1)"),
         ("ramp", "epochs until the full eps"),

@@ -23,7 +23,7 @@ pub(super) const ENTRY: Entry<dyn Objective> = Entry {
     options: described::<Trades>(&[
         (
             "attack",
-            "the adversary, a table: norm, eps, steps, step_size, random_start, restarts, best; \
+            "the adversary, a table: norm, eps, steps, step_size, random_start, restarts, best, rule; \
              always from a random start",
         ),
         ("beta", "weight of the divergence, 0 or more"),
