@@ -17,11 +17,11 @@ mod transfer;
 
 pub use self::data::{Data, Reading, Set};
 pub use measure::Measure;
-pub use parse::Store;
 use parse::{
     NORMS, ON_NAN, STORES, beta, fraction, memory, one_of, picture_file, precision, renamed, score,
     tensor_file,
 };
+pub use parse::{Store, named};
 pub use plane::Plane;
 pub use run::Run;
 pub use target::TargetClass;
@@ -132,7 +132,8 @@ pub struct Train {
 /// A model and the images it is asked about.
 #[derive(Clone, Debug, Args)]
 pub struct Subject {
-    /// Weights: safetensors, its shards, or a PyTorch checkpoint
+    /// Weights: safetensors, its shards, or a PyTorch checkpoint; `NAME=FILE` says what the model is
+    /// called in tables
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Architecture, where the file does not say

@@ -103,8 +103,11 @@ fn of_several_weights_each_keeps_its_own_normalisation() {
     let run = rows("--normalise imagenet");
     says(&run.stderr, &["own normalisation is kept: `0.5,0.5,0.5/0.25,0.25,0.25`"]);
     let (said, own) = (run.json(), rows("--normalise 0.5/0.25").json());
-    assert_eq!(said["rows"][0]["values"], own["rows"][0]["values"], "its own word wins");
-    assert_ne!(said["rows"][1]["values"], own["rows"][1]["values"], "a silent file is told");
+    assert_eq!(said["measured"][0]["values"], own["measured"][0]["values"], "its own word wins");
+    assert_ne!(
+        said["measured"][1]["values"], own["measured"][1]["values"],
+        "a silent file is told"
+    );
 }
 
 #[test]
@@ -134,6 +137,6 @@ fn a_width_that_leaves_no_weight_is_named() {
         format!("attack {subject} --attack topk --iters 1 --eps 8/255"),
     ] {
         let run = place.ok(&format!("{line} --method lime:samples=9,width=1e-3"));
-        says(&run.stderr, &["at 1 of 1 images (at `width` 0.001, copies that keep half of an"]);
+        says(&run.stderr, &["at 1 of 1 image (at `width` 0.001, copies that keep half of an"]);
     }
 }
