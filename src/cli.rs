@@ -1,24 +1,30 @@
 //! The command line: what can be asked, with defaults and units. Parsing does no work.
 
 use crate::runtime::device::Choice;
-use attack::Beta;
+use attack::{Beta, Norm};
 use clap::{Args, Parser, Subcommand};
 use models::{Precision, Score};
 use std::path::PathBuf;
+use train::OnNan;
 
 mod data;
 mod measure;
 mod parse;
 mod plane;
 mod run;
+mod target;
 mod transfer;
 
 pub use self::data::{Data, Reading, Set};
 pub use measure::Measure;
-pub use parse::named;
-use parse::{beta, fraction, memory, picture_file, precision, renamed, score, tensor_file};
+use parse::{
+    NORMS, ON_NAN, STORES, beta, fraction, memory, one_of, picture_file, precision, renamed, score,
+    tensor_file,
+};
+pub use parse::{Store, named};
 pub use plane::Plane;
 pub use run::Run;
+pub use target::TargetClass;
 pub use transfer::Transfer;
 
 /// Train robust image classifiers, explain them, attack and measure the explanations.
@@ -89,8 +95,12 @@ pub enum Command {
     /// Look at weights or convert them
     #[command(subcommand)]
     Weights(Weights),
-    /// List attribution methods, attacks, objectives, optimisers and schedules
-    List,
+    /// List attribution methods, metrics, attacks, objectives, kinds of data, with their options
+    List {
+        /// Only what is called so, such as `smoothgrad`
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
     /// Show libtorch, CUDA, devices and threads, and what is missing
     Doctor,
     /// Time the hot paths
@@ -115,8 +125,8 @@ pub struct Train {
     #[arg(long)]
     pub resume: bool,
     /// What to do at a loss that is NaN or infinite: stop, or skip that step and count it
-    #[arg(long, default_value = "stop", value_parser = ["stop", "skip"])]
-    pub on_nan: String,
+    #[arg(long, default_value = "stop", value_parser = one_of(ON_NAN))]
+    pub on_nan: OnNan,
 }
 
 /// A model and the images it is asked about.
@@ -183,8 +193,8 @@ impl Subject {
 #[derive(Debug, Args)]
 pub struct Explained {
     /// Class that is explained: predicted, label, or a class of the model by its name or number
-    #[arg(long, default_value = "predicted", allow_hyphen_values = true)]
-    pub target: String,
+    #[arg(long, default_value_t = TargetClass::Predicted, allow_hyphen_values = true)]
+    pub target: TargetClass,
     /// Score of that class: logit, prob or logprob
     #[arg(long, default_value = "logit", value_parser = score)]
     pub score: Score,
@@ -215,8 +225,8 @@ pub struct Eval {
     #[arg(long, value_delimiter = ',', value_parser = fraction, allow_hyphen_values = true)]
     pub eps: Vec<f64>,
     /// Norm of the ball: linf or l2
-    #[arg(long, default_value = "linf", value_parser = ["linf", "l2"])]
-    pub norm: String,
+    #[arg(long, default_value = "linf", value_parser = one_of(NORMS))]
+    pub norm: Norm,
     /// Measure the largest eigenvalue of the cross-entropy's input Hessian too
     #[arg(long)]
     pub curvature: bool,
@@ -286,8 +296,8 @@ pub struct Attacking {
     #[arg(long, value_delimiter = ',', value_parser = fraction, allow_hyphen_values = true, default_values = ["2/255", "4/255", "8/255", "16/255"])]
     pub eps: Vec<f64>,
     /// Norm of the ball: linf or l2
-    #[arg(long, default_value = "linf", value_parser = ["linf", "l2"])]
-    pub norm: String,
+    #[arg(long, default_value = "linf", value_parser = one_of(NORMS))]
+    pub norm: Norm,
     /// How steps are made: sign, adam, apgd, or square, which needs no gradient and so attacks any
     /// method
     #[arg(long, default_value = "sign")]
@@ -388,8 +398,8 @@ pub enum Weights {
         #[arg(long, value_name = "PIXELS")]
         size: Option<i64>,
         /// How numbers are stored: f32 or f16
-        #[arg(long, default_value = "f32", value_parser = ["f32", "f16"])]
-        store: String,
+        #[arg(long, default_value = "f32", value_parser = one_of(STORES))]
+        store: Store,
         /// Class names, separated by commas, or a file with a name a line
         #[arg(long, value_name = "FILE")]
         classes: Option<String>,

@@ -1,9 +1,10 @@
 //! The arguments of `measure`. A preset fills in what is not given.
 
 use super::{
-    Subject,
-    parse::{fraction, json_file, score},
+    Subject, TargetClass,
+    parse::{NORMS, fraction, json_file, one_of, score},
 };
+use attack::Norm;
 use clap::Args;
 use models::Score;
 use std::path::PathBuf;
@@ -27,7 +28,7 @@ pub struct Measure {
     pub preset: Option<String>,
     /// Class that is explained: predicted, label, or a number [default: predicted]
     #[arg(long, allow_hyphen_values = true)]
-    pub target: Option<String>,
+    pub target: Option<TargetClass>,
     /// Score of that class: logit, prob or logprob [default: logit]
     #[arg(long, value_parser = score)]
     pub score: Option<Score>,
@@ -43,8 +44,8 @@ pub struct Measure {
     #[arg(long, default_value = "8/255", value_parser = fraction, allow_hyphen_values = true)]
     pub eps: f64,
     /// Norm of its ball: linf or l2
-    #[arg(long, default_value = "linf", value_parser = ["linf", "l2"])]
-    pub norm: String,
+    #[arg(long, default_value = "linf", value_parser = one_of(NORMS))]
+    pub norm: Norm,
     /// A network trained on random labels, for `random-labels`: `train --set data.random_labels=true`
     #[arg(long, value_name = "FILE")]
     pub random_labels: Option<PathBuf>,

@@ -8,6 +8,7 @@ use crate::{
     runtime::outputs::Files,
     runtime::ui::Ui,
     session,
+    session::threat,
     session::{Loaded, load_beside},
 };
 use anyhow::{Result, ensure};
@@ -98,6 +99,7 @@ fn decides(args: &Measure) -> String {
         random_labels,
         ..
     } = args;
+    let norm = threat::spelled(*norm);
     format!(
         "{metrics:?} {} {method:?} {preset:?} {target:?} {score:?} {attack:?} {eps} {norm} \
          {random_labels:?}",
