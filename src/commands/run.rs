@@ -5,7 +5,7 @@ use crate::{
     cli::{Cli, Command, Common, Run},
     experiment::{Cell, Experiment, Report},
     report,
-    ui::Ui,
+    runtime::ui::Ui,
 };
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Parser;

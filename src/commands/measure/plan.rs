@@ -3,13 +3,13 @@
 use super::preset::{Preset, preset};
 use crate::{
     cli::{Explained, Measure},
-    halving,
-    radii::Radii,
     results::label,
-    several::methods,
-    subject::Loaded,
+    runtime::oom,
+    session::Loaded,
+    session::methods,
+    session::threat::Radii,
 };
-use ::attack::{Adversary, Ball, MapLoss, Rule, adversary};
+use ::attack::{Adversary, Ball, MapObjective, Optimizer, adversary};
 use anyhow::{Context, Result, bail, ensure};
 use explain::{
     Attribution, Metric,
@@ -65,7 +65,7 @@ pub(super) enum Strike {
     /// On predictions: one for all methods.
     Prediction(String, Box<dyn Adversary>),
     /// On the maps of each method.
-    Maps(Box<dyn MapLoss>, Box<dyn Rule>),
+    Maps(Box<dyn MapObjective>, Box<dyn Optimizer>),
 }
 
 impl Plan {
@@ -80,7 +80,7 @@ impl Plan {
         let metrics =
             metrics.into_iter().map(|text| Ok((text.clone(), metric(registry::parse(&text)?)?)));
         let metrics = metrics.collect::<Result<Vec<_>>>()?;
-        let built = spelled.into_iter().map(|text| Ok((text.clone(), halving::method(&text)?)));
+        let built = spelled.into_iter().map(|text| Ok((text.clone(), oom::method(&text)?)));
         let attack = usual(&args.attack, |p| p.attack, "pgd");
         let wanted = |of: fn(&Needs) -> bool| metrics.iter().any(|(_, m)| of(&m.needs()));
         let needs = Needs {
@@ -231,8 +231,8 @@ fn strike(text: &str) -> Result<Strike> {
     let name = table["name"].as_str().unwrap_or_default().to_owned();
     if ::attack::ATTACKS.iter().any(|entry| entry.name == name) {
         return Ok(Strike::Maps(
-            ::attack::map_loss(table)?,
-            ::attack::rule(registry::parse("sign")?)?,
+            ::attack::map_objective(table)?,
+            ::attack::optimizer(registry::parse("sign")?)?,
         ));
     }
     if ::attack::ADVERSARIES.iter().any(|entry| entry.name() == name) {

@@ -5,9 +5,8 @@ use crate::{
     cli::{Attacking, Command, Eval, Explain, Measure, Plane, Subject, Transfer, named},
     commands::measure,
     experiment::UNKNOWN,
-    radii::Radii,
     results::tidy::AUC,
-    subject::short_name,
+    session::{short_name, threat::Radii},
 };
 use anyhow::Result;
 use explain::similarity::SIMILARITIES;
@@ -149,7 +148,8 @@ fn measured(args: &Measure) -> Result<Table> {
 
 fn evaluated(args: &Eval) -> Result<Table> {
     let usual = [if args.norm == "l2" { 0.5 } else { 8. / 255. }];
-    let radii = Radii::parse(&args.norm, if args.eps.is_empty() { &usual } else { &args.eps })?;
+    let eps = if args.eps.is_empty() { &usual[..] } else { &args.eps };
+    let radii = Radii::parse(&args.norm, eps)?;
     let mut table = Table::default();
     for model in models(&args.subject.weights) {
         let of = keys([("model", &model)]);

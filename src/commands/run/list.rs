@@ -3,7 +3,7 @@
 use super::Ready;
 use crate::{
     cli::{Common, Run},
-    ui::Ui,
+    runtime::ui::Ui,
 };
 use anyhow::Result;
 use serde_json::{Map, json};
