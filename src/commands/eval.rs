@@ -2,14 +2,14 @@
 
 use crate::{
     cli::{Common, Eval},
-    outputs::Files,
-    radii::{self, Radii},
     results::{
         Change, UNDEFINED, distances, label,
         tidy::{accuracy, at_radius, described, l2_change},
     },
-    subject::{self, Loaded},
-    ui::Ui,
+    runtime::outputs::Files,
+    runtime::ui::Ui,
+    session::threat::{self, Radii},
+    session::{self, Loaded},
 };
 use ::attack::{
     AttackInput, Ball, NamedAdversary, Norm, Robustness, Summary,
@@ -36,7 +36,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     let out = args.out.iter().flat_map(|out| plan.radii.files(out));
     let files = Files::of(&args.subject).writes("--figure", &args.figure).writes("--out", out);
     files.check()?;
-    let loaded = subject::load(&args.subject, common, ui)?;
+    let loaded = session::load(&args.subject, common, ui)?;
     autoattack::check(&plan.attacks, loaded.model.shape.classes)?;
     if !plan.attacks.is_empty() {
         loaded.data.check_pixels("an attack")?;
@@ -68,7 +68,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
         ui.say(&at.text(args.norm))?;
     }
     let rows =
-        rows(&loaded, radii::spelled(args.norm), (&clean, balanced), curvature.as_ref(), &robust);
+        rows(&loaded, threat::spelled(args.norm), (&clean, balanced), curvature.as_ref(), &robust);
     let value = serde_json::json!({
         "origin": loaded.origin(),
         "model": loaded.card,
@@ -315,7 +315,7 @@ impl AtRadius {
     }
 
     fn text(&self, norm: Norm) -> String {
-        let norm = radii::spelled(norm);
+        let norm = threat::spelled(norm);
         let mut text = format!("robust accuracy within {} {norm}: {}", self.label, self.accuracy);
         for tally in &self.summary.attacks {
             let _ = write!(text, "\n  {}: broke {} of {}", tally.name, tally.broke, tally.given);

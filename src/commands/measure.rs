@@ -1,15 +1,14 @@
 //! `gradproof measure`: numbers that say how good maps are, image by image, and their means with
 //! bootstrap intervals. The maps of a method are made once for all metrics.
 
-use super::attack::{Named, Parts};
 use crate::{
     cli::{Common, Measure, Subject},
-    outputs::Files,
-    radii,
+    evaluation::{Named, Parts, no_map_warning},
     results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic, Tidy},
-    several,
-    subject::{Loaded, load_beside},
-    ui::Ui,
+    runtime::outputs::Files,
+    runtime::ui::Ui,
+    session::{self, threat},
+    session::{Loaded, load_beside},
 };
 use anyhow::{Result, ensure};
 use explain::metric::{Better, statistics::spearman};
@@ -31,12 +30,20 @@ pub fn check(args: &Measure) -> Result<()> {
     Plan::check(args).map(|_| ())
 }
 
+/// The methods, and each column with its metric. Errors: see [`check`].
+pub(super) fn expected(args: &Measure) -> Result<(Vec<String>, Vec<(String, String)>)> {
+    let plan = Plan::check(args)?;
+    let column = |key: &plan::Key| (plan.metrics[key.metric].0.clone(), key.key.clone());
+    let columns = plan.columns.iter().map(column).collect();
+    Ok((plan.methods.into_iter().map(|(method, _)| method).collect(), columns))
+}
+
 /// Measures every method on every model.
 pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(args)?;
     let files = files(args);
     files.check()?;
-    let models = several::models(&args.subject, &plan.explained, common, ui)?;
+    let models = session::load_models(&args.subject, &plan.explained, common, ui)?;
     models.iter().try_for_each(|loaded| plan.fit(loaded))?;
     let unlearnt = args.random_labels.as_ref().map(|file| {
         let subject = Subject { weights: file.clone(), ..args.subject.clone() };
@@ -57,7 +64,7 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     }
     parts.done()?;
     for row in result.measured.iter().filter(|row| row.empty_maps > 0) {
-        ui.note(&super::explain::warning(row.empty_maps, result.images, &row.method));
+        ui.note(&no_map_warning(row.empty_maps, result.images, &row.method));
     }
     ui.say(&table::table(&result))?;
     if let Some(path) = &args.out {
@@ -91,7 +98,7 @@ fn decides(args: &Measure) -> String {
         random_labels,
         ..
     } = args;
-    let norm = radii::spelled(*norm);
+    let norm = threat::spelled(*norm);
     format!(
         "{metrics:?} {} {method:?} {preset:?} {target:?} {score:?} {attack:?} {eps} {norm} \
          {random_labels:?}",

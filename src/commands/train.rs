@@ -4,15 +4,15 @@
 use crate::{
     cli::{Common, Train},
     commands::doctor,
-    device,
-    outputs::Files,
-    ranks,
     results::tidy::{described, of_training},
-    ui::Ui,
+    runtime::device,
+    runtime::launcher,
+    runtime::outputs::Files,
+    runtime::ui::Ui,
 };
 use ::data::Dataset;
 use ::train::{
-    Config, EpochLine, Job, Ranks, Tick, Watch,
+    Communicator, Config, EpochLine, Job, Observer, Tick,
     objective::{Climb, Perturb},
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -49,14 +49,14 @@ pub fn check(args: &Train) -> Result<()> {
 
 /// Checks everything, then trains.
 pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
-    let ranks = ranks::join()?;
+    let ranks = launcher::join()?;
     // Rank 0 speaks for all.
     let silent = Ui { quiet: true, kept: Some(Rc::default()), ..ui.clone() };
     let ui = if ranks.rank() == 0 { ui } else { &silent };
-    ranks::together(&*ranks, || train(args, common, ui, &ranks))
+    launcher::together(&*ranks, || train(args, common, ui, &ranks))
 }
 
-fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Result<()> {
+fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -> Result<()> {
     let told = || format!("config `{}`", args.config.display());
     let config = Config::read(&args.config, args.scale.as_deref(), &args.set).with_context(told)?;
     files(args, &config).check()?;
@@ -215,7 +215,7 @@ struct Bars<'a> {
     bar: ProgressBar,
 }
 
-impl Watch for Bars<'_> {
+impl Observer for Bars<'_> {
     fn start(&mut self, done: u32) {
         let from = if done > 0 { format!(", going on after epoch {done}") } else { String::new() };
         self.ui.note(&format!("{}{from}", self.headline));

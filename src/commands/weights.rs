@@ -1,10 +1,10 @@
 //! `gradproof weights`: info, convert.
 
+use crate::runtime::ui::Ui;
 use crate::{
-    classes::listed,
     cli::{Store, Weights},
-    outputs::Files,
-    ui::Ui,
+    runtime::outputs::Files,
+    session::classes::listed,
 };
 use anyhow::{Result, ensure};
 use models::checkpoint::{self, Contents, Hints};
