@@ -8,11 +8,11 @@ use crate::{
     results::tidy::AUC,
     session::{
         short_name,
-        threat::{self, Radii},
+        threat::{Radii, spelled},
     },
 };
+use ::attack::Norm;
 use anyhow::Result;
-use attack::Norm;
 use explain::similarity::SIMILARITIES;
 use results::{Keys, Number, Table, keys, label};
 use std::path::Path;
@@ -151,7 +151,7 @@ fn measured(args: &Measure) -> Result<Table> {
 
 fn evaluated(args: &Eval) -> Result<Table> {
     let usual = [if args.norm == Norm::L2 { 0.5 } else { 8. / 255. }];
-    let radii = Radii::new(args.norm, if args.eps.is_empty() { &usual } else { &args.eps })?;
+    let radii = Radii::new(args.norm, if args.eps.is_empty() { &usual } else { &args.eps[..] })?;
     let mut table = Table::default();
     for model in models(&args.subject.weights) {
         let of = keys([("model", &model)]);
@@ -162,7 +162,7 @@ fn evaluated(args: &Eval) -> Result<Table> {
         }
         let attacked = args.pgd.or(args.apgd).or(args.square).is_some() || args.attack.is_some();
         for ball in radii.balls().iter().filter(|_| attacked) {
-            let of = with(&with(&of, "attack", UNKNOWN), "norm", threat::spelled(args.norm));
+            let of = with(&with(&of, "attack", UNKNOWN), "norm", spelled(args.norm));
             let of = with(&with(&of, "eps", &label(ball.eps)), "eps_value", UNKNOWN);
             table.push(&of, "robust-accuracy", number(["mean", "stderr", "low", "high", "n"]));
             table.push(&of, "l2-change", number(["mean", "min", "max"]));
