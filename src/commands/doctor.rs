@@ -35,7 +35,7 @@ pub fn run(_common: &Common, ui: &Ui) -> Result<()> {
     line("OpenMP", waiting.join("  "));
     line("MPI", ranks::version().unwrap_or(NO_MPI.into()));
     if load > 0.5 * cores as f64 {
-        line("warning", "this machine is busy: timings will be off (see OpenMP in README)".into());
+        line("warning", "this machine is busy: timings will be off (docs/decisions/threads.md)".into());
     }
     ui.say(text.trim_end())?;
     ui.result(&json!({
