@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use models::{Precision, Score};
 use std::path::PathBuf;
 
+mod bench;
 mod data;
 mod measure;
 mod parse;
@@ -13,6 +14,7 @@ mod plane;
 mod run;
 mod transfer;
 
+pub use self::bench::Bench;
 pub use self::data::{Data, Reading, Set};
 pub use measure::Measure;
 use parse::{beta, fraction, memory, picture_file, precision, renamed, score, tensor_file};
@@ -317,35 +319,6 @@ pub struct Attacking {
     /// Target of `manipulate`: the first map in this file, as `explain --out` writes it
     #[arg(long, value_name = "FILE.safetensors")]
     pub target_map: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub struct Bench {
-    /// What to benchmark: explain, train [default: all]
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
-    /// Run only benchmarks whose name contains one of these, such as `ssr,pgd-7` (the baseline
-    /// always runs)
-    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
-    pub only: Vec<String>,
-    /// Architecture, with random weights on 3x32x32 images
-    #[arg(long, value_name = "NAME", default_value = "resnet20")]
-    pub arch: String,
-    /// Images per step
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub batch_size: usize,
-    /// Timed rounds, after two warm-up rounds
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub rounds: u32,
-    /// Maximum inputs per forward pass of a method, samples included
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    pub chunk: u32,
-    /// f32 or bf16; with bf16 also the error of each map against f32
-    #[arg(long, default_value = "f32", value_parser = precision)]
-    pub precision: Precision,
-    /// Also measure peak memory of IG and SmoothGrad with 5,000 samples against 50 (minutes)
-    #[arg(long)]
-    pub peak_memory: bool,
 }
 
 #[derive(Debug, Args)]

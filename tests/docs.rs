@@ -205,9 +205,14 @@ fn decisions_have_date_status_context_decision_consequence() {
     for path in documents("docs/decisions") {
         let text = fs::read_to_string(&path).unwrap();
         let mut rest = text.as_str();
-        for part in
-            ["# ", "\n- Date: 20", "\n- Status: ", "\n## Context", "\n## Decision", "\n## Consequence"]
-        {
+        for part in [
+            "# ",
+            "\n- Date: 20",
+            "\n- Status: ",
+            "\n## Context",
+            "\n## Decision",
+            "\n## Consequence",
+        ] {
             let found = rest.find(part);
             let at = found.unwrap_or_else(|| panic!("{}: no `{}`", path.display(), part.trim()));
             rest = &rest[at + part.len()..];
