@@ -17,6 +17,7 @@ mod transfer;
 pub use self::bench::Bench;
 pub use self::data::{Data, Reading, Set};
 pub use measure::Measure;
+pub use parse::named;
 use parse::{beta, fraction, memory, picture_file, precision, renamed, score, tensor_file};
 pub use plane::Plane;
 pub use run::Run;
@@ -125,7 +126,12 @@ pub struct Train {
 /// A model and the images it is asked about.
 #[derive(Clone, Debug, Args)]
 pub struct Subject {
+<<<<<<< HEAD
     /// Model weights: safetensors (sharded or not) or a PyTorch checkpoint
+=======
+    /// Weights: safetensors, its shards, or a PyTorch checkpoint; `NAME=FILE` says what the model is
+    /// called in tables
+>>>>>>> main
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Architecture, if the file does not name it (see `gradproof models`)

@@ -1,7 +1,7 @@
 //! Which files a command reads and which it writes: none may be both, and no two outputs the same.
 //! Said before any work.
 
-use crate::cli::Subject;
+use crate::cli::{Subject, named};
 use anyhow::{Result, bail, ensure};
 use models::registry;
 use std::{
@@ -21,7 +21,7 @@ impl Files {
     /// Those that a model and its images are read from.
     pub fn of(subject: &Subject) -> Self {
         let weights = subject.weights.to_string_lossy();
-        let files = weights.split(',').map(PathBuf::from);
+        let files = weights.split(',').map(|file| named(file).1);
         Files::default().reads("--weights", files).data("--data", &subject.data)
     }
 

@@ -8,9 +8,11 @@ use std::{
 use tch::{Kind, Tensor};
 
 mod measure;
+pub mod tidy;
 mod transfer;
 
 pub use measure::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic};
+pub use tidy::Tidy;
 pub use transfer::{Maps, TransferCell, TransferResult};
 
 /// How a result came to be; stands in every result file.
@@ -156,27 +158,6 @@ impl AtEps {
     pub fn checked(&self) -> bool {
         self.metrics.values().all(|summary| summary.n.is_some())
     }
-
-    /// What a line of CSV says of one metric: radius, its label, metric, mean, standard error, mean
-    /// over successes, area where there is one, success, images in the mean, images where it is
-    /// undefined, those of them without a map. Empty is what is undefined or not known.
-    pub fn record(&self, metric: &str, auc: &BTreeMap<String, Option<f64>>) -> [String; 11] {
-        let summary = &self.metrics[metric];
-        let maybe = |number: Option<f64>| number.map(|n| n.to_string()).unwrap_or_default();
-        [
-            self.eps.to_string(),
-            self.label.clone(),
-            metric.to_owned(),
-            maybe(summary.mean),
-            maybe(summary.stderr),
-            maybe(summary.successes),
-            maybe(auc.get(metric).copied().flatten()),
-            maybe(self.success),
-            summary.n.map(|n| n.to_string()).unwrap_or_default(),
-            summary.undefined.to_string(),
-            self.no_map.to_string(),
-        ]
-    }
 }
 
 /// What `gradproof attack` found.
@@ -223,14 +204,4 @@ pub fn suffixed(path: &Path, suffix: &str) -> PathBuf {
     let part = |p: Option<&std::ffi::OsStr>| p.unwrap_or_default().to_string_lossy().into_owned();
     let (stem, extension) = (part(path.file_stem()), part(path.extension()));
     path.with_file_name(format!("{stem}-{suffix}.{extension}"))
-}
-
-/// A line of CSV as in RFC 4180: it ends in CR LF; fields with commas, quotes or line ends are
-/// quoted.
-pub fn csv_line(fields: &[String]) -> String {
-    let quoted = |field: &String| match field.contains([',', '"', '\r', '\n']) {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.clone(),
-    };
-    fields.iter().map(quoted).collect::<Vec<_>>().join(",") + "\r\n"
 }

@@ -1,7 +1,7 @@
 //! Lists on the command line: methods, and models that are asked about the same images.
 
 use crate::{
-    cli::{Common, Explained, Subject},
+    cli::{Common, Explained, Subject, named},
     subject::{self, Loaded},
     ui::Ui,
 };
@@ -42,8 +42,10 @@ pub fn models(
     // Files of one name in several folders are told apart by their paths.
     let names: Vec<String> = models.iter().map(|loaded| loaded.card.name.clone()).collect();
     for (loaded, file) in models.iter_mut().zip(&files) {
+        let (name, path) = named(file);
         if names.iter().filter(|name| **name == loaded.card.name).count() > 1 {
-            loaded.card.name.clone_from(file);
+            ensure!(name.is_none(), "two models of `--weights` are called `{}`", loaded.card.name);
+            path.clone_into(&mut loaded.card.name);
         }
     }
     Ok(models)

@@ -2,7 +2,7 @@
 
 use crate::{
     classes::{self, Fitted, Known},
-    cli::{Common, Explained, Subject},
+    cli::{Common, Explained, Subject, named},
     device,
     memory::Fits,
     results::{ModelCard, Origin},
@@ -99,7 +99,7 @@ pub fn load_beside(first: (&str, &Loaded), args: &Subject, ui: &Ui) -> Result<Lo
 fn weights(args: &Subject, ui: &Ui) -> Result<checkpoint::Loaded> {
     let (arch, normalise) = (args.arch.clone(), args.normalise.clone());
     let hints = Hints { arch, normalise, entry: args.entry.clone(), size: args.reading.size };
-    let mut loaded = checkpoint::load(&args.weights, &hints)?;
+    let mut loaded = checkpoint::load(Path::new(named(&args.weights.to_string_lossy()).1), &hints)?;
     for (key, value) in &loaded.metadata {
         ui.detail(&format!("  {key}: {}", value.trim().replace('\n', "\n    ")));
     }
@@ -155,7 +155,10 @@ fn check_shape(model: &Classifier, data: &Dataset) -> Result<()> {
 fn card(args: &Subject, model: &Classifier, header: &BTreeMap<String, String>) -> ModelCard {
     let said = |key: &str| header.get(key).cloned().unwrap_or("unknown".into());
     ModelCard {
-        name: short_name(&args.weights),
+        name: match named(&args.weights.to_string_lossy()) {
+            (Some(name), _) => name.to_owned(),
+            (None, path) => short_name(Path::new(path)),
+        },
         arch: model.arch.name.into(),
         training: said("training"),
         dataset: said("dataset"),

@@ -93,3 +93,11 @@ pub(super) fn shard(text: &str) -> Result<(usize, usize), String> {
         _ => Err("write I/N with I from 1 to N, such as 1/4".into()),
     }
 }
+
+/// `NAME=PATH` as the name of a model in tables and its file; `PATH` alone has no name.
+pub fn named(text: &str) -> (Option<&str>, &str) {
+    match text.split_once('=') {
+        Some((name, path)) if !name.is_empty() && !name.contains('/') => (Some(name), path),
+        _ => (None, text),
+    }
+}

@@ -3,7 +3,7 @@
 use crate::{
     cli::{Attack, Common},
     outputs::Files,
-    results::{AtEps, AttackResult, Change, distances, effect, label},
+    results::{AtEps, AttackResult, Change, Tidy, distances, effect, label},
     subject::{self, Loaded},
     ui::Ui,
 };
@@ -50,7 +50,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
         for (ball, run) in plan.radii.balls().iter().zip(&runs) {
             run.write(&plan.radii.file(out, ball.eps), &loaded, &args.method, ball.eps)?;
         }
-        let text = serde_json::to_string_pretty(&result)?;
+        let text = serde_json::to_string_pretty(&result.json()?)?;
         let path = out.with_extension("json");
         tensorfile::atomic::write(&path, |f| Ok(f.write_all(text.as_bytes())?))?;
     }
@@ -69,7 +69,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
     for path in args.out.iter().chain(&args.figure) {
         ui.say(&format!("written: {}", path.display()))?;
     }
-    ui.result(&result)
+    ui.result(&result.json()?)
 }
 
 /// What is read and written.

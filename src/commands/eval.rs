@@ -4,7 +4,10 @@ use crate::{
     cli::{Common, Eval},
     outputs::Files,
     radii::Radii,
-    results::{Change, UNDEFINED, distances, label},
+    results::{
+        Change, UNDEFINED, distances, label,
+        tidy::{accuracy, at_radius, described, l2_change},
+    },
     subject::{self, Loaded},
     ui::Ui,
 };
@@ -13,6 +16,7 @@ use ::attack::{
     prediction::adversary,
     standard::{self, standard, warnings},
 };
+use ::results::{Better, Number, Quantity, Table as Rows, keys};
 use ::train::log::Quantiles;
 use anyhow::{Context, Result, ensure};
 use explain::metric::statistics::wilson;
@@ -43,11 +47,11 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     loaded.announce(ui);
     let (data, model) = (&loaded.data, &loaded.model);
     let bar = ui.bar(data.len() as u64, "evaluating");
-    let accuracy = ::train::accuracy(model, data, loaded.fits.batch, |n| bar.inc(n))
+    let right = ::train::accuracy(model, data, loaded.fits.batch, |n| bar.inc(n))
         .with_context(|| format!("`{}`", loaded.card.name))?;
     bar.finish_and_clear();
-    let clean = Share::of(accuracy.fraction, data.len());
-    let balanced = accuracy.balanced(&data.labels);
+    let clean = Share::of(right.fraction, data.len());
+    let balanced = right.balanced(&data.labels);
     let percent = 100. * balanced;
     ui.say(&format!("accuracy {clean}; mean of the classes' own {percent:.2} %"))?;
     if let Some(path) = &args.figure {
@@ -62,7 +66,8 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     for at in &robust {
         ui.say(&at.text(&args.norm))?;
     }
-    ui.result(&serde_json::json!({
+    let rows = rows(&loaded, &args.norm, (&clean, balanced), curvature.as_ref(), &robust);
+    let value = serde_json::json!({
         "origin": loaded.origin(),
         "model": loaded.card,
         "data": args.subject.data,
@@ -75,7 +80,52 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
         "curvature": curvature,
         "norm": args.norm,
         "robust": robust,
-    }))
+    });
+    ui.result(&described(value, "eval", &quantities(), &rows)?)
+}
+
+/// What its numbers are.
+pub(crate) fn quantities() -> [Quantity; 5] {
+    let mean = "mean over classes of the accuracy on each class's images, in [0, 1]";
+    let xi = "largest eigenvalue of the Hessian of the loss at the image";
+    let robust = "share of the images that no attack misclassifies, in [0, 1]";
+    [
+        accuracy(),
+        Quantity::new("balanced-accuracy", "balanced accuracy", mean, Better::Higher),
+        Quantity::new("curvature", "curvature", xi, Better::Lower),
+        Quantity::new("robust-accuracy", "robust accuracy", robust, Better::Higher),
+        l2_change(),
+    ]
+}
+
+fn rows(
+    loaded: &Loaded,
+    norm: &str,
+    (clean, balanced): (&Share, f64),
+    curvature: Option<&Curvature>,
+    robust: &[AtRadius],
+) -> Rows {
+    let mut rows = Rows::default();
+    let mut of = keys([("model", &loaded.card.name)]);
+    rows.push(&of, "accuracy", clean.number());
+    rows.push(&of, "balanced-accuracy", Number::exact(balanced));
+    if let Some(&Curvature { mean, median, p90, n, undefined }) = curvature {
+        let (n, undefined) = (Some(n as u64), undefined as u64);
+        rows.push(
+            &of,
+            "curvature",
+            Number { mean, median, p90, n, undefined, ..Number::default() },
+        );
+    }
+    of.insert("norm".into(), norm.into());
+    for at in robust {
+        let names: Vec<&str> = at.summary.attacks.iter().map(|tally| tally.name.as_str()).collect();
+        let mut of = at_radius(&of, at.eps, &at.label);
+        of.insert("attack".into(), names.join(", "));
+        rows.push(&of, "robust-accuracy", at.accuracy.number());
+        at.change.iter().for_each(|change| rows.push(&of, "l2-change", change.into()));
+    }
+    rows
 }
 
 /// A fraction of images, its standard error, and Wilson's 95 % interval.
@@ -91,6 +141,11 @@ struct Share {
 }
 
 impl Share {
+    fn number(&self) -> Number {
+        let Share { fraction, stderr, low, high, images } = *self;
+        Number { stderr, low, high, n: Some(images as u64), ..Number::exact(fraction) }
+    }
+
     fn of(fraction: f64, images: usize) -> Self {
         let stderr = (fraction * (1. - fraction) / images as f64).sqrt();
         let stderr = Some(stderr).filter(|stderr| images > 1 && *stderr > 0.);

@@ -4,10 +4,14 @@ use crate::{
     cli::{Common, Explain},
     halving,
     outputs::Files,
-    results::suffixed,
+    results::{
+        suffixed,
+        tidy::{described, of_measures},
+    },
     subject::{self, Loaded},
     ui::Ui,
 };
+use ::results::{Better, Number, Quantity, Table, keys};
 use anyhow::{Context, Result, ensure};
 use explain::{
     Attribution,
@@ -83,7 +87,8 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
         explained.draw(path, &loaded, &methods)?;
         ui.say(&format!("figure: {}", path.display()))?;
     }
-    ui.result(&serde_json::json!({
+    let rows = rows(&loaded, &methods, &explained.gaps, &no_map);
+    let value = serde_json::json!({
         "origin": loaded.origin(),
         "model": loaded.card,
         "data": args.subject.data,
@@ -94,7 +99,25 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
         "notes": notes,
         "out": methods.iter().filter_map(|m| m.out.as_ref()).collect::<Vec<_>>(),
         "figure": args.figure,
-    }))
+    });
+    ui.result(&described(value, "explain", &quantities(), &rows)?)
+}
+
+/// What its numbers are.
+pub(crate) fn quantities() -> [Quantity; 2] {
+    let delta = "mean over images of |f(x) - f(baseline) - sum of the map|";
+    let [no_map, _] = of_measures();
+    [Quantity::new("convergence-delta", "convergence delta", delta, Better::Lower), no_map]
+}
+
+fn rows(loaded: &Loaded, methods: &[Method], gaps: &[Option<f64>], no_map: &[u64]) -> Table {
+    let mut rows = Table::default();
+    for ((method, gap), &none) in methods.iter().zip(gaps).zip(no_map) {
+        let of = keys([("model", &loaded.card.name), ("method", &method.spelled)]);
+        gap.iter().for_each(|gap| rows.push(&of, "convergence-delta", Number::exact(*gap)));
+        rows.push(&of, "no-map", Number::exact(none as f64));
+    }
+    rows
 }
 
 /// What the user is told of images without a map, with a setting of the method that may be why.

@@ -5,7 +5,7 @@ use super::attack::{Named, Parts};
 use crate::{
     cli::{Common, Measure, Subject},
     outputs::Files,
-    results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic},
+    results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic, Tidy},
     several,
     subject::{Loaded, load_beside},
     ui::Ui,
@@ -51,18 +51,18 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     let result = result(args, &plan, &models, &found);
     if let Some(out) = &args.out {
         save(&out.with_extension("jsonl"), &lines(&plan, &models, &found)?)?;
-        save(&out.with_extension("csv"), &result.csv())?;
-        save(out, &serde_json::to_string_pretty(&result)?)?;
+        save(&out.with_extension("csv"), &result.rows().1.csv()?)?;
+        save(out, &serde_json::to_string_pretty(&result.json()?)?)?;
     }
     parts.done()?;
-    for row in result.rows.iter().filter(|row| row.empty_maps > 0) {
+    for row in result.measured.iter().filter(|row| row.empty_maps > 0) {
         ui.note(&super::explain::warning(row.empty_maps, result.images, &row.method));
     }
     ui.say(&table::table(&result))?;
     if let Some(path) = &args.out {
         ui.say(&format!("written: {0}, {0}l and a .csv", path.display()))?;
     }
-    ui.result(&result)
+    ui.result(&result.json()?)
 }
 
 /// What is read and written.
@@ -162,7 +162,7 @@ fn result(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> Me
         settings: plan.settings(args, &models[0]),
         rank_correlation: rank_correlation(plan, models.len(), &rows),
         columns: columns.collect(),
-        rows,
+        measured: rows,
     }
 }
 

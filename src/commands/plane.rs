@@ -5,9 +5,11 @@ use crate::{
     halving,
     outputs::Files,
     plane::{Range, edges, grid, pairs, range, rows},
+    results::tidy::described,
     several, subject,
     ui::Ui,
 };
+use ::results::{Better, Number, Quantity, Table, keys};
 use anyhow::{Context, Result, ensure};
 use explain::{Attribution, Batch};
 use models::{
@@ -84,7 +86,33 @@ pub fn run(args: &Plane, common: &Common, ui: &Ui) -> Result<()> {
         draw(path, args, (&*model, class), &maps)?;
         ui.say(&format!("written: {}", path.display()))?;
     }
-    ui.result(&json!({ "points": points, "figure": args.figure }))
+    let rows = tidy(args, &values, &maps);
+    let value = json!({ "points": points, "figure": args.figure });
+    ui.result(&described(value, "plane", &quantities(), &rows)?)
+}
+
+/// What its numbers are.
+pub(crate) fn quantities() -> [Quantity; 2] {
+    [
+        Quantity::new("value", "value", "the function at the point", Better::Neither),
+        Quantity::new("map", "map", "the map of a feature at the point", Better::Neither),
+    ]
+}
+
+fn tidy(args: &Plane, values: &[f64], maps: &[(&String, Vec<(f64, f64)>)]) -> Table {
+    let mut rows = Table::default();
+    for (i, ((x, y), value)) in args.at.iter().zip(values).enumerate() {
+        let mut of = keys([("point", &format!("{x}/{y}"))]);
+        rows.push(&of, "value", Number::exact(*value));
+        for (method, map) in maps {
+            of.insert("method".into(), (*method).clone());
+            for (feature, number) in [("0", map[i].0), ("1", map[i].1)] {
+                of.insert("feature".into(), feature.into());
+                rows.push(&of, "map", Number::exact(number));
+            }
+        }
+    }
+    rows
 }
 
 fn methods(args: &Plane) -> Result<Methods> {

@@ -7,6 +7,7 @@ use crate::{
     device,
     outputs::Files,
     ranks,
+    results::tidy::{described, of_training},
     ui::Ui,
 };
 use ::data::Dataset;
@@ -108,7 +109,9 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Resul
     };
     let epochs = count(last.epoch, "epoch");
     ui.say(&format!("{found} after {epochs}: {}", weights.display()))?;
-    ui.result(&serde_json::json!({ "weights": weights, "last": last }))
+    let value = serde_json::json!({ "weights": weights, "last": last });
+    let (quantities, rows) = of_training(last);
+    ui.result(&described(value, "train", &quantities, &rows)?)
 }
 
 /// What is trained, on what, and where.

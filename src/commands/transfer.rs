@@ -6,7 +6,7 @@ use crate::{
     cli::{Common, Transfer},
     outputs::Files,
     report,
-    results::{AtEps, Maps, TransferCell, TransferResult, label},
+    results::{AtEps, Maps, Tidy, TransferCell, TransferResult, label},
     several::{self, methods},
     subject::Loaded,
     ui::Ui,
@@ -93,7 +93,7 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
     for path in args.out.iter().chain(&args.figure) {
         ui.say(&format!("written: {}", path.display()))?;
     }
-    ui.result(&result)
+    ui.result(&result.json()?)
 }
 
 fn sources<'a>(models: &'a [Loaded], plans: &'a [Plan<'a>]) -> Result<Vec<Source<'a>>> {
@@ -173,8 +173,8 @@ fn write(args: &Transfer, result: &TransferResult) -> Result<()> {
         tensorfile::atomic::write(path, |file| Ok(file.write_all(text.as_bytes())?))
     };
     if let Some(out) = &args.out {
-        save(&out.with_extension("csv"), &result.csv())?;
-        save(out, &serde_json::to_string_pretty(result)?)?;
+        save(&out.with_extension("csv"), &result.rows().1.csv()?)?;
+        save(out, &serde_json::to_string_pretty(&result.json()?)?)?;
     }
     args.figure.as_ref().map_or(Ok(()), |path| plot::heatmap(path, &report::heatmap(result)))
 }

@@ -2,7 +2,7 @@
 //! that is broken, or begins like a result and is none, is an error, never a missing row.
 
 use super::{Found, Inputs, Measured, Training, Transferred, experiment::SUMMARY, pictures};
-use crate::results::{AttackResult, EpochLine, MeasureResult, TransferResult};
+use crate::results::{AttackResult, EpochLine, MeasureResult, TransferResult, tidy};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,13 +113,15 @@ fn read_result(path: &Path) -> Result<Option<Read>> {
     let alike = |keys: &[&str]| keys.iter().all(|key| value.get(key).is_some());
     if alike(&["origin", "attack", "cells"]) || named("transfer") {
         let told = || format!("`{}` is not a result of `gradproof transfer`", path.display());
-        let result: TransferResult = serde_json::from_value(value).with_context(told)?;
+        let result: TransferResult =
+            serde_json::from_value(tidy::typed(value)?).with_context(told)?;
         result.check().with_context(told)?;
         return Ok(Some(Read::Transfer(Box::new(result))));
     }
     if alike(&["origin", "columns", "rows"]) {
         let told = || format!("`{}` is not a result of `gradproof measure`", path.display());
-        let result: MeasureResult = serde_json::from_value(value).with_context(told)?;
+        let result: MeasureResult =
+            serde_json::from_value(tidy::typed(value)?).with_context(told)?;
         result.check().with_context(told)?;
         return Ok(Some(Read::Measure(Box::new(result))));
     }
@@ -127,7 +129,7 @@ fn read_result(path: &Path) -> Result<Option<Read>> {
         return Ok(None);
     }
     let told = || format!("`{}` is not a result of `gradproof attack`", path.display());
-    let result: AttackResult = serde_json::from_value(value).with_context(told)?;
+    let result: AttackResult = serde_json::from_value(tidy::typed(value)?).with_context(told)?;
     check(&result).with_context(told)?;
     Ok(Some(Read::Attack(Box::new(result))))
 }

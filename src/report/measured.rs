@@ -40,7 +40,7 @@ fn one(result: &MeasureResult) -> String {
 }
 
 fn table(result: &MeasureResult, model: usize) -> String {
-    let rows: Vec<&MeasuredRow> = result.rows.iter().filter(|row| row.model == model).collect();
+    let rows: Vec<&MeasuredRow> = result.measured.iter().filter(|row| row.model == model).collect();
     let head: String =
         rows.iter().map(|row| format!("<th scope=\"col\">{}</th>", text(&row.method))).collect();
     let lines: String = result.columns.iter().map(|column| line(column, &rows)).collect();

@@ -98,7 +98,7 @@ pub fn write(dir: &Path, inputs: &Inputs) -> Result<PathBuf> {
 
 /// The files with the numbers: their names and what is in them.
 pub fn numbers(inputs: &Inputs) -> Result<[(&'static str, String); 2]> {
-    Ok([("results.json", tables::json(inputs)?), ("results.csv", tables::csv(inputs))])
+    Ok([("results.json", tables::json(inputs)?), ("results.csv", tables::csv(inputs)?)])
 }
 
 /// The page of [`write`], for `dir`.

@@ -81,7 +81,7 @@ fn summary(inputs: &Inputs, groups: &[Group]) -> String {
             );
         }
         if let Some(found) = inputs.measures.first() {
-            let (result, rows) = (&found.result, &found.result.rows);
+            let (result, rows) = (&found.result, &found.result.measured);
             let methods: BTreeSet<String> = rows.iter().map(|row| row.method.clone()).collect();
             return format!(
                 "The maps of {} were measured on {} of {}.",

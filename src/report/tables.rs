@@ -1,74 +1,55 @@
-//! The numbers for other programs: `results.json` (everything that was read) and `results.csv` (a
-//! line for each model, method, attack, radius and metric). `transfer` and `measure` wrote their own CSV.
+//! The numbers for other programs: `results.json`, everything that was read, and `results.csv`, the
+//! rows of every result with where they come from.
 
-use super::{Found, Inputs};
-use crate::results::{AtEps, csv_line};
+use super::Inputs;
+use crate::results::{ModelCard, Origin, Tidy};
+use ::results::{Keys, Table, keys};
 use anyhow::Result;
+use std::path::Path;
 
 /// Every result as one JSON array, attacks first.
 pub(super) fn json(inputs: &Inputs) -> Result<String> {
-    let attacks = inputs.results.iter().map(|found| serde_json::to_value(&found.result));
-    let transfers = inputs.transfers.iter().map(|found| serde_json::to_value(&found.result));
-    let measures = inputs.measures.iter().map(|found| serde_json::to_value(&found.result));
-    let all = attacks.chain(transfers).chain(measures).collect::<Result<Vec<_>, _>>()?;
+    let attacks = inputs.results.iter().map(|found| found.result.json());
+    let transfers = inputs.transfers.iter().map(|found| found.result.json());
+    let measures = inputs.measures.iter().map(|found| found.result.json());
+    let all = attacks.chain(transfers).chain(measures).collect::<Result<Vec<_>>>()?;
     Ok(serde_json::to_string_pretty(&all)? + "\n")
 }
 
-const COLUMNS: [&str; 23] = [
-    "model",
-    "arch",
-    "training",
-    "dataset",
-    "data",
-    "method",
-    "attack",
-    "eps",
-    "eps_label",
-    "metric",
-    "mean",
-    "stderr",
-    "mean_of_successes",
-    "auc",
-    "success",
-    "n",
-    "undefined",
-    "no_map",
-    "images",
-    "accuracy",
-    "seed",
-    "commit",
-    "file",
-];
-
-pub(super) fn csv(inputs: &Inputs) -> String {
-    let mut text = csv_line(&COLUMNS.map(str::to_owned));
+/// The rows of every result, in the same order.
+pub(super) fn csv(inputs: &Inputs) -> Result<String> {
+    let mut all = Table::default();
     for found in &inputs.results {
-        for at in &found.result.eps {
-            for metric in at.metrics.keys() {
-                text.push_str(&csv_line(&record(found, at, metric)));
-            }
-        }
+        let result = &found.result;
+        let models = std::slice::from_ref(&result.model);
+        add(&mut all, result, models, source(&found.path, &result.origin, &result.data));
     }
-    text
+    for found in &inputs.transfers {
+        let result = &found.result;
+        add(&mut all, result, &result.models, source(&found.path, &result.origin, &result.data));
+    }
+    for found in &inputs.measures {
+        let result = &found.result;
+        add(&mut all, result, &result.models, source(&found.path, &result.origin, &result.data));
+    }
+    all.csv()
 }
 
-fn record(found: &Found, at: &AtEps, metric: &str) -> Vec<String> {
-    let result = &found.result;
-    let about = [
-        result.model.name.clone(),
-        result.model.arch.clone(),
-        result.model.training.clone(),
-        result.model.dataset.clone(),
-        result.data.clone(),
-        result.method.clone(),
-        result.attack.clone(),
-    ];
-    let origin = [
-        result.images.to_string(),
-        result.accuracy.to_string(),
-        result.origin.seed.to_string(),
-        result.origin.commit.clone(),
-        found.path.display().to_string(),
-    ];
-    [&about[..], &at.record(metric, &result.auc), &origin].concat()
+/// Where the rows of a result come from.
+fn source(path: &Path, origin: &Origin, data: &str) -> Keys {
+    let (file, seed) = (path.display().to_string(), origin.seed.to_string());
+    keys([("file", &file), ("commit", &origin.commit), ("seed", &seed), ("data", data)])
+}
+
+/// Adds the rows of `result` with what is known of their model.
+fn add<T: Tidy>(all: &mut Table, result: &T, models: &[ModelCard], mut source: Keys) {
+    source.insert("kind".into(), T::KIND.into());
+    for mut row in result.rows().1.rows {
+        row.keys.extend(source.clone());
+        if let Some(card) = models.iter().find(|card| card.name == row.key("model")) {
+            let ModelCard { arch, training, dataset, .. } = card;
+            row.keys.extend(keys([("arch", arch), ("training", training), ("dataset", dataset)]));
+        }
+        all.rows.push(row);
+    }
 }

@@ -1,6 +1,6 @@
 //! What `gradproof measure` found: means with intervals, as JSON and CSV.
 
-use super::{ModelCard, Origin, UNDEFINED, csv_line};
+use super::{ModelCard, Origin, UNDEFINED};
 use anyhow::{Result, ensure};
 use explain::metric::statistics::{Interval, bootstrap, wilson};
 use serde::{Deserialize, Serialize};
@@ -159,7 +159,7 @@ pub struct MeasureResult {
     /// In the order of the command.
     pub columns: Vec<MeasuredColumn>,
     /// Model by model, method by method.
-    pub rows: Vec<MeasuredRow>,
+    pub measured: Vec<MeasuredRow>,
     /// Of each method: Spearman's ρ over models of the means of `lipschitz` and `model-lipschitz`,
     /// from three models on where both are defined; none where they are fewer, or all equal.
     pub rank_correlation: BTreeMap<String, Option<f64>>,
@@ -175,7 +175,7 @@ impl MeasuredRow {
 impl MeasureResult {
     /// Errors: a row of no model, or without a number of every column.
     pub fn check(&self) -> Result<()> {
-        for row in &self.rows {
+        for row in &self.measured {
             let MeasuredRow { model, method, values, .. } = row;
             ensure!(*model < self.models.len(), "a row of `{method}` is of model {model}");
             for c in &self.columns {
@@ -183,38 +183,6 @@ impl MeasureResult {
             }
         }
         Ok(())
-    }
-
-    /// One line a model, method and number.
-    pub fn csv(&self) -> String {
-        let head = ["model", "method", "metric", "number", "better", "mean", "low", "high"];
-        let counts = ["median", "images", "n", "undefined", "infinite", "empty_maps"];
-        let head = head.into_iter().chain(counts);
-        let mut text = csv_line(&head.map(str::to_owned).collect::<Vec<_>>());
-        let number = |value: Option<f64>| value.map_or(String::new(), |v| v.to_string());
-        for row in &self.rows {
-            for c in &self.columns {
-                let v = &row.values[&c.key];
-                let better = if c.higher_is_better { "higher" } else { "lower" };
-                text += &csv_line(&[
-                    self.models[row.model].name.clone(),
-                    row.method.clone(),
-                    c.metric.clone(),
-                    c.key.clone(),
-                    better.to_owned(),
-                    number(v.mean),
-                    number(v.low),
-                    number(v.high),
-                    number(v.median),
-                    self.images.to_string(),
-                    v.n.map(|n| n.to_string()).unwrap_or_default(),
-                    v.undefined.to_string(),
-                    v.infinite.to_string(),
-                    row.empty_maps.to_string(),
-                ]);
-            }
-        }
-        text
     }
 }
 

@@ -1,6 +1,6 @@
 //! What `gradproof transfer` found: a matrix of attacked maps against judged maps, as JSON and CSV.
 
-use super::{AtEps, ModelCard, Origin, csv_line};
+use super::{AtEps, ModelCard, Origin};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -131,50 +131,4 @@ impl TransferResult {
             _ => String::new(),
         }
     }
-
-    /// A line for each row, column, radius and metric.
-    pub fn csv(&self) -> String {
-        let mut text = csv_line(&COLUMNS.map(str::to_owned));
-        for cell in &self.cells {
-            let (from, to) = (&self.sources[cell.from], &self.targets[cell.to]);
-            let name = |maps: &Maps| self.models[maps.model].name.clone();
-            for at in &cell.eps {
-                for metric in at.metrics.keys() {
-                    let about = [
-                        name(from),
-                        from.method.clone(),
-                        name(to),
-                        to.method.clone(),
-                        self.data.clone(),
-                        self.attack.clone(),
-                    ];
-                    let numbers = at.record(metric, &cell.auc);
-                    let images = [self.images.to_string()];
-                    text.push_str(&csv_line(&[&about[..], &numbers, &images].concat()));
-                }
-            }
-        }
-        text
-    }
 }
-
-const COLUMNS: [&str; 18] = [
-    "from_model",
-    "from_method",
-    "to_model",
-    "to_method",
-    "data",
-    "attack",
-    "eps",
-    "eps_label",
-    "metric",
-    "mean",
-    "stderr",
-    "mean_of_successes",
-    "auc",
-    "success",
-    "n",
-    "undefined",
-    "no_map",
-    "images",
-];

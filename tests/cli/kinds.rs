@@ -103,8 +103,11 @@ fn of_several_weights_each_keeps_its_own_normalisation() {
     let run = rows("--normalise imagenet");
     says(&run.stderr, &["own normalisation is kept: `0.5,0.5,0.5/0.25,0.25,0.25`"]);
     let (said, own) = (run.json(), rows("--normalise 0.5/0.25").json());
-    assert_eq!(said["rows"][0]["values"], own["rows"][0]["values"], "its own word wins");
-    assert_ne!(said["rows"][1]["values"], own["rows"][1]["values"], "a silent file is told");
+    assert_eq!(said["measured"][0]["values"], own["measured"][0]["values"], "its own word wins");
+    assert_ne!(
+        said["measured"][1]["values"], own["measured"][1]["values"],
+        "a silent file is told"
+    );
 }
 
 #[test]

@@ -10,7 +10,7 @@ const CHEAP: &str = "lipschitz:samples=2,faithfulness:cells=3,infidelity:samples
                      localisation,complexity,similarity,randomisation,gap:samples=4";
 
 fn values<'a>(result: &'a Value, model: usize, method: &str) -> &'a Value {
-    let rows = result["rows"].as_array().expect("rows");
+    let rows = result["measured"].as_array().expect("rows");
     let row = rows.iter().find(|row| row["model"] == model && row["method"] == method);
     &row.unwrap_or_else(|| panic!("no row {model}, {method}"))["values"]
 }
@@ -29,7 +29,7 @@ fn every_metric_leaves_its_files() {
         place.ok(&format!("measure {CHEAP} {SUBJECT} --method {methods} --out m/m.json --json"));
     let said = said.json();
     let columns = said["columns"].as_array().expect("columns");
-    for row in said["rows"].as_array().expect("rows") {
+    for row in said["measured"].as_array().expect("rows") {
         for column in columns {
             let value = &row["values"][column["key"].as_str().expect("a key")];
             let infinite = value["infinite"].as_u64().expect("a count");
@@ -55,7 +55,7 @@ fn every_metric_leaves_its_files() {
     }
     let mean = gxi["mass"]["mean"].as_f64().expect("a mean");
     assert!((sum / 8. - mean).abs() < 1e-12, "{sum} and {mean}");
-    assert_eq!(place.text("m/m.csv").lines().count(), 1 + 3 * columns.len());
+    assert_eq!(place.text("m/m.csv").lines().count(), 1 + 3 * (columns.len() + 1));
     assert_eq!(place.at("m").read_dir().expect("a folder").count(), 3, "parts stayed");
 
     place.ok("report m --out page");
@@ -64,7 +64,7 @@ fn every_metric_leaves_its_files() {
         &["<h2>Measured</h2>", "smoothgrad:samples=2", "pointing"],
     );
     let mut torn = kept.clone();
-    torn["rows"][0]["values"].as_object_mut().expect("values").remove("mass");
+    torn["measured"][0]["values"].as_object_mut().expect("values").remove("mass");
     place.write("torn/m.json", torn.to_string());
     says(&place.refused("report torn --out new"), &["torn/m.json", "gxi", "`mass`"]);
 }

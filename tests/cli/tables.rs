@@ -54,7 +54,7 @@ fn a_table_is_learnt_explained_and_measured() {
         "measure --preset agarwal21 {SUBJECT} --method smoothgrad:sigma=1,samples=20 --json \
          lipschitz:norm=l1,ratio=false,draws=fresh,samples=2,gap:samples=20,norm=l1,relative=false"
     ));
-    let values = &measured.json()["rows"][0]["values"];
+    let values = &measured.json()["measured"][0]["values"];
     for name in ["distance", "gap-distance"] {
         assert!(values[name]["mean"].as_f64().is_some_and(|v| v > 0.), "{name}: {values}");
     }

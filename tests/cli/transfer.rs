@@ -53,8 +53,11 @@ fn the_diagonal_is_what_attack_finds() {
     let kept: Value = serde_json::from_str(&place.text("t/transfer.json")).expect("JSON");
     assert_eq!(kept, said);
     let csv = place.text("t/transfer.csv");
-    assert!(csv.starts_with("from_model,from_method,to_model,to_method,"));
-    assert_eq!(csv.lines().count(), 1 + 2 * 3 * 2 * 6);
+    assert!(
+        csv.starts_with("attack,eps,eps_value,from_method,from_model,method,model,quantity,mean")
+    );
+    // A cell: at each of 2 radii 6 numbers of maps, success, images without a map; 6 areas.
+    assert_eq!(csv.lines().count(), 1 + 2 * 3 * (2 * 8 + 6) + 1);
     image::load_from_memory(&place.read("t/heat.png")).expect("a picture");
     let files = place.at("t").read_dir().expect("a folder").count();
     assert_eq!(files, 3, "parts stayed");

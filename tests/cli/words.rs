@@ -31,7 +31,7 @@ fn what_is_undefined_has_its_reason() {
     says(&said.stdout, &[", 2 undefined: no map"]);
     assert_eq!(said.stderr.matches("no map").count(), 1, "{}", said.stderr);
     let kept: Value = serde_json::from_str(&place.text("m/m.json")).expect("JSON");
-    let mass = &kept["rows"][0]["values"]["mass"];
+    let mass = &kept["measured"][0]["values"]["mass"];
     assert_eq!(mass["reasons"], serde_json::json!({"empty masks": 6, "no map": 2}));
     place.ok("report m --out page");
     says(&place.text("page/index.html"), &["8 undefined: 6 empty masks, 2 no map"]);
@@ -61,7 +61,7 @@ fn a_share_of_all_images_has_an_interval() {
     let pointing =
         format!("measure localisation --weights model.safetensors --data {SHAPES} --method gxi");
     let found = place.ok(&format!("{pointing} --limit 2 --json")).json();
-    let pointing = &found["rows"][0]["values"]["pointing"];
+    let pointing = &found["measured"][0]["values"]["pointing"];
     assert!(pointing["high"].as_f64() > pointing["low"].as_f64(), "{pointing}");
 }
 
@@ -112,7 +112,7 @@ fn a_control_is_not_robust_by_construction() {
          --method random --json"
     );
     let found = place.ok(&line).json();
-    let mean = |key: &str| found["rows"][0]["values"][key]["mean"].as_f64().expect("a mean");
+    let mean = |key: &str| found["measured"][0]["values"][key]["mean"].as_f64().expect("a mean");
     // 20 of 1024 pixels at random, and noise against noise.
     assert!(mean("k-in") < 0.2 && mean("lipschitz") > 10., "{found}");
 }

@@ -132,7 +132,8 @@ impl Table {
             }
         }
         names.push(QUANTITY);
-        let mut csv = csv::WriterBuilder::new().from_writer(vec![]);
+        let mut csv =
+            csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(vec![]);
         csv.write_record(names.iter().copied().chain(Number::STATISTICS))?;
         for row in &self.rows {
             let statistic = |name: &&str| row.number.statistic(name);

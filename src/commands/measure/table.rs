@@ -15,7 +15,7 @@ pub(super) fn table(result: &MeasureResult) -> String {
         result.data
     );
     for (i, model) in result.models.iter().enumerate() {
-        let rows: Vec<_> = result.rows.iter().filter(|row| row.model == i).collect();
+        let rows: Vec<_> = result.measured.iter().filter(|row| row.model == i).collect();
         for together in fitting(result, &rows) {
             text += "\n\n";
             text += &block(result, &model.name, together);
