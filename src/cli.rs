@@ -126,12 +126,8 @@ pub struct Train {
 /// A model and the images it is asked about.
 #[derive(Clone, Debug, Args)]
 pub struct Subject {
-<<<<<<< HEAD
-    /// Model weights: safetensors (sharded or not) or a PyTorch checkpoint
-=======
-    /// Weights: safetensors, its shards, or a PyTorch checkpoint; `NAME=FILE` says what the model is
-    /// called in tables
->>>>>>> main
+    /// Model weights: safetensors (sharded or not) or a PyTorch checkpoint; NAME=FILE names the
+    /// model in tables
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Architecture, if the file does not name it (see `gradproof models`)

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(mut_arg("weights", |weights| weights
     .value_name("FILES")
-    .help("Model weights, separated by commas: safetensors or PyTorch checkpoints")))]
+    .help("Model weights, separated by commas: safetensors or PyTorch checkpoints; NAME=FILE names a model")))]
 pub struct Measure {
     /// Metrics, separated by commas: NAME or NAME:key=value (see `gradproof list`)
     #[arg(value_name = "METRICS", required_unless_present = "preset")]
