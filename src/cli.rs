@@ -36,7 +36,7 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
-    /// auto, cpu, cuda or cuda:N
+    /// Device: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value_t = Choice::Auto)]
     pub device: Choice,
     /// CPU threads [default: all cores]
@@ -71,8 +71,7 @@ pub enum Command {
     Eval(Eval),
     /// Compute attribution maps; write them or draw them
     Explain(Explain),
-    /// Change images within a small ball so that their attribution maps move and the predicted
-    /// class does not
+    /// Change images slightly so that attribution maps move and predicted classes do not
     Attack(Attack),
     /// Attack the maps of some models and methods; evaluate all others on the attacked images
     Transfer(Transfer),
@@ -163,10 +162,10 @@ pub struct Subject {
     /// Number of images to skip first
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub offset: usize,
-    /// Images per batch [default: 64, or fewer if half of the free memory holds fewer]
+    /// Images per batch [default: 64, or as many as fit into half of the free memory]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
-    /// Type that affine layers compute in: f32 or bf16
+    /// Type that linear and convolution layers compute in: f32 or bf16
     #[arg(long, default_value = "f32", value_parser = precision)]
     pub precision: Precision,
     /// Do not fold batch norm into convolutions
@@ -194,8 +193,8 @@ pub struct Explained {
     #[arg(long, default_value = "logit", value_parser = score)]
     pub score: Score,
     /// Maximum inputs per forward pass (a method may take many samples of an image); halved
-    /// automatically on GPU out-of-memory [default: 256, or fewer if half of the free memory holds
-    /// fewer]
+    /// automatically on GPU out-of-memory [default: 256, or as many as fit into half of the free
+    /// memory]
     #[arg(long, value_name = "IMAGES")]
     pub chunk: Option<u32>,
 }

@@ -122,8 +122,8 @@ fn method(bytes: &[u8]) -> Result<()> {
         let table = registry::parse(&one)?;
         let _ = explain::method(table.clone());
         let _ = explain::metric::metric(table.clone());
-        let _ = attack::map_loss(table.clone());
-        let _ = attack::rule(table.clone());
+        let _ = attack::map_objective(table.clone());
+        let _ = attack::optimizer(table.clone());
         let _ = attack::prediction::adversary(table);
     }
     Ok(())

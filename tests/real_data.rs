@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use attack::{Ball, Beta, MapAttack, Norm, map_loss};
+use attack::{Ball, Beta, MapAttack, Norm, map_objective};
 use data::{Dataset, Split};
 use explain::{Batch, heat, similarity::top_intersection};
 use models::{Classifier, Precision, Score, Target, checkpoint, registry};
@@ -40,13 +40,13 @@ fn the_shipped_networks_maps_fall_to_the_topk_attack() {
     let (x, _) = test.slice(0, Some(16)).unwrap().ordered(16).next().unwrap().unwrap();
     let target = Target::predicted(&model, &x, Score::Logit);
     let method = explain::method(registry::parse("gxi").unwrap()).unwrap();
-    let loss = map_loss(registry::parse("topk").unwrap()).unwrap();
-    let rule = attack::rule(registry::parse("sign").unwrap()).unwrap();
+    let objective = map_objective(registry::parse("topk").unwrap()).unwrap();
+    let optimizer = attack::optimizer(registry::parse("sign").unwrap()).unwrap();
     let attack = MapAttack {
         model: &model,
         method: &*method,
-        loss: &*loss,
-        rule: &*rule,
+        objective: &*objective,
+        optimizer: &*optimizer,
         beta: Beta::fixed(20.),
         iterations: 50,
         step: 0.5 / 255.,

@@ -165,6 +165,7 @@ fn registries_are_sorted_and_documented() {
     assert_sorted("metrics", explain::metric::METRICS);
     assert_sorted("attacks", attack::ATTACKS);
     assert_sorted("adversaries", attack::ADVERSARIES);
+    assert_sorted("optimisers of attacks", attack::OPTIMIZERS);
     assert_sorted("objectives", train::objective::OBJECTIVES);
     assert_sorted("optimisers", train::optimizer::OPTIMIZERS);
     assert_sorted("schedules", train::schedule::SCHEDULES);

@@ -12,9 +12,11 @@ use crate::{
     ui::Ui,
 };
 use ::attack::{
-    Ball, Case, Named, Robustness, Summary,
-    prediction::adversary,
-    standard::{self, standard, warnings},
+    AttackInput, Ball, NamedAdversary, Robustness, Summary,
+    prediction::{
+        adversary,
+        autoattack::{self, standard, warnings},
+    },
 };
 use ::results::{Better, Number, Quantity, Table as Rows, keys};
 use ::train::log::Quantiles;
@@ -36,7 +38,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     let files = Files::of(&args.subject).writes("--figure", &args.figure).writes("--out", out);
     files.check()?;
     let loaded = subject::load(&args.subject, common, ui)?;
-    standard::check(&plan.attacks, loaded.model.shape.classes)?;
+    autoattack::check(&plan.attacks, loaded.model.shape.classes)?;
     if !plan.attacks.is_empty() {
         loaded.data.check_pixels("an attack")?;
     }
@@ -210,7 +212,7 @@ fn curvature(loaded: &Loaded, ui: &Ui) -> Result<Curvature> {
 
 /// The attacks that the arguments ask for, checked.
 struct Plan {
-    attacks: Vec<Named>,
+    attacks: Vec<NamedAdversary>,
     radii: Radii,
 }
 
@@ -244,8 +246,8 @@ impl Plan {
                 let (x, y) = batch?;
                 let keys = loaded.keys(first, y.numel() as u64);
                 let tick = || bar.inc(1);
-                let case = Case::new(&loaded.model, (&x, &y), ball, &keys);
-                let found = standard::run(&case, &self.attacks, tick);
+                let input = AttackInput::new(&loaded.model, (&x, &y), ball, &keys);
+                let found = autoattack::run(&input, &self.attacks, tick);
                 let told = |row| format!("after the attack {}", loaded.place(first + row));
                 let predictions = loaded.predict(&found.adversarial, &told)?.0;
                 first += y.numel() as u64;
@@ -268,7 +270,7 @@ impl Plan {
 }
 
 /// The attacks in the order they run in: those of `--pgd`, `--apgd`, `--attack`, `--square`.
-fn attacks(args: &Eval) -> Result<Vec<Named>> {
+fn attacks(args: &Eval) -> Result<Vec<NamedAdversary>> {
     let mut asked = vec![];
     asked.extend(args.pgd.map(|steps| format!("pgd:steps={steps}")));
     for loss in ["ce", "dlr"] {
@@ -283,7 +285,7 @@ fn attacks(args: &Eval) -> Result<Vec<Named>> {
             continue;
         }
         let table: Table = registry::parse(&text)?;
-        attacks.push(Named { adversary: adversary(table)?, name: text });
+        attacks.push(NamedAdversary { adversary: adversary(table)?, name: text });
     }
     for (i, named) in attacks.iter().enumerate() {
         let twice = attacks[..i].iter().any(|other| other.name == named.name);

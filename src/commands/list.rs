@@ -49,7 +49,7 @@ pub fn families(ui: &Ui) -> Result<()> {
     let families = [
         ("attribution methods", lines(explain::METHODS)),
         ("attacks on maps", lines(attack::ATTACKS)),
-        ("rules of attacks on maps", lines(attack::RULES)),
+        ("rules of attacks on maps", lines(attack::OPTIMIZERS)),
         ("attacks on predictions", lines(attack::ADVERSARIES)),
         ("similarities of maps", lines(explain::similarity::SIMILARITIES)),
         ("metrics of maps", lines(explain::metric::METRICS)),

@@ -16,7 +16,7 @@ use ::train::{
     objective::{Climb, Perturb},
 };
 use anyhow::{Context, Result, bail, ensure};
-use attack::Pgd;
+use attack::{Optimizer, Pgd, pgd::ascent};
 use indicatif::ProgressBar;
 use models::{
     Classifier, Precision,
@@ -170,18 +170,18 @@ fn start(
     Ok((before.classifier.placed(device, false), before.notes))
 }
 
-/// The adversary of a training objective: PGD, which climbs what the objective asks it to.
-struct Attacker(Pgd);
+/// The adversary of a training objective: an ascent that climbs what the objective asks it to.
+struct Attacker(Pgd, Box<dyn Optimizer>);
 
 impl Perturb for Attacker {
     fn perturb(&self, climb: &Climb, x: &Tensor, keys: &[u64], scale: f64) -> Tensor {
-        self.0.scaled(scale).climb(climb, x, keys)
+        self.0.scaled(scale).climb_by(&*self.1, climb, x, keys)
     }
 }
 
 pub(super) fn adversary(table: &Table) -> Result<Box<dyn Perturb>> {
-    let pgd = Pgd::parse(table.clone()).context("`objective.attack`")?;
-    Ok(Box::new(Attacker(pgd)))
+    let (pgd, optimizer) = ascent(table.clone()).context("`objective.attack`")?;
+    Ok(Box::new(Attacker(pgd, optimizer)))
 }
 
 /// What is read and written.

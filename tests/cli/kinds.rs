@@ -137,6 +137,6 @@ fn a_width_that_leaves_no_weight_is_named() {
         format!("attack {subject} --attack topk --iters 1 --eps 8/255"),
     ] {
         let run = place.ok(&format!("{line} --method lime:samples=9,width=1e-3"));
-        says(&run.stderr, &["at 1 of 1 images (at `width` 0.001, copies that keep half of an"]);
+        says(&run.stderr, &["at 1 of 1 image (at `width` 0.001, copies that keep half of an"]);
     }
 }

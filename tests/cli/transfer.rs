@@ -44,8 +44,9 @@ fn the_diagonal_is_what_attack_finds() {
         for to in 0..3 {
             assert_eq!(cell(&said, i, to)["eps"][1]["metrics"]["kept"]["mean"], 1.);
         }
-        // Maps that know nothing of the image are not moved.
-        assert_eq!(cell(&said, i, 2)["auc"]["k-in"], 1.);
+        // Maps that know nothing of the image are drawn anew: k of 1024 pixels agree by chance.
+        let control = cell(&said, i, 2)["auc"]["k-in"].as_f64().expect("a number");
+        assert!(control < 0.2, "{control}");
     }
     let off = &cell(&said, 0, 1)["auc"]["k-in"];
     assert!(off.as_f64().expect("a number") < 1. && *off != cell(&said, 1, 1)["auc"]["k-in"]);

@@ -1,47 +1,24 @@
-//! Attacks on attribution maps: steps down the loss of the softplus surrogate's heat map, as a rule
-//! makes them; every iterate is judged on the real network and the best one kept (Ghorbani et al.
-//! 2019, Dombrowski et al. 2019, Wang et al. 2020).
+//! Attacks on attribution maps: steps down the loss of the softplus surrogate's heat map, as an
+//! optimiser makes them; every iterate is judged on the real network and the best one kept (Ghorbani
+//! et al. 2019, Dombrowski et al. 2019, Wang et al. 2020).
 
-use crate::{Ball, MapLoss, Reference, Rule};
-use anyhow::{Context, Result, ensure};
-use explain::{
-    Attribution, Batch,
-    heatmap::{has_mass, heat},
-};
-use models::{Model, grad::value_and_grad, noise, registry, softened};
+use crate::{Ball, Best, Optimizer, Walk};
+use anyhow::{Result, ensure};
+use explain::{Attribution, Batch};
+use models::{Model, noise};
 use std::cell::{Cell, RefCell};
 use tch::Tensor;
 
-/// Sharpness of the softplus that stands for each ReLU while attacking.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Beta {
-    /// At the first iteration.
-    pub start: f64,
-    /// What it grows to, by the same factor at every iteration.
-    pub end: f64,
-}
+mod beta;
+mod objective;
+mod reference;
+mod search;
 
-impl Beta {
-    /// The same at every iteration.
-    pub fn fixed(beta: f64) -> Self {
-        Beta { start: beta, end: beta }
-    }
+pub use beta::Beta;
+pub use objective::{ATTACKS, map_objective};
+pub use reference::{MapObjective, Reference};
 
-    /// `20`, or `10:100` to grow. Errors: not one or two positive numbers.
-    pub fn parse(text: &str) -> Result<Self> {
-        let told =
-            || format!("`{text}` is neither a number such as `20` nor a growth such as `10:100`");
-        let (start, end) = text.split_once(':').unwrap_or((text, text));
-        let number = |text| registry::parse_fraction(text).with_context(told);
-        let beta = Beta { start: number(start)?, end: number(end)? };
-        ensure!(beta.start > 0. && beta.end > 0., "`{text}` is not positive");
-        Ok(beta)
-    }
-
-    fn at(self, iteration: u32, of: u32) -> f64 {
-        self.start * (self.end / self.start).powf(f64::from(iteration) / f64::from(of))
-    }
-}
+use search::Search;
 
 /// An attack on the maps of one method on one network.
 #[derive(Clone, Copy)]
@@ -51,9 +28,9 @@ pub struct MapAttack<'a> {
     /// The method whose maps are attacked.
     pub method: &'a dyn Attribution,
     /// What the attacker wants.
-    pub loss: &'a dyn MapLoss,
+    pub objective: &'a dyn MapObjective,
     /// How steps are made.
-    pub rule: &'a dyn Rule,
+    pub optimizer: &'a dyn Optimizer,
     /// Sharpness of the surrogate's softplus.
     pub beta: Beta,
     /// Steps from each start.
@@ -81,23 +58,27 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    fn copy(&self) -> Self {
-        let copy = Tensor::shallow_clone;
-        Outcome {
-            adversarial: copy(&self.adversarial),
-            success: copy(&self.success),
-            has_map: copy(&self.has_map),
-            measure: copy(&self.measure),
-            loss: copy(&self.loss),
+    /// As the tracker keeps it: where nothing was accepted no loss is below that of an equal
+    /// measure, which would be no success.
+    fn tracked(&self) -> Best {
+        Best {
+            images: self.adversarial.shallow_clone(),
+            measure: self.measure.shallow_clone(),
+            loss: self.loss.masked_fill(&self.success.logical_not(), f64::NEG_INFINITY),
+            success: self.success.shallow_clone(),
         }
     }
-}
 
-/// Per image `a` where `which` (bool `[N]`), else `b`.
-fn choose(which: &Tensor, a: &Tensor, b: &Tensor) -> Tensor {
-    let mut shape = vec![1; a.dim()];
-    shape[0] = -1;
-    a.where_self(&which.view(&shape[..]), b)
+    /// What became of it.
+    fn followed_by(&self, best: Best) -> Self {
+        Outcome {
+            loss: best.loss.where_self(&best.success, &self.loss),
+            adversarial: best.images,
+            success: best.success,
+            measure: best.measure,
+            has_map: self.has_map.shallow_clone(),
+        }
+    }
 }
 
 impl MapAttack<'_> {
@@ -105,13 +86,13 @@ impl MapAttack<'_> {
     /// images, `[C, H, W]`.
     pub fn check(&self, [_, height, width]: [i64; 3]) -> Result<()> {
         ensure!(
-            self.method.differentiable().is_some() || !self.rule.follows_gradients(),
+            self.method.differentiable().is_some() || !self.optimizer.uses_gradient(),
             "its maps cannot be differentiated; search with the rule `square` (`attack --rule \
              square`), or attack another method and transfer"
         );
         ensure!(self.iterations > 0, "`iterations` is 0; one is the least");
         ensure!(self.restarts > 0, "`restarts` is 0; one is the least");
-        self.loss.check(height, width)
+        self.objective.check(height, width)
     }
 
     /// The clean side of `batch`, for every ball; `k` is the size of the top.
@@ -131,137 +112,61 @@ impl MapAttack<'_> {
         smaller: Option<&Outcome>,
         tick: &dyn Fn(),
     ) -> Outcome {
-        let nothing = || {
-            let has_map = clean.can_be_attacked(self.loss);
-            let measure = self.loss.measure(&clean.heat, clean);
-            Outcome {
-                adversarial: batch.x.shallow_clone(),
-                success: has_map.zeros_like(),
-                measure: measure.masked_fill(&has_map.logical_not(), f64::NAN),
-                loss: self.loss.loss(&clean.heat, clean),
-                has_map,
-            }
-        };
-        let best = RefCell::new(smaller.map_or_else(nothing, Outcome::copy));
+        match smaller {
+            Some(begun) => self.go_on(begun, batch, clean, ball, tick),
+            None => self.go_on(&self.nothing(batch, clean), batch, clean, ball, tick),
+        }
+    }
+
+    /// Every restart, from what is known already.
+    fn go_on(
+        &self,
+        begun: &Outcome,
+        batch: &Batch,
+        clean: &Reference,
+        ball: &Ball,
+        tick: &dyn Fn(),
+    ) -> Outcome {
+        let mut best = begun.tracked();
         for restart in 0..self.restarts {
+            let keys = batch.keys_of(noise::key(0, u64::from(restart), noise::name_id("restart")));
+            let (start, start_value) = match restart {
+                0 => (begun.adversarial.shallow_clone(), Some(begun.loss.neg())),
+                _ => (ball.start(&batch.x, &keys).to_kind(batch.x.kind()), None),
+            };
+            let (x, ball, steps, step, keys) =
+                (&batch.x, *ball, self.iterations, self.step, &keys[..]);
+            let walk = Walk { x, ball, start, start_value, steps, step, keys };
             let search = Search {
-                attack: self,
+                model: self.model,
+                method: self.method,
+                objective: self.objective,
+                beta: self.beta,
+                iterations: self.iterations,
                 batch,
-                holds_outputs: self.loss.output_loss(&clean.logits, clean).is_some(),
-                clean: clean.turned(restart),
-                ball,
-                keys: batch.keys_of(noise::key(0, u64::from(restart), noise::name_id("restart"))),
-                start_loss: match restart {
-                    0 => best.borrow().loss.shallow_clone(),
-                    _ => best.borrow().loss.full_like(f64::INFINITY),
-                },
-                best: &best,
-                judged: Cell::new(0),
+                holds_outputs: self.objective.output_loss(&clean.logits, clean).is_some(),
+                clean: clean.rotated(restart),
+                keys,
+                best: RefCell::new(best),
+                started: Cell::new(false),
                 tick,
             };
-            let start = match restart {
-                0 => best.borrow().adversarial.shallow_clone(),
-                _ => ball.start(&batch.x, &search.keys).to_kind(batch.x.kind()),
-            };
-            self.rule.walk(&search, start);
+            let _ = self.optimizer.climb(&search, &walk);
+            best = search.best.into_inner();
         }
-        best.into_inner()
-    }
-}
-
-/// One walk of an attack: what a [`Rule`] may ask.
-pub struct Search<'a> {
-    attack: &'a MapAttack<'a>,
-    batch: &'a Batch,
-    clean: Reference,
-    holds_outputs: bool,
-    /// Where iterates must stay.
-    pub ball: &'a Ball,
-    /// One key per image seeds the walk's own draws.
-    pub keys: Vec<u64>,
-    /// The loss at the start, `[N]`; infinite where it is not known.
-    pub start_loss: Tensor,
-    best: &'a RefCell<Outcome>,
-    judged: Cell<u32>,
-    tick: &'a dyn Fn(),
-}
-
-impl Search<'_> {
-    /// The clean images, `[N, C, H, W]`.
-    pub fn x(&self) -> &Tensor {
-        &self.batch.x
+        begun.followed_by(best)
     }
 
-    /// The real network and its predictions.
-    pub(crate) fn victim(&self) -> (&dyn Model, &Tensor) {
-        (self.attack.model, &self.clean.prediction)
-    }
-
-    /// Steps of the walk.
-    pub fn iterations(&self) -> u32 {
-        self.attack.iterations
-    }
-
-    /// Length of a step.
-    pub fn step(&self) -> f64 {
-        self.attack.step
-    }
-
-    /// The loss `[N]` at the images `at` and its gradient `[N, C, H, W]`: of the surrogate's heat
-    /// maps, with the sharpness of the iteration under way, and of the real network's outputs.
-    pub fn gradient(&self, at: &Tensor) -> (Tensor, Tensor) {
-        let MapAttack { model, method, loss, beta, iterations, .. } = *self.attack;
-        if loss.is_blind() {
-            let draw = noise::key(1, u64::from(self.judged.get()), 0);
-            let keys: Vec<u64> = self.keys.iter().map(|&key| noise::key(key, draw, 0)).collect();
-            let signs = noise::sign(&keys, &at.size()[1..], at.device()).to_kind(at.kind());
-            return (self.clean.heat.select(1, 0).select(1, 0).zeros_like(), signs);
+    /// What is known before the first iterate.
+    fn nothing(&self, batch: &Batch, clean: &Reference) -> Outcome {
+        let has_map = clean.can_be_attacked(self.objective);
+        let measure = self.objective.measure(&clean.heat, clean);
+        Outcome {
+            adversarial: batch.x.shallow_clone(),
+            success: has_map.zeros_like(),
+            measure: measure.masked_fill(&has_map.logical_not(), f64::NAN),
+            loss: self.objective.loss(&clean.heat, clean),
+            has_map,
         }
-        let values = RefCell::new(None);
-        let cotangent = |map: &Tensor| {
-            let (value, g) = value_and_grad(map, |map| loss.loss(&heat(map), &self.clean));
-            values.replace(Some(value));
-            g
-        };
-        let surrogate = softened(model, beta.at(self.judged.get(), iterations));
-        let differentiable = method.differentiable().expect("`check` asks for it");
-        let (_, g) = differentiable.pullback(&surrogate, &self.batch.at(at), &cotangent);
-        let value = values.into_inner().expect("every pullback asks for its cotangent");
-        if !self.holds_outputs {
-            return (value, g);
-        }
-        let (cost, back) = value_and_grad(at, |x| {
-            let cost = loss.output_loss(&model.logits(x), &self.clean);
-            cost.expect("its clean outputs cost something")
-        });
-        (value + cost, g + back)
-    }
-
-    /// Keeps each of the images `at` whose prediction is the clean one, which has a map, and which is
-    /// the best so far on the real network. Returns the loss there `[N]`, infinite where the
-    /// prediction is another or there is no map. One iteration is over.
-    pub fn judge(&self, at: &Tensor) -> Tensor {
-        let MapAttack { model, method, loss, .. } = *self.attack;
-        let (maps, logits) = method.with_logits(model, &self.batch.at(at));
-        let heat = heat(&maps);
-        let (measure, value) = (loss.measure(&heat, &self.clean), loss.loss(&heat, &self.clean));
-        let kept = logits.argmax(1, false).eq_tensor(&self.clean.prediction);
-        // A map that is gone is no other map: nothing can be compared.
-        let kept = kept.logical_and(&has_mass(&heat));
-        let mut best = self.best.borrow_mut();
-        let equal = measure.eq_tensor(&best.measure).logical_and(&value.less_tensor(&best.loss));
-        let better = measure.less_tensor(&best.measure);
-        // An equal measure is no success where there was none before.
-        let accepted = better.logical_or(&equal.logical_and(&best.success)).logical_and(&kept);
-        *best = Outcome {
-            adversarial: choose(&accepted, at, &best.adversarial),
-            measure: choose(&accepted, &measure, &best.measure),
-            loss: choose(&accepted, &value, &best.loss),
-            success: best.success.logical_or(&accepted),
-            has_map: best.has_map.shallow_clone(),
-        };
-        self.judged.set(self.judged.get() + 1);
-        (self.tick)();
-        value.where_self(&kept, &value.full_like(f64::INFINITY))
     }
 }

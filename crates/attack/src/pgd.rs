@@ -2,17 +2,15 @@
 //! (Goodfellow et al. 2015) is its one step of the whole radius without a random start.
 
 use crate::{
-    Ball, Loss, Norm,
-    prediction::{Adversary, Case, Seen, Watch, attempts},
+    Ball, Best, Norm, Optimizer, Sign, Walk,
+    function::{Function, Untracked, maximise},
+    optim::named,
 };
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use models::{noise, registry};
 use serde::Deserialize;
-use tch::{Kind, Tensor};
-use toml::Table;
-
-/// What an attack climbs: images `[N, C, H, W]` -> values `[N]` and the gradient of their sum.
-pub type Objective<'a> = dyn Fn(&Tensor) -> (Tensor, Tensor) + 'a;
+use tch::Tensor;
+use toml::{Table, Value};
 
 /// Settings of an attack; as a table `{ norm = "linf", eps = "8/255", steps = 7, … }`.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -52,7 +50,9 @@ fn one() -> u32 {
     1
 }
 
-fn some_fraction<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+pub(crate) fn some_fraction<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<Option<f64>, D::Error> {
     registry::fraction(from).map(Some)
 }
 
@@ -92,178 +92,61 @@ impl Pgd {
         Pgd { eps: self.eps * scale, step_size, ..self }
     }
 
-    /// Images inside the ball around `x` where `objective` is large, `[N, C, H, W]`; one key per
+    /// Images inside the ball around `x` where `function` is large, `[N, C, H, W]`; one key per
     /// image seeds its starts. There is no host synchronisation.
-    pub fn climb(&self, objective: &Objective, x: &Tensor, keys: &[u64]) -> Tensor {
-        let (mut best, mut value) = self.once(objective, x, keys, 0);
-        for restart in 1..self.restarts {
-            let (images, values) = self.once(objective, x, keys, restart);
-            keep(&mut best, &mut value, &images, &values);
-        }
-        best
+    pub fn climb(&self, function: &Function, x: &Tensor, keys: &[u64]) -> Tensor {
+        self.climb_by(&Sign::default(), function, x, keys)
     }
 
-    /// One attempt: images and their values. A lone attempt that keeps its last iterate has no
-    /// use for the value there and saves the pass: its values are those one step before.
-    fn once(
+    /// The same by another optimiser than [`Sign`]. A lone attempt that keeps its last iterate has
+    /// no use for the value there and saves the pass.
+    pub fn climb_by(
         &self,
-        objective: &Objective,
+        optimizer: &dyn Optimizer,
+        function: &Function,
         x: &Tensor,
         keys: &[u64],
-        restart: u32,
-    ) -> (Tensor, Tensor) {
-        let ball = Ball { norm: self.norm, eps: self.eps };
-        let step = self.step_size.unwrap_or(2.5 * self.eps / f64::from(self.steps));
-        let mut at = match self.random_start {
-            true => ball.start(x, &keyed(keys, restart)),
-            false => x.shallow_clone(),
-        };
-        let (mut value, mut g) = objective(&at);
-        let mut best = (at.shallow_clone(), value.shallow_clone());
-        for i in 1..=self.steps {
-            at = ball.project(x, &(&at + ball.ascent(&g) * step));
-            let needed = i < self.steps || self.best || self.restarts > 1;
-            if needed {
-                (value, g) = objective(&at);
-            }
-            if self.best {
-                keep(&mut best.0, &mut best.1, &at, &value);
-            }
+    ) -> Tensor {
+        let keys = |restart| restarted(keys, restart);
+        if self.restarts == 1 && !self.best {
+            return optimizer.climb(&Untracked(function), &self.walk(x, &keys(0)));
         }
-        if self.best { best } else { (at, value) }
+        let once = |restart| {
+            let keys = keys(restart);
+            let walk = self.walk(x, &keys);
+            if self.best {
+                return maximise(optimizer, function, &walk);
+            }
+            let last = optimizer.climb(&Untracked(function), &walk);
+            Best::by_value(&last, &function(&last).0)
+        };
+        let mut best = once(0);
+        (1..self.restarts).for_each(|restart| best.keep(&once(restart)));
+        best.images
+    }
+
+    /// One attempt's walk around `x`; one key per image seeds its start.
+    pub(crate) fn walk<'a>(&self, x: &'a Tensor, keys: &'a [u64]) -> Walk<'a> {
+        let ball = Ball { norm: self.norm, eps: self.eps };
+        let start = if self.random_start { ball.start(x, keys) } else { x.shallow_clone() };
+        let step = self.step_size.unwrap_or(2.5 * self.eps / f64::from(self.steps));
+        Walk { x, ball, start, start_value: None, steps: self.steps, step, keys }
     }
 }
 
 /// A key per image for attempt number `restart`.
-fn keyed(keys: &[u64], restart: u32) -> Vec<u64> {
+pub(crate) fn restarted(keys: &[u64], restart: u32) -> Vec<u64> {
     keys.iter().map(|&key| noise::key(key, u64::from(restart), 0)).collect()
 }
 
-/// Takes the images whose value is larger than the best so far.
-fn keep(best: &mut Tensor, value: &mut Tensor, images: &Tensor, values: &Tensor) {
-    let better = values.greater_tensor(value);
-    *best = images.where_self(&better.view([-1, 1, 1, 1]), best);
-    *value = values.where_self(&better, value);
-}
-
-/// One step of the cross-entropy.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Fgsm {}
-
-impl Adversary for Fgsm {
-    fn attack(&self, case: &Case) -> Tensor {
-        attempts(case, 1, |_, case| {
-            let loss = |logits: &Tensor| Loss::Ce.away(logits, &case.y);
-            let watch = Watch::new(case, &loss);
-            let climbed = Pgd::fgsm(&case.ball).climb(&|x| watch.look(x), &case.x, &case.keys);
-            watch.glance(&climbed);
-            watch.seen()
-        })
-    }
-
-    fn check(&self, classes: i64) -> Result<()> {
-        Loss::Ce.check_away(classes)
-    }
-}
-
-/// Settings of `pgd`; the ball comes with the images.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Projected {
-    steps: u32,
-    #[serde(deserialize_with = "some_fraction")]
-    step_size: Option<f64>,
-    restarts: u32,
-    random_start: bool,
-    loss: Loss,
-    targeted: bool,
-    target: Option<i64>,
-}
-
-impl Default for Projected {
-    fn default() -> Self {
-        Projected {
-            steps: 20,
-            step_size: None,
-            restarts: 1,
-            random_start: true,
-            loss: Loss::Ce,
-            targeted: false,
-            target: None,
-        }
-    }
-}
-
-impl Projected {
-    pub(crate) fn parse(table: Table) -> Result<Self> {
-        let options: Projected = registry::options(table)?;
-        options.within(&Ball { norm: Norm::Linf, eps: 1. }).check()?;
-        let known = options.target.is_none_or(|class| class >= 0);
-        ensure!(known, "`target` is negative; classes count from 0");
-        Ok(options)
-    }
-
-    fn within(&self, ball: &Ball) -> Pgd {
-        Pgd {
-            norm: ball.norm,
-            eps: ball.eps,
-            steps: self.steps,
-            step_size: self.step_size,
-            random_start: self.random_start,
-            restarts: self.restarts,
-            best: false,
-        }
-    }
-
-    fn is_targeted(&self) -> bool {
-        self.targeted || self.target.is_some()
-    }
-
-    /// The classes aimed at, i64 `[N]`: the one asked for, or a random one that is not the label.
-    fn aims(&self, case: &Case, attempt: u32) -> Tensor {
-        if let Some(class) = self.target {
-            return case.y.full_like(class);
-        }
-        let classes = case.classes();
-        let u = noise::uniform(&case.keyed("target", attempt), &[1], case.x.device());
-        let other = (u.squeeze_dim(1) * (classes - 1)).floor().to_kind(Kind::Int64);
-        &other + other.greater_equal_tensor(&case.y).to_kind(Kind::Int64)
-    }
-
-    fn once(&self, case: &Case, attempt: u32) -> Seen {
-        let aims = self.is_targeted().then(|| self.aims(case, attempt));
-        let loss = |logits: &Tensor| match &aims {
-            Some(target) => self.loss.towards(logits, &case.y, target),
-            None => self.loss.away(logits, &case.y),
-        };
-        let watch = Watch::new(case, &loss);
-        let pgd = Pgd { restarts: 1, ..self.within(&case.ball) };
-        let keys = case.keyed("pgd", attempt);
-        watch.glance(&pgd.climb(&|x| watch.look(x), &case.x, &keys));
-        let mut seen = watch.seen();
-        if let Some(target) = &aims {
-            // towards its own class there is nothing to win: such an image stays as it is
-            let own = target.eq_tensor(&case.y).view([-1, 1, 1, 1]);
-            seen.images = case.x.where_self(&own, &seen.images);
-        }
-        seen
-    }
-}
-
-impl Adversary for Projected {
-    fn attack(&self, case: &Case) -> Tensor {
-        attempts(case, self.restarts, |attempt, case| self.once(case, attempt))
-    }
-
-    fn check(&self, classes: i64) -> Result<()> {
-        let last = classes - 1;
-        if let Some(class) = self.target {
-            ensure!(class <= last, "`target` is {class}; the network's classes are 0 to {last}");
-        }
-        match self.is_targeted() {
-            true => self.loss.check_towards(classes),
-            false => self.loss.check_away(classes),
-        }
-    }
+/// Settings of [`Pgd`] and, under `rule`, who makes its steps: `NAME` or `NAME:key=value`, else
+/// [`Sign`]. Errors: as of [`Pgd::parse`]; a rule without gradients, which each value brings here.
+pub fn ascent(mut table: Table) -> Result<(Pgd, Box<dyn Optimizer>)> {
+    let optimizer = match table.remove("rule") {
+        Some(Value::String(text)) => named(&text)?,
+        Some(other) => bail!("`rule` is {other}, not a string such as `adam`"),
+        None => Box::new(Sign::default()),
+    };
+    ensure!(optimizer.uses_gradient(), "`rule` must follow gradients, such as `adam` or `sign`");
+    Ok((Pgd::parse(table)?, optimizer))
 }

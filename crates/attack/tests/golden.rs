@@ -4,7 +4,9 @@
 
 mod stored;
 
-use attack::{Adversary, Ball, Case, Loss, Norm, Pgd, Square, apgd};
+use attack::{
+    Adversary, AttackInput, AutoPgd, Ball, Loss, Norm, Pgd, Square, Walk, function::maximise,
+};
 use models::{
     Model,
     grad::{cross_entropy, value_and_grad},
@@ -71,10 +73,12 @@ fn apgd_climbs_as_high_from_the_same_start() {
                     let wrong = logits.argmax(1, false).ne_tensor(&y);
                     let seen = mistakes.borrow().logical_or(&wrong);
                     *mistakes.borrow_mut() = seen;
-                    loss.away(&logits, &y)
+                    loss.untargeted(&logits, &y)
                 })
             };
-            let (_, value) = apgd::climb(&objective, &x, &start, &ball, 50);
+            let walk =
+                Walk { x: &x, ball, start, start_value: None, steps: 50, step: 0., keys: &[] };
+            let value = -maximise(&AutoPgd::default(), &objective, &walk).loss;
             let key = format!("apgd-{name}-{norm}");
             let losses = expected.take(&format!("{key}.loss")).unwrap();
             let theirs = expected.take(&format!("{key}.wrong")).unwrap().to_kind(Kind::Bool);
@@ -98,7 +102,7 @@ fn apgd_from_its_own_start_breaks_as_many() {
         for name in ["apgd-ce", "apgd-dlr"] {
             let table = models::registry::parse(&format!("{name}:steps=50")).unwrap();
             let attack = attack::adversary(table).unwrap();
-            let found = attack.attack(&Case::new(&model, (&x, &y), ball, &keys(COUNT)));
+            let found = attack.attack(&AttackInput::new(&model, (&x, &y), ball, &keys(COUNT)));
             let theirs = expected.take(&format!("{name}-{norm}.wrong")).unwrap();
             let (ours, theirs) = (share(&wrong(&model, &found, &y)), share(&theirs));
             // other starts move this by a point either way
@@ -114,7 +118,7 @@ fn square_breaks_as_many_with_as_many_queries() {
     let (x, y) = images(COUNT);
     for (norm, ball) in BALLS {
         let found =
-            Square { queries: 400 }.attack(&Case::new(&model, (&x, &y), ball, &keys(COUNT)));
+            Square { queries: 400 }.attack(&AttackInput::new(&model, (&x, &y), ball, &keys(COUNT)));
         let theirs = expected.take(&format!("square-{norm}.wrong")).unwrap();
         let (ours, theirs) = (share(&wrong(&model, &found, &y)), share(&theirs));
         assert!(theirs > 0.1, "or nothing is compared");

@@ -6,7 +6,7 @@
 mod tiny;
 mod victims;
 
-use attack::{Ball, Beta, MapAttack, MapLoss, Norm, Outcome, Reference};
+use attack::{Ball, Beta, MapAttack, MapObjective, Norm, Outcome, Reference};
 use explain::{
     Batch, heat,
     similarity::{check_k, default_k, top_intersection},
@@ -18,9 +18,9 @@ use tiny::Tiny;
 use victims::{K, all_attacks, all_methods, attack, flags, goal, linf, method, rule, run, subject};
 
 /// Another attack's loss with a measure that makes every iterate the best so far.
-struct Always<'a>(&'a dyn MapLoss, Cell<f64>);
+struct Always<'a>(&'a dyn MapObjective, Cell<f64>);
 
-impl MapLoss for Always<'_> {
+impl MapObjective for Always<'_> {
     fn loss(&self, heat: &Tensor, clean: &Reference) -> Tensor {
         self.0.loss(heat, clean)
     }
@@ -29,8 +29,8 @@ impl MapLoss for Always<'_> {
         self.0.output_loss(logits, clean)
     }
 
-    fn is_blind(&self) -> bool {
-        self.0.is_blind()
+    fn gradient_free(&self) -> bool {
+        self.0.gradient_free()
     }
 
     fn measure(&self, heat: &Tensor, _clean: &Reference) -> Tensor {
@@ -85,8 +85,8 @@ fn objective(by: &MapAttack, batch: &Batch, clean: &Reference, x: &Tensor) -> Te
     let rows = vec![0; x.size()[0] as usize];
     let surrogate = softened(by.model, by.beta.start);
     let moved = batch.select(&rows).at(x);
-    let loss = by.loss.loss(&heat(&by.method.attribute(&surrogate, &moved)), clean);
-    match by.loss.output_loss(&by.model.logits(x), clean) {
+    let loss = by.objective.loss(&heat(&by.method.attribute(&surrogate, &moved)), clean);
+    match by.objective.output_loss(&by.model.logits(x), clean) {
         Some(cost) => loss + cost,
         None => loss,
     }
@@ -100,7 +100,7 @@ fn the_step_follows_the_objective_as_finite_differences_do() {
     let (batch, sign, n) = (Batch::new(&x, &target), rule("sign"), 16);
     // At the clean image itself a change of the logits has no slope: begin beside it.
     let start = &x + noise::sign(&[9], &[3, 8, 8], Device::Cpu).to_kind(Kind::Double) * 1e-3;
-    for (attack_name, loss) in all_attacks().into_iter().filter(|(_, loss)| !loss.is_blind()) {
+    for (attack_name, loss) in all_attacks().into_iter().filter(|(_, loss)| !loss.gradient_free()) {
         for (method_name, method) in all_methods() {
             let always = Always(&*loss, Cell::new(0.));
             let by = attack(&model, &*method, &always, &*sign);
@@ -147,8 +147,8 @@ fn steps_agree_with_the_formulas_of_the_paper() {
         let by = MapAttack {
             model: &tiny,
             method: &*method,
-            loss: &always,
-            rule: &*sign,
+            objective: &always,
+            optimizer: &*sign,
             beta: Beta::fixed(5.),
             iterations,
             step: 0.02,
@@ -189,7 +189,7 @@ fn k_is_within_the_map() {
         let told = check_k(k, 5, 7).unwrap_err().to_string();
         assert!(told.contains(&format!("`k` is {k}; the maps have 1 to 35 pixels")), "{told}");
     }
-    let told = attack::map_loss(models::registry::parse("topk:k=3").unwrap()).err().unwrap();
+    let told = attack::map_objective(models::registry::parse("topk:k=3").unwrap()).err().unwrap();
     assert!(format!("{told:#}").contains("attack `topk`"), "{told:#}");
 }
 
@@ -338,7 +338,7 @@ fn a_growing_sharpness_is_that_of_each_iteration() {
     let at = |beta, iterations, from: Option<&Outcome>| {
         let by = MapAttack { iterations, step: 1e-5, ..by(beta) };
         let always = Always(&*topk, Cell::new(from.map_or(0., |_| -9.)));
-        let by = MapAttack { loss: &always, ..by };
+        let by = MapAttack { objective: &always, ..by };
         by.run(&batch, &by.reference(&batch, K), &linf(0.1), from, &|| ())
     };
     // Of two iterations from 2 to 32, the second is at 2 · (32 / 2)^(1/2) = 8.

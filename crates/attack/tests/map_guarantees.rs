@@ -4,14 +4,15 @@
 
 mod victims;
 
-use attack::{Ball, MapAttack, Norm, Outcome, RULES, Rule, Search};
+use attack::{Ball, MapAttack, Norm, OPTIMIZERS, Objective, Optimizer, Outcome, Walk};
 use explain::{Batch, heat};
 use models::{Activation, Model, Ops, Target};
 use std::cell::Cell;
 use tch::Tensor;
 use toml::Table;
 use victims::{
-    K, all_attacks, all_methods, attack, flags, linf, method, rule, rules::distance, run, subject,
+    K, all_attacks, all_methods, attack, flags, goal, linf, method, rule, rules::distance, run,
+    subject,
 };
 
 fn same(a: &Outcome, b: &Outcome) -> bool {
@@ -36,9 +37,9 @@ fn holds(told: &str, by: &MapAttack, outcome: &Outcome, batch: &Batch, ball: &Ba
     assert!(predicted(adversarial).equal(&predicted(x)), "{told}: a prediction changed");
     let reference = by.reference(batch, K);
     let attacked = heat(&by.method.attribute(by.model, &batch.at(adversarial)));
-    let measure = by.loss.measure(&attacked, &reference);
+    let measure = by.objective.measure(&attacked, &reference);
     assert!((&outcome.measure - measure).abs().max().double_value(&[]) < 1e-9, "{told}: measure");
-    let before = by.loss.measure(&reference.heat, &reference);
+    let before = by.objective.measure(&reference.heat, &reference);
     let stronger = outcome.measure.less_tensor(&before);
     assert_eq!(flags(&outcome.success), flags(&stronger), "{told}: success means stronger");
     for (i, success) in flags(&outcome.success).into_iter().enumerate() {
@@ -68,7 +69,7 @@ fn every_attack_conforms_on_every_method() {
 fn every_rule_conforms() {
     let (model, x, target) = subject();
     let (batch, method) = (Batch::new(&x, &target), method("gxi"));
-    for entry in RULES {
+    for entry in OPTIMIZERS {
         let rule = (entry.build)(Table::new()).unwrap();
         for (attack_name, loss) in all_attacks() {
             for ball in [linf(8. / 255.), Ball::new(Norm::L2, 0.4).unwrap()] {
@@ -88,7 +89,7 @@ fn conforms(told: &str, by: &MapAttack, batch: &Batch, ball: &Ball) {
     holds(told, by, &outcome, batch, ball);
     assert!(!flags(&outcome.has_map).contains(&false), "{told}: every image has a map");
     let some = flags(&outcome.success).contains(&true);
-    assert!(some || by.loss.is_blind(), "{told}: nothing was attacked");
+    assert!(some || by.objective.gradient_free(), "{told}: nothing was attacked");
     assert!(same(&outcome, &run(by, batch, ball)), "{told}: not repeatable");
     let target = clean.heat.roll([-1], [0]);
     for i in 0..2 {
@@ -102,12 +103,57 @@ fn conforms(told: &str, by: &MapAttack, batch: &Batch, ball: &Ball) {
     }
 }
 
+/// Counts its passes.
+struct Counting<'a>(&'a dyn Model, Cell<u32>);
+
+impl Model for Counting<'_> {
+    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
+        self.1.set(self.1.get() + 1);
+        self.0.forward(x, ops)
+    }
+
+    fn activation(&self) -> Activation {
+        self.0.activation()
+    }
+
+    fn taps(&self) -> &'static [&'static str] {
+        self.0.taps()
+    }
+}
+
+/// A step is a pass through the surrogate and one through the network; `apgd` asks for one gradient
+/// more, what holds the outputs for a pass a gradient, and `square` judges only.
+#[test]
+fn passes_are_as_many_as_steps_need() {
+    let (model, x, target) = subject();
+    let (batch, method) = (Batch::new(&x, &target), method("gxi"));
+    let cases = [
+        ("sign", "topk", 2 * 2 * 5),
+        ("adam", "topk", 2 * 2 * 5),
+        ("apgd", "topk", 2 * (2 * 5 + 1)),
+        ("square", "topk", 2 * 5),
+        ("sign", "manipulate", 2 * 3 * 5),
+        ("sign", "random", 2 * 5),
+        ("apgd", "random", 2 * 5),
+    ];
+    for (rule_name, goal_name, passes) in cases {
+        let counting = Counting(&model, Cell::new(0));
+        let (rule, goal) = (rule(rule_name), goal(goal_name));
+        let by = attack(&counting, &*method, &*goal, &*rule);
+        let by = MapAttack { iterations: 5, restarts: 2, ..by };
+        let clean = by.reference(&batch, K);
+        counting.1.set(0);
+        let _ = by.run(&batch, &clean, &linf(0.03), None, &|| ());
+        assert_eq!(counting.1.get(), passes, "{goal_name} by {rule_name}");
+    }
+}
+
 #[test]
 fn no_room_means_no_change() {
     let (model, x, target) = subject();
     let (batch, method) = (Batch::new(&x, &target), method("gxi"));
     for (name, loss) in all_attacks() {
-        for entry in RULES {
+        for entry in OPTIMIZERS {
             let rule = (entry.build)(Table::new()).unwrap();
             for norm in [Norm::Linf, Norm::L2] {
                 let ball = Ball::new(norm, 0.).unwrap();
@@ -124,7 +170,7 @@ fn a_larger_ball_is_never_weaker_and_starts_where_the_smaller_ended() {
     let (model, x, target) = subject();
     let (batch, method) = (Batch::new(&x, &target), method("gxi"));
     for (name, loss) in all_attacks() {
-        for entry in RULES {
+        for entry in OPTIMIZERS {
             let told = format!("{name} by {}", entry.name);
             let rule = (entry.build)(Table::new()).unwrap();
             let by = attack(&model, &*method, &*loss, &*rule);
@@ -200,7 +246,7 @@ fn an_image_without_a_map_is_told_from_one_that_is_robust() {
     let with_black = x.copy();
     let _ = with_black.get(1).fill_(0.);
     for (name, loss) in all_attacks() {
-        for entry in RULES {
+        for entry in OPTIMIZERS {
             let told = format!("{name} by {}", entry.name);
             let rule = (entry.build)(Table::new()).unwrap();
             let by = attack(&model, &*method, &*loss, &*rule);
@@ -242,10 +288,11 @@ impl Model for Fading {
 /// Judges one image.
 struct Visit(Tensor);
 
-impl Rule for Visit {
-    fn walk(&self, search: &Search, _start: Tensor) {
-        let value = search.judge(&self.0);
+impl Optimizer for Visit {
+    fn climb(&self, objective: &dyn Objective, _walk: &Walk) -> Tensor {
+        let value = objective.value(&self.0);
         assert_eq!(value.isinf().int64_value(&[0]), 1, "what has no map is no way to go");
+        self.0.shallow_clone()
     }
 }
 

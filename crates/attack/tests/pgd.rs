@@ -3,8 +3,9 @@
 
 mod stored;
 
-use attack::{Ball, Loss, Norm, Pgd};
+use attack::{Ball, Loss, Norm, Pgd, pgd::ascent};
 use models::{Model, grad::value_and_grad, registry};
+use std::cell::Cell;
 use stored::{Stored, golden, images, keys, most, wrong};
 use tch::{Kind, Tensor};
 
@@ -19,7 +20,7 @@ fn pgd(norm: Norm, eps: f64) -> Pgd {
 /// Climbs the cross-entropy; images and their values.
 fn climb(pgd: &Pgd, x: &Tensor, y: &Tensor, keys: &[u64]) -> (Tensor, Tensor) {
     let model = Stored::new(&golden());
-    let value = |x: &Tensor| Loss::Ce.away(&model.logits(x), y);
+    let value = |x: &Tensor| Loss::Ce.untargeted(&model.logits(x), y);
     let found = pgd.climb(&|x| value_and_grad(x, value), x, keys);
     let value = value(&found);
     (found, value)
@@ -96,10 +97,10 @@ fn the_loss_rises_and_a_target_comes_nearer() {
     for (norm, eps) in NORMS {
         let attack = pgd(norm, eps);
         for loss in [Loss::Ce, Loss::Dlr] {
-            let away = |x: &Tensor| loss.away(&model.logits(x), &y);
+            let away = |x: &Tensor| loss.untargeted(&model.logits(x), &y);
             let found = attack.climb(&|x| value_and_grad(x, away), &x, &keys(N));
             assert!((away(&found) - away(&x)).min().double_value(&[]) > 0., "{norm:?} {loss:?}");
-            let near = |x: &Tensor| loss.towards(&model.logits(x), &y, &target);
+            let near = |x: &Tensor| loss.targeted(&model.logits(x), &y, &target);
             let found = attack.climb(&|x| value_and_grad(x, near), &x, &keys(N));
             let rise = near(&found) - near(&x);
             assert!(rise.min().double_value(&[]) > 0., "{norm:?} {loss:?}: {rise:?}");
@@ -114,6 +115,53 @@ fn a_larger_ball_is_the_same_attack_scaled() {
     let attack = Pgd { step_size: Some(0.01), ..pgd(Norm::Linf, 0.04) };
     let half = attack.scaled(0.5);
     assert_eq!((half.eps, half.step_size), (0.02, Some(0.005)));
+}
+
+#[test]
+fn the_last_iterate_is_asked_about_only_where_its_value_counts() {
+    let (x, y) = images(2);
+    let model = Stored::new(&golden());
+    let (norm, eps) = NORMS[0];
+    for (restarts, best, calls) in [(1, false, 5), (1, true, 6), (3, false, 18), (3, true, 18)] {
+        let asked = Cell::new(0);
+        let function = |x: &Tensor| {
+            asked.set(asked.get() + 1);
+            value_and_grad(x, |x| Loss::Ce.untargeted(&model.logits(x), &y))
+        };
+        let _ = Pgd { restarts, best, ..pgd(norm, eps) }.climb(&function, &x, &keys(2));
+        assert_eq!(asked.get(), calls, "{restarts} restarts, best: {best}");
+    }
+}
+
+#[test]
+fn a_training_attack_may_take_another_rule() {
+    let table = |text: &str| {
+        let mut table = registry::parse(text).unwrap();
+        table.remove("name");
+        table
+    };
+    let (x, y) = images(N);
+    let model = Stored::new(&golden());
+    let climbed = |text: &str| {
+        let (pgd, optimizer) = ascent(table(text)).unwrap();
+        let value = |x: &Tensor| Loss::Ce.untargeted(&model.logits(x), &y);
+        let found = pgd.climb_by(&*optimizer, &|x| value_and_grad(x, value), &x, &keys(N));
+        assert!((value(&found) - value(&x)).min().double_value(&[]) > 0., "{text}");
+        found
+    };
+    let plain = climbed("x:eps=8/255,steps=5");
+    assert!(climbed("x:eps=8/255,steps=5,rule=sign").equal(&plain));
+    for rule in ["adam", "apgd"] {
+        assert!(!climbed(&format!("x:eps=8/255,steps=5,rule={rule}")).equal(&plain), "{rule}");
+    }
+    for (text, expected) in [
+        ("x:eps=8/255,steps=5,rule=square", "must follow gradients"),
+        ("x:eps=8/255,steps=5,rule=2", "`rule` is 2"),
+        ("x:eps=8/255,steps=5,rule=sgn", "unknown rule `sgn`"),
+    ] {
+        let told = ascent(table(text)).err().unwrap().to_string();
+        assert!(told.contains(expected), "{text}: {told}");
+    }
 }
 
 #[test]

@@ -4,8 +4,8 @@
 mod stored;
 
 use attack::{
-    Adversary, Ball, Case, Named, Norm, Summary, adversary,
-    standard::{Tally, check, run, standard, warnings},
+    Adversary, AttackInput, Ball, NamedAdversary, Norm, Summary, adversary,
+    prediction::autoattack::{Tally, check, run, standard, warnings},
 };
 use models::{Activation, Model, Ops, noise, registry};
 use std::cell::Cell;
@@ -15,12 +15,12 @@ use tch::{Device, Kind, Tensor};
 const N: i64 = 60;
 const BALL: Ball = Ball { norm: Norm::Linf, eps: 0.035 };
 
-fn named(text: &str) -> Named {
+fn named(text: &str) -> NamedAdversary {
     let adversary = adversary(registry::parse(text).unwrap()).unwrap();
-    Named { name: text.split(':').next().unwrap().into(), adversary }
+    NamedAdversary { name: text.split(':').next().unwrap().into(), adversary }
 }
 
-fn attacks() -> Vec<Named> {
+fn attacks() -> Vec<NamedAdversary> {
     ["fgsm", "apgd-ce:steps=10", "square:queries=200"].map(named).into()
 }
 
@@ -29,7 +29,7 @@ fn each_attack_gets_what_the_ones_before_left() {
     let model = Stored::new(&golden());
     let (x, y) = images(N);
     let ticks = Cell::new(0);
-    let found = run(&Case::new(&model, (&x, &y), BALL, &keys(N)), &attacks(), || {
+    let found = run(&AttackInput::new(&model, (&x, &y), BALL, &keys(N)), &attacks(), || {
         ticks.set(ticks.get() + 1)
     });
     assert_eq!(ticks.get(), 3);
@@ -58,13 +58,14 @@ fn count(which: &Tensor) -> u64 {
 fn batches_add_up() {
     let model = Stored::new(&golden());
     let (x, y) = images(N);
-    let whole = run(&Case::new(&model, (&x, &y), BALL, &keys(N)), &attacks(), || ()).summary;
+    let whole = run(&AttackInput::new(&model, (&x, &y), BALL, &keys(N)), &attacks(), || ()).summary;
     let mut parts = Summary::default();
     for (from, n) in [(0, 25), (25, 35)] {
         let part = |t: &Tensor| t.narrow(0, from, n);
         let keys = &keys(N)[from as usize..(from + n) as usize];
         parts.merge(
-            &run(&Case::new(&model, (&part(&x), &part(&y)), BALL, keys), &attacks(), || ()).summary,
+            &run(&AttackInput::new(&model, (&part(&x), &part(&y)), BALL, keys), &attacks(), || ())
+                .summary,
         );
     }
     assert_eq!(parts, whole);
@@ -96,10 +97,10 @@ impl Model for Changed {
     }
 }
 
-fn summary(change: fn(&Tensor, u64) -> Tensor, attacks: &[Named]) -> Summary {
+fn summary(change: fn(&Tensor, u64) -> Tensor, attacks: &[NamedAdversary]) -> Summary {
     let model = Changed(Stored::new(&golden()), change, Cell::new(0));
     let (x, y) = images(N);
-    run(&Case::new(&model, (&x, &y), BALL, &keys(N)), attacks, || ()).summary
+    run(&AttackInput::new(&model, (&x, &y), BALL, &keys(N)), attacks, || ()).summary
 }
 
 fn one_warning(summary: &Summary) -> String {
@@ -154,7 +155,7 @@ fn nothing_suspicious_is_no_warning() {
 struct Idle;
 
 impl Adversary for Idle {
-    fn attack(&self, case: &Case) -> Tensor {
+    fn attack(&self, case: &AttackInput) -> Tensor {
         case.x.shallow_clone()
     }
     fn check(&self, _: i64) -> anyhow::Result<()> {
@@ -166,10 +167,10 @@ impl Adversary for Idle {
 fn an_idle_attack_changes_no_count() {
     let model = Stored::new(&golden());
     let (x, y) = images(N);
-    let idle = || Named { name: "idle".into(), adversary: Box::new(Idle) };
+    let idle = || NamedAdversary { name: "idle".into(), adversary: Box::new(Idle) };
     let mixed = [named("fgsm"), idle()];
-    let found = run(&Case::new(&model, (&x, &y), BALL, &keys(N)), &mixed, || ());
-    let plain = run(&Case::new(&model, (&x, &y), BALL, &keys(N)), &[named("fgsm")], || ());
+    let found = run(&AttackInput::new(&model, (&x, &y), BALL, &keys(N)), &mixed, || ());
+    let plain = run(&AttackInput::new(&model, (&x, &y), BALL, &keys(N)), &[named("fgsm")], || ());
     assert_eq!(found.summary.robust, plain.summary.robust);
     assert_eq!(found.summary.attacks[1].broke, 0);
     assert!(share(&found.robust) < share(&found.clean));

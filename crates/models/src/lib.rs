@@ -1,6 +1,7 @@
 //! Networks written against [`Ops`], their parameters and checkpoints, gradients, keyed noise, and
 //! the registry that every family of gradproof is made from. Prints nothing; reads only checkpoints.
 
+pub mod adam;
 pub mod affine;
 pub mod checkpoint;
 pub mod finite;

@@ -2,7 +2,10 @@
 //! bindings' own optimisers hide theirs.
 
 use anyhow::{Context, Result, ensure};
-use models::registry::{self, Entry};
+use models::{
+    adam::{Adam, Moments},
+    registry::{self, Entry},
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
@@ -180,9 +183,7 @@ impl Optimizer for AdamW {
 
     fn step(&mut self, weights: &[Named], lr: f64) {
         self.steps += 1;
-        let [b1, b2] = self.betas;
-        let unbias = |beta: f64| 1. - beta.powi(i32::try_from(self.steps).unwrap_or(i32::MAX));
-        let (u1, u2) = (unbias(b1), unbias(b2));
+        let adam = Adam { betas: self.betas, eps: self.eps };
         tch::no_grad(|| {
             for (name, w) in weights {
                 let mut w = w.shallow_clone();
@@ -193,13 +194,14 @@ impl Optimizer for AdamW {
                 let before = |of: &BTreeMap<String, Tensor>| {
                     of.get(name).map_or_else(|| w.zeros_like(), Tensor::shallow_clone)
                 };
-                let m = before(&self.first) * b1 + &g * (1. - b1);
-                let v = before(&self.second) * b2 + g.square() * (1. - b2);
-                let move_by = (&m / u1) / ((&v / u2).sqrt() + self.eps) + &w * self.weight_decay;
+                let mut moments =
+                    Moments { first: before(&self.first), second: before(&self.second) };
+                let direction = adam.direction(&mut moments, &g, self.steps);
+                let move_by = direction + &w * self.weight_decay;
                 let _ = w.g_sub_(&(move_by * lr));
                 w.zero_grad();
-                self.first.insert(name.clone(), m);
-                self.second.insert(name.clone(), v);
+                self.first.insert(name.clone(), moments.first);
+                self.second.insert(name.clone(), moments.second);
             }
         });
     }

@@ -7,7 +7,7 @@ use crate::{
     results::label,
     subject::Loaded,
 };
-use ::attack::{Ball, MapAttack, MapLoss, Norm, Outcome, Reference, Rule};
+use ::attack::{Ball, MapAttack, MapObjective, Norm, Optimizer, Outcome, Reference};
 use anyhow::{Context, Result, bail, ensure};
 use explain::{
     Attribution, Batch,
@@ -26,8 +26,8 @@ pub(crate) struct Plan<'a> {
     explained: &'a Explained,
     spelled: &'a str,
     pub method: Box<dyn Attribution>,
-    loss: Box<dyn MapLoss>,
-    rule: Box<dyn Rule>,
+    objective: Box<dyn MapObjective>,
+    optimizer: Box<dyn Optimizer>,
     pub radii: Radii,
 }
 
@@ -54,17 +54,21 @@ impl<'a> Plan<'a> {
     /// Errors: unknown names, settings out of range.
     pub fn check(how: &'a Attacking, explained: &'a Explained, spelled: &'a str) -> Result<Self> {
         let method = halving::method(spelled)?;
-        let loss = ::attack::map_loss(registry::parse(&how.attack)?)?;
-        let rule = ::attack::rule(registry::parse(&how.rule)?)?;
+        let objective = ::attack::map_objective(registry::parse(&how.attack)?)?;
+        let optimizer = ::attack::optimizer(registry::parse(&how.rule)?)?;
         ensure!(how.iters > 0, "`--iters 0`: at least one iteration is needed");
         ensure!(how.restarts > 0, "`--restarts 0`: at least one start is needed");
         if let Some(step) = how.step {
             ensure!(step > 0., "`--step {step}`: must be positive");
         }
         let aims = how.target_image.is_some() || how.target_map.is_some();
-        ensure!(loss.wants_target() || !aims, "`{}` aims at no map; `manipulate` does", how.attack);
+        ensure!(
+            objective.wants_target() || !aims,
+            "`{}` aims at no map; `manipulate` does",
+            how.attack
+        );
         let radii = Radii::parse(&how.norm, &how.eps)?;
-        Ok(Plan { how, explained, spelled, method, loss, rule, radii })
+        Ok(Plan { how, explained, spelled, method, objective, optimizer, radii })
     }
 
     /// Errors: a method, a region, a target or a k that do not fit the images.
@@ -84,7 +88,7 @@ impl<'a> Plan<'a> {
 
     fn aim(&self, loaded: &Loaded) -> Result<Aim> {
         let how = self.how;
-        if !self.loss.wants_target() {
+        if !self.objective.wants_target() {
             return Ok(Aim::Nowhere);
         }
         if let Some(path) = &how.target_map {
@@ -131,8 +135,8 @@ impl<'a> Plan<'a> {
         MapAttack {
             model: &loaded.model,
             method: &*self.method,
-            loss: &*self.loss,
-            rule: &*self.rule,
+            objective: &*self.objective,
+            optimizer: &*self.optimizer,
             beta: self.how.beta,
             iterations: self.how.iters,
             step: self.how.step.unwrap_or(step(ball, self.how.iters)),
@@ -142,7 +146,7 @@ impl<'a> Plan<'a> {
 
     /// Whether other maps are aimed at.
     pub fn aims(&self) -> bool {
-        self.loss.wants_target()
+        self.objective.wants_target()
     }
 
     /// Iterations for one batch: the length of its progress bar.

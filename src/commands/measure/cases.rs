@@ -7,7 +7,7 @@ use crate::{
     halving::{ChunkLimit, room},
     subject::Loaded,
 };
-use ::attack::{Beta, Case as Victim, MapAttack, MapLoss, Rule};
+use ::attack::{AttackInput, Beta, MapAttack, MapObjective, Optimizer};
 use anyhow::{Context, Result};
 use explain::{
     Attribution, Batch,
@@ -42,13 +42,13 @@ pub(super) struct Cases<'a> {
 pub(super) fn map_attack<'a>(
     loaded: &'a Loaded,
     method: &'a dyn Attribution,
-    (loss, rule): (&'a dyn MapLoss, &'a dyn Rule),
+    (objective, optimizer): (&'a dyn MapObjective, &'a dyn Optimizer),
 ) -> MapAttack<'a> {
     MapAttack {
         model: &loaded.model,
         method,
-        loss,
-        rule,
+        objective,
+        optimizer,
         beta: Beta::fixed(BETA),
         iterations: ITERATIONS,
         step: STEP,
@@ -92,7 +92,9 @@ impl<'a> Cases<'a> {
             let maps = loaded.attribute(method, &batch, first).with_context(told)?;
             let fooled = match &plan.strike {
                 _ if !plan.needs.attacked => None,
-                Strike::Maps(loss, rule) => Some(self.moved(&batch, method, (&**loss, &**rule))),
+                Strike::Maps(goal, optimizer) => {
+                    Some(self.moved(&batch, method, (&**goal, &**optimizer)))
+                }
                 Strike::Prediction(..) => fooled.as_ref().map(Tensor::shallow_clone),
             };
             let moved = |x: &Tensor| method.attribute(&loaded.model, &batch.moved(x, method));
@@ -139,8 +141,8 @@ impl<'a> Cases<'a> {
             return None;
         }
         let keys = batch.redrawn().keys;
-        let victim = Victim::new(&self.loaded.model, (&batch.x, labels), self.plan.ball, &keys);
-        Some(adversary.attack(&victim))
+        let input = AttackInput::new(&self.loaded.model, (&batch.x, labels), self.plan.ball, &keys);
+        Some(adversary.attack(&input))
     }
 
     /// The images after an attack on the maps of `method`, which draws other samples than are
@@ -149,7 +151,7 @@ impl<'a> Cases<'a> {
         &self,
         batch: &Batch,
         method: &dyn Attribution,
-        how: (&dyn MapLoss, &dyn Rule),
+        how: (&dyn MapObjective, &dyn Optimizer),
     ) -> Tensor {
         let attack = map_attack(self.loaded, method, how);
         let batch = batch.redrawn();

@@ -9,7 +9,7 @@ use crate::{
     several::methods,
     subject::Loaded,
 };
-use ::attack::{Adversary, Ball, MapLoss, Rule, adversary};
+use ::attack::{Adversary, Ball, MapObjective, Optimizer, adversary};
 use anyhow::{Context, Result, bail, ensure};
 use explain::{
     Attribution, Metric,
@@ -65,7 +65,7 @@ pub(super) enum Strike {
     /// On predictions: one for all methods.
     Prediction(String, Box<dyn Adversary>),
     /// On the maps of each method.
-    Maps(Box<dyn MapLoss>, Box<dyn Rule>),
+    Maps(Box<dyn MapObjective>, Box<dyn Optimizer>),
 }
 
 impl Plan {
@@ -231,8 +231,8 @@ fn strike(text: &str) -> Result<Strike> {
     let name = table["name"].as_str().unwrap_or_default().to_owned();
     if ::attack::ATTACKS.iter().any(|entry| entry.name == name) {
         return Ok(Strike::Maps(
-            ::attack::map_loss(table)?,
-            ::attack::rule(registry::parse("sign")?)?,
+            ::attack::map_objective(table)?,
+            ::attack::optimizer(registry::parse("sign")?)?,
         ));
     }
     if ::attack::ADVERSARIES.iter().any(|entry| entry.name() == name) {

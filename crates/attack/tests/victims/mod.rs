@@ -5,7 +5,7 @@ mod few;
 #[path = "../../../models/tests/rule/mod.rs"]
 pub(crate) mod rules;
 
-use attack::{ATTACKS, Ball, Beta, MapAttack, MapLoss, Norm, Outcome, Rule};
+use attack::{ATTACKS, Ball, Beta, MapAttack, MapObjective, Norm, Optimizer, Outcome};
 use explain::{Attribution, Batch};
 use few::few;
 use models::{
@@ -18,7 +18,7 @@ use toml::Table;
 
 pub(crate) const K: i64 = 12;
 
-pub(crate) fn all_attacks() -> Vec<(&'static str, Box<dyn MapLoss>)> {
+pub(crate) fn all_attacks() -> Vec<(&'static str, Box<dyn MapObjective>)> {
     ATTACKS.iter().map(|a| (a.name, (a.build)(Table::new()).unwrap())).collect()
 }
 
@@ -37,12 +37,12 @@ pub(crate) fn method(name: &str) -> Box<dyn Attribution> {
     explain::method(models::registry::parse(name).unwrap()).unwrap()
 }
 
-pub(crate) fn rule(name: &str) -> Box<dyn Rule> {
-    attack::rule(models::registry::parse(name).unwrap()).unwrap()
+pub(crate) fn rule(name: &str) -> Box<dyn Optimizer> {
+    attack::optimizer(models::registry::parse(name).unwrap()).unwrap()
 }
 
-pub(crate) fn goal(name: &str) -> Box<dyn MapLoss> {
-    attack::map_loss(models::registry::parse(name).unwrap()).unwrap()
+pub(crate) fn goal(name: &str) -> Box<dyn MapObjective> {
+    attack::map_objective(models::registry::parse(name).unwrap()).unwrap()
 }
 
 /// A ResNet-20 and four 8×8 images, in f64: rounding moves no activation across a ReLU's bend.
@@ -60,11 +60,11 @@ pub(crate) fn linf(eps: f64) -> Ball {
 pub(crate) fn attack<'a>(
     model: &'a dyn Model,
     method: &'a dyn Attribution,
-    loss: &'a dyn MapLoss,
-    rule: &'a dyn Rule,
+    objective: &'a dyn MapObjective,
+    optimizer: &'a dyn Optimizer,
 ) -> MapAttack<'a> {
     let beta = Beta::fixed(20.);
-    MapAttack { model, method, loss, rule, beta, iterations: 3, step: 0.01, restarts: 1 }
+    MapAttack { model, method, objective, optimizer, beta, iterations: 3, step: 0.01, restarts: 1 }
 }
 
 /// Attacks images that nothing is known of.

@@ -8,6 +8,7 @@ use crate::{
 use anyhow::{Result, ensure};
 use models::{
     Model,
+    adam::{Adam, Moments},
     grad::{Graph, pull},
     registry::{self, Entry},
 };
@@ -26,9 +27,7 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     build: build,
 };
 
-/// Adam's constants.
-const BETAS: [f64; 2] = [0.9, 0.999];
-const EPS: f64 = 1e-8;
+const ADAM: Adam = Adam { betas: [0.9, 0.999], eps: 1e-8 };
 
 #[derive(Debug)]
 struct Mask {
@@ -117,15 +116,12 @@ impl Mask {
         let which = vec![0; n as usize];
         let blank = tch::no_grad(|| self.baseline.image(batch, &which));
         let mut mask = Tensor::ones([n, 1, cells(h), cells(w)], (batch.x.kind(), batch.x.device()));
-        let (mut mean, mut square) = (mask.zeros_like(), mask.zeros_like());
+        let mut moments = Moments::zero(&mask);
         for step in 1..=self.options.steps {
             let leaf = mask.detach().set_requires_grad(true);
             let loss = tch::with_grad(|| self.loss(model, batch, &blank, &leaf));
             let g = pull(&loss, &leaf, Graph::Free);
-            mean = mean * BETAS[0] + &g * (1. - BETAS[0]);
-            square = square * BETAS[1] + g.square() * (1. - BETAS[1]);
-            let full = BETAS.map(|beta| 1. - beta.powi(step as i32));
-            let down = (&mean / full[0]) / ((&square / full[1]).sqrt() + EPS);
+            let down = ADAM.direction(&mut moments, &g, i64::from(step));
             mask = (mask - down * self.options.learning_rate).clamp(0., 1.);
         }
         mask

@@ -1,90 +1,78 @@
-//! Square attack (Andriushchenko et al. 2020): random search on the margin that repaints one window
-//! of the image a query; it asks for outputs only. Places, colours and signs are drawn per image
-//! and query, so an image's result does not depend on its batch. Unlike AutoAttack's code, windows
-//! reach the last row and column, and the ℓ2 window's budget is per channel, as in the paper.
+//! Square attack (Andriushchenko et al. 2020): random search that repaints one window of the image
+//! an iteration; it asks for values only. Places, colours and signs are drawn per image and query,
+//! so an image's result does not depend on its batch. Unlike AutoAttack's code, windows reach the
+//! last row and column, and the ℓ2 window's budget is per channel, as in the paper.
 
-use crate::{
-    Norm,
-    loss::margin,
-    prediction::{Adversary, Case, Seen, attempts},
+use super::walk::{Optimizer, Walk};
+use crate::{Norm, Objective};
+use models::{
+    noise,
+    registry::{self, Entry},
 };
-use anyhow::{Result, ensure};
-use models::{noise, registry};
 use serde::Deserialize;
+use std::ops::Range;
 use tch::{Device, Kind, Tensor};
-use toml::Table;
+
+/// In the list of optimisers.
+pub(super) const ENTRY: Entry<dyn Optimizer> = Entry {
+    name: "square",
+    about: "random search that repaints one window an iteration and asks for no gradient, so for any \
+            method (after Andriushchenko et al. 2020); --step and --beta are not used; no options",
+    build: |t| Ok(Box::new(registry::options::<SquareSearch>(t)?)),
+};
 
 /// Share of the image that the first windows cover.
 const FIRST: f64 = 0.8;
-/// Images that are broken leave the batch every so many queries.
-const BLOCK: u32 = 50;
+/// Queries whose numbers are drawn at once.
+pub(crate) const BLOCK: u32 = 50;
 
-/// The attack; `queries` counts passes per image, the first image included.
+/// Random search; ends at the images with the largest value.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Square {
-    /// Passes per image.
-    pub queries: u32,
-}
+#[serde(deny_unknown_fields)]
+struct SquareSearch {}
 
-impl Default for Square {
-    fn default() -> Self {
-        Square { queries: 5000 }
+impl Optimizer for SquareSearch {
+    fn climb(&self, objective: &dyn Objective, walk: &Walk) -> Tensor {
+        search(objective, walk, 0..walk.steps)
+    }
+
+    fn uses_gradient(&self) -> bool {
+        false
     }
 }
 
-impl Square {
-    /// From a table of settings. Errors: unknown keys, no queries.
-    pub fn parse(table: Table) -> Result<Self> {
-        let square: Square = registry::options(table)?;
-        ensure!(square.queries > 0, "`queries` is 0; it must be positive");
-        Ok(square)
-    }
-
-    fn search(&self, case: &Case) -> Seen {
-        let mut all = judge(case, &first(case));
-        for from in (1..self.queries).step_by(BLOCK as usize) {
-            let open = all.open();
-            if open.is_empty() {
-                break;
-            }
-            let (case, mut best) = (case.pick(&open), all.pick(&open));
-            let block = from..self.queries.min(from + BLOCK);
-            let draws = draws(&case, block.clone());
-            for (query, u) in block.zip(draws.unbind(0)) {
-                let proposal = proposal(&case, &best.images, (query, self.queries), &u);
-                let new = judge(&case, &proposal);
-                let larger = new.value.greater_tensor(&best.value);
-                best.take(&new, &larger.logical_and(&best.wrong.logical_not()));
-            }
-            all.put(&open, &best);
+/// The queries with these numbers of `walk.steps`, from its start; the first does not depend on it.
+pub(crate) fn search(objective: &dyn Objective, walk: &Walk, queries: Range<u32>) -> Tensor {
+    let mut best = walk.start.shallow_clone();
+    let mut most = walk.start_value.as_ref().map(Tensor::shallow_clone);
+    let mut query = |proposal: &dyn Fn(&Tensor) -> Tensor| {
+        let new = proposal(&best);
+        let value = objective.value(&new);
+        let before = most.take().unwrap_or_else(|| value.full_like(f64::NEG_INFINITY));
+        let better = value.greater_tensor(&before);
+        best = new.where_self(&better.view([-1, 1, 1, 1]), &best);
+        most = Some(value.where_self(&better, &before));
+    };
+    tch::no_grad(|| {
+        if queries.start == 0 {
+            query(&|_| first(walk));
         }
-        all
-    }
-}
-
-/// `queries` proposals for the images of `case`, each made from the best images so far: `look` is
-/// given what makes one.
-pub(crate) fn proposals(
-    case: &Case,
-    queries: u32,
-    mut look: impl FnMut(&dyn Fn(&Tensor) -> Tensor),
-) {
-    look(&|_| first(case));
-    for from in (1..queries).step_by(BLOCK as usize) {
-        let block = from..queries.min(from + BLOCK);
-        for (query, u) in block.clone().zip(draws(case, block).unbind(0)) {
-            look(&|best| proposal(case, best, (query, queries), &u));
+        for from in (queries.start.max(1)..queries.end).step_by(BLOCK as usize) {
+            let block = from..queries.end.min(from + BLOCK);
+            for (i, u) in block.clone().zip(draws(walk, block).unbind(0)) {
+                query(&|best| proposal(walk, best, (i, walk.steps), &u));
+            }
         }
-    }
+    });
+    best
 }
 
 /// What query number `query` of so many tries, from the best images so far.
-fn proposal(case: &Case, best: &Tensor, (query, queries): (u32, u32), u: &Tensor) -> Tensor {
+fn proposal(walk: &Walk, best: &Tensor, (query, queries): (u32, u32), u: &Tensor) -> Tensor {
     let share = share(query - 1, queries);
-    match case.ball.norm {
-        Norm::Linf => repaint(case, best, share, u),
-        Norm::L2 => reshape(case, best, share, u),
+    match walk.ball.norm {
+        Norm::Linf => repaint(walk, best, share, u),
+        Norm::L2 => reshape(walk, best, share, u),
     }
 }
 
@@ -97,34 +85,12 @@ fn share(query: u32, queries: u32) -> f64 {
     FIRST / f64::from(1 << passed)
 }
 
-impl Adversary for Square {
-    fn attack(&self, case: &Case) -> Tensor {
-        tch::no_grad(|| attempts(case, 1, |_, case| self.search(case)))
-    }
-
-    fn check(&self, classes: i64) -> Result<()> {
-        ensure!(classes >= 2, "an attack needs 2 classes, the network has {classes}");
-        Ok(())
-    }
-
-    fn black_box(&self) -> bool {
-        true
-    }
-}
-
-/// One query: the margin of each image; what is positive is wrong.
-fn judge(case: &Case, x: &Tensor) -> Seen {
-    let value = margin(&case.model.logits(x), &case.y);
-    let wrong = value.gt(0.);
-    Seen { images: x.shallow_clone(), value, wrong }
-}
-
 /// U[0, 1) for a block of queries: `[queries, N, 5 + C]`; two places, a direction, signs.
-fn draws(case: &Case, block: std::ops::Range<u32>) -> Tensor {
+fn draws(walk: &Walk, block: Range<u32>) -> Tensor {
     let queries = i64::from(block.end - block.start);
-    let keys: Vec<u64> = block.flat_map(|query| case.keyed("square", query)).collect();
-    let (n, channels) = (case.keys.len() as i64, case.x.size()[1]);
-    let u = noise::uniform(&keys, &[5 + channels], case.x.device());
+    let keys: Vec<u64> = block.flat_map(|query| walk.keyed("square", query)).collect();
+    let (n, channels) = (walk.keys.len() as i64, walk.x.size()[1]);
+    let u = noise::uniform(&keys, &[5 + channels], walk.x.device());
     u.view([queries, n, 5 + channels])
 }
 
@@ -146,13 +112,13 @@ fn side(share: f64, height: i64, width: i64, least: i64) -> i64 {
 }
 
 /// The images the search starts from: stripes for ℓ∞, a grid of bumps for ℓ2.
-fn first(case: &Case) -> Tensor {
-    let (n, channels, height, width) = case.x.size4().expect("[N, C, H, W]");
-    let (eps, device) = (case.ball.eps, case.x.device());
-    let keys = case.keyed("square", 0);
-    if case.ball.norm == Norm::Linf {
+fn first(walk: &Walk) -> Tensor {
+    let (n, channels, height, width) = walk.x.size4().expect("[N, C, H, W]");
+    let (eps, device) = (walk.ball.eps, walk.x.device());
+    let keys = walk.keyed("square", 0);
+    if walk.ball.norm == Norm::Linf {
         let stripes = noise::sign(&keys, &[channels, 1, width], device) * eps;
-        return case.ball.project(&case.x, &(&case.x + stripes));
+        return walk.ball.project(walk.x, &(walk.x + stripes));
     }
     let s = (height.min(width) / 5).max(1);
     let (rows, columns) = (height / s, width / s);
@@ -163,13 +129,13 @@ fn first(case: &Case) -> Tensor {
     let grid = bumps.permute([0, 1, 2, 4, 3, 5]).reshape([n, channels, rows * s, columns * s]);
     let (above, left) = ((height - rows * s) / 2, (width - columns * s) / 2);
     let (below, right) = (height - rows * s - above, width - columns * s - left);
-    case.ball.boundary(&case.x, &grid.constant_pad_nd([left, right, above, below]))
+    walk.ball.boundary(walk.x, &grid.constant_pad_nd([left, right, above, below]))
 }
 
 const TINY: f64 = 1e-12;
 
 /// ℓ∞: moves every pixel of a square by 2ε up or down, one sign a channel.
-fn repaint(case: &Case, best: &Tensor, share: f64, u: &Tensor) -> Tensor {
+fn repaint(walk: &Walk, best: &Tensor, share: f64, u: &Tensor) -> Tensor {
     let (_, _, height, width) = best.size4().expect("[N, C, H, W]");
     let s = side(share, height, width, 1);
     let inside = |draw: i64, room: i64| {
@@ -179,13 +145,13 @@ fn repaint(case: &Case, best: &Tensor, share: f64, u: &Tensor) -> Tensor {
     };
     let row = inside(0, height).view([-1, 1, height, 1]);
     let square = row.logical_and(&inside(1, width).view([-1, 1, 1, width]));
-    let colour = signs(u).unsqueeze(2).unsqueeze(3) * (2. * case.ball.eps);
-    case.ball.project(&case.x, &(best + square * colour))
+    let colour = signs(u).unsqueeze(2).unsqueeze(3) * (2. * walk.ball.eps);
+    walk.ball.project(walk.x, &(best + square * colour))
 }
 
 /// ℓ2: takes the change out of one window, and adds a bump to it in another with what that freed
 /// and what the ball has left.
-fn reshape(case: &Case, best: &Tensor, share: f64, u: &Tensor) -> Tensor {
+fn reshape(walk: &Walk, best: &Tensor, share: f64, u: &Tensor) -> Tensor {
     let (n, channels, height, width) = best.size4().expect("[N, C, H, W]");
     let s = side(share, height, width, 3);
     let s = if s % 2 == 0 { (s + 1).min(height).min(width) } else { s };
@@ -198,10 +164,10 @@ fn reshape(case: &Case, best: &Tensor, share: f64, u: &Tensor) -> Tensor {
     };
     let squares = |t: &Tensor| t.square().sum_dim_intlist([2].as_slice(), true, None::<Kind>);
     let (to, from) = (window(0), window(2));
-    let d = (best - &case.x).flatten(2, -1); // [N, C, H·W]
+    let d = (best - walk.x).flatten(2, -1); // [N, C, H·W]
     let touched = d.zeros_like().scatter_value(2, &to, 1.).scatter_value(2, &from, 1.);
     let used = squares(&d).sum_dim_intlist([1].as_slice(), true, None::<Kind>);
-    let left = (-used + case.ball.eps.powi(2)).clamp_min(0.) / channels as f64;
+    let left = (-used + walk.ball.eps.powi(2)).clamp_min(0.) / channels as f64;
     let budget = (left + squares(&(&d * touched))).sqrt(); // [N, C, 1]
     let bump = bump(s, best.device());
     let upright = u.select(1, 4).ge(0.5).view([n, 1, 1, 1]);
@@ -210,7 +176,7 @@ fn reshape(case: &Case, best: &Tensor, share: f64, u: &Tensor) -> Tensor {
     let shape = bump * signs(u).unsqueeze(2) + &old / (squares(&old).sqrt() + TINY);
     let shape = (&shape / (squares(&shape).sqrt() + TINY) * budget).to_kind(d.kind());
     let d = d.scatter_value(2, &from, 0.).scatter(2, &to, &shape);
-    case.ball.boundary(&case.x, &d.view_as(best))
+    walk.ball.boundary(walk.x, &d.view_as(best))
 }
 
 /// Two pyramids of opposite sign, one above the other, in a square of side `s`; of length one.

@@ -2,10 +2,14 @@
 //! it left right (AutoAttack, Croce & Hein 2020), and what makes such a number untrustworthy. The
 //! standard selection has no FAB and runs `apgd-dlr` in place of the slower `apgd-t`.
 
-use crate::{
-    Adversary, Loss, Square, apgd,
-    prediction::{Case, Seen},
+use super::{
+    adversary::{Adversary, AttackInput},
+    apgd::untargeted,
+    attempts::{seen, still_correct},
+    loss::Loss,
+    square::Square,
 };
+use crate::Best;
 use anyhow::{Context, Result};
 use models::grad::{cross_entropy, value_and_grad};
 use serde::Serialize;
@@ -13,7 +17,7 @@ use tch::{Kind, Tensor};
 use toml::Table;
 
 /// An attack and what it is called in tables.
-pub struct Named {
+pub struct NamedAdversary {
     /// What it is called; also keys its draws.
     pub name: String,
     /// The attack.
@@ -21,9 +25,9 @@ pub struct Named {
 }
 
 /// `apgd-ce`, `apgd-dlr` and `square` with their defaults.
-pub fn standard() -> Vec<Named> {
-    let away = |loss| apgd::Away::build(Table::new(), loss).expect("the defaults are in range");
-    let named = |name: &str, adversary| Named { name: name.into(), adversary };
+pub fn standard() -> Vec<NamedAdversary> {
+    let away = |loss| untargeted(Table::new(), loss).expect("the defaults are in range");
+    let named = |name: &str, adversary| NamedAdversary { name: name.into(), adversary };
     vec![
         named("apgd-ce", away(Loss::Ce)),
         named("apgd-dlr", away(Loss::Dlr)),
@@ -32,7 +36,7 @@ pub fn standard() -> Vec<Named> {
 }
 
 /// Errors: an attack that a network with so many classes cannot be attacked with.
-pub fn check(attacks: &[Named], classes: i64) -> Result<()> {
+pub fn check(attacks: &[NamedAdversary], classes: i64) -> Result<()> {
     attacks.iter().try_for_each(|named| {
         named.adversary.check(classes).with_context(|| format!("attack `{}`", named.name))
     })
@@ -103,22 +107,22 @@ impl Summary {
     }
 }
 
-/// Attacks the images of `case` by each of `attacks` in turn. [`check`] comes first. `tick` is
+/// Attacks the images of `input` by each of `attacks` in turn. [`check`] comes first. `tick` is
 /// called after every attack.
-pub fn run(case: &Case, attacks: &[Named], mut tick: impl FnMut()) -> Robustness {
-    let (mut all, mut summary) = look(case);
-    let clean = all.wrong.logical_not();
+pub fn run(input: &AttackInput, attacks: &[NamedAdversary], mut tick: impl FnMut()) -> Robustness {
+    let (mut all, mut summary) = unattacked(input);
+    let clean = all.success.logical_not();
     let mut white_box_tried = false;
-    for Named { name, adversary } in attacks {
-        let open = all.open();
+    for NamedAdversary { name, adversary } in attacks {
+        let open = still_correct(&all);
         let black_box = adversary.black_box();
         let mut tally = Tally { name: name.clone(), black_box, given: open.len() as u64, broke: 0 };
         if !open.is_empty() {
-            let mut part = case.pick(&open);
+            let mut part = input.pick(&open);
             part.keys = part.keyed(name, 0);
             let images = adversary.attack(&part);
             let found = judge(&part, &images);
-            tally.broke = count(&found.wrong);
+            tally.broke = count(&found.success);
             all.put(&open, &found);
         }
         if black_box && white_box_tried {
@@ -128,31 +132,31 @@ pub fn run(case: &Case, attacks: &[Named], mut tick: impl FnMut()) -> Robustness
         summary.attacks.push(tally);
         tick();
     }
-    let robust = all.wrong.logical_not();
+    let robust = all.success.logical_not();
     summary.robust = count(&robust);
     Robustness { adversarial: all.images, clean, robust, summary }
 }
 
 /// The clean images, and all that is known before the first attack.
-fn look(case: &Case) -> (Seen, Summary) {
+fn unattacked(input: &AttackInput) -> (Best, Summary) {
     let mut first = None;
-    let (_, g) = value_and_grad(&case.x, |x| {
-        let logits = case.model.logits(x);
+    let (_, g) = value_and_grad(&input.x, |x| {
+        let logits = input.model.logits(x);
         first = Some(logits.detach());
-        cross_entropy(&logits, &case.y)
+        cross_entropy(&logits, &input.y)
     });
     let first = first.expect("the network has just been asked");
-    let again = tch::with_grad(|| case.model.logits(&case.x)).detach();
-    let seen = judged(case, &case.x, &first);
+    let again = tch::with_grad(|| input.model.logits(&input.x)).detach();
+    let clean = judged(input, &input.x, &first);
     let flat = g.abs().flatten(1, -1).amax([1].as_slice(), false).eq(0.);
     let summary = Summary {
-        images: case.keys.len() as u64,
-        clean: count(&seen.wrong.logical_not()),
-        no_gradient: count(&flat.logical_and(&seen.wrong.logical_not())),
+        images: input.keys.len() as u64,
+        clean: count(&clean.success.logical_not()),
+        no_gradient: count(&flat.logical_and(&clean.success.logical_not())),
         random_output: differ(&first, &again),
         ..Summary::default()
     };
-    (seen, summary)
+    (clean, summary)
 }
 
 /// Whether logits differ by more than the order of a sum can explain.
@@ -161,13 +165,13 @@ fn differ(a: &Tensor, b: &Tensor) -> bool {
     far.double_value(&[]) > 0.
 }
 
-fn judge(case: &Case, x: &Tensor) -> Seen {
-    judged(case, x, &tch::no_grad(|| case.model.logits(x)))
+fn judge(input: &AttackInput, x: &Tensor) -> Best {
+    judged(input, x, &tch::no_grad(|| input.model.logits(x)))
 }
 
-fn judged(case: &Case, x: &Tensor, logits: &Tensor) -> Seen {
-    let wrong = logits.argmax(1, false).ne_tensor(&case.y);
-    Seen { images: x.shallow_clone(), value: cross_entropy(logits, &case.y), wrong }
+fn judged(input: &AttackInput, x: &Tensor, logits: &Tensor) -> Best {
+    let wrong = logits.argmax(1, false).ne_tensor(&input.y);
+    seen(x, &cross_entropy(logits, &input.y), &wrong)
 }
 
 fn count(which: &Tensor) -> u64 {

@@ -1,11 +1,21 @@
 //! Mass is moved into a region of the map (the targeted attack of Ghorbani et al. 2019).
 
-use super::{MapLoss, Reference, total};
+use super::sums::total;
+use crate::map::reference::{MapObjective, Reference};
 use anyhow::{Context, Result, bail, ensure};
-use models::registry;
+use models::registry::{self, Entry};
 use serde::Deserialize;
 use tch::{Kind, Tensor};
 use toml::{Table, Value};
+
+/// In the list of attacks on maps.
+pub(super) const ENTRY: Entry<dyn MapObjective> = Entry {
+    name: "targeted",
+    about: "moves mass into a region (Ghorbani et al. 2019); judged by the mass outside it; options: \
+            region (centre; top-left, top-right, bottom-left, bottom-right: a quarter of the map; \
+            or [row, column, height, width] in pixels)",
+    build: |t| Ok(Box::new(Targeted::build(t)?)),
+};
 
 /// Rows and columns that mass is moved into.
 #[derive(Debug)]
@@ -30,11 +40,11 @@ impl Default for Options {
 
 /// Minus the heat inside a region.
 #[derive(Debug)]
-pub(super) struct Targeted(Region);
+struct Targeted(Region);
 
 impl Targeted {
     /// From its options. Errors: a region that is neither a word nor four numbers.
-    pub fn build(table: Table) -> Result<Self> {
+    fn build(table: Table) -> Result<Self> {
         let options: Options = registry::options(table)?;
         let region = match &options.region {
             Value::String(word) => match word.as_str() {
@@ -75,7 +85,7 @@ impl Targeted {
     }
 }
 
-impl MapLoss for Targeted {
+impl MapObjective for Targeted {
     fn loss(&self, heat: &Tensor, _clean: &Reference) -> Tensor {
         self.inside(heat).neg()
     }

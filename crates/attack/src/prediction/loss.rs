@@ -19,7 +19,7 @@ pub enum Loss {
 
 impl Loss {
     /// Away from the labels: logits `[N, K]`, labels i64 `[N]` -> `[N]`.
-    pub fn away(self, logits: &Tensor, y: &Tensor) -> Tensor {
+    pub fn untargeted(self, logits: &Tensor, y: &Tensor) -> Tensor {
         match self {
             Loss::Ce => cross_entropy(logits, y),
             Loss::Dlr => dlr(logits, y),
@@ -27,7 +27,7 @@ impl Loss {
     }
 
     /// Towards the classes `target` i64 `[N]`: logits `[N, K]`, labels i64 `[N]` -> `[N]`.
-    pub fn towards(self, logits: &Tensor, y: &Tensor, target: &Tensor) -> Tensor {
+    pub fn targeted(self, logits: &Tensor, y: &Tensor, target: &Tensor) -> Tensor {
         match self {
             Loss::Ce => -cross_entropy(logits, target),
             Loss::Dlr => targeted_dlr(logits, y, target),
@@ -35,23 +35,25 @@ impl Loss {
     }
 
     /// Errors: fewer classes than the loss away from labels is defined for.
-    pub fn check_away(self, classes: i64) -> Result<()> {
+    pub fn check_untargeted(self, classes: i64) -> Result<()> {
         match self {
-            Loss::Ce => enough(classes, 2, "an attack", ""),
-            Loss::Dlr => enough(classes, 3, "the `dlr` loss", "; the `ce` loss needs 2"),
+            Loss::Ce => check_classes(classes, 2, "an attack", ""),
+            Loss::Dlr => check_classes(classes, 3, "the `dlr` loss", "; the `ce` loss needs 2"),
         }
     }
 
     /// Errors: fewer classes than the loss towards a target is defined for.
-    pub fn check_towards(self, classes: i64) -> Result<()> {
+    pub fn check_targeted(self, classes: i64) -> Result<()> {
         match self {
-            Loss::Ce => enough(classes, 2, "an attack", ""),
-            Loss::Dlr => enough(classes, 4, "the targeted `dlr` loss", "; the `ce` loss needs 2"),
+            Loss::Ce => check_classes(classes, 2, "an attack", ""),
+            Loss::Dlr => {
+                check_classes(classes, 4, "the targeted `dlr` loss", "; the `ce` loss needs 2")
+            }
         }
     }
 }
 
-fn enough(classes: i64, least: i64, what: &str, instead: &str) -> Result<()> {
+fn check_classes(classes: i64, least: i64, what: &str, instead: &str) -> Result<()> {
     let told = "the network has";
     ensure!(classes >= least, "{what} needs {least} classes, {told} {classes}{instead}");
     Ok(())

@@ -1,0 +1,32 @@
+//! Optimisers, a file each, and the list of them. Attacks on predictions, on maps and in training
+//! take any of them.
+
+use anyhow::Result;
+use models::registry::{self, Entry};
+use toml::Table;
+
+mod adam;
+mod apgd;
+mod sign;
+pub(crate) mod square;
+mod walk;
+
+pub use apgd::AutoPgd;
+pub use sign::Sign;
+pub use walk::{Optimizer, Walk};
+
+pub(crate) use walk::keyed;
+
+/// Every optimiser, sorted by name.
+pub const OPTIMIZERS: &[Entry<dyn Optimizer>] =
+    &[adam::ENTRY, apgd::ENTRY, sign::ENTRY, square::ENTRY];
+
+/// The optimiser that `table` (`name` and options) asks for; users know it as a rule.
+pub fn optimizer(table: Table) -> Result<Box<dyn Optimizer>> {
+    registry::build("rule", OPTIMIZERS, table)
+}
+
+/// The optimiser that `text` asks for: `NAME` or `NAME:key=value`.
+pub(crate) fn named(text: &str) -> Result<Box<dyn Optimizer>> {
+    optimizer(registry::parse(text)?)
+}

@@ -1,0 +1,48 @@
+//! What every optimiser does and what it is given.
+
+use crate::{Ball, Objective};
+use models::noise;
+use tch::Tensor;
+
+/// A way to move through a ball to where an objective is large.
+pub trait Optimizer {
+    /// Makes `walk.steps` iterates, each shown to `objective`, and returns the images
+    /// `[N, C, H, W]` at which it ends. There is no host synchronisation.
+    fn climb(&self, objective: &dyn Objective, walk: &Walk) -> Tensor;
+
+    /// Whether it asks for gradients.
+    fn uses_gradient(&self) -> bool {
+        true
+    }
+}
+
+/// One walk, from one start.
+pub struct Walk<'a> {
+    /// The clean images, `[N, C, H, W]`.
+    pub x: &'a Tensor,
+    /// Where iterates must stay, around `x`.
+    pub ball: Ball,
+    /// The first images, `[N, C, H, W]`.
+    pub start: Tensor,
+    /// The objective's values there `[N]`, where they are known; else anything is above them.
+    pub start_value: Option<Tensor>,
+    /// How many iterates there are.
+    pub steps: u32,
+    /// Length of a step in the ball's norm.
+    pub step: f64,
+    /// One key per image seeds the walk's own draws, `[N]`.
+    pub keys: &'a [u64],
+}
+
+impl Walk<'_> {
+    /// A key per image for draw number `draw` of what is called `name`.
+    pub fn keyed(&self, name: &str, draw: u32) -> Vec<u64> {
+        keyed(self.keys, name, draw)
+    }
+}
+
+/// A key per image for draw number `draw` of what is called `name`.
+pub(crate) fn keyed(keys: &[u64], name: &str, draw: u32) -> Vec<u64> {
+    let name = noise::name_id(name);
+    keys.iter().map(|&key| noise::key(key, u64::from(draw), name)).collect()
+}
