@@ -1,6 +1,6 @@
 //! The command line: what can be asked, with defaults and units. Parsing does no work.
 
-use crate::device::Choice;
+use crate::runtime::device::Choice;
 use attack::Beta;
 use clap::{Args, Parser, Subcommand};
 use models::{Precision, Score};

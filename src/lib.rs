@@ -1,27 +1,20 @@
 //! `gradproof`: trains image classifiers, explains them, attacks and measures the explanations.
 //! This crate alone sees every other, prints, and writes results; the crates do the work.
 
-mod classes;
 mod cli;
 mod commands;
-mod device;
+mod evaluation;
 mod experiment;
-mod halving;
-mod memory;
-mod outputs;
-mod plane;
-mod radii;
-mod ranks;
+mod grid2d;
 mod report;
 mod results;
-mod several;
-mod subject;
-mod trained;
-mod ui;
+mod runtime;
+mod session;
 
 pub mod readers;
 
 use clap::Parser;
+use runtime::ui;
 use std::process::ExitCode;
 
 /// Runs the command line and gives the exit code: 0 done, 2 the user's mistake, 1 anything else.

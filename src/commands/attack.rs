@@ -2,24 +2,17 @@
 
 use crate::{
     cli::{Attack, Common},
-    outputs::Files,
+    evaluation::{Fitted, Judge, Named, Parts, Plan, Run, auc, no_map_warning, table},
     results::{AtEps, AttackResult, Change, Tidy, distances, effect, label},
-    subject::{self, Loaded},
-    ui::Ui,
+    runtime::outputs::Files,
+    runtime::ui::Ui,
+    session::{self, Loaded},
 };
 use ::attack::Ball;
 use anyhow::{Result, ensure};
 use plot::{AttackedImage, Picture};
 use std::path::{Path, PathBuf};
 use tch::Tensor;
-
-mod parts;
-mod plan;
-mod scores;
-
-pub(crate) use parts::{Named, Parts};
-pub(crate) use plan::{Fitted, Plan};
-pub(crate) use scores::{Judge, Run, auc};
 
 /// AttackedImage images in a figure, at most.
 const SHOWN: usize = 8;
@@ -34,7 +27,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(&args.how, &args.explained, &args.method)?;
     let files = files(args, &plan);
     files.check()?;
-    let loaded = subject::load(&args.subject, common, ui)?;
+    let loaded = session::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
     let fitted = plan.fit(&loaded)?;
     if args.figure.is_some() {
@@ -61,11 +54,11 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
         draw(path, &loaded, args, run, &label(ball.eps))?;
     }
     if let Some(count) = result.eps.iter().map(|at| at.no_map).max().filter(|count| *count > 0) {
-        let told = super::explain::warning(count, result.images, &args.method);
+        let told = no_map_warning(count, result.images, &args.method);
         let aim = if plan.aims() { ", or at the map that is aimed at" } else { "" };
         ui.note(&format!("{told}{aim}: left out of success and of means"));
     }
-    ui.say(&scores::table(&result))?;
+    ui.say(&table(&result))?;
     for path in args.out.iter().chain(&args.figure) {
         ui.say(&format!("written: {}", path.display()))?;
     }
@@ -141,7 +134,7 @@ fn result(args: &Attack, plan: &Plan, loaded: &Loaded, k: i64, runs: &[Run]) -> 
         method: args.method.clone(),
         attack: args.how.attack.clone(),
         settings,
-        auc: scores::auc(&eps),
+        auc: auc(&eps),
         eps,
     }
 }

@@ -4,8 +4,8 @@
 use crate::{
     cli::{Bench, Common},
     commands::doctor,
-    device,
-    ui::Ui,
+    runtime::device,
+    runtime::ui::Ui,
 };
 use anyhow::{Result, ensure};
 use memory::Peaks;

@@ -2,9 +2,9 @@
 
 use crate::{
     cli::{Common, Data, Set},
-    outputs::Files,
-    subject::in_memory,
-    ui::Ui,
+    runtime::outputs::Files,
+    runtime::ui::Ui,
+    session::in_memory,
 };
 use ::data::{Dataset, fetch::fetch};
 use anyhow::{Result, ensure};

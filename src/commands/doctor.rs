@@ -1,6 +1,6 @@
 //! `gradproof doctor`: libtorch, CUDA, devices, threads, MPI; what is missing and how to get it.
 
-use crate::{cli::Common, device, ranks, ui::Ui};
+use crate::{cli::Common, runtime::device, runtime::launcher, runtime::ui::Ui};
 use anyhow::Result;
 use serde_json::json;
 use std::{fmt::Write, fs};
@@ -33,7 +33,7 @@ pub fn run(_common: &Common, ui: &Ui) -> Result<()> {
     line("CPU", format!("{cores} cores, {} threads, load {load:.2}", tch::get_num_threads()));
     line("bf16", if bf16 { "native on this CPU".into() } else { SLOW_BF16.into() });
     line("OpenMP", waiting.join("  "));
-    line("MPI", ranks::version().unwrap_or(NO_MPI.into()));
+    line("MPI", launcher::version().unwrap_or(NO_MPI.into()));
     if load > 0.5 * cores as f64 {
         line("warning", "this machine is busy: timings will be off (docs/decisions/threads.md)".into());
     }
@@ -42,7 +42,7 @@ pub fn run(_common: &Common, ui: &Ui) -> Result<()> {
         "version": env!("CARGO_PKG_VERSION"), "commit": env!("GRADPROOF_COMMIT"),
         "libtorch": TORCH, "libtorch_path": path,         "cuda_usable": Cuda::is_available(), "gpus": gpus, "cudnn": Cuda::cudnn_is_available(),
         "cores": cores, "threads": tch::get_num_threads(), "load": load, "bf16": bf16,
-        "mpi": ranks::version(),
+        "mpi": launcher::version(),
     }))
 }
 

@@ -2,14 +2,14 @@
 
 use crate::{
     cli::{Common, Eval},
-    outputs::Files,
-    radii::Radii,
     results::{
         Change, UNDEFINED, distances, label,
         tidy::{accuracy, at_radius, described, l2_change},
     },
-    subject::{self, Loaded},
-    ui::Ui,
+    runtime::outputs::Files,
+    runtime::ui::Ui,
+    session::threat::Radii,
+    session::{self, Loaded},
 };
 use ::attack::{
     AttackInput, Ball, NamedAdversary, Robustness, Summary,
@@ -37,7 +37,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     let out = args.out.iter().flat_map(|out| plan.radii.files(out));
     let files = Files::of(&args.subject).writes("--figure", &args.figure).writes("--out", out);
     files.check()?;
-    let loaded = subject::load(&args.subject, common, ui)?;
+    let loaded = session::load(&args.subject, common, ui)?;
     autoattack::check(&plan.attacks, loaded.model.shape.classes)?;
     if !plan.attacks.is_empty() {
         loaded.data.check_pixels("an attack")?;

@@ -2,14 +2,15 @@
 
 use crate::{
     cli::{Common, Explain},
-    halving,
-    outputs::Files,
+    evaluation::no_map_warning,
     results::{
         suffixed,
         tidy::{described, of_measures},
     },
-    subject::{self, Loaded},
-    ui::Ui,
+    runtime::oom,
+    runtime::outputs::Files,
+    runtime::ui::Ui,
+    session::{self, Loaded},
 };
 use ::results::{Better, Number, Quantity, Table, keys};
 use anyhow::{Context, Result, ensure};
@@ -49,7 +50,7 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
     let files = Files::of(&args.subject).methods("--method", &args.method);
     let files = files.writes("--out", out).writes("--figure", &args.figure);
     files.check()?;
-    let loaded = subject::load(&args.subject, common, ui)?;
+    let loaded = session::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
     for m in &methods {
         let image = loaded.data.image_shape();
@@ -120,21 +121,13 @@ fn rows(loaded: &Loaded, methods: &[Method], gaps: &[Option<f64>], no_map: &[u64
     rows
 }
 
-/// What the user is told of images without a map, with a setting of the method that may be why.
-pub(super) fn warning(count: u64, images: usize, method: &str) -> String {
-    let images = words::count(images, "image");
-    let why = halving::method(method).ok().and_then(|method| method.vanishes());
-    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
-    format!("warning: no map by `{method}`, zero everywhere, at {count} of {images}{why}")
-}
-
 /// The methods of `--method`, each with its output file: `maps.safetensors` for one method,
 /// `maps-NAME.safetensors` for several.
 fn methods(args: &Explain) -> Result<Vec<Method>> {
     let all = registry::split(&args.method);
     let several = all.len() > 1;
     let one = |spelled: String| {
-        let method = halving::method(&spelled)?;
+        let method = oom::method(&spelled)?;
         let suffix = spelled.replace([':', ',', '=', '/'], "-");
         let out = args.out.as_ref().map(|out| match several {
             true => suffixed(out, &suffix),
@@ -204,7 +197,7 @@ impl Maps {
             let none = has_mass(&heat(maps)).logical_not();
             let count = none.sum(Kind::Int64).int64_value(&[]) as u64;
             if count > 0 {
-                ui.note(&warning(count, none.numel(), &method.spelled));
+                ui.note(&no_map_warning(count, none.numel(), &method.spelled));
             }
             count
         };

@@ -1,6 +1,6 @@
 //! `gradproof models` and `gradproof list`: what there is, from the registries.
 
-use crate::ui::Ui;
+use crate::runtime::ui::Ui;
 use anyhow::Result;
 use models::{
     Classifier,

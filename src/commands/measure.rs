@@ -1,14 +1,14 @@
 //! `gradproof measure`: numbers that say how good maps are, image by image, and their means with
 //! bootstrap intervals. The maps of a method are made once for all metrics.
 
-use super::attack::{Named, Parts};
 use crate::{
     cli::{Common, Measure, Subject},
-    outputs::Files,
+    evaluation::{Named, Parts, no_map_warning},
     results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic, Tidy},
-    several,
-    subject::{Loaded, load_beside},
-    ui::Ui,
+    runtime::outputs::Files,
+    runtime::ui::Ui,
+    session,
+    session::{Loaded, load_beside},
 };
 use anyhow::{Result, ensure};
 use explain::metric::{Better, statistics::spearman};
@@ -35,7 +35,7 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(args)?;
     let files = files(args);
     files.check()?;
-    let models = several::models(&args.subject, &plan.explained, common, ui)?;
+    let models = session::load_models(&args.subject, &plan.explained, common, ui)?;
     models.iter().try_for_each(|loaded| plan.fit(loaded))?;
     let unlearnt = args.random_labels.as_ref().map(|file| {
         let subject = Subject { weights: file.clone(), ..args.subject.clone() };
@@ -56,7 +56,7 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     }
     parts.done()?;
     for row in result.measured.iter().filter(|row| row.empty_maps > 0) {
-        ui.note(&super::explain::warning(row.empty_maps, result.images, &row.method));
+        ui.note(&no_map_warning(row.empty_maps, result.images, &row.method));
     }
     ui.say(&table::table(&result))?;
     if let Some(path) = &args.out {

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::{Cli, Command, Common},
-    ui::Ui,
+    runtime::ui::Ui,
 };
 use ::data::Dataset;
 use anyhow::{Result, ensure};

@@ -2,12 +2,12 @@
 
 use crate::{
     cli::{Common, Plane},
-    halving,
-    outputs::Files,
-    plane::{Range, edges, grid, pairs, range, rows},
+    grid2d::{Range, edges, grid, pairs, range, rows},
     results::tidy::described,
-    several, subject,
-    ui::Ui,
+    runtime::oom,
+    runtime::outputs::Files,
+    runtime::ui::Ui,
+    session,
 };
 use ::results::{Better, Number, Quantity, Table, keys};
 use anyhow::{Context, Result, ensure};
@@ -117,10 +117,10 @@ fn tidy(args: &Plane, values: &[f64], maps: &[(&String, Vec<(f64, f64)>)]) -> Ta
 
 fn methods(args: &Plane) -> Result<Methods> {
     let named = |name: String| {
-        let method = halving::method(&name);
+        let method = oom::method(&name);
         Ok((name.clone(), method.with_context(|| format!("method `{name}`"))?))
     };
-    several::methods("--method", &args.method)?.into_iter().map(named).collect()
+    session::methods("--method", &args.method)?.into_iter().map(named).collect()
 }
 
 fn function(args: &Plane) -> Result<Option<Box<dyn Model>>> {
@@ -184,7 +184,7 @@ fn draw(
         ));
     }
     left.push(("level lines".to_owned(), edges(&plane, &level)?));
-    let saliency = halving::method("saliency")?;
+    let saliency = oom::method("saliency")?;
     let gradient = saliency.attribute(model, &whole).view_as(&plane).abs();
     let first = gradient.select(-1, 0).greater_tensor(&gradient.select(-1, 1));
     let thin = |t: &Tensor| t.slice(0, 0, None, COARSE).slice(1, 0, None, COARSE).contiguous();
@@ -206,7 +206,7 @@ fn draw(
         Panel { title, x_axis: XAxis::Dots, x_label: below, y_range: up, series }
     };
     let panels = vec![panel("x2: level lines and maps", left), panel("x2: the gradient", right)];
-    let weights = args.weights.as_deref().map(subject::short_name);
+    let weights = args.weights.as_deref().map(session::short_name);
     let title = args.function.clone().or(weights).unwrap_or_default();
     plot::chart(path, &Figure { title, panels, legend })
 }

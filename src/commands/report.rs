@@ -1,6 +1,6 @@
 //! `gradproof report`: a page from result folders.
 
-use crate::{cli::Report, report, ui::Ui};
+use crate::{cli::Report, report, runtime::ui::Ui};
 use anyhow::Result;
 
 /// Collects and writes.

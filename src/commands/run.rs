@@ -5,7 +5,7 @@ use crate::{
     cli::{Cli, Command, Common, Run},
     experiment::{Answer, Cell, Experiment},
     report,
-    ui::Ui,
+    runtime::ui::Ui,
 };
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Parser;

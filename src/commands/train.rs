@@ -4,11 +4,11 @@
 use crate::{
     cli::{Common, Train},
     commands::doctor,
-    device,
-    outputs::Files,
-    ranks,
     results::tidy::{described, of_training},
-    ui::Ui,
+    runtime::device,
+    runtime::launcher,
+    runtime::outputs::Files,
+    runtime::ui::Ui,
 };
 use ::data::Dataset;
 use ::train::{
@@ -49,11 +49,11 @@ pub fn check(args: &Train) -> Result<()> {
 
 /// Checks everything, then trains.
 pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
-    let ranks = ranks::join()?;
+    let ranks = launcher::join()?;
     // Rank 0 speaks for all.
     let silent = Ui { quiet: true, kept: Some(Rc::default()), ..ui.clone() };
     let ui = if ranks.rank() == 0 { ui } else { &silent };
-    ranks::together(&*ranks, || train(args, common, ui, &ranks))
+    launcher::together(&*ranks, || train(args, common, ui, &ranks))
 }
 
 fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Result<()> {

@@ -1,15 +1,14 @@
 //! `gradproof transfer`: what images made against the maps of one model and method do to those of
 //! others (Wang et al. 2020, section 5.3).
 
-use super::attack::{Parts, Plan, auc};
 use crate::{
     cli::{Common, Transfer},
-    outputs::Files,
+    evaluation::{Parts, Plan, Run, auc, no_map_warning},
     report,
     results::{AtEps, Maps, Tidy, TransferCell, TransferResult, label},
-    several::{self, methods},
-    subject::Loaded,
-    ui::Ui,
+    runtime::outputs::Files,
+    runtime::ui::Ui,
+    session::{self, Loaded, methods},
 };
 use anyhow::{Context, Result};
 use std::path::Path;
@@ -46,7 +45,7 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
     let [plans, judges] = plans(args, [&from, &to])?;
     let files = files(args);
     files.check()?;
-    let models = several::models(&args.subject, &args.explained, common, ui)?;
+    let models = session::load_models(&args.subject, &args.explained, common, ui)?;
     let matrix = Matrix {
         explained: &args.explained,
         sources: sources(&models, &plans)?,
@@ -84,7 +83,7 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
         let cells = result.cells.iter().filter(|cell| cell.from == from);
         let count = cells.flat_map(|cell| &cell.eps).map(|at| at.no_map).max().unwrap_or(0);
         if count > 0 {
-            let told = super::explain::warning(count, result.images, &maps.method);
+            let told = no_map_warning(count, result.images, &maps.method);
             let model = &result.models[maps.model].name;
             ui.note(&format!("{told} (`{model}`): left out of success and of means"));
         }
@@ -154,7 +153,7 @@ fn work(matrix: &Matrix, loaded: &Loaded, parts: &Parts, ui: &Ui) -> Result<Runs
 
 fn cells(matrix: &Matrix, plan: &Plan, runs: &Runs) -> Vec<TransferCell> {
     let cell = |from: usize, to: usize| {
-        let at = |(ball, run): (&::attack::Ball, &super::attack::Run)| {
+        let at = |(ball, run): (&::attack::Ball, &Run)| {
             let mut metrics = run.summaries();
             metrics.insert("kept".into(), run.summary(run.tensor("kept")));
             let (success, no_map) = (run.success_rate(), run.no_map());

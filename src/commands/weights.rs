@@ -1,6 +1,6 @@
 //! `gradproof weights`: info, convert.
 
-use crate::{classes::listed, cli::Weights, outputs::Files, ui::Ui};
+use crate::{cli::Weights, runtime::outputs::Files, runtime::ui::Ui, session::classes::listed};
 use anyhow::{Result, ensure};
 use models::checkpoint::{self, Contents, Hints};
 use std::{collections::BTreeMap, fmt::Write, path::Path};

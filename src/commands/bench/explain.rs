@@ -2,7 +2,7 @@
 //! the images, so they are those of `shapes`; times do not depend on what the weights are.
 
 use super::{Contestant, Entrant, Timed, interleaved, untrained};
-use crate::{cli::Bench, ui::Ui};
+use crate::{cli::Bench, runtime::ui::Ui};
 use ::data::Split;
 use anyhow::{Context, Result};
 use explain::{Attribution, Batch};

@@ -1,7 +1,7 @@
 //! One training step of every objective, from the same weights on the same random images.
 
 use super::{Contestant, Entrant, Timed, interleaved, untrained};
-use crate::{cli::Bench, commands::train::adversary, ui::Ui};
+use crate::{cli::Bench, commands::train::adversary, runtime::ui::Ui};
 use ::train::{
     objective::{self, Objective, Perturb, Step},
     optimizer::{self, Optimizer},

@@ -1,8 +1,8 @@
 //! A picture of a classifier of two numbers: the rows by class, and where the predicted class changes.
 
 use crate::{
-    plane::{edges, grid, range, rows},
-    subject::Loaded,
+    grid2d::{edges, grid, range, rows},
+    session::Loaded,
 };
 use anyhow::{Result, ensure};
 use plot::{Figure, Panel, Series, XAxis};

@@ -3,9 +3,9 @@
 use super::plan::{Plan, Strike};
 use crate::{
     cli::Measure,
-    commands::attack::Named,
-    halving::{ChunkLimit, room},
-    subject::Loaded,
+    evaluation::Named,
+    runtime::oom::{ChunkLimit, room},
+    session::Loaded,
 };
 use ::attack::{AttackInput, Beta, MapAttack, MapObjective, Optimizer};
 use anyhow::{Context, Result};

@@ -3,11 +3,11 @@
 use super::preset::{Preset, preset};
 use crate::{
     cli::{Explained, Measure},
-    halving,
-    radii::Radii,
     results::label,
-    several::methods,
-    subject::Loaded,
+    runtime::oom,
+    session::Loaded,
+    session::methods,
+    session::threat::Radii,
 };
 use ::attack::{Adversary, Ball, MapObjective, Optimizer, adversary};
 use anyhow::{Context, Result, bail, ensure};
@@ -80,7 +80,7 @@ impl Plan {
         let metrics =
             metrics.into_iter().map(|text| Ok((text.clone(), metric(registry::parse(&text)?)?)));
         let metrics = metrics.collect::<Result<Vec<_>>>()?;
-        let built = spelled.into_iter().map(|text| Ok((text.clone(), halving::method(&text)?)));
+        let built = spelled.into_iter().map(|text| Ok((text.clone(), oom::method(&text)?)));
         let attack = usual(&args.attack, |p| p.attack, "pgd");
         let wanted = |of: fn(&Needs) -> bool| metrics.iter().any(|(_, m)| of(&m.needs()));
         let needs = Needs {

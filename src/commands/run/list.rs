@@ -4,7 +4,7 @@ use super::Ready;
 use crate::{
     cli::{Common, Run},
     experiment::Answer,
-    ui::Ui,
+    runtime::ui::Ui,
 };
 use anyhow::Result;
 use serde_json::{Map, json};

@@ -5,7 +5,7 @@ use crate::{
     cli::{Cli, Common},
     commands::perform,
     experiment::{Cell, Experiment},
-    ui::Ui,
+    runtime::ui::Ui,
 };
 use anyhow::Result;
 use clap::Parser;

@@ -2,10 +2,10 @@
 
 use super::weights;
 use crate::{
-    classes::{self, Known},
     cli::Common,
-    subject::in_memory,
-    ui::Ui,
+    runtime::ui::Ui,
+    session::classes::{self, Known},
+    session::in_memory,
 };
 use ::data::{
     Dataset, Features, Options, Split,

@@ -3,8 +3,8 @@
 
 use crate::{
     cli::Explained,
-    commands::attack::{Fitted, Judge, Named, Run},
-    subject::Loaded,
+    evaluation::{Fitted, Judge, Named, Run},
+    session::Loaded,
 };
 use ::attack::Outcome;
 use anyhow::{Result, ensure};

@@ -1,7 +1,7 @@
 //! What a person sees: notes and progress on stderr, results on stdout, one JSON object on stdout
 //! with `--json`.
 
-use crate::halving;
+use crate::runtime::oom;
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
@@ -87,11 +87,11 @@ pub fn complain(text: &str) {
 /// A panic, on one line of stderr: what libtorch or we did not expect, and where; nothing where the
 /// work is tried again.
 pub fn report_panic(panic: &std::panic::PanicHookInfo) {
-    let text = halving::said(panic.payload());
-    if halving::retried(text) {
+    let text = oom::said(panic.payload());
+    if oom::retried(text) {
         return;
     }
-    if halving::exhausted(text) {
+    if oom::exhausted(text) {
         return complain(
             "the memory is full: a smaller batch needs less (`--batch-size N`; in training \
              `--set batch_size=N`)",

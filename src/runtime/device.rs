@@ -1,6 +1,6 @@
 //! Which device a command runs on, and what it is called.
 
-use crate::ranks;
+use crate::runtime::launcher;
 use anyhow::{Result, bail, ensure};
 use std::fmt;
 use std::str::FromStr;
@@ -52,7 +52,7 @@ impl Choice {
             return Ok(Device::Cpu);
         }
         ensure!(usable, "`--device {self}`: {}", why_no_cuda());
-        Ok(Device::Cuda(self.number(ranks::local(), Cuda::device_count() as usize)?))
+        Ok(Device::Cuda(self.number(launcher::local(), Cuda::device_count() as usize)?))
     }
 
     /// Which of `count` GPUs is meant by the process `local` of this machine.

@@ -1,7 +1,7 @@
 //! The finished batches of an attack under way, beside its result: a killed run goes on behind the
 //! last of them.
 
-use crate::{subject::Loaded, ui::Ui};
+use crate::{runtime::ui::Ui, session::Loaded};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     collections::BTreeMap,
@@ -12,10 +12,10 @@ use tch::Tensor;
 use tensorfile::TensorFile;
 
 /// Named per-image tensors of one batch.
-pub(crate) type Named = BTreeMap<String, Tensor>;
+pub type Named = BTreeMap<String, Tensor>;
 
 /// A folder with one file a batch; without an output there is none.
-pub(crate) struct Parts {
+pub struct Parts {
     folder: Option<PathBuf>,
     settings: String,
 }

@@ -1,6 +1,6 @@
 //! Methods and metrics whose passes are halved where memory is exhausted, with a warning.
 
-use crate::ui;
+use crate::runtime::ui;
 use anyhow::Result;
 use explain::{Attribution, engine::oom::RetryOnOom};
 use models::registry;

@@ -2,10 +2,10 @@
 
 use crate::{
     cli::{Attacking, Explained},
-    halving,
-    radii::Radii,
     results::label,
-    subject::Loaded,
+    runtime::oom,
+    session::Loaded,
+    session::threat::Radii,
 };
 use ::attack::{Ball, MapAttack, MapObjective, Norm, Optimizer, Outcome, Reference};
 use anyhow::{Context, Result, bail, ensure};
@@ -21,7 +21,7 @@ use tch::Tensor;
 use tensorfile::TensorFile;
 
 /// An attack on the maps of one method.
-pub(crate) struct Plan<'a> {
+pub struct Plan<'a> {
     how: &'a Attacking,
     explained: &'a Explained,
     spelled: &'a str,
@@ -32,7 +32,7 @@ pub(crate) struct Plan<'a> {
 }
 
 /// A plan that fits a model and its images.
-pub(crate) struct Fitted<'a> {
+pub struct Fitted<'a> {
     pub plan: &'a Plan<'a>,
     loaded: &'a Loaded,
     /// Pixels that count as the top.
@@ -53,7 +53,7 @@ enum Aim {
 impl<'a> Plan<'a> {
     /// Errors: unknown names, settings out of range.
     pub fn check(how: &'a Attacking, explained: &'a Explained, spelled: &'a str) -> Result<Self> {
-        let method = halving::method(spelled)?;
+        let method = oom::method(spelled)?;
         let objective = ::attack::map_objective(registry::parse(&how.attack)?)?;
         let optimizer = ::attack::optimizer(registry::parse(&how.rule)?)?;
         ensure!(how.iters > 0, "`--iters 0`: at least one iteration is needed");

@@ -1,9 +1,9 @@
 //! Per-image results of an attack at one radius, and what is said of them.
 
-use super::parts::Named;
+use super::batch_store::Named;
 use crate::{
     results::{AtEps, AttackResult, Summary, UNDEFINED},
-    subject::Loaded,
+    session::Loaded,
 };
 use ::attack::Outcome;
 use anyhow::{Context, Result};
@@ -14,7 +14,7 @@ use tensorfile::{TensorFile, words::count};
 
 /// The maps of one method on one model, as results are judged: drawn anew, because an attacker who
 /// bent the map of one set of samples has gained nothing.
-pub(crate) struct Judge<'a> {
+pub struct Judge<'a> {
     loaded: &'a Loaded,
     method: &'a dyn Attribution,
     labels: &'a Tensor,

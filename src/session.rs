@@ -1,15 +1,21 @@
 //! A model and the images it is asked about, loaded and checked before any work.
 
+pub mod classes;
+mod several;
+pub mod threat;
+mod trained;
+
+pub use several::{load_models, methods};
+
 use crate::{
-    classes::{self, Fitted, Known},
     cli::{Common, Explained, Subject, named},
-    device,
-    memory::Fits,
     results::{ModelCard, Origin},
-    trained,
-    ui::Ui,
+    runtime::device,
+    runtime::memory::Fits,
+    runtime::ui::Ui,
 };
 use anyhow::{Context, Result, ensure};
+use classes::{Fitted, Known};
 use data::{Dataset, Features};
 use explain::{Attribution, Batch};
 use models::{

@@ -2,8 +2,8 @@
 
 use crate::{
     cli::{Common, Explained, Subject, named},
-    subject::{self, Loaded},
-    ui::Ui,
+    runtime::ui::Ui,
+    session::{self, Loaded},
 };
 use anyhow::{Result, ensure};
 use models::registry;
@@ -23,7 +23,7 @@ fn distinct(option: &str, all: Vec<String>) -> Result<Vec<String>> {
 }
 
 /// One model a file of `--weights`, on the same images.
-pub fn models(
+pub fn load_models(
     args: &Subject,
     explained: &Explained,
     common: &Common,
@@ -32,10 +32,10 @@ pub fn models(
     let files = args.weights.to_string_lossy();
     let files = distinct("--weights", files.split(',').map(str::to_owned).collect())?;
     let with = |file: &String| Subject { weights: PathBuf::from(file), ..args.clone() };
-    let mut models = vec![subject::load(&with(&files[0]), common, ui)?];
+    let mut models = vec![session::load(&with(&files[0]), common, ui)?];
     models[0].check_target(explained)?;
     for file in &files[1..] {
-        models.push(subject::load_beside((&files[0], &models[0]), &with(file), ui)?);
+        models.push(session::load_beside((&files[0], &models[0]), &with(file), ui)?);
     }
     let batch = models.iter().map(|loaded| loaded.fits.batch).min().unwrap_or(1);
     models.iter_mut().for_each(|loaded| loaded.fits.batch = batch);

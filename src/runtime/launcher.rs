@@ -1,7 +1,7 @@
 //! The processes that `mpirun` or `srun` start for one training: how many there are, which GPU each
 //! takes, and how they end together.
 
-use crate::ui;
+use crate::runtime::ui;
 use anyhow::{Result, ensure};
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

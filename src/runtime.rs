@@ -1,0 +1,8 @@
+//! The machine: devices, ranks, memory, outputs, and what a person sees.
+
+pub mod device;
+pub mod launcher;
+pub mod memory;
+pub mod oom;
+pub mod outputs;
+pub mod ui;
