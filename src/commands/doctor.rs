@@ -35,7 +35,7 @@ pub fn run(_common: &Common, ui: &Ui) -> Result<()> {
     line("OpenMP", waiting.join("  "));
     line("MPI", launcher::version().unwrap_or(NO_MPI.into()));
     if load > 0.5 * cores as f64 {
-        line("warning", "this machine is busy: timings will be off (docs/decisions/threads.md)".into());
+        line("warning", "busy machine: timings will be off (docs/decisions/threads.md)".into());
     }
     ui.say(text.trim_end())?;
     ui.result(&json!({
