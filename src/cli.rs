@@ -65,7 +65,7 @@ impl Common {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Train an image classifier as a TOML file says
+    /// Train an image classifier with the settings of a TOML file
     Train(Train),
     /// Measure a classifier's accuracy, robust accuracy, and input curvature
     Eval(Eval),
@@ -75,12 +75,11 @@ pub enum Command {
     Attack(Attack),
     /// Attack the maps of some models and methods; evaluate all others on the attacked images
     Transfer(Transfer),
-    /// Compute quality metrics of attribution maps: robustness, faithfulness, localisation and
-    /// others
+    /// Compute quality metrics of maps, such as robustness, faithfulness, localisation
     Measure(Measure),
     /// Compute and plot attributions of a 2-D toy function
     Plane(Plane),
-    /// Run experiment files: every command of a grid, then a page with tables, figures and claims
+    /// Run experiment files, then make a page with tables, figures and claims
     Run(Run),
     /// Build an HTML report, with figures, CSV and JSON, from result folders
     Report(Report),
@@ -307,7 +306,8 @@ pub struct Attacking {
     /// Step size, for pixels in [0, 1] [default: 0.5/255; for l2 2.5 eps / iterations]
     #[arg(long, value_parser = fraction, allow_hyphen_values = true)]
     pub step: Option<f64>,
-    /// k of top-k, in pixels [default: 20 up to 32x32, 80 up to 64x64, else 1000]
+    /// k of top-k intersection and of the attack topk, in pixels [default: 20 up to 32x32, 80 up to
+    /// 64x64, else 1000]
     #[arg(long, value_name = "K")]
     pub k: Option<i64>,
     /// Softplus beta used in place of ReLU during the attack, or START:END to increase it, such as
