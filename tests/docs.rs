@@ -201,6 +201,29 @@ fn lines_of_prose_have_at_most_100_characters() {
     }
 }
 
+/// The anchor that a heading gets: lower case, spaces as dashes, no other signs.
+fn anchor(heading: &str) -> String {
+    let kept = |c: char| match c {
+        ' ' | '-' => Some('-'),
+        c => c.is_alphanumeric().then(|| c.to_ascii_lowercase()),
+    };
+    heading.trim_start_matches('#').trim().chars().filter_map(kept).collect()
+}
+
+#[test]
+fn links_with_anchors_lead_to_headings() {
+    for path in [documents("."), documents("docs"), documents("docs/decisions")].concat() {
+        let text = fs::read_to_string(&path).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let Some((file, wanted)) = link.split_once('#') else { continue };
+            let to = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let Ok(target) = fs::read_to_string(&to) else { continue };
+            let found = target.lines().any(|line| line.starts_with('#') && anchor(line) == wanted);
+            assert!(found, "{}: no heading `#{wanted}` in {}", path.display(), to.display());
+        }
+    }
+}
+
 #[test]
 fn decisions_have_date_status_context_decision_consequence() {
     for path in documents("docs/decisions") {
