@@ -12,7 +12,7 @@ use crate::{
 };
 use ::data::Dataset;
 use ::train::{
-    Config, EpochLine, Job, OnNan, Ranks, Tick, Watch,
+    Communicator, Config, EpochLine, Job, Observer, OnNan, Tick,
     objective::{Climb, Perturb},
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -56,7 +56,7 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
     launcher::together(&*ranks, || train(args, common, ui, &ranks))
 }
 
-fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Ranks>) -> Result<()> {
+fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -> Result<()> {
     let told = || format!("config `{}`", args.config.display());
     let config = Config::read(&args.config, args.scale.as_deref(), &args.set).with_context(told)?;
     files(args, &config).check()?;
@@ -215,7 +215,7 @@ struct Bars<'a> {
     bar: ProgressBar,
 }
 
-impl Watch for Bars<'_> {
+impl Observer for Bars<'_> {
     fn start(&mut self, done: u32) {
         let from = if done > 0 { format!(", going on after epoch {done}") } else { String::new() };
         self.ui.note(&format!("{}{from}", self.headline));

@@ -8,7 +8,7 @@ use std::{
     rc::Rc,
     time::Duration,
 };
-use train::{Alone, Ranks};
+use train::{Communicator, SingleProcess};
 
 /// The number in the first of these environment variables that has one.
 fn told(names: &[&str]) -> Option<usize> {
@@ -30,10 +30,10 @@ pub fn local() -> usize {
 
 /// The processes to train with; only this one where it was started by itself. Errors: it was not,
 /// and cannot reach the others.
-pub fn join() -> Result<Rc<dyn Ranks>> {
+pub fn join() -> Result<Rc<dyn Communicator>> {
     let launched = launched();
     if launched < 2 {
-        return Ok(Rc::new(Alone));
+        return Ok(Rc::new(SingleProcess));
     }
     let ranks = connected(launched)?;
     ensure!(
@@ -47,12 +47,12 @@ pub fn join() -> Result<Rc<dyn Ranks>> {
 }
 
 #[cfg(feature = "mpi")]
-fn connected(_launched: usize) -> Result<Rc<dyn Ranks>> {
+fn connected(_launched: usize) -> Result<Rc<dyn Communicator>> {
     Ok(Rc::new(train::Mpi::join()?))
 }
 
 #[cfg(not(feature = "mpi"))]
-fn connected(launched: usize) -> Result<Rc<dyn Ranks>> {
+fn connected(launched: usize) -> Result<Rc<dyn Communicator>> {
     anyhow::bail!(
         "{launched} processes were started, but this program has no MPI: each would train alone \
          into the same folder; build it with `cargo build --release --features mpi`"
@@ -62,14 +62,14 @@ fn connected(launched: usize) -> Result<Rc<dyn Ranks>> {
 /// Which MPI is built in, if any.
 pub fn version() -> Option<String> {
     #[cfg(feature = "mpi")]
-    return Some(train::mpi::version());
+    return Some(train::communicator::mpi::version());
     #[cfg(not(feature = "mpi"))]
     None
 }
 
 /// What `work` says. Where one of several processes fails it ends all of them: the others would wait
 /// for it for ever.
-pub fn together(ranks: &dyn Ranks, work: impl FnOnce() -> Result<()>) -> Result<()> {
+pub fn together(ranks: &dyn Communicator, work: impl FnOnce() -> Result<()>) -> Result<()> {
     if ranks.size() == 1 {
         return work();
     }

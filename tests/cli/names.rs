@@ -202,7 +202,7 @@ fn models_with_classes_in_another_order_are_not_compared() {
     says(&said, &[&names[0], &names[9], "in another order"]);
     let run = place.ok(&line("model.safetensors,silent.safetensors"));
     says(&run.stderr, &["`silent.safetensors` does not name its classes"]);
-    // Alone, each is asked in its own numbers.
+    // SingleProcess, each is asked in its own numbers.
     let subject = format!("--data {SET} --json");
     let own = right(&place.ok(&format!("eval --weights model.safetensors {subject}")));
     place.ok(&format!("eval --weights turned.safetensors {subject}"));

@@ -55,8 +55,8 @@ impl Model for Small<'_> {
         self.model.taps()
     }
 
-    fn bends_in_ops(&self) -> bool {
-        self.model.bends_in_ops()
+    fn nonlinear_only_in_ops(&self) -> bool {
+        self.model.nonlinear_only_in_ops()
     }
 }
 

@@ -24,7 +24,7 @@ pub trait Model {
     fn taps(&self) -> &'static [&'static str];
 
     /// Whether `forward` is linear but for what it leaves to [`Ops`].
-    fn bends_in_ops(&self) -> bool {
+    fn nonlinear_only_in_ops(&self) -> bool {
         false
     }
 
@@ -218,8 +218,8 @@ impl Model for Classifier {
         self.net.taps()
     }
 
-    fn bends_in_ops(&self) -> bool {
-        self.net.bends_in_ops()
+    fn nonlinear_only_in_ops(&self) -> bool {
+        self.net.nonlinear_only_in_ops()
     }
 }
 
@@ -246,7 +246,7 @@ impl Model for Softened<'_> {
         self.model.taps()
     }
 
-    fn bends_in_ops(&self) -> bool {
-        self.model.bends_in_ops()
+    fn nonlinear_only_in_ops(&self) -> bool {
+        self.model.nonlinear_only_in_ops()
     }
 }

@@ -1,7 +1,9 @@
 //! The named tensors of a network, and the builder through which a network asks for them:
 //! to start new ones, to use those there are, or to use them folded and frozen.
 
-use crate::{noise, usable};
+mod usable;
+
+use crate::noise;
 use anyhow::{Result, bail, ensure};
 use std::{
     cell::RefCell,

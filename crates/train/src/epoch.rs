@@ -1,17 +1,17 @@
 //! One epoch: batches, of which each rank has its share, steps, and the line of the log.
 
 use crate::{
-    EpochLine, Job, OnNan, Tick, Watch,
+    EpochLine, Job, Observer, OnNan, Tick,
+    communicator::{self, Share},
     ema::Ema,
+    epoch_stats::{Spoilt, Sums},
     objective::{Loss, Objective, Step},
     optimizer::{Optimizer, clip_gradients},
-    ranks::{self, Share},
     schedule::Schedule,
-    sums::{Spoilt, Sums},
 };
 use anyhow::{Result, bail, ensure};
 use data::{Last, Shuffle};
-use models::{Tape, noise};
+use models::{SyncTraining, noise};
 use std::time::Instant;
 use tch::{Kind, Tensor};
 
@@ -31,7 +31,7 @@ pub(crate) struct Epoch<'a> {
 
 impl Epoch<'_> {
     /// Trains and returns the line of the log, test accuracy and seconds still open.
-    pub fn train(&mut self, watch: &mut dyn Watch) -> Result<EpochLine> {
+    pub fn train(&mut self, watch: &mut dyn Observer) -> Result<EpochLine> {
         let (job, config, clock) = (self.job, &self.job.config, Instant::now());
         let (seed, epoch, augment) = (config.seed, u64::from(self.number), config.data.augment);
         let shuffle = Shuffle { seed, epoch, augment, last: Last::Keep };
@@ -88,7 +88,7 @@ impl Epoch<'_> {
         let keys: Vec<u64> = numbers.iter().map(key).collect();
         let sum = |t: &Tensor| ranks.sum(t);
         let shared = config.sync_norm && ranks.size() > 1;
-        let tape = shared.then(|| Tape::new(&sum, share.own > 0));
+        let tape = shared.then(|| SyncTraining::new(&sum, share.own > 0));
         let step = Step {
             model,
             x: &x,
@@ -121,7 +121,7 @@ impl Epoch<'_> {
         step.tape.map_or_else(|| total.backward(), |tape| tape.backward(&total));
         let gradients = weights.iter().map(|(_, w)| w.grad()).filter(Tensor::defined);
         let summed: Vec<Tensor> = gradients.chain([total.detach()]).collect();
-        ranks::sum_all(&*job.ranks, &summed);
+        communicator::sum_all(&*job.ranks, &summed);
         if let Some(before) = before
             && !finite(summed.into_iter())
         {
@@ -147,13 +147,15 @@ impl Epoch<'_> {
             return Ok(());
         }
         if !config.sync_norm && !config.model.frozen_norm {
-            ranks::average_statistics(&**ranks, &model.params().tensors());
-            self.ema.iter().for_each(|ema| ranks::average_statistics(&**ranks, ema.average()));
+            communicator::average_statistics(&**ranks, &model.params().tensors());
+            self.ema
+                .iter()
+                .for_each(|ema| communicator::average_statistics(&**ranks, ema.average()));
         }
         let shares = order.iter().map(|batch| Share::new(&**ranks, batch));
         let own: Vec<i64> =
             shares.filter(|share| share.own > 0).flat_map(|share| share.numbers.to_vec()).collect();
-        let state = ranks::merge_rows(&**ranks, self.objective.state(), &own);
+        let state = communicator::merge_rows(&**ranks, self.objective.state(), &own);
         self.objective.restore(state)
     }
 

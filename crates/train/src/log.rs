@@ -1,5 +1,7 @@
 //! One JSON line an epoch.
 
+pub mod tensorboard;
+
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fs, path::Path};

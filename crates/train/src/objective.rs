@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use models::{
-    BatchStatistics, Classifier, Fused, Model, Precision, Shared, Tape, Training,
+    BatchStatistics, Classifier, Fused, Model, Precision, Shared, SyncTraining, Training,
     registry::{self, Entry},
 };
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ pub struct Step<'a> {
     /// The adversary that [`Objective::attack`] asked for.
     pub adversary: Option<&'a dyn Perturb>,
     /// Where training passes are recorded whose norms share the statistics of all ranks.
-    pub tape: Option<&'a Tape<'a>>,
+    pub tape: Option<&'a SyncTraining<'a>>,
 }
 
 impl<'a> Step<'a> {

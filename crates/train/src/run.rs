@@ -3,15 +3,16 @@
 
 use crate::{
     Config, EpochLine, accuracy,
+    communicator::{self, Communicator},
     ema::Ema,
     epoch::{self, Epoch},
     evaluate::robust,
     log,
+    log::tensorboard,
     objective::{self, Perturb},
     optimizer,
-    ranks::{self, Ranks},
     resume::{self, State},
-    schedule, tensorboard,
+    schedule,
 };
 use anyhow::{Context, Result, ensure};
 use data::Dataset;
@@ -44,7 +45,7 @@ pub struct Job {
     /// What happens at a loss that is not finite.
     pub on_nan: OnNan,
     /// The processes that train together, each with a job like this one; rank 0 writes the files.
-    pub ranks: Rc<dyn Ranks>,
+    pub ranks: Rc<dyn Communicator>,
 }
 
 /// What happens at a loss or a gradient that is NaN or infinite.
@@ -70,7 +71,7 @@ pub struct Tick {
 }
 
 /// Who is told how a run goes.
-pub trait Watch {
+pub trait Observer {
     /// Once, after the last check and before the first step; `done` epochs were done before.
     fn start(&mut self, _done: u32) {}
     /// After every step.
@@ -84,7 +85,7 @@ const STATE: &str = "resume.safetensors";
 const LOG: &str = "log.jsonl";
 
 /// Trains to the last epoch and returns the log.
-pub fn run(job: &Job, watch: &mut dyn Watch) -> Result<Vec<EpochLine>> {
+pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
     let config = &job.config;
     let mut objective = objective::objective(&config.objective)?;
     let attacked = objective.attack().is_some();
@@ -177,7 +178,7 @@ impl Job {
 
     /// Tidies the folder and writes the settings. Errors: ranks that do not start with the same.
     fn begin(&self, done: u32) -> Result<()> {
-        let weights = ranks::weighed(&self.model.params().weights());
+        let weights = communicator::weighed(&self.model.params().weights());
         let facts = [
             ("epochs done", f64::from(done)),
             ("training images", self.train.len() as f64),
@@ -185,7 +186,7 @@ impl Job {
             ("sum of |weights|", weights),
         ];
         // Nobody writes before all have read.
-        ranks::agree(&*self.ranks, &facts)?;
+        communicator::agree(&*self.ranks, &facts)?;
         if self.ranks.rank() > 0 {
             return Ok(());
         }
@@ -217,7 +218,7 @@ impl Job {
         set: &Dataset,
         right: impl Fn(&Dataset, usize) -> Result<Tensor>,
     ) -> Result<f64> {
-        let own = ranks::range(&*self.ranks, set.len());
+        let own = communicator::range(&*self.ranks, set.len());
         let count = match own.len() {
             0 => 0.,
             n => right(&set.slice(own.start, Some(n))?, own.start)?

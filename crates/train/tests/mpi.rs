@@ -10,7 +10,7 @@ mod tiny;
 use apart::{assert_near, job};
 use std::{env, path::Path, process::Command, rc::Rc};
 use tiny::Silent;
-use train::{Alone, Config, Job, Mpi, Ranks, run};
+use train::{Communicator, Config, Job, Mpi, SingleProcess, run};
 
 const CONFIG: &str = "epochs = 5
 robust_images = 8
@@ -34,7 +34,7 @@ const RUNS: [(&str, &str, &str, i64, f64); 4] = [
 ];
 
 /// Trains with each objective, in a folder each.
-fn train(out: &Path, ranks: &Rc<dyn Ranks>) {
+fn train(out: &Path, ranks: &Rc<dyn Communicator>) {
     for (name, settings, objective, images, _) in RUNS {
         let settings = settings.split(' ').map(str::to_owned);
         let set: Vec<String> = settings.chain([format!("objective={{{objective}}}")]).collect();
@@ -48,7 +48,7 @@ fn train(out: &Path, ranks: &Rc<dyn Ranks>) {
 fn two_ranks_are_one() {
     const OUT: &str = "GRADPROOF_TEST_OUT";
     if let Some(out) = env::var_os(OUT) {
-        return train(Path::new(&out), &(Rc::new(Mpi::join().unwrap()) as Rc<dyn Ranks>));
+        return train(Path::new(&out), &(Rc::new(Mpi::join().unwrap()) as Rc<dyn Communicator>));
     }
     let folder = tempfile::tempdir().unwrap();
     let (one, two) = (folder.path().join("one"), folder.path().join("two"));
@@ -58,7 +58,7 @@ fn two_ranks_are_one() {
     mpirun.arg("two_ranks_are_one").env(OUT, &two);
     let ended = mpirun.env("OMP_NUM_THREADS", "1").output().expect("`mpirun` is there");
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
-    train(&one, &(Rc::new(Alone) as Rc<dyn Ranks>));
+    train(&one, &(Rc::new(SingleProcess) as Rc<dyn Communicator>));
     for (name, .., within) in RUNS {
         assert_near(&one.join(name), &two.join(name), within, name);
     }

@@ -1,4 +1,4 @@
-//! Ranks that are threads: the run of several is the run of one, whatever is logged, skipped or
+//! Communicator that are threads: the run of several is the run of one, whatever is logged, skipped or
 //! kept, and whatever the number of ranks it goes on with. No MPI is needed.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
@@ -15,7 +15,7 @@ use std::{
 };
 use tch::Tensor;
 use tiny::Silent;
-use train::{Config, EpochLine, Job, OnNan, Ranks, run};
+use train::{Communicator, Config, EpochLine, Job, OnNan, run};
 
 /// One thread of several.
 struct Thread {
@@ -24,7 +24,7 @@ struct Thread {
     meeting: Arc<(Barrier, Mutex<Vec<Option<Tensor>>>)>,
 }
 
-impl Ranks for Thread {
+impl Communicator for Thread {
     fn rank(&self) -> usize {
         self.rank
     }

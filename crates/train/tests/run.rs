@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, fs, path::Path};
 use tch::{Kind, Tensor};
 use tensorfile::TensorFile;
 use tiny::Silent;
-use train::{Config, EpochLine, Job, OnNan, accuracy, log, log::Quantiles, run, tensorboard};
+use train::{Config, EpochLine, Job, OnNan, accuracy, log, log::Quantiles, log::tensorboard, run};
 
 const PLAIN: &str = "epochs = 4
 batch_size = 8

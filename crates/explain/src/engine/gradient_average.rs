@@ -7,7 +7,7 @@ use anyhow::Result;
 use models::{
     Model,
     grad::{Graph, pull},
-    tangent::Trace,
+    jvp::LinearisedPass,
 };
 use tch::{Kind, Tensor};
 
@@ -224,7 +224,7 @@ impl<P: SamplePoints> Average<P> {
     ) -> Option<(Option<Tensor>, Tensor)> {
         let (batch, samples) = (pass.repeated(x), pass.samples());
         let Samples { points, factor } = self.0.place(&batch, &samples);
-        let trace = Trace::of(model, &points)?;
+        let trace = LinearisedPass::of(model, &points)?;
         let (map, v) = match v {
             Pulled::Known(v) => (None, v.shallow_clone()),
             Pulled::Chosen(cotangent) => {

@@ -116,7 +116,7 @@ impl Model for GoogLeNet {
         &TAPS
     }
 
-    fn bends_in_ops(&self) -> bool {
+    fn nonlinear_only_in_ops(&self) -> bool {
         true
     }
 }

@@ -167,7 +167,7 @@ impl Model for ResNet {
         &TAPS
     }
 
-    fn bends_in_ops(&self) -> bool {
+    fn nonlinear_only_in_ops(&self) -> bool {
         true
     }
 }

@@ -66,7 +66,7 @@ impl Model for Cnn {
         &["conv1", "conv2"]
     }
 
-    fn bends_in_ops(&self) -> bool {
+    fn nonlinear_only_in_ops(&self) -> bool {
         true
     }
 }
@@ -92,7 +92,7 @@ impl Model for Mlp {
         &["hidden1", "hidden2"]
     }
 
-    fn bends_in_ops(&self) -> bool {
+    fn nonlinear_only_in_ops(&self) -> bool {
         true
     }
 }

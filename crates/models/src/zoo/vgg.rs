@@ -64,7 +64,7 @@ impl Model for Vgg {
         &TAPS
     }
 
-    fn bends_in_ops(&self) -> bool {
+    fn nonlinear_only_in_ops(&self) -> bool {
         true
     }
 }

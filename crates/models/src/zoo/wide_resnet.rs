@@ -107,7 +107,7 @@ impl Model for WideResNet {
         &TAPS
     }
 
-    fn bends_in_ops(&self) -> bool {
+    fn nonlinear_only_in_ops(&self) -> bool {
         true
     }
 }

@@ -11,7 +11,7 @@ use std::{
     rc::Rc,
 };
 use tch::{Device, Kind, Tensor};
-use train::{Alone, Config, EpochLine, Job, OnNan, Tick, Watch, run};
+use train::{Config, EpochLine, Job, Observer, OnNan, SingleProcess, Tick, run};
 
 /// Height and width of the images of a network: a transformer's windows want more than 8 pixels.
 fn side(arch: &str) -> i64 {
@@ -42,7 +42,7 @@ pub(crate) fn job(config: &Config, classes: i64, [train, test]: [i64; 2], out: &
     let mut model = model.placed(Device::Cpu, config.channels_last);
     let (train, test) = (grey(1, train, side, classes), Some(grey(2, test, side, classes)));
     model.classes.clone_from(&train.classes);
-    let (config, out, ranks) = (config.clone(), out.into(), Rc::new(Alone));
+    let (config, out, ranks) = (config.clone(), out.into(), Rc::new(SingleProcess));
     let (resume, adversary, on_nan) = (true, None, OnNan::Stop);
     Job { config, model, train, test, out, resume, adversary, on_nan, ranks }
 }
@@ -50,7 +50,7 @@ pub(crate) fn job(config: &Config, classes: i64, [train, test]: [i64; 2], out: &
 /// Watches a run to its end.
 pub(crate) struct Silent;
 
-impl Watch for Silent {
+impl Observer for Silent {
     fn tick(&mut self, _: &Tick) {}
     fn epoch(&mut self, _: &EpochLine) {}
 }
@@ -69,7 +69,7 @@ impl Killer {
     }
 }
 
-impl Watch for Killer {
+impl Observer for Killer {
     fn tick(&mut self, tick: &Tick) {
         self.strike(tick.epoch, tick.step);
     }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use models::{
-    Classifier, Model, Precision, Shared, Tape, Training, grad, noise,
+    Classifier, Model, Precision, Shared, SyncTraining, Training, grad, noise,
     zoo::{ARCHS, Arch, Normalisation, Shape},
 };
 use std::{
@@ -72,7 +72,7 @@ fn together(arch: &'static Arch, parts: &[(i64, i64)]) -> Vec<BTreeMap<String, T
         let (from, taken) = if count > 0 { (from, count) } else { (0, IMAGES) };
         let (x, y) = (x.narrow(0, from, taken), y.narrow(0, from, taken));
         let sum = |t: &Tensor| meet(&all, &barrier, t);
-        let tape = Tape::new(&sum, count > 0);
+        let tape = SyncTraining::new(&sum, count > 0);
         let (activation, precision) = (model.activation(), Precision::F32);
         let ops = Shared { activation, precision, tape: &tape };
         let total = loss(|x| model.forward(x, &ops), &x, &y);

@@ -5,8 +5,8 @@
 use models::{
     Classifier, Model, Score, Target,
     grad::{Graph, pull},
+    jvp::LinearisedPass,
     noise, softened,
-    tangent::Trace,
     zoo::{ARCHS, Normalisation, Shape},
 };
 use tch::{Device, Kind, Tensor};
@@ -53,7 +53,7 @@ fn hessian_products_are_those_of_a_differentiated_gradient() {
             let model: &dyn Model = if soft { &soft_model } else { &model };
             let target = Target { class: Tensor::from_slice(&[1i64, 4]), score };
             let leaf = x.copy().set_requires_grad(true);
-            let Some(trace) = Trace::of(model, &leaf) else { continue };
+            let Some(trace) = LinearisedPass::of(model, &leaf) else { continue };
             assert!(apart(&trace.logits, &model.logits(&x)) < TOLERANCE, "{}", arch.name);
             let [slope, theirs] = product(model, &target, &x, &direction);
             let along = target.along(&trace.logits, &trace.along(&direction));

@@ -1,6 +1,6 @@
-//! Ranks that MPI connects: `mpirun` or `srun` start the processes, MPI adds up their tensors.
+//! Communicator that MPI connects: `mpirun` or `srun` start the processes, MPI adds up their tensors.
 
-use crate::ranks::Ranks;
+use crate::communicator::Communicator;
 use anyhow::{Context, Result};
 use mpi::{
     collective::SystemOperation, environment::Universe, ffi, topology::SimpleCommunicator,
@@ -46,7 +46,7 @@ fn takes_device_pointers() -> bool {
     MPIX_Query_cuda_support() == 1
 }
 
-impl Ranks for Mpi {
+impl Communicator for Mpi {
     fn rank(&self) -> usize {
         self.world.rank() as usize
     }

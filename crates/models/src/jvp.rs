@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use tch::Tensor;
 
 /// A pass through a network that can be followed again along directions.
-pub struct Trace<'a> {
+pub struct LinearisedPass<'a> {
     model: &'a dyn Model,
     /// Logits `[N, K]`, with a graph to the images.
     pub logits: Tensor,
@@ -22,11 +22,11 @@ enum Bend {
     Pool(Tensor),
 }
 
-impl<'a> Trace<'a> {
+impl<'a> LinearisedPass<'a> {
     /// Passes the images `x` through `model`; none for a network that bends elsewhere than in
     /// [`Ops`].
     pub fn of(model: &'a dyn Model, x: &Tensor) -> Option<Self> {
-        if !model.bends_in_ops() {
+        if !model.nonlinear_only_in_ops() {
             return None;
         }
         let activation = model.activation();
@@ -38,7 +38,7 @@ impl<'a> Trace<'a> {
         };
         let tracer = Tracer { activation, scale, bends: RefCell::default() };
         let logits = model.forward(x, &tracer) / scale;
-        Some(Trace { model, logits, bends: tracer.bends.into_inner() })
+        Some(LinearisedPass { model, logits, bends: tracer.bends.into_inner() })
     }
 
     /// Derivative of the logits `[N, K]` along `direction` `[N, C, H, W]`, one for each image, with

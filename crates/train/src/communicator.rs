@@ -1,13 +1,16 @@
 //! The processes that train one network together, each on its share of every batch. What has to be
 //! known by all of them is a sum: of gradients, of statistics, of what is logged.
 
+#[cfg(feature = "mpi")]
+pub mod mpi;
+
 use anyhow::{Result, ensure};
 use std::{collections::BTreeMap, ops::Range};
 use tch::{Kind, Tensor};
 
 /// The processes of a run, as one of them sees them. All of them come to the same sums in the same
 /// order.
-pub trait Ranks {
+pub trait Communicator {
     /// Which of them this is, from 0 on. Rank 0 writes the files.
     fn rank(&self) -> usize;
     /// How many there are.
@@ -21,9 +24,9 @@ pub trait Ranks {
 
 /// One process, the usual run.
 #[derive(Clone, Copy, Debug)]
-pub struct Alone;
+pub struct SingleProcess;
 
-impl Ranks for Alone {
+impl Communicator for SingleProcess {
     fn rank(&self) -> usize {
         0
     }
@@ -56,7 +59,7 @@ pub(crate) struct Share<'a> {
 }
 
 impl<'a> Share<'a> {
-    pub fn new(ranks: &dyn Ranks, batch: &'a [i64]) -> Self {
+    pub fn new(ranks: &dyn Communicator, batch: &'a [i64]) -> Self {
         let range = range(ranks, batch.len());
         let own = range.len();
         let numbers = if own > 0 { &batch[range] } else { batch };
@@ -70,13 +73,13 @@ impl<'a> Share<'a> {
 }
 
 /// Which of `n` things in a row are this rank's.
-pub(crate) fn range(ranks: &dyn Ranks, n: usize) -> Range<usize> {
+pub(crate) fn range(ranks: &dyn Communicator, n: usize) -> Range<usize> {
     let (rank, size) = (ranks.rank(), ranks.size());
     n * rank / size..n * (rank + 1) / size
 }
 
 /// Adds up every tensor over all ranks, in place, in a few large buckets.
-pub(crate) fn sum_all(ranks: &dyn Ranks, mut tensors: &[Tensor]) {
+pub(crate) fn sum_all(ranks: &dyn Communicator, mut tensors: &[Tensor]) {
     if ranks.size() == 1 {
         return;
     }
@@ -99,7 +102,7 @@ pub(crate) fn sum_all(ranks: &dyn Ranks, mut tensors: &[Tensor]) {
 }
 
 /// The values `[N]` of every rank one after the other; each may have another number of them.
-pub(crate) fn gather(ranks: &dyn Ranks, own: &Tensor) -> Tensor {
+pub(crate) fn gather(ranks: &dyn Communicator, own: &Tensor) -> Tensor {
     if ranks.size() == 1 {
         return own.shallow_clone();
     }
@@ -114,7 +117,7 @@ pub(crate) fn gather(ranks: &dyn Ranks, own: &Tensor) -> Tensor {
 }
 
 /// Sets the running statistics among `tensors`, in place, to their mean over the ranks.
-pub(crate) fn average_statistics(ranks: &dyn Ranks, tensors: &BTreeMap<String, Tensor>) {
+pub(crate) fn average_statistics(ranks: &dyn Communicator, tensors: &BTreeMap<String, Tensor>) {
     let running = |name: &str| name.ends_with("running_mean") || name.ends_with("running_var");
     let statistics = tensors.iter().filter(|(name, _)| running(name));
     let statistics: Vec<Tensor> = statistics.map(|(_, t)| t.shallow_clone()).collect();
@@ -126,7 +129,7 @@ pub(crate) fn average_statistics(ranks: &dyn Ranks, tensors: &BTreeMap<String, T
 
 /// Tensors with a row for every image, of which each rank knows those of the images `own`.
 pub(crate) fn merge_rows(
-    ranks: &dyn Ranks,
+    ranks: &dyn Communicator,
     state: BTreeMap<String, Tensor>,
     own: &[i64],
 ) -> BTreeMap<String, Tensor> {
@@ -138,7 +141,7 @@ pub(crate) fn merge_rows(
 }
 
 /// Errors: one of the `facts` is not the same on all ranks; names the first rank that differs.
-pub(crate) fn agree(ranks: &dyn Ranks, facts: &[(&str, f64)]) -> Result<()> {
+pub(crate) fn agree(ranks: &dyn Communicator, facts: &[(&str, f64)]) -> Result<()> {
     let values: Vec<f64> = facts.iter().map(|(_, value)| *value).collect();
     let all = gather(ranks, &Tensor::from_slice(&values)).view([-1, facts.len() as i64]);
     for rank in 1..ranks.size() {

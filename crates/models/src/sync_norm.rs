@@ -12,7 +12,7 @@ use std::cell::RefCell;
 use tch::{Kind, Tensor};
 
 /// One step's pieces, in the order in which they were computed.
-pub struct Tape<'a> {
+pub struct SyncTraining<'a> {
     sum: &'a dyn Fn(&Tensor) -> Tensor,
     /// 1, or 0 for a process that does not count.
     counts: f64,
@@ -36,11 +36,11 @@ struct Normed {
     count: Tensor,       // [1]: values a channel, of all processes
 }
 
-impl<'a> Tape<'a> {
+impl<'a> SyncTraining<'a> {
     /// An empty tape. `sum` adds a tensor up over all processes; every process must come to the same
     /// calls in the same order. One that does not count takes part, but its images say nothing.
     pub fn new(sum: &'a dyn Fn(&Tensor) -> Tensor, counts: bool) -> Self {
-        Tape { sum, counts: f64::from(u8::from(counts)), pieces: RefCell::default() }
+        SyncTraining { sum, counts: f64::from(u8::from(counts)), pieces: RefCell::default() }
     }
 
     /// Gradients of `total`, which came of passes on this tape, into every weight. `total` is this
@@ -101,7 +101,7 @@ impl<'a> Tape<'a> {
 impl Normed {
     /// The leaves know the gradient for fixed statistics; with what all processes say about these
     /// it is that of batch norm: g − w/σ · (Σg + x̂ Σ g x̂) / count (Ioffe & Szegedy 2015).
-    fn backward(self, tape: &Tape) {
+    fn backward(self, tape: &SyncTraining) {
         let [z, scale, shift] = &self.input;
         let [dz, dscale, dshift] = &self.leaves.each_ref().map(Tensor::grad);
         let all = (tape.sum)(&Tensor::cat(&[dscale, dshift], 0)).chunk(2, 0);
@@ -138,7 +138,7 @@ pub struct Shared<'a> {
     /// Type that convolutions and linear layers compute in; weights stay f32.
     pub precision: Precision,
     /// Where the pieces go.
-    pub tape: &'a Tape<'a>,
+    pub tape: &'a SyncTraining<'a>,
 }
 
 impl Ops for Shared<'_> {

@@ -2,9 +2,9 @@
 //! on the device and with their rank until they are read.
 
 use crate::{
+    communicator::{Communicator, Share, gather},
     log::Quantiles,
     objective::Loss,
-    ranks::{Ranks, Share, gather},
 };
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
@@ -52,7 +52,7 @@ impl Sums {
 
     /// Brings the totals up to now: one reading of the device. Errors: the first step since the
     /// last reading whose loss was not finite.
-    pub fn read(&mut self, ranks: &dyn Ranks) -> Result<(), Spoilt> {
+    pub fn read(&mut self, ranks: &dyn Communicator) -> Result<(), Spoilt> {
         let unread = std::mem::take(&mut self.unread);
         if unread.is_empty() {
             return Ok(());
@@ -86,7 +86,7 @@ impl Sums {
     }
 
     /// What was observed of the images of all ranks.
-    pub fn quantiles(&self, ranks: &dyn Ranks) -> BTreeMap<String, Quantiles> {
+    pub fn quantiles(&self, ranks: &dyn Communicator) -> BTreeMap<String, Quantiles> {
         let of = |values: &Vec<Tensor>| Quantiles::of(&gather(ranks, &Tensor::cat(values, 0)));
         self.observed.iter().map(|(name, values)| ((*name).to_owned(), of(values))).collect()
     }
