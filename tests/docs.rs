@@ -224,6 +224,27 @@ fn links_with_anchors_lead_to_headings() {
     }
 }
 
+/// Whether a code span is the path of a file of ours, without placeholders.
+fn is_path(span: &str) -> bool {
+    let ours = ["crates/", "src/", "tests/", "benches/", "docs/", "weights/"];
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "/._-".contains(c);
+    ours.iter().any(|folder| span.starts_with(folder)) && span.chars().all(plain)
+}
+
+#[test]
+fn paths_in_code_spans_exist() {
+    for path in [documents("."), documents("docs"), documents("docs/decisions")].concat() {
+        if path.ends_with("CHANGELOG.md") {
+            continue; // it tells of files that are gone
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for span in text.lines().flat_map(|line| line.split('`').skip(1).step_by(2)) {
+            let there = !is_path(span) || root().join(span).exists();
+            assert!(there, "{}: `{span}` is not there", path.display());
+        }
+    }
+}
+
 #[test]
 fn decisions_have_date_status_context_decision_consequence() {
     for path in documents("docs/decisions") {
