@@ -30,6 +30,14 @@ pub fn check(args: &Measure) -> Result<()> {
     Plan::check(args).map(|_| ())
 }
 
+/// The methods, and each column with its metric. Errors: see [`check`].
+pub(super) fn expected(args: &Measure) -> Result<(Vec<String>, Vec<(String, String)>)> {
+    let plan = Plan::check(args)?;
+    let column = |key: &plan::Key| (plan.metrics[key.metric].0.clone(), key.key.clone());
+    let columns = plan.columns.iter().map(column).collect();
+    Ok((plan.methods.into_iter().map(|(method, _)| method).collect(), columns))
+}
+
 /// Measures every method on every model.
 pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     let plan = Plan::check(args)?;

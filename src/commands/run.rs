@@ -3,12 +3,13 @@
 use super::{check, perform};
 use crate::{
     cli::{Cli, Command, Common, Run},
-    experiment::{Answer, Cell, Experiment},
+    experiment::{Cell, Experiment, Report},
     report,
     runtime::ui::Ui,
 };
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::Parser;
+use results::Table;
 use serde_json::{Map, Value, json};
 use std::{
     fs,
@@ -17,6 +18,7 @@ use std::{
 };
 use tensorfile::words;
 
+mod expected;
 mod list;
 mod plan;
 
@@ -25,6 +27,8 @@ struct Ready {
     experiment: Experiment,
     run: PathBuf,
     commands: Vec<Cli>,
+    /// Of each command the rows it will have; none where it has no numbers.
+    expected: Vec<Option<Table>>,
 }
 
 /// Checks all files, then makes the cells that are not there, one file after the other.
@@ -52,12 +56,14 @@ impl Ready {
         let experiment = Experiment::read(file, &args.scale, &args.set)?;
         let run = args.out.join(experiment.folder());
         let commands = commands(&experiment, &run, common)?;
-        Answer::new(&experiment, &run)?;
-        Ok(Ready { experiment, run, commands })
+        let expected = commands.iter().map(|cli| expected::rows(&cli.command, &run));
+        let expected = expected.collect::<Result<Vec<_>>>()?;
+        Report::new(&experiment, &run, &expected)?;
+        Ok(Ready { experiment, run, commands, expected })
     }
 
     fn make(&self, file: &Path, args: &Run, common: &Common, ui: &Ui) -> Result<Value> {
-        let Ready { experiment, run, commands } = self;
+        let Ready { experiment, run, commands, .. } = self;
         needed(experiment, file, args, common, ui)?;
         open(experiment, run, args)?;
         let mine = args.shard.map_or((0, 1), |(i, n)| (i - 1, n));
@@ -94,47 +100,47 @@ impl Ready {
                  without `--shard` makes the rest"
             ));
         }
-        finish(experiment, run, ui)
+        self.finish(ui)
     }
-}
 
-/// The page of what is there.
-fn finish(experiment: &Experiment, run: &Path, ui: &Ui) -> Result<Value> {
-    // Shards that end together write the same page. Whoever knew of fewer cells than are there now
-    // may have put an older page over a newer one, and writes again.
-    let (answer, page) = loop {
-        let answer = Answer::new(experiment, run)?;
-        let page = report::experiment(experiment, run, &answer)?;
-        let cells = experiment.cells.iter();
-        if cells.filter(|cell| cell.file(experiment, run).exists()).count() == answer.done.0 {
-            break (answer, page);
+    /// The page of what is there.
+    fn finish(&self, ui: &Ui) -> Result<Value> {
+        let Ready { experiment, run, expected, .. } = self;
+        // Shards that end together write the same page. Whoever knew of fewer cells than are there now
+        // may have put an older page over a newer one, and writes again.
+        let (found, page) = loop {
+            let found = Report::new(experiment, run, expected)?;
+            let page = report::experiment(experiment, run, &found)?;
+            if experiment.done(run) == found.done {
+                break (found, page);
+            }
+        };
+        for (text, verdict) in &found.claims {
+            ui.say(&format!("{}: {text}", verdict.text()))?;
         }
-    };
-    for (text, verdict) in &answer.claims {
-        ui.say(&format!("{}: {text}", verdict.text()))?;
+        let (done, of) = found.done;
+        let rest = if done < of {
+            format!(" of {done} of {}", words::count(of, "cell"))
+        } else {
+            String::new()
+        };
+        ui.say(&format!("page{rest}: {}", page.display()))?;
+        let claims: Vec<Value> = found
+            .claims
+            .iter()
+            .map(|(text, verdict)| json!({ "claim": text, "verdict": verdict.text() }))
+            .collect();
+        Ok(json!({ "run": run, "cells": of, "done": done, "page": page, "claims": claims }))
     }
-    let (done, of) = answer.done;
-    let rest = if done < of {
-        format!(" of {done} of {}", words::count(of, "cell"))
-    } else {
-        String::new()
-    };
-    ui.say(&format!("page{rest}: {}", page.display()))?;
-    let claims: Vec<Value> = answer
-        .claims
-        .iter()
-        .map(|(text, verdict)| json!({ "claim": text, "verdict": verdict.text() }))
-        .collect();
-    Ok(json!({ "run": run, "cells": of, "done": done, "page": page, "claims": claims }))
 }
 
 /// The command of every cell. Errors: one that is none, with its line in the file.
 fn commands(experiment: &Experiment, run: &Path, common: &Common) -> Result<Vec<Cli>> {
     let of = |cell: &Cell| {
         let wrong = |error: anyhow::Error| {
-            let block = &experiment.blocks[cell.block];
+            let step = &experiment.steps[cell.step];
             let told = format!("cell `{}`: `{}`", cell.name(experiment), cell.command);
-            experiment.source.wrong(block.at, error.context(told))
+            experiment.source.wrong(step.start, error.context(told))
         };
         command(&cell.words(run), common).map_err(wrong)
     };
@@ -173,7 +179,7 @@ fn needed(
         let set: Vec<String> = args.set.iter().filter(shared).cloned().collect();
         let other = Experiment::read(&file, &args.scale, &set).map_err(told)?;
         let run = args.out.join(other.folder());
-        let (done, of) = Answer::new(&other, &run)?.done;
+        let (done, of) = other.done(&run);
         if done == of {
             continue;
         }
@@ -261,7 +267,7 @@ fn make(experiment: &Experiment, run: &Path, cell: &Cell, cli: &Cli) -> Result<f
     }
     settle(&mut result, &run.display().to_string());
     let choices: Vec<&str> = cell.choices.iter().map(|choice| choice.label.as_str()).collect();
-    let times_file: PathBuf = ["times", &experiment.blocks[cell.block].name].iter().collect();
+    let times_file: PathBuf = ["times", &experiment.steps[cell.step].name].iter().collect();
     save(&run.join(times_file).join(format!("{}.json", cell.id)), &Value::Object(times))?;
     save(&file, &json!({ "command": cell.command, "choices": choices, "result": result }))?;
     Ok(seconds)

@@ -1,13 +1,12 @@
 //! What papers say, held against the numbers of a run.
 
 use super::{
-    file::ClaimSpec,
-    found::{Point, Results, axis, known},
-    grid::{Block, Choice},
+    file::{ClaimSpec, Pairs},
+    lookup::{Query, Results, named, pairs as words},
+    step::{Axis, Choice, Step, combinations},
 };
-use crate::results::UNDEFINED;
-use anyhow::{Context, Result, bail, ensure};
-use std::collections::BTreeMap;
+use anyhow::{Context, Result, ensure};
+use results::UNDEFINED;
 
 /// What became of a claim.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,87 +38,9 @@ impl Verdict {
     }
 }
 
-/// A number, or numbers along some axes, of a step.
-struct Reference<'a> {
-    block: &'a Block,
-    labels: Vec<&'a str>,
-    path: &'a str,
-    /// Whether this scale has what it asks for.
-    here: bool,
-}
-
 /// One case of a claim, and whether it holds, none where a number is undefined; none at all where one
 /// is missing.
 type Case = Option<(Option<bool>, String)>;
-
-/// Whether `holds`, of numbers that are all defined.
-fn judged(numbers: &[f64], holds: bool) -> Option<bool> {
-    numbers.iter().all(|n| !n.is_nan()).then_some(holds)
-}
-
-impl<'a> Reference<'a> {
-    fn parse(results: &'a Results, text: &'a str) -> Result<Self> {
-        let mut words = text.split_whitespace();
-        let (Some(step), Some(second)) = (words.next(), words.next()) else {
-            bail!("`{text}` is not STEP LABELS PATH");
-        };
-        // A step of no axes has no labels.
-        let (labels, path) = match words.next() {
-            Some(path) => (second.split(',').collect(), path),
-            None => (vec![], second),
-        };
-        ensure!(words.next().is_none(), "`{text}` is not STEP LABELS PATH");
-        let block = results.experiment.block(step);
-        let block = block.with_context(|| format!("`{text}`: no step is called `{step}`"))?;
-        let names: Vec<&str> = block.axes.iter().map(|axis| axis.name.as_str()).collect();
-        ensure!(
-            labels.len() == names.len(),
-            "`{text}` has {} labels; step `{step}` has the axes {}",
-            labels.len(),
-            names.join(", ")
-        );
-        let mut here = true;
-        for (axis, label) in block.axes.iter().zip(&labels) {
-            if *label != "*" {
-                here &= known(axis, label)?.is_some();
-            }
-        }
-        ensure!(path.starts_with('/'), "`{text}`: a path begins with /");
-        Ok(Reference { block, labels, path, here })
-    }
-
-    /// Names of the axes that are `*`.
-    fn open(&self) -> Vec<&'a str> {
-        let axes = self.block.axes.iter().zip(&self.labels);
-        axes.filter(|(_, label)| **label == "*").map(|(axis, _)| axis.name.as_str()).collect()
-    }
-
-    /// Every combination of what is `*`.
-    fn choices(&self) -> Result<Vec<Vec<Choice>>> {
-        let open = self.open();
-        let axes = open.iter().map(|name| axis(self.block, name)).collect::<Result<Vec<_>>>()?;
-        Ok(super::grid::combinations(axes.into_iter()))
-    }
-
-    fn point(&self, results: &Results, open: &[Choice]) -> Result<Point> {
-        let only: BTreeMap<String, String> = self
-            .block
-            .axes
-            .iter()
-            .zip(&self.labels)
-            .filter(|(_, label)| **label != "*")
-            .map(|(axis, label)| (axis.name.clone(), (*label).to_owned()))
-            .collect();
-        results.point(self.block, &self.open(), open, &only)
-    }
-
-    fn number(&self, results: &Results, open: &[Choice]) -> Result<Option<f64>> {
-        if !self.here {
-            return Ok(None);
-        }
-        results.number(self.block, &self.point(results, open)?, self.path)
-    }
-}
 
 /// Checks a claim. Errors: no relation or several, a name that nothing has.
 pub fn verdict(results: &Results, claim: &ClaimSpec) -> Result<Verdict> {
@@ -140,92 +61,111 @@ pub fn verdict(results: &Results, claim: &ClaimSpec) -> Result<Verdict> {
     })
 }
 
+/// What is said of numbers.
+enum Relation<'a> {
+    /// Of the number with the first words and that with the second.
+    Pair(&'a Pairs, &'static str, Box<dyn Fn(f64, f64) -> bool>),
+    /// Of the numbers along an axis.
+    Along(&'a str, &'static str, fn(&[f64]) -> bool),
+    /// Of a number and a limit.
+    Bound(f64, &'static str, fn(f64, f64) -> bool),
+}
+
+impl<'a> Relation<'a> {
+    /// Errors: no relation or several.
+    fn new(claim: &'a ClaimSpec) -> Result<Self> {
+        let within = claim.within;
+        let close = move |a: f64, b: f64| (a - b).abs() <= within * b.abs();
+        let mut all = vec![];
+        let pairs = [&claim.less, &claim.near].map(|pairs| Some(pairs).filter(|p| !p.is_empty()));
+        all.extend(pairs[0].map(|p| Relation::Pair(p, "less than", Box::new(|a, b| a < b))));
+        all.extend(pairs[1].map(|p| Relation::Pair(p, "near", Box::new(close))));
+        let mut along = |axis: &'a Option<String>, word, holds| {
+            all.extend(axis.as_deref().map(|axis| Relation::Along(axis, word, holds)));
+        };
+        along(&claim.rising, "rising", |n| n.windows(2).all(|w| w[0] < w[1]));
+        along(&claim.falling, "falling", |n| n.windows(2).all(|w| w[0] > w[1]));
+        along(&claim.peaks, "largest in between", peaks);
+        all.extend(claim.above.map(|limit| Relation::Bound(limit, "above", |a, b| a > b)));
+        all.extend(claim.below.map(|limit| Relation::Bound(limit, "below", |a, b| a < b)));
+        let given = all.len();
+        ensure!(
+            given == 1,
+            "a claim is one of less, near, rising, falling, peaks, above and below; this has {given}"
+        );
+        all.pop().context("one is there")
+    }
+}
+
+/// Whether the largest is neither the first nor the last.
+fn peaks(numbers: &[f64]) -> bool {
+    let [first, inner @ .., last] = numbers else { return false };
+    let top = inner.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    top > *first && top > *last
+}
+
+/// A case for every combination of the axes that the claim leaves open.
 fn cases(results: &Results, claim: &ClaimSpec) -> Result<Vec<Case>> {
-    let ClaimSpec { less, near, rising, falling, peaks, above, below, within, .. } = claim;
-    let given = [less, near]
-        .map(Option::is_some)
-        .into_iter()
-        .chain([rising, falling, peaks].map(Option::is_some));
-    let given = given.chain([above, below].map(Option::is_some)).filter(|given| *given).count();
-    ensure!(
-        given == 1,
-        "a claim is one of less, near, rising, falling, peaks, above and below; this has {given}"
-    );
-    if let Some(pair) = less {
-        return pairs(results, pair, "less than", |a, b| a < b);
-    }
-    if let Some(pair) = near {
-        let close = |a: f64, b: f64| (a - b).abs() <= within * b.abs();
-        return pairs(results, pair, "near", close);
-    }
-    if let Some((text, limit)) = above {
-        return bounds(results, text, *limit, "above", |a, b| a > b);
-    }
-    if let Some((text, limit)) = below {
-        return bounds(results, text, *limit, "below", |a, b| a < b);
-    }
-    let sequence = [(rising, "rising"), (falling, "falling"), (peaks, "largest in between")];
-    let Some((text, word)) = sequence.into_iter().find_map(|(t, w)| Some((t.as_ref()?, w))) else {
-        bail!("no relation");
-    };
-    let reference = Reference::parse(results, text)?;
-    ensure!(reference.open().len() == 1, "`{text}` needs exactly one `*`");
-    let numbers = reference.choices()?.into_iter().map(|open| reference.number(results, &open));
-    let Some(numbers) = numbers.collect::<Result<Option<Vec<f64>>>>()? else {
-        return Ok(vec![None]);
-    };
-    let steps = |rises: fn(f64, f64) -> bool| numbers.windows(2).all(|w| rises(w[0], w[1]));
-    let holds = match word {
-        "rising" => steps(|a, b| a < b),
-        "falling" => steps(|a, b| a > b),
-        _ => {
-            let inner = &numbers[1..numbers.len().max(2) - 1];
-            let top = inner.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            top > numbers[0] && top > numbers[numbers.len() - 1]
+    let step = results.experiment.step(&claim.common.step)?;
+    let relation = Relation::new(claim)?;
+    let queries = match &relation {
+        Relation::Pair(pairs, ..) => {
+            vec![side(step, claim, pairs, 0)?, side(step, claim, pairs, 1)?]
         }
+        _ => vec![Query::new(step, words(&claim.common.words))?],
     };
-    let shown: Vec<String> = numbers.iter().map(|n| shown(*n)).collect();
-    Ok(vec![Some((judged(&numbers, holds), format!("{word}: {}", shown.join(", "))))])
+    let along: Vec<Option<&Choice>> = match &relation {
+        Relation::Along(axis, ..) => step.axis(axis)?.choices.iter().map(Some).collect(),
+        _ => vec![None],
+    };
+    let axis = if let Relation::Along(axis, ..) = relation { axis } else { "" };
+    let open = results.open(&queries[0]).into_iter().filter(|open| open.name != axis);
+    let open: Vec<&Axis> = open.collect();
+    let mut cases = vec![];
+    for choices in combinations(open.iter().copied()) {
+        let fixed = named(open.iter().map(|axis| axis.name.as_str()), &choices);
+        let mut numbers = vec![];
+        for query in &queries {
+            for choice in &along {
+                let chosen: Vec<_> =
+                    fixed.iter().copied().chain(choice.map(|c| (axis, c))).collect();
+                numbers.push(results.number(query, &chosen)?);
+            }
+        }
+        let labels: Vec<&str> = choices.iter().map(|choice| choice.label.as_str()).collect();
+        let case = |numbers: Vec<f64>| case(&relation, &labels.join(", "), &numbers);
+        cases.push(numbers.into_iter().collect::<Option<_>>().map(case));
+    }
+    Ok(cases)
 }
 
-fn pairs(
-    results: &Results,
-    [a, b]: &[String; 2],
-    word: &str,
-    holds: impl Fn(f64, f64) -> bool,
-) -> Result<Vec<Case>> {
-    let (first, second) = (Reference::parse(results, a)?, Reference::parse(results, b)?);
-    let (left, right) = (first.choices()?, second.choices()?);
-    ensure!(
-        left.len() == right.len(),
-        "`{a}` is {} numbers and `{b}` {}: as many `*` belong in both",
-        left.len(),
-        right.len()
-    );
-    let case = |(l, r): (Vec<Choice>, Vec<Choice>)| -> Result<Case> {
-        let (x, y) = (first.number(results, &l)?, second.number(results, &r)?);
-        let names: Vec<&str> = l.iter().map(|choice| choice.label.as_str()).collect();
-        let told = |x, y| format!("{} {} {word} {}", names.join(", "), shown(x), shown(y));
-        let case = |(x, y)| (judged(&[x, y], holds(x, y)), told(x, y).trim().to_owned());
-        Ok(x.zip(y).map(case))
-    };
-    left.into_iter().zip(right).map(case).collect()
+/// The numbers with the first or with the second words of a pair.
+fn side<'a>(
+    step: &'a Step,
+    claim: &'a ClaimSpec,
+    pairs: &'a Pairs,
+    which: usize,
+) -> Result<Query<'a>> {
+    let own = pairs.iter().map(|(name, both)| (name.as_str(), both[which].as_str()));
+    Query::new(step, words(&claim.common.words).chain(own))
 }
 
-fn bounds(
-    results: &Results,
-    text: &str,
-    limit: f64,
-    word: &str,
-    holds: impl Fn(f64, f64) -> bool,
-) -> Result<Vec<Case>> {
-    let reference = Reference::parse(results, text)?;
-    let case = |open: Vec<Choice>| -> Result<Case> {
-        let number = reference.number(results, &open)?;
-        let case = |n| (judged(&[n], holds(n, limit)), format!("{} {word} {limit}", shown(n)));
-        Ok(number.map(case))
+fn case(relation: &Relation, labels: &str, numbers: &[f64]) -> (Option<bool>, String) {
+    let list = |numbers: &[f64]| numbers.iter().map(|n| shown(*n)).collect::<Vec<_>>();
+    let (holds, text) = match (relation, numbers) {
+        (Relation::Pair(_, word, holds), &[a, b]) => {
+            (holds(a, b), format!("{labels} {} {word} {}", shown(a), shown(b)))
+        }
+        (Relation::Along(_, word, holds), numbers) => {
+            (holds(numbers), format!("{labels} {word}: {}", list(numbers).join(", ")))
+        }
+        (Relation::Bound(limit, word, holds), &[n]) => {
+            (holds(n, *limit), format!("{} {word} {limit}", shown(n)))
+        }
+        (_, numbers) => (false, list(numbers).join(", ")),
     };
-    reference.choices()?.into_iter().map(case).collect()
+    let defined = numbers.iter().all(|n| !n.is_nan());
+    (defined.then_some(holds), text.trim().to_owned())
 }
 
 /// Four digits that count; of NaN, that it is undefined.

@@ -1,7 +1,7 @@
 //! The experiment file as it is written, and where in it something stands.
 
-use anyhow::{Error, Result, anyhow};
-use serde::Deserialize;
+use anyhow::{Error, anyhow, bail};
+use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{collections::BTreeMap, path::Path};
 use toml::{Spanned, Value};
 
@@ -24,9 +24,9 @@ pub struct File {
     pub needs: Vec<Spanned<String>>,
     /// What `${NAME}` stands for.
     #[serde(default)]
-    pub vars: BTreeMap<String, Value>,
+    pub vars: BTreeMap<String, Spanned<Value>>,
     /// Cells of one command, in the order of the file.
-    pub step: BTreeMap<String, Spanned<Step>>,
+    pub step: BTreeMap<String, Spanned<StepSpec>>,
     /// Other variables and grids, by name of the scale.
     #[serde(default)]
     pub scale: BTreeMap<String, Scale>,
@@ -41,7 +41,7 @@ pub struct File {
 /// A command for every combination of a grid.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Step {
+pub struct StepSpec {
     /// A command line of gradproof without its name, with `${NAME}`s.
     pub command: Spanned<String>,
     /// Axes: each combination of their choices is a cell.
@@ -57,11 +57,14 @@ pub struct Step {
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     #[serde(default)]
-    pub vars: BTreeMap<String, Value>,
+    pub vars: BTreeMap<String, Spanned<Value>>,
     /// Other choices: step, axis, choices.
     #[serde(default)]
     pub axes: BTreeMap<String, BTreeMap<String, Spanned<Vec<Value>>>>,
 }
+
+/// Words by name: labels of axes, keys of rows, `quantity`, `statistic`.
+pub type Words = BTreeMap<String, String>;
 
 /// A table: combinations of some axes down, of others across, some numbers of each.
 #[derive(Debug, Deserialize)]
@@ -72,22 +75,21 @@ pub struct TableSpec {
     pub rows: Vec<String>,
     #[serde(default)]
     pub columns: Vec<String>,
-    /// The one choice of an axis that is in neither, by label.
-    #[serde(default, rename = "where")]
-    pub only: BTreeMap<String, String>,
+    /// What holds for all of `values`: the choice of an axis that is in neither, by label, and keys.
+    #[serde(default, rename = "where", deserialize_with = "words")]
+    pub common: Words,
     pub values: Vec<ValueSpec>,
     /// What the paper prints: labels of rows and columns, a number for each of `values`.
     #[serde(default)]
     pub published: BTreeMap<String, Vec<f64>>,
 }
 
-/// A number in a cell's result.
+/// A number of a cell: its name in the table, and which.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct ValueSpec {
     pub name: String,
-    /// See [`super::found`].
-    pub path: String,
+    #[serde(flatten, deserialize_with = "words")]
+    pub query: Words,
 }
 
 /// How a figure is drawn.
@@ -106,6 +108,19 @@ pub enum Kind {
     Picture,
 }
 
+impl Kind {
+    /// As in the file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Lines => "lines",
+            Kind::Boxes => "boxes",
+            Kind::Scatter => "scatter",
+            Kind::Heatmap => "heatmap",
+            Kind::Picture => "picture",
+        }
+    }
+}
+
 /// A figure in the form of the paper's.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -113,13 +128,16 @@ pub struct FigureSpec {
     pub title: String,
     pub kind: Kind,
     pub step: String,
-    /// An axis of `lines` and `boxes`, a path of `scatter`, the axis across of `heatmap`.
+    /// An axis of `lines`, `boxes` and `heatmap`, a number of `scatter`.
+    pub x: Option<X>,
+    /// The number; none of `picture`.
+    #[serde(default, deserialize_with = "words")]
+    pub y: Words,
+    /// Whether the standard error of `y` is drawn.
     #[serde(default)]
-    pub x: String,
-    /// A path; the file of `picture`.
-    pub y: String,
-    /// Path of the standard error of `y`.
-    pub stderr: Option<String>,
+    pub error: bool,
+    /// The file of `picture`, in the folder of its cell.
+    pub picture: Option<String>,
     /// Below the figure, left to right.
     #[serde(default)]
     pub across: String,
@@ -130,33 +148,81 @@ pub struct FigureSpec {
     pub lines: Option<String>,
     /// The axis with a panel for each choice.
     pub panels: Option<String>,
-    #[serde(default, rename = "where")]
-    pub only: BTreeMap<String, String>,
+    #[serde(default, rename = "where", deserialize_with = "words")]
+    pub common: Words,
 }
 
-/// What a paper says, as a relation of numbers; `STEP LABEL,LABEL,… PATH`, a label of `*` for every
-/// choice.
+/// What is across.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum X {
+    /// The choices of an axis.
+    Axis(String),
+    /// A number.
+    Number(#[serde(deserialize_with = "words")] Words),
+}
+
+/// What a paper says, as a relation of numbers of a step: one for every combination of the axes that
+/// neither `where` nor the relation names.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimSpec {
     /// In words, and where it stands.
     pub text: String,
-    /// The first is less than the second.
-    pub less: Option<[String; 2]>,
+    #[serde(rename = "where")]
+    pub common: Common,
+    /// The number with the first words is less than that with the second.
+    #[serde(default, deserialize_with = "pairs")]
+    pub less: Pairs,
     /// They are apart by at most `within` of the second.
-    pub near: Option<[String; 2]>,
+    #[serde(default, deserialize_with = "pairs")]
+    pub near: Pairs,
     #[serde(default = "tenth")]
     pub within: f64,
-    /// Along the only axis that is `*`.
+    /// Along this axis.
     pub rising: Option<String>,
     pub falling: Option<String>,
     /// The largest is neither the first nor the last.
     pub peaks: Option<String>,
-    pub above: Option<(String, f64)>,
-    pub below: Option<(String, f64)>,
+    pub above: Option<f64>,
+    pub below: Option<f64>,
     /// Scales that are large enough to say.
     #[serde(default = "large")]
     pub tested: Vec<String>,
+}
+
+/// Two words by name.
+pub type Pairs = BTreeMap<String, [String; 2]>;
+
+/// What holds for all numbers of a claim.
+#[derive(Debug, Deserialize)]
+pub struct Common {
+    pub step: String,
+    #[serde(flatten, deserialize_with = "words")]
+    pub words: Words,
+}
+
+/// A value as it is written.
+pub fn spelled(value: &Value) -> anyhow::Result<String> {
+    match value {
+        Value::String(text) => Ok(text.clone()),
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) => Ok(value.to_string()),
+        other => bail!("`{other}` is neither a string nor a number"),
+    }
+}
+
+/// Strings, and numbers as they are written.
+fn words<'de, D: Deserializer<'de>>(from: D) -> Result<Words, D::Error> {
+    let word = |(name, value)| Ok((name, spelled(&value).map_err(D::Error::custom)?));
+    BTreeMap::<String, Value>::deserialize(from)?.into_iter().map(word).collect()
+}
+
+fn pairs<'de, D: Deserializer<'de>>(from: D) -> Result<Pairs, D::Error> {
+    let pair = |(name, [a, b]): (String, [Value; 2])| {
+        let word = |value| spelled(value).map_err(D::Error::custom);
+        Ok((name, [word(&a)?, word(&b)?]))
+    };
+    BTreeMap::<String, [Value; 2]>::deserialize(from)?.into_iter().map(pair).collect()
 }
 
 fn tenth() -> f64 {
@@ -176,7 +242,7 @@ pub struct Source {
 
 impl Source {
     /// Reads `path`. Errors: no such file, or not what a [`File`] is, with its line.
-    pub fn read(path: &Path) -> Result<(Self, File)> {
+    pub fn read(path: &Path) -> anyhow::Result<(Self, File)> {
         let name = path.display().to_string();
         let text = tensorfile::foreign::read_text(path)?;
         let source = Source { name, text };

@@ -1,9 +1,9 @@
 //! Tables in the form of the paper's, its printed numbers beside ours.
 
 use super::{
-    file::TableSpec,
-    found::{Results, axis, known},
-    grid::Choice,
+    file::{TableSpec, ValueSpec},
+    lookup::{Query, Results, named, pairs},
+    step::Choice,
 };
 use anyhow::{Context, Result, ensure};
 
@@ -28,37 +28,41 @@ pub struct Numbers {
 
 impl Table {
     /// Errors: names that nothing has, numbers that do not fit.
-    pub fn new(results: &Results, spec: &TableSpec) -> Result<Self> {
-        let told = || format!("no step is called `{}`", spec.step);
-        let block = results.experiment.block(&spec.step).with_context(told)?;
-        let down = results.combinations(block, &spec.rows)?;
-        let across = results.combinations(block, &spec.columns)?;
+    pub fn new<'s>(results: &'s Results, spec: &'s TableSpec) -> Result<Self> {
+        let step = results.experiment.step(&spec.step)?;
+        let down = results.combinations(step, &spec.rows)?;
+        let across = results.combinations(step, &spec.columns)?;
         let names: Vec<&str> = spec.rows.iter().chain(&spec.columns).map(String::as_str).collect();
         for (at, numbers) in &spec.published {
-            let told = || format!("`published.\"{at}\"`");
+            let context = || format!("`published.\"{at}\"`");
             let labels: Vec<&str> = at.split(',').collect();
             let (found, wanted) = (labels.len(), names.len());
-            ensure!(found == wanted, "{}: {found} labels for {wanted} axes", told());
+            ensure!(found == wanted, "{}: {found} labels for {wanted} axes", context());
             for (name, label) in names.iter().zip(labels) {
-                known(axis(block, name)?, label).with_context(told)?;
+                step.axis(name)?.choice(label).with_context(context)?;
             }
             let (found, wanted) = (numbers.len(), spec.values.len());
-            ensure!(found == wanted, "{}: {found} numbers for {wanted} values", told());
+            ensure!(found == wanted, "{}: {found} numbers for {wanted} values", context());
         }
         let labels =
             |choices: &[Choice]| choices.iter().map(|c| c.label.clone()).collect::<Vec<_>>();
         let columns = across.iter().flat_map(|choices| {
             spec.values.iter().map(|value| (labels(choices), value.name.clone()))
         });
+        let query = |value: &'s ValueSpec| {
+            let query = Query::new(step, pairs(&spec.common).chain(pairs(&value.query)));
+            query.with_context(|| format!("value `{}`", value.name))
+        };
+        let queries = spec.values.iter().map(query).collect::<Result<Vec<_>>>()?;
         let mut lines = vec![];
         for row in &down {
             let mut numbers = vec![];
             for column in &across {
                 let choices = [&row[..], column].concat();
                 let printed = spec.published.get(&labels(&choices).join(","));
-                let point = results.point(block, &names, &choices, &spec.only)?;
-                for (i, value) in spec.values.iter().enumerate() {
-                    let ours = results.number(block, &point, &value.path);
+                let chosen = named(names.iter().copied(), &choices);
+                for (i, (value, query)) in spec.values.iter().zip(&queries).enumerate() {
+                    let ours = results.number(query, &chosen);
                     let ours = ours.with_context(|| format!("value `{}`", value.name))?;
                     numbers.push(Numbers { ours, printed: printed.map(|printed| printed[i]) });
                 }

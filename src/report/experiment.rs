@@ -4,11 +4,11 @@
 use super::html::{duration, scrolling, text};
 use super::page::document;
 use super::save;
-use crate::experiment::{Answer, Chart, Experiment, Numbers, Table, Verdict, shown};
-use crate::results::UNDEFINED;
+use crate::experiment::{Chart, Experiment, Numbers, Report, Table, Verdict, shown};
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use plot::{Figure, svg};
+use results::UNDEFINED;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -18,13 +18,13 @@ use tensorfile::words;
 
 /// Writes `index.html`, `results.md`, `results.csv` and the figures into `run`, the page last; returns
 /// its path.
-pub fn experiment(experiment: &Experiment, run: &Path, answer: &Answer) -> Result<PathBuf> {
-    let figures = answer.charts.iter().enumerate().map(|(i, chart)| draw(run, i + 1, chart));
+pub fn experiment(experiment: &Experiment, run: &Path, report: &Report) -> Result<PathBuf> {
+    let figures = report.charts.iter().enumerate().map(|(i, chart)| draw(run, i + 1, chart));
     let figures = figures.collect::<Result<Vec<_>>>()?;
-    save(&run.join("results.md"), &markdown(experiment, answer, run)?)?;
-    save(&run.join("results.csv"), &csv(answer))?;
-    save(&run.join(SUMMARY), &serde_json::to_string_pretty(&summary(experiment, answer))?)?;
-    let html = page(experiment, answer, &figures, run)?;
+    save(&run.join("results.md"), &markdown(experiment, report, run)?)?;
+    save(&run.join("results.csv"), &csv(report))?;
+    save(&run.join(SUMMARY), &serde_json::to_string_pretty(&summary(experiment, report))?)?;
+    let html = page(experiment, report, &figures, run)?;
     let index = run.join("index.html");
     save(&index, &html)?;
     Ok(index)
@@ -44,8 +44,8 @@ pub(super) struct Summary {
     pub claims: [usize; 3],
 }
 
-fn summary(experiment: &Experiment, answer: &Answer) -> Summary {
-    let count = |name| answer.claims.iter().filter(|(_, verdict)| mark(verdict) == name).count();
+fn summary(experiment: &Experiment, report: &Report) -> Summary {
+    let count = |name| report.claims.iter().filter(|(_, verdict)| mark(verdict) == name).count();
     Summary {
         experiment: experiment.name.clone(),
         title: experiment.file.title.clone(),
@@ -153,18 +153,18 @@ fn embedded(file: &Path, alt: &str) -> Result<String> {
 
 fn page(
     experiment: &Experiment,
-    answer: &Answer,
+    report: &Report,
     figures: &[String],
     run: &Path,
 ) -> Result<String> {
     let file = &experiment.file;
-    let tables: String = answer.tables.iter().map(html_table).collect();
+    let tables: String = report.tables.iter().map(html_table).collect();
     let notes = match file.notes.is_empty() {
         true => String::new(),
         false => format!("<p>{}</p>", text(&file.notes)),
     };
     let parts = [
-        ("claims", "Claims", claims(answer)),
+        ("claims", "Claims", claims(report)),
         ("figures", "Figures", figures.concat()),
         ("tables", "Tables", tables),
         ("settings", "Settings and cost", notes + &settings(experiment, run)?),
@@ -173,15 +173,15 @@ fn page(
         true => String::new(),
         false => format!(" After {}.", file.reproduces.join("; ")),
     };
-    let lead = format!("{}{from} Scale: {}.{}", file.question, experiment.scale, part(answer));
+    let lead = format!("{}{from} Scale: {}.{}", file.question, experiment.scale, part(report));
     let footer = "The same numbers for other programs: <code>results.csv</code>, every result under \
                   <code>cells/</code>; the figures as PNG files.";
     Ok(document(&file.title, &text(&lead), &parts, footer))
 }
 
 /// What is said of a run that is not finished.
-fn part(answer: &Answer) -> String {
-    match answer.done {
+fn part(report: &Report) -> String {
+    match report.done {
         (done, of) if done < of => {
             format!(" So far {done} of {} are there.", words::count(of, "cell"))
         }
@@ -189,7 +189,7 @@ fn part(answer: &Answer) -> String {
     }
 }
 
-fn claims(answer: &Answer) -> String {
+fn claims(report: &Report) -> String {
     let item = |(claim, verdict): &(String, Verdict)| {
         format!(
             "<li class=\"{}\">{} <strong>{}</strong></li>",
@@ -198,7 +198,7 @@ fn claims(answer: &Answer) -> String {
             text(&verdict.text())
         )
     };
-    let items: String = answer.claims.iter().map(item).collect();
+    let items: String = report.claims.iter().map(item).collect();
     if items.is_empty() { items } else { format!("<ul class=\"claims\">{items}</ul>") }
 }
 
@@ -241,8 +241,8 @@ fn settings(experiment: &Experiment, run: &Path) -> Result<String> {
     let mut total = 0.;
     let mut rows = String::new();
     for cell in &experiment.cells {
-        let block = &experiment.blocks[cell.block];
-        let file = run.join("times").join(&block.name).join(format!("{}.json", cell.id));
+        let step = &experiment.steps[cell.step];
+        let file = run.join("times").join(&step.name).join(format!("{}.json", cell.id));
         let times: Value =
             fs::read(&file).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
         let seconds = times["seconds"].as_f64();
@@ -264,7 +264,7 @@ fn settings(experiment: &Experiment, run: &Path) -> Result<String> {
     ))
 }
 
-fn markdown(experiment: &Experiment, answer: &Answer, run: &Path) -> Result<String> {
+fn markdown(experiment: &Experiment, report: &Report, run: &Path) -> Result<String> {
     let file = &experiment.file;
     let mut md = format!("# {}\n\n{}\n", file.title, file.question);
     if !file.reproduces.is_empty() {
@@ -273,14 +273,14 @@ fn markdown(experiment: &Experiment, answer: &Answer, run: &Path) -> Result<Stri
     let words: Vec<String> =
         experiment.vars.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let (scale, words) = (&experiment.scale, words.join(", "));
-    let _ = writeln!(md, "Scale `{scale}`: {words}.{}\n\n{}\n", part(answer), file.notes);
-    for (claim, verdict) in &answer.claims {
+    let _ = writeln!(md, "Scale `{scale}`: {words}.{}\n\n{}\n", part(report), file.notes);
+    for (claim, verdict) in &report.claims {
         let _ = writeln!(md, "- {claim} **{}**", verdict.text());
     }
-    for table in &answer.tables {
+    for table in &report.tables {
         let _ = write!(md, "\n## {}\n\n{}", table.title, markdown_table(table));
     }
-    for (i, chart) in answer.charts.iter().enumerate() {
+    for (i, chart) in report.charts.iter().enumerate() {
         let drawn = |title: &str| vec![(title.to_owned(), format!("figure-{}.png", i + 1))];
         let pictures = match chart {
             Chart::Panels { title, .. } => drawn(title),
@@ -322,10 +322,10 @@ fn markdown_table(table: &Table) -> String {
 }
 
 /// One row a number: table, labels, name, ours, printed.
-fn csv(answer: &Answer) -> String {
+fn csv(report: &Report) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     let mut csv = String::from("table,row,column,value,ours,printed\n");
-    for table in &answer.tables {
+    for table in &report.tables {
         for (labels, numbers) in &table.lines {
             for ((column, name), n) in table.columns.iter().zip(numbers) {
                 let undefined = |n: f64| if n.is_nan() { UNDEFINED.into() } else { n.to_string() };

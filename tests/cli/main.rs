@@ -13,6 +13,7 @@ mod outputs;
 mod pipeline;
 mod place;
 mod plane;
+mod references;
 mod refused_data;
 mod refused_weights;
 mod refused_words;

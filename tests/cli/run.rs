@@ -4,8 +4,8 @@ use crate::place::{Place, says};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-/// Four cells of a second together.
-const FILE: &str = r#"title = "Is it right & <how often>?"
+/// Five cells of a second together.
+pub const FILE: &str = r#"title = "Is it right & <how often>?"
 reproduces = ["Nobody 2000, Table 1"]
 question = "Accuracy on a few images."
 
@@ -30,7 +30,7 @@ method = ["gxi", "random"]
 title = "Accuracy"
 step = "look"
 rows = ["first"]
-values = [{ name = "accuracy", path = "/accuracy" }, { name = "images", path = "/images" }]
+values = [{ name = "accuracy", quantity = "accuracy" }, { name = "images", quantity = "accuracy", statistic = "n" }]
 [table.published]
 "one" = [0.25, 7]
 
@@ -39,21 +39,24 @@ title = "Entropy"
 kind = "boxes"
 step = "measure"
 x = "method"
-y = "/rows/[method=${method}]/values/entropy/spread"
+y = { quantity = "entropy" }
 
 [[claim]]
 text = "Shares are shares."
-above = ["look * /accuracy", -0.5]
+where = { step = "look", quantity = "accuracy" }
+above = -0.5
 tested = ["smoke"]
 
 [[claim]]
 text = "Two images are more than two."
-less = ["look 0 /images", "look one /images"]
+where = { step = "look", quantity = "accuracy", statistic = "n" }
+less = { first = ["0", "one"] }
 tested = ["smoke"]
 
 [[claim]]
 text = "Only larger runs tell."
-rising = "look * /accuracy"
+where = { step = "look", quantity = "accuracy" }
+rising = "first"
 "#;
 
 pub fn place(name: &str) -> Place {
@@ -185,10 +188,9 @@ fn a_malformed_file_is_refused_with_its_line() {
         ("\"one\" = [0.25, 7]", "\"one\" = [0.25]", &["line 22", "1 numbers for 2 values"]),
         ("x = \"method\"", "x = \"way\"", &["line 30", "no axis `way`", "method"]),
         ("step = \"measure\"\nx", "step = \"look2\"\nx", &["line 30", "no step is called `look2`"]),
-        ("\"look 0 /images\"", "\"look 9 /images\"", &["line 42", "no choice `9`"]),
-        ("\"look 0 /images\"", "\"look 0,1 /images\"", &["line 42", "2 labels", "first"]),
-        ("rising = \"look *", "falling = \"look 2", &["line 47", "exactly one `*`"]),
-        ("rising = ", "peaks = \"look * /x\"\nrising = ", &["line 47", "this has 2"]),
+        ("[\"0\", \"one\"] }", "[\"9\", \"one\"] }", &["line 43", "no choice `9`"]),
+        ("rising = \"first\"", "rising = \"last\"", &["line 49", "no axis `last`", "first"]),
+        ("rising = ", "peaks = \"first\"\nrising = ", &["line 49", "this has 2"]),
         ("[\"one\", \"1\"]", "\"2\"", &["line 13", "two cells", "`2`"]),
         ("[\"one\", \"1\"]", "[\"one\"]", &["line 15", "not a choice"]),
     ] {

@@ -143,23 +143,26 @@ grid = { method = ["gxi", "ig"] }
 title = "Areas"
 step = "a"
 rows = ["method"]
-values = [{ name = "k-in", path = "/auc/k-in" }]
+values = [{ name = "k-in", quantity = "k-in-auc" }]
 [[figure]]
 title = "Areas"
 kind = "heatmap"
 step = "a"
 lines = "method"
 x = "method"
-y = "/auc/k-in"
+y = { quantity = "k-in-auc" }
 [[claim]]
 text = "less"
-less = ["a gxi /auc/k-in", "a ig /auc/k-in"]
+where = { step = "a", quantity = "k-in-auc" }
+less = { method = ["gxi", "ig"] }
 [[claim]]
 text = "below"
-below = ["a * /auc/k-in", 2.0]
+where = { step = "a", quantity = "k-in-auc" }
+below = 2.0
 [[claim]]
 text = "rising"
-rising = "a * /auc/k-in"
+where = { step = "a", quantity = "k-in-auc" }
+rising = "method"
 "#;
 
 #[test]

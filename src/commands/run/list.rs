@@ -3,7 +3,6 @@
 use super::Ready;
 use crate::{
     cli::{Common, Run},
-    experiment::Answer,
     runtime::ui::Ui,
 };
 use anyhow::Result;
@@ -23,7 +22,7 @@ pub(super) fn list(all: &[Ready], args: &Run, common: &Common, ui: &Ui) -> Resul
             let at =
                 Run { files: vec![], set, scale: scale.clone(), out: args.out.clone(), ..*args };
             let ready = Ready::read(Path::new(&experiment.source.name), &at, common)?;
-            states.insert(scale, state(&ready)?.into());
+            states.insert(scale, state(&ready).into());
         }
         let name = experiment.name.clone();
         rows.extend(
@@ -46,13 +45,13 @@ pub(super) fn list(all: &[Ready], args: &Run, common: &Common, ui: &Ui) -> Resul
 }
 
 /// `done`, `3 of 8`, or `-` where nothing is.
-fn state(ready: &Ready) -> Result<String> {
-    let (done, of) = Answer::new(&ready.experiment, &ready.run)?.done;
-    Ok(match done {
+fn state(ready: &Ready) -> String {
+    let (done, of) = ready.experiment.done(&ready.run);
+    match done {
         0 => "-".into(),
         done if done == of => "done".into(),
         done => format!("{done} of {of}"),
-    })
+    }
 }
 
 /// Numbers in a name sort as numbers.

@@ -52,14 +52,14 @@ pub fn plan(
     };
     heads("step", ui)?;
     let mut steps = vec![];
-    for (number, block) in experiment.blocks.iter().enumerate() {
-        let of = |&i: &usize| experiment.cells[i].block == number;
+    for (number, step) in experiment.steps.iter().enumerate() {
+        let of = |&i: &usize| experiment.cells[i].step == number;
         let mine: Vec<usize> = numbers.clone().filter(of).collect();
         let there = |i: usize| experiment.cells[i].file(experiment, run).exists();
         let left: Vec<usize> = mine.iter().copied().filter(|&i| !there(i)).collect();
         let cells: Vec<&Cell> = left.iter().map(|&i| &experiment.cells[i]).collect();
         costs.extend(left.into_iter().zip(tried(&cells, run, common, ui)));
-        steps.push(row(block.name.clone(), &costs, &mine));
+        steps.push(row(step.name.clone(), &costs, &mine));
         steps[number].say(ui)?;
     }
     let total = steps.iter().filter_map(|row| row.cost).fold(0., |all, cost| all + cost.seconds);

@@ -1,0 +1,211 @@
+//! The rows that a command will have, as far as its arguments say, so that what asks for one that it
+//! will not have is refused before anything runs.
+
+use crate::{
+    cli::{Attacking, Command, Eval, Explain, Measure, Plane, Subject, Transfer, named},
+    commands::measure,
+    experiment::UNKNOWN,
+    results::tidy::AUC,
+    session::{short_name, threat::Radii},
+};
+use anyhow::Result;
+use explain::similarity::SIMILARITIES;
+use models::registry;
+use results::{Keys, Number, Table, keys, label};
+use std::path::Path;
+
+/// What objectives observe of training images.
+const OBSERVED: [&str; 5] = ["xi", "squared-gradient", "divergence", "gradient-turn", "ig-l1"];
+
+/// None where a command has no numbers. Where the run is stands in them as in its cells.
+pub(super) fn rows(command: &Command, run: &Path) -> Result<Option<Table>> {
+    let mut table = match command {
+        Command::Attack(args) => {
+            let of = keys([("method", args.method.as_str()), ("from", UNKNOWN)]);
+            attack(&args.subject, &args.how, &[of])?
+        }
+        Command::Transfer(args) => transfer(args)?,
+        Command::Measure(args) => measured(args)?,
+        Command::Eval(args) => evaluated(args)?,
+        Command::Explain(args) => explained(args),
+        Command::Plane(args) => plane(args),
+        Command::Train(_) => trained(),
+        _ => return Ok(None),
+    };
+    let run = run.display().to_string();
+    for value in table.rows.iter_mut().flat_map(|row| row.keys.values_mut()) {
+        *value = value.replace(&run, "${run}");
+    }
+    Ok(Some(table))
+}
+
+/// A number that has these statistics.
+fn number<const N: usize>(statistics: [&str; N]) -> Number {
+    let has = |name| statistics.contains(&name).then_some(0.);
+    Number {
+        mean: has("mean"),
+        stderr: has("stderr"),
+        low: has("low"),
+        high: has("high"),
+        mean_of_successes: has("mean_of_successes"),
+        min: has("min"),
+        q1: has("q1"),
+        median: has("median"),
+        q2: has("q2"),
+        q3: has("q3"),
+        max: has("max"),
+        p90: has("p90"),
+        n: has("n").map(|_| 0),
+        ..Number::default()
+    }
+}
+
+/// `keys` with one more.
+fn with(keys: &Keys, key: &str, value: &str) -> Keys {
+    keys.clone().into_iter().chain([(key.to_owned(), value.to_owned())]).collect()
+}
+
+/// The names of the models in a list of weights. Of equal names it is not known how they are told
+/// apart.
+fn models(list: &Path) -> Vec<String> {
+    let list = list.to_string_lossy();
+    let name = |weights: &str| match named(weights) {
+        (Some(name), _) => name.to_owned(),
+        (None, path) => short_name(Path::new(path)),
+    };
+    let names: Vec<String> = list.split(',').map(name).collect();
+    let unique = |name: &String| names.iter().filter(|other| *other == name).count() == 1;
+    let known = |name: &String| if unique(name) { name.clone() } else { UNKNOWN.into() };
+    names.iter().map(known).collect()
+}
+
+/// Of an attack; `of` are the keys of the maps that are judged, without the models.
+fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Result<Table> {
+    let means = number(["mean", "stderr", "mean_of_successes", "n"]);
+    let radii = Radii::parse(&how.norm, &how.eps)?;
+    let areas = radii.balls().iter().filter(|ball| ball.eps > 0.).count() > 1;
+    let judged = of.iter().any(|of| of.contains_key("from_model"));
+    let kept = judged.then_some("kept");
+    let names: Vec<&str> =
+        SIMILARITIES.iter().map(|s| s.name).chain(["confidence"]).chain(kept).collect();
+    let mut table = Table::default();
+    for model in models(&subject.weights) {
+        table.push(&keys([("model", &model)]), "accuracy", number(["mean", "n"]));
+        for of in of {
+            let of = with(&with(of, "model", &model), "attack", &how.attack);
+            for ball in radii.balls() {
+                let of = with(&with(&of, "eps", &label(ball.eps)), "eps_value", UNKNOWN);
+                names.iter().for_each(|name| table.push(&of, name, means));
+                table.push(&of, "success", number(["mean", "n"]));
+                table.push(&of, "no-map", number(["mean"]));
+                if !judged {
+                    table.push(&of, "l2-change", number(["mean", "min", "max"]));
+                }
+            }
+            let areas = names.iter().filter(|_| areas).map(|name| format!("{name}{AUC}"));
+            areas.for_each(|name| table.push(&of, &name, number(["mean"])));
+        }
+    }
+    Ok(table)
+}
+
+fn transfer(args: &Transfer) -> Result<Table> {
+    let to = registry::split(args.to.as_ref().unwrap_or(&args.from));
+    let mut of = vec![];
+    for model in models(&args.subject.weights) {
+        for from in registry::split(&args.from) {
+            of.extend(to.iter().map(|method| {
+                keys([("from_model", &model), ("from_method", &from), ("method", method)])
+            }));
+        }
+    }
+    attack(&args.subject, &args.how, &of)
+}
+
+fn measured(args: &Measure) -> Result<Table> {
+    let (methods, columns) = measure::expected(args)?;
+    let spread = ["mean", "low", "high", "median", "min", "q1", "q2", "q3", "max", "n"];
+    let models = models(&args.subject.weights);
+    let mut table = Table::default();
+    for model in &models {
+        for method in &methods {
+            let of = keys([("model", model), ("method", method)]);
+            for (metric, column) in &columns {
+                table.push(&with(&of, "metric", metric), column, number(spread));
+            }
+            table.push(&of, "no-map", number(["mean"]));
+        }
+    }
+    // Over models: two would always say 1 or −1.
+    let has = |name: &str| columns.iter().any(|(_, column)| column == name);
+    if models.len() > 2 && has("lipschitz") && has("model-lipschitz") {
+        for method in &methods {
+            table.push(&keys([("method", method)]), "rank-correlation", number(["mean"]));
+        }
+    }
+    Ok(table)
+}
+
+fn evaluated(args: &Eval) -> Result<Table> {
+    let usual = [if args.norm == "l2" { 0.5 } else { 8. / 255. }];
+    let radii = Radii::parse(&args.norm, if args.eps.is_empty() { &usual } else { &args.eps })?;
+    let mut table = Table::default();
+    for model in models(&args.subject.weights) {
+        let of = keys([("model", &model)]);
+        table.push(&of, "accuracy", number(["mean", "stderr", "low", "high", "n"]));
+        table.push(&of, "balanced-accuracy", number(["mean"]));
+        if args.curvature {
+            table.push(&of, "curvature", number(["mean", "median", "p90", "n"]));
+        }
+        let attacked = args.pgd.or(args.apgd).or(args.square).is_some() || args.attack.is_some();
+        for ball in radii.balls().iter().filter(|_| attacked) {
+            let of = with(&with(&of, "attack", UNKNOWN), "norm", &args.norm);
+            let of = with(&with(&of, "eps", &label(ball.eps)), "eps_value", UNKNOWN);
+            table.push(&of, "robust-accuracy", number(["mean", "stderr", "low", "high", "n"]));
+            table.push(&of, "l2-change", number(["mean", "min", "max"]));
+        }
+    }
+    Ok(table)
+}
+
+fn explained(args: &Explain) -> Table {
+    let mut table = Table::default();
+    for model in models(&args.subject.weights) {
+        for method in registry::split(&args.method) {
+            let of = keys([("model", &model), ("method", &method)]);
+            for name in ["convergence-delta", "no-map"] {
+                table.push(&of, name, number(["mean"]));
+            }
+        }
+    }
+    table
+}
+
+fn plane(args: &Plane) -> Table {
+    let mut table = Table::default();
+    for (x, y) in &args.at {
+        let of = keys([("point", &format!("{x}/{y}"))]);
+        table.push(&of, "value", number(["mean"]));
+        for method in registry::split(&args.method) {
+            for feature in ["0", "1"] {
+                let of = with(&with(&of, "method", &method), "feature", feature);
+                table.push(&of, "map", number(["mean"]));
+            }
+        }
+    }
+    table
+}
+
+fn trained() -> Table {
+    let mut table = Table::default();
+    for name in ["train-accuracy", "test-accuracy", "robust-accuracy"] {
+        table.push(&Keys::new(), name, number(["mean"]));
+    }
+    for part in ["total", UNKNOWN] {
+        table.push(&keys([("part", part)]), "loss", number(["mean"]));
+    }
+    for name in OBSERVED {
+        table.push(&Keys::new(), name, number(["mean", "median", "p90"]));
+    }
+    table
+}

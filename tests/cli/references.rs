@@ -1,0 +1,135 @@
+//! How experiments refer to numbers: by keys, never by place; what matches nothing, or two rows, is
+//! refused with its line, before anything runs where that is known.
+
+use crate::{
+    place::says,
+    run::{FILE, place},
+};
+use serde_json::Value;
+
+/// A table of one number; the other numbers of the file are left as they are.
+fn asking(query: &str) -> String {
+    let table = format!("[[table]]\ntitle = \"t\"\nrows = []\n{query}\n\n[[figure]]");
+    FILE.replacen("[[figure]]", &table, 1)
+}
+
+#[test]
+fn what_no_command_will_find_is_refused_before_anything_runs() {
+    let place = place("references-refused");
+    for (query, words) in [
+        (
+            "step = \"measure\"\nvalues = [{ name = \"x\", quantity = \"entropi\" }]",
+            &["value `x`", "cell `measure all`", "no row has quantity `entropi`", "entropy"][..],
+        ),
+        (
+            "step = \"measure\"\nvalues = [{ name = \"x\", quantity = \"entropy\" }]",
+            &["has 2 rows, which differ in method; say which"],
+        ),
+        (
+            "step = \"measure\"\nvalues = [{ name = \"x\", quantity = \"entropy\", method = \"ig\" }]",
+            &["axis `method` has no choice `ig`; it has gxi, random"],
+        ),
+        (
+            "step = \"look\"\nwhere = { first = \"0\" }\nvalues = [{ name = \"x\", quantity = \"accuracy\", epz = 1 }]",
+            &["no row has the key `epz`; keys: model, quantity"],
+        ),
+        (
+            "step = \"look\"\nwhere = { first = \"0\" }\nvalues = [{ name = \"x\", quantity = \"accuracy\", model = \"m\" }]",
+            &["no row has model `m`; there are model"],
+        ),
+        (
+            "step = \"look\"\nvalues = [{ name = \"x\", quantity = \"accuracy\" }]",
+            &["which `first`?"],
+        ),
+        (
+            "step = \"look\"\nwhere = { first = \"0\" }\nvalues = [{ name = \"x\" }]",
+            &["which `quantity`?"],
+        ),
+        (
+            "step = \"look\"\nwhere = { first = \"0\" }\nvalues = [{ name = \"x\", quantity = \"accuracy\", statistic = \"median\" }]",
+            &["`accuracy` has no median; it has mean, stderr"],
+        ),
+        (
+            "step = \"look\"\nwhere = { first = \"0\" }\nvalues = [{ name = \"x\", quantity = \"accuracy\", statistic = \"avg\" }]",
+            &["no statistic is called `avg`; there are mean"],
+        ),
+        (
+            "step = \"look\"\nwhere = { first = \"0\" }\nvalues = [{ name = \"x\", quantity = \"accuracy\", first = \"2\" }]",
+            &["`first` is said twice"],
+        ),
+        (
+            "step = \"look\"\nwhere = { first = \"0\" }\nvalues = [{ name = \"x\", quantity = \"${${first}}\" }]",
+            &["`${…}` inside `${…}`", "`${${first}}`"],
+        ),
+    ] {
+        place.write("bad.toml", asking(query));
+        let told = place.refused("run bad.toml --quiet");
+        says(&told, &["`bad.toml`, line 30"]);
+        says(&told, words);
+    }
+    assert!(!place.at("runs").exists());
+}
+
+#[test]
+fn what_only_the_numbers_show_is_refused_with_its_line() {
+    let place = place("references-late");
+    let robust = "${first} --pgd 1 --eps 1/255\"";
+    let query = "step = \"look\"\nwhere = { first = \"0\" }\n\
+                 values = [{ name = \"x\", quantity = \"robust-accuracy\", attack = \"fgsm\" }]";
+    place.write("late.toml", asking(query).replacen("${first}\"", robust, 1));
+    let run = place.go("run late.toml --quiet");
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    says(
+        &run.stderr,
+        &["`late.toml`, line 30", "cell `look 0`", "no row has attack `fgsm`", "pgd:steps=1"],
+    );
+}
+
+#[test]
+fn the_order_of_a_list_changes_no_verdict() {
+    let place = place("references-order");
+    let claim = "[[claim]]\ntext = \"A random map is less complex.\"\ntested = [\"smoke\"]\n\
+                 where = { step = \"measure\", quantity = \"entropy\" }\n\
+                 less = { method = [\"random\", \"gxi\"] }\n";
+    let table = "[[table]]\ntitle = \"t\"\nstep = \"measure\"\nrows = [\"method\"]\n\
+                 values = [{ name = \"entropy\", quantity = \"entropy\" }]\n\n[[figure]]";
+    let file = FILE.replacen("[[figure]]", table, 1) + claim;
+    let swapped = file.replacen("[\"gxi\", \"random\"]", "[\"random\", \"gxi\"]", 1);
+    assert_ne!(file, swapped);
+    place.write("a.toml", file);
+    place.write("b.toml", swapped);
+    let [a, b] = ["a", "b"].map(|name| place.ok(&format!("run {name}.toml --json")).json());
+    assert_eq!(a["claims"], b["claims"]);
+    let lines = |name: &str| -> Vec<String> {
+        let csv = place.text(&format!("runs/{name}-smoke/results.csv"));
+        let mut lines: Vec<String> = csv.lines().map(str::to_owned).collect();
+        lines.sort();
+        lines
+    };
+    assert_eq!(lines("a"), lines("b"));
+    let cell = |name: &str| -> Value {
+        serde_json::from_str(&place.text(&format!("runs/{name}-smoke/cells/measure/all.json")))
+            .expect("JSON")
+    };
+    let method = |name: &str| cell(name)["result"]["rows"][0]["method"].clone();
+    assert_ne!(method("a"), method("b"), "the rows are in another order");
+}
+
+#[test]
+fn variables_are_filled_once_in_the_order_of_the_file() {
+    let place = place("references-vars");
+    let vars = |text: &str| FILE.replacen("limit = 16", text, 1);
+    place.write("e.toml", vars("some = 1\nlimit = \"${some}6\""));
+    place.ok("run e.toml --scale paper --plan");
+    for (text, words) in [
+        ("limit = \"${some}6\"\nsome = 1", &["line 6", "nothing is called `some`"][..]),
+        ("limit = \"${limit}\"", &["line 6", "nothing is called `limit`"]),
+        ("a = 1\nlimit = \"${${a}}\"", &["line 7", "`${…}` inside `${…}`"]),
+        ("limit = \"${data\"", &["line 6", "`${` without `}`"]),
+    ] {
+        place.write("bad.toml", vars(text));
+        let told = place.refused("run bad.toml --scale paper --quiet");
+        says(&told, &["`bad.toml`"]);
+        says(&told, words);
+    }
+}
