@@ -1,10 +1,11 @@
 //! The command line: what can be asked, with defaults and units. Parsing does no work.
 
 use crate::runtime::device::Choice;
-use attack::Beta;
+use attack::{Beta, Norm};
 use clap::{Args, Parser, Subcommand};
 use models::{Precision, Score};
 use std::path::PathBuf;
+use train::OnNan;
 
 mod bench;
 mod data;
@@ -12,16 +13,23 @@ mod measure;
 mod parse;
 mod plane;
 mod run;
+mod target;
 mod transfer;
+mod weights;
 
 pub use self::bench::Bench;
 pub use self::data::{Data, Reading, Set};
 pub use measure::Measure;
-pub use parse::named;
-use parse::{beta, fraction, memory, picture_file, precision, renamed, score, tensor_file};
+use parse::{
+    NORMS, ON_NAN, beta, fraction, memory, one_of, picture_file, precision, renamed, score,
+    tensor_file,
+};
+pub use parse::{Store, named};
 pub use plane::Plane;
 pub use run::Run;
+pub use target::TargetClass;
 pub use transfer::Transfer;
+pub use weights::Weights;
 
 /// Train robust image classifiers, explain them, attack and measure the explanations.
 #[derive(Debug, Parser)]
@@ -92,7 +100,11 @@ pub enum Command {
     #[command(subcommand)]
     Weights(Weights),
     /// List methods, metrics, attacks, objectives, data kinds and others, with their options
-    List,
+    List {
+        /// Show only the entry of this name, such as `smoothgrad`
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
     /// Show versions of libtorch and CUDA, devices and threads, and what is missing
     Doctor,
     /// Benchmark attribution methods and training objectives
@@ -117,8 +129,8 @@ pub struct Train {
     #[arg(long)]
     pub resume: bool,
     /// On a loss that is NaN or infinite: stop, or skip the step and count it
-    #[arg(long, default_value = "stop", value_parser = ["stop", "skip"])]
-    pub on_nan: String,
+    #[arg(long, default_value = "stop", value_parser = one_of(ON_NAN))]
+    pub on_nan: OnNan,
 }
 
 /// A model and the images it is asked about.
@@ -186,8 +198,8 @@ impl Subject {
 #[derive(Debug, Args)]
 pub struct Explained {
     /// Class that is explained: predicted, label, or a class by name or number
-    #[arg(long, default_value = "predicted", allow_hyphen_values = true)]
-    pub target: String,
+    #[arg(long, default_value_t = TargetClass::Predicted, allow_hyphen_values = true)]
+    pub target: TargetClass,
     /// Output that is explained: logit, prob or logprob of that class
     #[arg(long, default_value = "logit", value_parser = score)]
     pub score: Score,
@@ -221,8 +233,8 @@ pub struct Eval {
     #[arg(long, value_delimiter = ',', value_parser = fraction, allow_hyphen_values = true)]
     pub eps: Vec<f64>,
     /// Norm of the ball
-    #[arg(long, default_value = "linf", value_parser = ["linf", "l2"])]
-    pub norm: String,
+    #[arg(long, default_value = "linf", value_parser = one_of(NORMS))]
+    pub norm: Norm,
     /// Compute the largest eigenvalue of the cross-entropy's input Hessian too
     #[arg(long)]
     pub curvature: bool,
@@ -292,8 +304,8 @@ pub struct Attacking {
     #[arg(long, value_delimiter = ',', value_parser = fraction, allow_hyphen_values = true, default_values = ["2/255", "4/255", "8/255", "16/255"])]
     pub eps: Vec<f64>,
     /// Norm of the ball
-    #[arg(long, default_value = "linf", value_parser = ["linf", "l2"])]
-    pub norm: String,
+    #[arg(long, default_value = "linf", value_parser = one_of(NORMS))]
+    pub norm: Norm,
     /// Optimiser: sign, adam, apgd, or square, which needs no gradient and attacks any method
     #[arg(long, default_value = "sign")]
     pub rule: String,
@@ -330,48 +342,4 @@ pub struct Report {
     /// Output folder of the page [default: the first folder]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Weights {
-    /// Show architecture, header and tensors of a weights file
-    Info {
-        /// Safetensors (sharded or not) or a PyTorch checkpoint
-        file: PathBuf,
-        /// Architecture, if the file does not name it [default: the first that its tensors fit]
-        #[arg(long, value_name = "NAME")]
-        arch: Option<String>,
-        /// Which network to read from a file with several, such as `state_dict_ema`
-        #[arg(long, value_name = "NAME")]
-        entry: Option<String>,
-    },
-    /// Write weights as safetensors, with architecture, classes, size and normalisation in the
-    /// header
-    Convert {
-        /// Safetensors (sharded or not) or a PyTorch checkpoint
-        file: PathBuf,
-        /// File to write
-        #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
-        out: PathBuf,
-        /// Architecture, if the file does not name it (see `gradproof models`)
-        #[arg(long, value_name = "NAME")]
-        arch: Option<String>,
-        /// Input normalisation, if the file stores none: cifar10, imagenet, mnist, none or
-        /// MEAN/STD; `force:` before it overrides the stored one
-        #[arg(long, value_name = "STATS")]
-        normalise: Option<String>,
-        /// Which network to read from a file with several, such as `state_dict_ema`
-        #[arg(long, value_name = "NAME")]
-        entry: Option<String>,
-        /// Side of the network's images, if the file does not store it
-        #[arg(long, value_name = "PIXELS")]
-        size: Option<i64>,
-        /// Type of the stored numbers
-        #[arg(long, default_value = "f32", value_parser = ["f32", "f16"])]
-        store: String,
-        /// Class names in the order of the logits: separated by commas, or a file with one name per
-        /// line
-        #[arg(long, value_name = "FILE")]
-        classes: Option<String>,
-    },
 }

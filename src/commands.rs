@@ -48,7 +48,7 @@ fn perform(cli: &Cli, ui: &Ui) -> Result<()> {
         Command::Data(args) => data::run(args, common, ui),
         Command::Models => list::models(ui),
         Command::Weights(args) => weights::run(args, ui),
-        Command::List => list::families(ui),
+        Command::List { name } => list::list(name.as_deref(), ui),
         Command::Doctor => doctor::run(common, ui),
         Command::Bench(args) => bench::run(args, common, ui),
     }

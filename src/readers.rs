@@ -5,7 +5,7 @@
 use crate::{experiment::Experiment, report};
 use anyhow::Result;
 use data::{Options, Split};
-use models::{checkpoint, registry};
+use models::checkpoint;
 use std::{fs, path::Path};
 use tempfile::TempDir;
 use tensorfile::{TensorFile, Weights};

@@ -8,7 +8,7 @@ mod trained;
 pub use several::{load_models, methods};
 
 use crate::{
-    cli::{Common, Explained, Subject, named},
+    cli::{Common, Explained, Subject, TargetClass, named},
     results::{ModelCard, Origin},
     runtime::device,
     runtime::memory::Fits,
@@ -246,10 +246,10 @@ impl Loaded {
         told: &dyn Fn(u64) -> String,
     ) -> Result<Batch> {
         let score = how.score;
-        let class = match how.target.as_str() {
-            "predicted" => self.predict(x, told)?.0,
-            "label" => y.shallow_clone(),
-            class => y.full_like(self.class(class)?),
+        let class = match &how.target {
+            TargetClass::Predicted => self.predict(x, told)?.0,
+            TargetClass::Label => y.shallow_clone(),
+            TargetClass::Class(class) => y.full_like(self.class(class)?),
         };
         let target = Target { class, score };
         Ok(Batch { x: x.shallow_clone(), target, keys, chunk: self.chunk(how.chunk) })
@@ -277,9 +277,9 @@ impl Loaded {
     /// Errors where a pass holds no image or `--target` is neither a word nor a class of the model.
     pub fn check_target(&self, explained: &Explained) -> Result<()> {
         ensure!(explained.chunk != Some(0), "`--chunk 0`: at least one image is needed");
-        match explained.target.as_str() {
-            "predicted" | "label" => Ok(()),
-            class => self.class(class).map(|_| ()),
+        match &explained.target {
+            TargetClass::Predicted | TargetClass::Label => Ok(()),
+            TargetClass::Class(class) => self.class(class).map(|_| ()),
         }
     }
 

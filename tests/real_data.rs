@@ -6,7 +6,7 @@
 use attack::{Ball, Beta, MapAttack, Norm, map_objective};
 use data::{Dataset, Split};
 use explain::{Batch, heat, similarity::top_intersection};
-use models::{Classifier, Precision, Score, Target, checkpoint, registry};
+use models::{Classifier, Precision, Score, Target, checkpoint};
 use std::path::Path;
 use tch::Kind;
 

@@ -1,9 +1,10 @@
 //! The arguments of `measure`. A preset fills in what is not given.
 
 use super::{
-    Subject,
-    parse::{fraction, json_file, score},
+    Subject, TargetClass,
+    parse::{NORMS, fraction, json_file, one_of, score},
 };
+use attack::Norm;
 use clap::Args;
 use models::Score;
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ pub struct Measure {
     pub preset: Option<String>,
     /// Class that is explained: predicted, label, or a class by name or number [default: predicted]
     #[arg(long, allow_hyphen_values = true)]
-    pub target: Option<String>,
+    pub target: Option<TargetClass>,
     /// Output that is explained: logit, prob or logprob of that class [default: logit]
     #[arg(long, value_parser = score)]
     pub score: Option<Score>,
@@ -44,8 +45,8 @@ pub struct Measure {
     #[arg(long, default_value = "8/255", value_parser = fraction, allow_hyphen_values = true)]
     pub eps: f64,
     /// Norm of its ball
-    #[arg(long, default_value = "linf", value_parser = ["linf", "l2"])]
-    pub norm: String,
+    #[arg(long, default_value = "linf", value_parser = one_of(NORMS))]
+    pub norm: Norm,
     /// Weights of a network trained on random labels (`train --set data.random_labels=true`), for
     /// `random-labels`
     #[arg(long, value_name = "FILE")]

@@ -1,14 +1,41 @@
 //! Words of the command line as values; errors are what clap tells after naming the option.
 
 use ::data::Split;
-use attack::Beta;
-use models::{Precision, Score, registry::parse_fraction};
+use attack::{Beta, Norm};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use models::{Precision, Score};
+use registry::parse_fraction;
 use std::{num::NonZeroUsize, path::PathBuf};
+use train::OnNan;
 
 /// Other names would promise another format, and `attack` puts a `.json` of the same name beside it.
 pub(super) fn tensor_file(text: &str) -> Result<PathBuf, String> {
     ending(text, "safetensors")
 }
+
+/// One of these words, which `--help` lists, as what it means.
+pub(super) fn one_of<T: Clone + Send + Sync + 'static>(
+    words: &'static [(&'static str, T)],
+) -> impl TypedValueParser<Value = T> {
+    let meant = move |typed: String| {
+        let found = words.iter().find(|(word, _)| *word == typed);
+        found.map(|(_, meaning)| meaning.clone()).expect("clap takes these words alone")
+    };
+    PossibleValuesParser::new(words.iter().map(|(word, _)| *word)).map(meant)
+}
+
+pub(super) const NORMS: &[(&str, Norm)] = &[("linf", Norm::Linf), ("l2", Norm::L2)];
+
+pub(super) const ON_NAN: &[(&str, OnNan)] = &[("stop", OnNan::Stop), ("skip", OnNan::Skip)];
+
+/// How `weights convert` stores numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Store {
+    F32,
+    F16,
+}
+
+pub(super) const STORES: &[(&str, Store)] = &[("f32", Store::F32), ("f16", Store::F16)];
 
 /// `transfer` puts a `.csv` of the same name beside it.
 pub(super) fn json_file(text: &str) -> Result<PathBuf, String> {

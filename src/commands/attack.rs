@@ -10,6 +10,7 @@ use crate::{
 };
 use ::attack::Ball;
 use anyhow::{Result, ensure};
+use explain::similarity::in_tables;
 use plot::{AttackedImage, Picture};
 use std::path::{Path, PathBuf};
 use tch::Tensor;
@@ -150,6 +151,7 @@ fn draw(path: &Path, loaded: &Loaded, args: &Attack, run: &Run, eps: &str) -> Re
         loaded.card.classes[number].clone()
     };
     let number = |name: &str, i: i64| run.tensor(name).double_value(&[i]);
+    let first = in_tables()[0];
     let row = |i: i64| -> Result<AttackedImage> {
         let of = |name: &str| -> Tensor { run.tensor(name).get(i) };
         Ok(AttackedImage {
@@ -162,7 +164,7 @@ fn draw(path: &Path, loaded: &Loaded, args: &Attack, run: &Run, eps: &str) -> Re
             after: format!("{} {:.2}", class("predictions", i), number("confidence", i)),
             effect: match run.tensor("has_map").int64_value(&[i]) {
                 0 => "no map".into(),
-                _ => effect("k-in", number("k-in", i)),
+                _ => effect(first.name, number(first.name, i)),
             },
         })
     };

@@ -11,9 +11,9 @@ use anyhow::{Result, ensure};
 use memory::Peaks;
 use models::{
     Classifier,
-    registry::{self, Named},
     zoo::{self, Normalisation, Shape},
 };
+use registry::Named;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::fmt::Write;

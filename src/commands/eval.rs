@@ -8,11 +8,11 @@ use crate::{
     },
     runtime::outputs::Files,
     runtime::ui::Ui,
-    session::threat::Radii,
+    session::threat::{self, Radii},
     session::{self, Loaded},
 };
 use ::attack::{
-    AttackInput, Ball, NamedAdversary, Robustness, Summary,
+    AttackInput, Ball, NamedAdversary, Norm, Robustness, Summary,
     prediction::{
         adversary,
         autoattack::{self, standard, warnings},
@@ -22,7 +22,6 @@ use ::results::{Better, Number, Quantity, Table as Rows, keys};
 use ::train::log::Quantiles;
 use anyhow::{Context, Result, ensure};
 use explain::metric::statistics::wilson;
-use models::registry;
 use serde::Serialize;
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Kind, Tensor};
@@ -66,9 +65,10 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     }
     let robust = plan.attack(args, &loaded, ui)?;
     for at in &robust {
-        ui.say(&at.text(&args.norm))?;
+        ui.say(&at.text(args.norm))?;
     }
-    let rows = rows(&loaded, &args.norm, (&clean, balanced), curvature.as_ref(), &robust);
+    let rows =
+        rows(&loaded, threat::spelled(args.norm), (&clean, balanced), curvature.as_ref(), &robust);
     let value = serde_json::json!({
         "origin": loaded.origin(),
         "model": loaded.card,
@@ -224,9 +224,9 @@ impl Plan {
             !attacks.is_empty() || !asked,
             "`--eps` and `--out` are for attacks; add `--pgd 20` or `--attack standard`"
         );
-        let usual = [if args.norm == "l2" { 0.5 } else { 8. / 255. }];
+        let usual = [if args.norm == Norm::L2 { 0.5 } else { 8. / 255. }];
         let eps = if args.eps.is_empty() { &usual } else { &args.eps[..] };
-        Ok(Plan { attacks, radii: Radii::parse(&args.norm, eps)? })
+        Ok(Plan { attacks, radii: Radii::new(args.norm, eps)? })
     }
 
     fn attack(&self, args: &Eval, loaded: &Loaded, ui: &Ui) -> Result<Vec<AtRadius>> {
@@ -314,7 +314,8 @@ impl AtRadius {
         AtRadius { eps, label: label(eps), accuracy, change: Change::of(moved), summary, warnings }
     }
 
-    fn text(&self, norm: &str) -> String {
+    fn text(&self, norm: Norm) -> String {
+        let norm = threat::spelled(norm);
         let mut text = format!("robust accuracy within {} {norm}: {}", self.label, self.accuracy);
         for tally in &self.summary.attacks {
             let _ = write!(text, "\n  {}: broke {} of {}", tally.name, tally.broke, tally.given);

@@ -18,7 +18,6 @@ use explain::{
     Attribution,
     heatmap::{has_mass, heat},
 };
-use models::registry;
 use plot::{Cell, Grid, Picture, Row, grid};
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};

@@ -1,12 +1,12 @@
 //! `gradproof models` and `gradproof list`: what there is, from the registries.
 
 use crate::runtime::ui::Ui;
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use models::{
     Classifier,
-    registry::Named,
     zoo::{ARCHS, Normalisation},
 };
+use registry::{Named, Setting};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use tch::Device;
@@ -44,37 +44,79 @@ fn grouped(n: i64) -> String {
     out
 }
 
-/// Every family but the architectures.
-pub fn families(ui: &Ui) -> Result<()> {
-    let families = [
-        ("attribution methods", lines(explain::METHODS)),
-        ("attacks on maps", lines(attack::ATTACKS)),
-        ("rules of attacks on maps", lines(attack::OPTIMIZERS)),
-        ("attacks on predictions", lines(attack::ADVERSARIES)),
-        ("similarities of maps", lines(explain::similarity::SIMILARITIES)),
-        ("metrics of maps", lines(explain::metric::METRICS)),
-        ("presets of `measure`", lines(super::measure::PRESETS)),
-        ("training objectives", lines(::train::objective::OBJECTIVES)),
-        ("optimisers", lines(::train::optimizer::OPTIMIZERS)),
-        ("schedules", lines(::train::schedule::SCHEDULES)),
-        ("functions of `plane`", lines(models::toy::FUNCTIONS)),
-        ("kinds of data", ::data::KINDS.to_vec()),
-    ];
-    let mut text = String::new();
-    let mut all = serde_json::Map::new();
-    for (family, members) in &families {
-        let _ = writeln!(text, "{family}");
-        for (name, about) in members {
-            let _ = writeln!(text, "  {name:<13} {about}");
-        }
-        text.push('\n');
-        let of = |(name, about): &(&str, &str)| ((*name).to_owned(), Value::from(*about));
-        all.insert((*family).into(), Value::Object(members.iter().map(of).collect()));
-    }
-    ui.say(text.trim_end())?;
-    ui.result(&all)
+/// A family's name and its members.
+type Family = (&'static str, Vec<Member>);
+
+/// What is said of a member.
+struct Member {
+    name: &'static str,
+    about: &'static str,
+    options: Vec<Setting>,
 }
 
-fn lines<E: Named>(entries: &[E]) -> Vec<(&'static str, &'static str)> {
-    entries.iter().map(|e| (e.name(), e.about())).collect()
+fn members<E: Named>(entries: &[E]) -> Vec<Member> {
+    let member = |e: &E| Member { name: e.name(), about: e.about(), options: e.options() };
+    entries.iter().map(member).collect()
+}
+
+fn families() -> Vec<Family> {
+    vec![
+        ("architectures", members(ARCHS)),
+        ("attribution methods", members(explain::METHODS)),
+        ("attacks on maps", members(attack::ATTACKS)),
+        ("optimisers of attacks", members(attack::OPTIMIZERS)),
+        ("attacks on predictions", members(attack::ADVERSARIES)),
+        ("similarities of maps", members(explain::similarity::SIMILARITIES)),
+        ("metrics of maps", members(explain::metric::METRICS)),
+        ("presets of `measure`", members(super::measure::PRESETS)),
+        ("training objectives", members(::train::objective::OBJECTIVES)),
+        ("optimisers", members(::train::optimizer::OPTIMIZERS)),
+        ("schedules", members(::train::schedule::SCHEDULES)),
+        ("functions of `plane`", members(models::toy::FUNCTIONS)),
+        ("kinds of data", members(::data::SOURCES)),
+    ]
+}
+
+/// Every member of every family with its options, or those called `name`. Errors: there is none.
+pub fn list(name: Option<&str>, ui: &Ui) -> Result<()> {
+    let mut families = families();
+    if let Some(name) = name {
+        let known = families.iter().flat_map(|(_, members)| members).map(|m| m.name);
+        let near = registry::nearest(name, known);
+        let near = &near[..near.len().min(5)];
+        ensure!(near.contains(&name), "nothing is called `{name}`; nearest: {}", near.join(", "));
+        families.iter_mut().for_each(|(_, members)| members.retain(|m| m.name == name));
+        families.retain(|(_, members)| !members.is_empty());
+    }
+    let text: Vec<String> = families.iter().map(written).collect();
+    ui.say(text.join("\n").trim_end())?;
+    let one = |(family, members): &Family| {
+        let all = members.iter().map(|m| (m.name.to_owned(), object(m)));
+        ((*family).to_owned(), Value::Object(all.collect()))
+    };
+    ui.result(&families.iter().map(one).collect::<serde_json::Map<_, _>>())
+}
+
+/// A family as text: a line a member, below it one an option.
+fn written((family, members): &Family) -> String {
+    let mut text = format!("{family}\n");
+    for Member { name, about, options } in members {
+        let _ = writeln!(text, "  {name:<13} {about}");
+        let width = options.iter().map(|o| o.to_string().chars().count()).max().unwrap_or(0);
+        for option in options {
+            let _ = writeln!(text, "      {option:<width$}   {}", option.about);
+        }
+    }
+    text
+}
+
+fn object(member: &Member) -> Value {
+    let option = |o: &Setting| {
+        let said = json!({
+            "about": o.about, "default": o.default, "required": o.needed, "type": o.kind(),
+        });
+        (o.name.to_owned(), said)
+    };
+    let options: serde_json::Map<_, _> = member.options.iter().map(option).collect();
+    json!({ "about": member.about, "options": options })
 }

@@ -7,7 +7,7 @@ use crate::{
     results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic, Tidy},
     runtime::outputs::Files,
     runtime::ui::Ui,
-    session,
+    session::{self, threat},
     session::{Loaded, load_beside},
 };
 use anyhow::{Result, ensure};
@@ -98,6 +98,7 @@ fn decides(args: &Measure) -> String {
         random_labels,
         ..
     } = args;
+    let norm = threat::spelled(*norm);
     format!(
         "{metrics:?} {} {method:?} {preset:?} {target:?} {score:?} {attack:?} {eps} {norm} \
          {random_labels:?}",

@@ -15,7 +15,7 @@ use explain::{Attribution, Batch};
 use models::{
     Model, Target,
     checkpoint::{self, Hints},
-    noise, registry, toy,
+    noise, toy,
 };
 use plot::{Figure, Panel, Series, XAxis};
 use serde_json::json;

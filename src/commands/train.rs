@@ -12,7 +12,7 @@ use crate::{
 };
 use ::data::Dataset;
 use ::train::{
-    Communicator, Config, EpochLine, Job, Observer, OnNan, Tick,
+    Communicator, Config, EpochLine, Job, Observer, Tick,
     objective::{Climb, Perturb},
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -96,7 +96,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
     let epochs = config.epochs;
     let model = model.placed(device, config.channels_last);
     let (out, resume) = (args.out.clone(), args.resume);
-    let on_nan = if args.on_nan == "skip" { OnNan::Skip } else { OnNan::Stop };
+    let on_nan = args.on_nan;
     let ranks = ranks.clone();
     let job = Job { config, model, train, test, out, resume, adversary, on_nan, ranks };
     let mut watch = Bars { ui, headline, epochs, bar: ui.bar(0, "") };

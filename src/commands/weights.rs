@@ -1,6 +1,11 @@
 //! `gradproof weights`: info, convert.
 
-use crate::{cli::Weights, runtime::outputs::Files, runtime::ui::Ui, session::classes::listed};
+use crate::runtime::ui::Ui;
+use crate::{
+    cli::{Store, Weights},
+    runtime::outputs::Files,
+    session::classes::listed,
+};
 use anyhow::{Result, ensure};
 use models::checkpoint::{self, Contents, Hints};
 use std::{collections::BTreeMap, fmt::Write, path::Path};
@@ -30,11 +35,14 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<()> {
                 loaded.classifier.classes = names;
             }
             files.check_writable()?;
-            let kind = if store == "f16" { Kind::Half } else { Kind::Float };
+            let (kind, stored) = match store {
+                Store::F32 => (Kind::Float, "f32"),
+                Store::F16 => (Kind::Half, "f16"),
+            };
             checkpoint::save(out, &loaded.classifier, kind, &loaded.metadata)?;
             let arch = loaded.classifier.arch.name;
-            ui.say(&format!("{arch} weights as {store}: {}", out.display()))?;
-            ui.result(&serde_json::json!({ "weights": out, "arch": arch, "store": store }))
+            ui.say(&format!("{arch} weights as {stored}: {}", out.display()))?;
+            ui.result(&serde_json::json!({ "weights": out, "arch": arch, "store": stored }))
         }
     }
 }

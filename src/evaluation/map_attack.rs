@@ -14,7 +14,7 @@ use explain::{
     heatmap::{has_mass, heat},
     similarity,
 };
-use models::{finite::finite, noise, registry};
+use models::{finite::finite, noise};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tch::Tensor;
@@ -67,7 +67,7 @@ impl<'a> Plan<'a> {
             "`{}` aims at no map; `manipulate` does",
             how.attack
         );
-        let radii = Radii::parse(&how.norm, &how.eps)?;
+        let radii = Radii::new(how.norm, &how.eps)?;
         Ok(Plan { how, explained, spelled, method, objective, optimizer, radii })
     }
 
@@ -159,7 +159,7 @@ impl<'a> Plan<'a> {
     pub fn settings(&self, k: i64) -> BTreeMap<String, Value> {
         let Attacking { rule, iters, restarts, step, beta, norm, target_image, target_map, .. } =
             self.how;
-        let usual = if norm == "l2" { "2.5 eps / iterations" } else { "0.5/255" };
+        let usual = if *norm == Norm::L2 { "2.5 eps / iterations" } else { "0.5/255" };
         let grows = beta.start != beta.end;
         let aim = target_image.as_ref().or(target_map.as_ref());
         [
@@ -170,7 +170,7 @@ impl<'a> Plan<'a> {
             ("step", json!(step.map_or(usual.into(), label))),
             ("norm", json!(norm)),
             ("beta", if grows { json!([beta.start, beta.end]) } else { json!(beta.start) }),
-            ("target", json!(self.explained.target)),
+            ("target", json!(self.explained.target.to_string())),
             ("score", json!(self.explained.score)),
         ]
         .into_iter()

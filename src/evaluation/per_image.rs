@@ -7,7 +7,10 @@ use crate::{
 };
 use ::attack::Outcome;
 use anyhow::{Context, Result};
-use explain::{Attribution, Batch, heat, similarity::SIMILARITIES};
+use explain::{
+    Attribution, Batch, heat,
+    similarity::{SIMILARITIES, in_tables},
+};
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Device, Kind, Tensor};
 use tensorfile::{TensorFile, words::count};
@@ -186,7 +189,8 @@ pub fn table(result: &AttackResult) -> String {
         "eps",
         "success"
     );
-    let names: Vec<&str> = ["k-in", "cor", "cdl", "cosd", "confidence"].into();
+    let similarities = in_tables().into_iter().map(|m| m.name);
+    let names: Vec<&str> = similarities.chain(["confidence"]).collect();
     for name in &names {
         let _ = write!(text, " {name:>16}");
     }

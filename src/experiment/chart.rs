@@ -7,8 +7,9 @@ use super::{
     step::{Choice, Step, combinations},
 };
 use anyhow::{Context, Result, bail, ensure};
-use models::registry::parse_fraction;
 use plot::{HeatCell, HeatPanel, Heatmap, Panel, Point, Series, XAxis};
+use registry::parse_fraction;
+use registry::parse_fraction;
 use std::path::PathBuf;
 
 /// A figure, ready to be drawn.

@@ -1,9 +1,9 @@
 //! The charts and walls of a report: what they show, and their PNG files.
 
 use super::group::Group;
-use super::metric::METRICS;
 use super::{Inputs, Training, transfers};
 use anyhow::Result;
+use explain::similarity::in_tables;
 use plot::{Figure, Panel, Point, Series, XAxis};
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -59,7 +59,7 @@ pub(super) fn panels(group: &Group) -> Vec<Panel> {
         return vec![];
     }
     let mut panels = vec![];
-    for metric in &METRICS {
+    for metric in in_tables() {
         let line = |entry: &super::group::Entry| {
             let at = entry.result().eps.iter().filter_map(|at| {
                 let summary = at.metrics.get(metric.name)?;
@@ -70,13 +70,13 @@ pub(super) fn panels(group: &Group) -> Vec<Panel> {
         };
         let series: Vec<Series> = group.entries.iter().map(line).collect();
         if series.iter().any(|s| !s.points.is_empty()) {
-            let title = format!("{} {}  {}", metric.name, metric.better.arrow(), metric.short);
+            let title = format!("{} {}  {}", metric.name, metric.better.arrow(), metric.title);
             let below = "radius ε of the attack".into();
             panels.push(Panel {
                 title,
                 x_axis: XAxis::Radii,
                 x_label: below,
-                y_range: metric.include,
+                y_range: metric.axis,
                 series,
             });
         }

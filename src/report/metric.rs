@@ -1,77 +1,6 @@
-//! What the report knows about each metric of two maps: its name, its direction, its meaning.
+//! One number for a similarity over a whole run.
 
 use crate::results::AttackResult;
-
-/// Which value says that an explanation is robust.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Better {
-    Higher,
-    Lower,
-}
-
-/// One metric.
-pub(super) struct Metric {
-    /// Its key in the results.
-    pub(super) name: &'static str,
-    pub(super) better: Better,
-    /// In a few words, for the title of a chart.
-    pub(super) short: &'static str,
-    /// In a sentence, as HTML.
-    pub(super) meaning: &'static str,
-    /// What its axis has to show.
-    pub(super) include: (f64, f64),
-}
-
-/// The metrics of the table, in its order.
-pub(super) const METRICS: [Metric; 4] = [
-    Metric {
-        name: "k-in",
-        better: Better::Higher,
-        short: "overlap of the top pixels",
-        meaning: "the share of the k most important pixels that are still among the k most important \
-                  after the attack; 1 is an unchanged map",
-        include: (0.0, 1.0),
-    },
-    Metric {
-        name: "cor",
-        better: Better::Higher,
-        short: "rank correlation of the maps",
-        meaning: "Spearman’s rank correlation of the two heat maps; 1 is the same order of pixels, 0 \
-                  no relation",
-        include: (0.0, 1.0),
-    },
-    Metric {
-        name: "cdl",
-        better: Better::Lower,
-        short: "shift of the centre, pixels",
-        meaning: "the distance between the centres of mass of the two heat maps, in pixels",
-        include: (0.0, 1.0),
-    },
-    Metric {
-        name: "cosd",
-        better: Better::Lower,
-        short: "cosine distance of the maps",
-        meaning: "1 − the cosine between the two heat maps; 0 is the same map",
-        include: (0.0, 0.2),
-    },
-];
-
-impl Better {
-    pub(super) fn arrow(self) -> &'static str {
-        match self {
-            Better::Higher => "↑",
-            Better::Lower => "↓",
-        }
-    }
-
-    /// The best of `values`; none of them NaN counts.
-    pub(super) fn of(self, values: impl Iterator<Item = f64>) -> Option<f64> {
-        values.filter(|v| !v.is_nan()).reduce(match self {
-            Better::Higher => f64::max,
-            Better::Lower => f64::min,
-        })
-    }
-}
 
 /// A number over a whole run, NaN where it is undefined, with its standard error.
 #[derive(Clone, Copy, Debug)]
@@ -148,13 +77,5 @@ mod tests {
         let found = overall(&run, "cor").unwrap();
         assert_eq!((Some(found.mean), found.stderr), (first.mean, first.stderr));
         assert_eq!(full_area(&run), 0.0);
-    }
-
-    #[test]
-    fn the_best_ignores_nan() {
-        let values = [f64::NAN, 0.2, 0.7];
-        assert_eq!(Better::Higher.of(values.into_iter()), Some(0.7));
-        assert_eq!(Better::Lower.of(values.into_iter()), Some(0.2));
-        assert_eq!(Better::Lower.of([].into_iter()), None);
     }
 }

@@ -2,10 +2,10 @@
 
 use super::group::{Entry, Group};
 use super::html::{duration, error, list, number, percent, scrolling, text};
-use super::metric::METRICS;
 use super::{Inputs, experiment, measured, section, transfers};
 use crate::results::{AtEps, AttackResult, UNDEFINED};
 use anyhow::Result;
+use explain::similarity::in_tables;
 use plot::dark_rules;
 use serde_json::Value;
 use std::{collections::BTreeSet, path::Path};
@@ -139,9 +139,9 @@ fn reading(groups: &[Group]) -> String {
         0 => String::new(),
         _ => format!(" Here k = {}.", text(&list(&sizes.into_iter().collect::<Vec<_>>()))),
     };
-    let metrics: String = METRICS
+    let metrics: String = in_tables()
         .iter()
-        .map(|m| format!("<dt>{} {}</dt><dd>{}.</dd>", m.name, m.better.arrow(), m.meaning))
+        .map(|m| format!("<dt>{} {}</dt><dd>{}.</dd>", m.name, m.better.arrow(), m.about))
         .collect();
     format!(
         "<aside><h3>How to read this</h3>\
@@ -179,8 +179,8 @@ fn every_radius(group: &Group) -> String {
     let radii = || group.entries.iter().flat_map(|entry| &entry.result().eps);
     let names: BTreeSet<&String> = radii().flat_map(|at| at.metrics.keys()).collect();
     let mut names: Vec<&String> = names.into_iter().collect();
-    let rank = |name: &String| METRICS.iter().position(|m| m.name == name);
-    names.sort_by_key(|name| rank(name).unwrap_or(METRICS.len()));
+    let rank = |name: &String| in_tables().iter().position(|m| m.name == name);
+    names.sort_by_key(|name| rank(name).unwrap_or(in_tables().len()));
     let head: String =
         names.iter().map(|name| format!("<th scope=\"col\">{}</th>", text(name))).collect();
     let mut rows = String::new();

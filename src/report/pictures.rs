@@ -3,6 +3,7 @@
 use super::Wall;
 use crate::results::{AtEps, AttackResult, effect};
 use anyhow::{Context, Result, ensure};
+use explain::similarity::in_tables;
 use plot::{AttackedImage, Picture};
 use std::path::Path;
 use tch::{Kind, Tensor};
@@ -99,9 +100,9 @@ fn row(kept: &Kept, i: i64, classes: &[String]) -> Result<AttackedImage> {
     let effect = match kept.success[i as usize] {
         0 if kept.number("has_map", i) == Some(0.) => "no map".to_owned(),
         0 => "attack failed".to_owned(),
-        _ => ["k-in", "cor"]
+        _ => in_tables()[..2]
             .iter()
-            .filter_map(|metric| Some(effect(metric, kept.number(metric, i)?)))
+            .filter_map(|m| Some(effect(m.name, kept.number(m.name, i)?)))
             .collect::<Vec<_>>()
             .join(", "),
     };

@@ -3,16 +3,17 @@
 use super::figures::{history, panels};
 use super::group::{Entry, Group};
 use super::html::{UNCHECKED, error, image, list, number, percent, scrolling, text};
-use super::metric::{Better, METRICS, Value, full_area, overall};
+use super::metric::{Value, full_area, overall};
 use super::{Inputs, Training, Wall};
 use crate::results::AtEps;
 use anyhow::Result;
+use explain::{Better, Similarity, similarity::in_tables};
 use plot::{AttackedImage, Picture, svg, swatch};
 use tensorfile::words::count;
 
 /// The table of every group, after Table 2 of Wang et al. 2020.
 pub(super) fn table(groups: &[Group]) -> String {
-    let head: String = METRICS
+    let head: String = in_tables()
         .iter()
         .map(|m| format!("<th scope=\"col\">{} {}</th>", m.name, m.better.arrow()))
         .collect();
@@ -39,7 +40,9 @@ fn most(groups: &[Group]) -> String {
         Some(first) if areas.all(|a| (a - first).abs() < 1e-6) => {
             let shown = format!("{first:.2}");
             let shown = shown.trim_end_matches('0').trim_end_matches('.');
-            format!(" (k-in and cor: at most {shown})")
+            let bounded = in_tables().into_iter().filter(|m| m.better == Better::Higher);
+            let names: Vec<&str> = bounded.map(|m| m.name).collect();
+            format!(" ({}: at most {shown})", names.join(" and "))
         }
         _ => String::new(),
     }
@@ -49,21 +52,21 @@ fn body(group: &Group) -> String {
     let mut rows = format!(
         "<tbody><tr><th class=\"group\" colspan=\"{}\" scope=\"rowgroup\"><span>maps of <b>{}</b> \
          under <b>{}</b> on <b>{}</b></span></th></tr>",
-        METRICS.len() + 3,
+        in_tables().len() + 3,
         text(group.method),
         text(&group.attack),
         text(group.data)
     );
     for entry in &group.entries {
         let result = entry.result();
-        let shown = |m: &super::metric::Metric| {
+        let shown = |m: &&Similarity| {
             let all = group.entries.iter().filter_map(|e| Some(overall(e.result(), m.name)?.mean));
-            value_cell(overall(result, m.name), best(group, m.better.of(all)))
+            value_cell(overall(result, m.name), best(group, m.better.best(all)))
         };
-        let metrics: String = METRICS.iter().map(shown).collect();
+        let metrics: String = in_tables().iter().map(shown).collect();
         let all = |of: fn(&Entry) -> f64| group.entries.iter().map(of);
-        let accuracy = best(group, Better::Higher.of(all(|e| e.result().accuracy)));
-        let lowest = best(group, Better::Lower.of(all(success)));
+        let accuracy = best(group, Better::Higher.best(all(|e| e.result().accuracy)));
+        let lowest = best(group, Better::Lower.best(all(success)));
         rows.push_str(&format!(
             "<tr><th scope=\"row\">{}<small>{}</small></th>{metrics}<td>{}</td><td>{}</td></tr>",
             text(&entry.label),
@@ -120,16 +123,20 @@ fn about(entry: &Entry) -> String {
 
 /// One sentence a group: who is most robust.
 fn findings(groups: &[Group]) -> String {
+    let first = in_tables()[0];
     let mut items = String::new();
     for group in groups {
         let mut ranked: Vec<(f64, &str)> = group
             .entries
             .iter()
             .filter(|entry| checked(entry))
-            .filter_map(|e| Some((overall(e.result(), "k-in")?.mean, e.label.as_str())))
+            .filter_map(|e| Some((overall(e.result(), first.name)?.mean, e.label.as_str())))
             .filter(|(mean, _)| mean.is_finite())
             .collect();
-        ranked.sort_by(|a, b| b.0.total_cmp(&a.0));
+        ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+        if first.better == Better::Higher {
+            ranked.reverse();
+        }
         if ranked.len() > 1 {
             let told = |(mean, label): &(f64, &str)| format!("{} ({})", text(label), number(*mean));
             let order: Vec<String> = ranked.iter().map(told).collect();
@@ -145,7 +152,8 @@ fn findings(groups: &[Group]) -> String {
         return items;
     }
     format!(
-        "<p>From the most to the least robust maps, by k-in:</p><ul class=\"findings\">{items}</ul>"
+        "<p>From the most to the least robust maps, by {}:</p><ul class=\"findings\">{items}</ul>",
+        first.name
     )
 }
 

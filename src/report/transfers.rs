@@ -1,9 +1,9 @@
 //! Transfer results: the matrices of every metric as a figure and as coloured tables of the page.
 
 use super::html::{UNCHECKED, list, scrolling, text};
-use super::metric::{Better, METRICS};
 use super::{Inputs, Transferred};
 use crate::results::{AtEps, TransferCell, TransferResult, UNDEFINED};
+use explain::{Better, similarity::in_tables};
 use plot::{HeatCell, HeatPanel, Heatmap};
 use tensorfile::words::count;
 
@@ -12,10 +12,10 @@ const NOTE: &str = "Images made against the maps of a row, judged on the maps of
 
 /// A matrix a metric; where there are several models also the predictions that stay.
 pub fn heatmap(result: &TransferResult) -> Heatmap {
-    let mut panels: Vec<HeatPanel> = METRICS
+    let mut panels: Vec<HeatPanel> = in_tables()
         .iter()
         .map(|metric| {
-            let title = format!("{} {}  {}", metric.name, metric.better.arrow(), metric.short);
+            let title = format!("{} {}  {}", metric.name, metric.better.arrow(), metric.title);
             panel(result, metric.name, metric.better, title)
         })
         .collect();

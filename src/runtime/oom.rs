@@ -3,7 +3,6 @@
 use crate::runtime::ui;
 use anyhow::Result;
 use explain::{Attribution, engine::oom::RetryOnOom};
-use models::registry;
 
 pub use explain::engine::oom::{ChunkLimit, exhausted, retried, said};
 

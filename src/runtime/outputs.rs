@@ -3,7 +3,6 @@
 
 use crate::cli::{Subject, named};
 use anyhow::{Result, bail, ensure};
-use models::registry;
 use std::{
     fs,
     os::unix::fs::MetadataExt,

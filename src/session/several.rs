@@ -6,7 +6,6 @@ use crate::{
     session::{self, Loaded},
 };
 use anyhow::{Result, ensure};
-use models::registry;
 use std::path::PathBuf;
 
 /// The members of a list such as `gxi,ig:points=10`. Errors: none, or one that stands there twice.

@@ -5,14 +5,21 @@ use anyhow::{Context, Result, ensure};
 use attack::{Ball, Norm};
 use std::path::{Path, PathBuf};
 
+/// As `--norm` takes it.
+pub(crate) fn spelled(norm: Norm) -> &'static str {
+    match norm {
+        Norm::L2 => "l2",
+        Norm::Linf => "linf",
+    }
+}
+
 /// Balls of one norm, each larger than the one before.
 pub(crate) struct Radii(Vec<Ball>);
 
 impl Radii {
-    /// Of `norm`, `linf` or `l2`, in any order. Errors: radii that are negative or not
+    /// Of `norm`, in any order. Errors: radii that are negative or not
     /// finite, or above 1 for `linf`.
-    pub fn parse(norm: &str, eps: &[f64]) -> Result<Self> {
-        let norm = if norm == "l2" { Norm::L2 } else { Norm::Linf };
+    pub fn new(norm: Norm, eps: &[f64]) -> Result<Self> {
         let mut eps = eps.to_vec();
         eps.sort_by(f64::total_cmp);
         eps.dedup();

@@ -2,7 +2,7 @@
 //! take any of them.
 
 use anyhow::Result;
-use models::registry::{self, Entry};
+use registry::Entry;
 use toml::Table;
 
 mod adam;

@@ -7,7 +7,7 @@ use crate::{
     optim::named,
 };
 use anyhow::{Result, bail, ensure};
-use models::{noise, registry};
+use models::noise;
 use serde::Deserialize;
 use tch::Tensor;
 use toml::{Table, Value};

@@ -3,7 +3,7 @@
 
 use crate::OPTIMIZERS;
 use anyhow::{Result, anyhow};
-use models::registry::{self, Entry};
+use registry::Entry;
 use toml::{Table, Value};
 
 mod adversary;

@@ -100,7 +100,7 @@ fn apgd_from_its_own_start_breaks_as_many() {
     let (x, y) = images(COUNT);
     for (norm, ball) in BALLS {
         for name in ["apgd-ce", "apgd-dlr"] {
-            let table = models::registry::parse(&format!("{name}:steps=50")).unwrap();
+            let table = registry::parse(&format!("{name}:steps=50")).unwrap();
             let attack = attack::adversary(table).unwrap();
             let found = attack.attack(&AttackInput::new(&model, (&x, &y), ball, &keys(COUNT)));
             let theirs = expected.take(&format!("{name}-{norm}.wrong")).unwrap();

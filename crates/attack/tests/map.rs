@@ -189,7 +189,7 @@ fn k_is_within_the_map() {
         let told = check_k(k, 5, 7).unwrap_err().to_string();
         assert!(told.contains(&format!("`k` is {k}; the maps have 1 to 35 pixels")), "{told}");
     }
-    let told = attack::map_objective(models::registry::parse("topk:k=3").unwrap()).err().unwrap();
+    let told = attack::map_objective(registry::parse("topk:k=3").unwrap()).err().unwrap();
     assert!(format!("{told:#}").contains("attack `topk`"), "{told:#}");
 }
 

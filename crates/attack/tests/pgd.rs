@@ -4,7 +4,7 @@
 mod stored;
 
 use attack::{Ball, Loss, Norm, Pgd, pgd::ascent};
-use models::{Model, grad::value_and_grad, registry};
+use models::{Model, grad::value_and_grad};
 use std::cell::Cell;
 use stored::{Stored, golden, images, keys, most, wrong};
 use tch::{Kind, Tensor};

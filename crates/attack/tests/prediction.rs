@@ -6,7 +6,7 @@ mod stored;
 use attack::{
     ADVERSARIES, Adversary, AttackInput, Ball, Loss, Norm, OPTIMIZERS, Square, adversary, optimizer,
 };
-use models::{Activation, Model, Ops, grad::cross_entropy, registry};
+use models::{Activation, Model, Ops, grad::cross_entropy};
 use std::cell::Cell;
 use stored::{Stored, golden, images, keys, most, share, wrong};
 use tch::{Kind, Tensor};

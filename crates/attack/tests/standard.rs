@@ -7,7 +7,7 @@ use attack::{
     Adversary, AttackInput, Ball, NamedAdversary, Norm, Summary, adversary,
     prediction::autoattack::{Tally, check, run, standard, warnings},
 };
-use models::{Activation, Model, Ops, noise, registry};
+use models::{Activation, Model, Ops, noise};
 use std::cell::Cell;
 use stored::{Stored, golden, images, keys, most, share, wrong};
 use tch::{Device, Kind, Tensor};

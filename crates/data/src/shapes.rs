@@ -3,8 +3,9 @@
 //! An image depends on (seed, split, index) alone. Bits are repeatable on one kind of machine.
 //! With `pair=left` or `pair=right` two of them stand side by side, and one of the two makes the class.
 
-use crate::{Dataset, Split, keyed, spec::settings};
-use anyhow::{Context, Result, bail, ensure};
+use crate::{Dataset, Split, keyed, settings::drawn};
+use anyhow::{Result, ensure};
+use serde::{Deserialize, Serialize};
 use std::{fmt, num::NonZero, thread};
 use tch::{Kind, Tensor};
 
@@ -19,7 +20,8 @@ const PIXELS: usize = (SIDE * SIDE) as usize;
 const MOST: usize = 10_000_000;
 
 /// A whole `shapes` set: its seed and how many images each split has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields, default)]
 pub struct Shapes {
     /// Another seed is another set.
     pub seed: u64,
@@ -32,7 +34,8 @@ pub struct Shapes {
 }
 
 /// A half of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
 pub enum Half {
     /// The columns 0 to 31.
     Left,
@@ -60,21 +63,7 @@ impl fmt::Display for Shapes {
 impl Shapes {
     /// Reads `seed=0,train=6000,test=1000`; what is left out keeps its default.
     pub fn parse(text: &str) -> Result<Self> {
-        let mut shapes = Shapes::default();
-        let known = "known: seed, train, test, pair, as in `shapes:seed=0,train=6000,test=1000`";
-        for setting in settings(text, known) {
-            let (key, value) = setting?;
-            let told = || format!("`{key}={value}` of `shapes` is not a whole number from 0 on");
-            match key {
-                "seed" => shapes.seed = value.parse().with_context(told)?,
-                "train" => shapes.train = value.parse().with_context(told)?,
-                "test" => shapes.test = value.parse().with_context(told)?,
-                "pair" if value == "left" => shapes.pair = Some(Half::Left),
-                "pair" if value == "right" => shapes.pair = Some(Half::Right),
-                "pair" => bail!("`pair={value}` of `shapes` is neither left nor right"),
-                other => bail!("`shapes` has no setting `{other}`; {known}"),
-            }
-        }
+        let shapes: Shapes = drawn("shapes", text)?;
         shapes.check()?;
         Ok(shapes)
     }

@@ -1,35 +1,33 @@
 //! `simulated`: two Gaussians in the plane, a class each (Agarwal et al. 2021, 6.1). With the paper's
 //! means the best classifier is right for Φ(√2) = 92.1 % of all points; its 99.5 % need a mean of 1.82.
 
-use crate::{Dataset, Features, Split, keyed, spec::settings, table::rows_of};
-use anyhow::{Context, Result, bail, ensure};
+use crate::{Dataset, Features, Split, keyed, settings::drawn, table::rows_of};
+use anyhow::{Result, ensure};
 use rand::Rng;
+use serde::{Deserialize, Serialize};
 use std::f64::consts::TAU;
 use tch::{Kind, Tensor};
 
 /// More than this would not fit into the memory of a usual machine.
 const MOST: usize = 10_000_000;
 
-struct Simulated {
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Simulated {
     seed: u64,
     points: usize,
     mean: f64,
 }
 
+impl Default for Simulated {
+    fn default() -> Self {
+        Simulated { seed: 0, points: 1000, mean: 1. }
+    }
+}
+
 impl Simulated {
     fn parse(text: &str) -> Result<Self> {
-        let mut set = Simulated { seed: 0, points: 1000, mean: 1. };
-        let known = "known: seed, points, mean, as in `simulated:seed=0,points=1000,mean=1`";
-        for setting in settings(text, known) {
-            let (key, value) = setting?;
-            let told = || format!("`{key}={value}` of `simulated` is not a number");
-            match key {
-                "seed" => set.seed = value.parse().with_context(told)?,
-                "points" => set.points = value.parse().with_context(told)?,
-                "mean" => set.mean = value.parse().with_context(told)?,
-                other => bail!("`simulated` has no setting `{other}`; {known}"),
-            }
-        }
+        let set: Simulated = drawn("simulated", text)?;
         let Simulated { points, mean, .. } = set;
         ensure!(
             (5..=MOST).contains(&points),

@@ -1,101 +1,8 @@
 //! What `--data` may be: `KIND:PATH`, or a path whose kind is recognised by what is in it.
 
-use crate::{
-    Dataset, Features, Holdout, cifar, features, folder, mnist, shapes::Shapes, simulated, table,
-    tensors,
-};
-use anyhow::{Context, Result, bail, ensure};
+use crate::{Dataset, Options, SOURCES, Source, Split, folder, mnist};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::{collections::BTreeSet, path::Path};
-
-/// Which part of a set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Split {
-    /// What a network is trained on.
-    Train,
-    /// What it is measured on.
-    Test,
-}
-
-/// What [`Options::memory`] usually is: 4 GB.
-pub const MEMORY: u64 = 4_000_000_000;
-
-/// How a set is read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Options {
-    /// Which part of it. A single file, or a folder without parts, is read whole for either, unless there is a
-    /// holdout.
-    pub split: Split,
-    /// How data without parts are cut into two; none: they are not.
-    pub holdout: Option<Holdout>,
-    /// `folder:` only: every image is resized to this height and width, in pixels.
-    pub size: Option<i64>,
-    /// `folder:` only: the channels of every image, 1 or 3; none: those of the first.
-    pub channels: Option<i64>,
-    /// `folder:` only: bytes of decoded images kept in memory. A larger set stays in its files, which are
-    /// read while they are used; then this many bytes may wait, decoded, and three batches more.
-    pub memory: u64,
-    /// `csv:` and `arff:` only: the name of the column that holds the class; none: the last.
-    pub label_column: Option<String>,
-    /// Tables only: the columns that a network takes, which are looked for by name and scaled as they
-    /// were for its training.
-    pub features: Option<Features>,
-}
-
-impl From<Split> for Options {
-    fn from(split: Split) -> Self {
-        Options {
-            split,
-            holdout: None,
-            size: None,
-            channels: None,
-            memory: MEMORY,
-            label_column: None,
-            features: None,
-        }
-    }
-}
-
-/// Every kind of data and what it reads, sorted by name.
-pub const KINDS: &[(&str, &str)] = &[
-    (
-        "arff",
-        "a Weka table, its columns of numbers scaled; a fifth of the rows is for testing, all of a table \
-         that the weights were not trained on: `arff:FILE`, perhaps with `,columns=complete` (those that \
-         lack no value), `,columns=A+B`, `,split=SEED`, `,rows=all`",
-    ),
-    ("cifar10", "binary or python batches: their folder, its .tar.gz, or one batch file"),
-    ("cifar100", "the same of CIFAR-100; with `,labels=coarse` its 20 groups of classes"),
-    (
-        "csv",
-        "a table whose first line names its columns, with commas, tabs, semicolons or bars (.csv, .tsv); with \
-         the settings of arff",
-    ),
-    (
-        "folder",
-        "one folder of pictures per class (png, jpeg, bmp, gif, webp, tiff, pnm; grey where the first is), perhaps in \
-         train/ and test/, val/, valid/ or validation/; Tiny ImageNet; one larger than `--memory` is read while it \
-         is used",
-    ),
-    (
-        "mnist",
-        "a folder with the four idx files, gzipped or not; Fashion-MNIST, KMNIST and EMNIST as well, of which \
-         `,set=letters` picks one",
-    ),
-    (
-        "shapes",
-        "ten silhouettes drawn from a seed: `shapes` or `shapes:seed=0,train=6000,test=1000`; with `pair=left` or \
-         `pair=right` two side by side, of which that one makes the class",
-    ),
-    (
-        "simulated",
-        "two Gaussians in the plane: `simulated` or `simulated:seed=0,points=1000,mean=1`",
-    ),
-    (
-        "tensors",
-        "a safetensors file with `images` and `labels`, or a folder with train and test; of a file that an \
-         attack wrote, `tensors:FILE,images=adversarial` takes the attacked images",
-    ),
-];
 
 /// Reads the data `spec` names, onto the CPU; class folders into memory where they fit. Errors name the
 /// file and what is wrong.
@@ -116,38 +23,17 @@ pub fn open(spec: &str, options: &Options) -> Result<Dataset> {
 /// Reads the data without a holdout.
 fn read(spec: &str, options: &Options) -> Result<Dataset> {
     let (kind, rest) = kind_of(spec)?;
-    let table = matches!(kind, "arff" | "csv");
     ensure!(
-        table || options.label_column.is_none(),
-        "`--label-column` is for csv and arff, not {kind}"
+        kind.is_table || options.label_column.is_none(),
+        "`--label-column` is for csv and arff, not {}",
+        kind.name
     );
     ensure!(
-        kind == "folder" || options.channels.is_none(),
-        "`--channels` is for folders of pictures, not {kind}"
+        kind.has_channels || options.channels.is_none(),
+        "`--channels` is for folders of pictures, not {}",
+        kind.name
     );
-    match kind {
-        "shapes" => return Ok(Shapes::parse(rest)?.generate(options.split)),
-        "simulated" => {
-            let set = simulated::load(rest, options.split)?;
-            return features::fitted(set, options.features.as_ref());
-        }
-        "arff" | "csv" => return table::load(kind, rest, options),
-        "tensors" => {
-            let set = tensors::load(rest, options.split)?;
-            return features::fitted(set, options.features.as_ref());
-        }
-        "mnist" => return mnist::load(rest, options.split),
-        "cifar100" => return cifar100(rest, options.split),
-        _ => {}
-    }
-    let split = options.split;
-    let path = Path::new(rest);
-    ensure!(path.exists(), "no such file or folder: `{rest}`");
-    match kind {
-        "cifar10" => cifar::load(path, &cifar::TEN, split),
-        "folder" => folder::load(path, options),
-        other => unreachable!("`{other}` is not in KINDS"),
-    }
+    (kind.load)(rest, options)
 }
 
 /// Whether two specifications name the same file or folder, by whatever path, or are the same text.
@@ -160,29 +46,13 @@ pub fn same_place(one: &str, other: &str) -> bool {
     one == other || place(one).is_some_and(|one| Some(one) == place(other))
 }
 
-/// Reads `rest`, a path and perhaps `,labels=coarse`.
-fn cifar100(rest: &str, split: Split) -> Result<Dataset> {
-    let (path, labels) = rest.rsplit_once(",labels=").unwrap_or((rest, "fine"));
-    ensure!(Path::new(path).exists(), "no such file or folder: `{path}`");
-    let format = match labels {
-        "fine" => &cifar::FINE,
-        "coarse" => &cifar::COARSE,
-        other => bail!("`labels={other}` of `cifar100` is neither fine nor coarse"),
-    };
-    cifar::load(Path::new(path), format, split)
-}
-
-/// Splits `spec` into its kind, one of [`KINDS`], and the rest.
-fn kind_of(spec: &str) -> Result<(&'static str, &str)> {
+/// Splits `spec` into its kind, one of [`SOURCES`], and the rest.
+fn kind_of(spec: &str) -> Result<(&'static Source, &str)> {
     let (word, rest) = spec.split_once(':').unwrap_or((spec, ""));
-    let known = KINDS.iter().map(|(name, _)| *name).find(|name| *name == word);
-    match known {
-        Some(kind @ ("shapes" | "simulated")) => return Ok((kind, rest)),
-        Some(kind) => {
-            ensure!(!rest.is_empty(), "`{word}` needs a path, as in `{word}:PATH`");
-            return Ok((kind, rest));
-        }
-        None => {}
+    if let Some(kind) = SOURCES.iter().find(|kind| kind.name == word) {
+        let given = kind.is_drawn || !rest.is_empty();
+        ensure!(given, "`{word}` needs a path, as in `{word}:PATH`");
+        return Ok((kind, rest));
     }
     let path = Path::new(spec);
     if path.exists() {
@@ -192,48 +62,19 @@ fn kind_of(spec: &str) -> Result<(&'static str, &str)> {
     if let Some((file, _)) = spec.split_once(',').filter(|(file, _)| Path::new(file).exists()) {
         return Ok((recognise(Path::new(file))?, spec));
     }
-    let names = KINDS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let names = names();
     let is_word = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     ensure!(word == spec || !is_word, "unknown kind of data `{word}`; known kinds: {names}");
     bail!("no such file or folder: `{spec}` (nor is it a kind of data; known kinds: {names})")
 }
 
-/// The settings of a set that is drawn, `KEY=VALUE,…`; `known` says which there are.
-pub(crate) fn settings<'a>(
-    text: &'a str,
-    known: &'a str,
-) -> impl Iterator<Item = Result<(&'a str, &'a str)>> {
-    text.split(',').filter(|part| !part.trim().is_empty()).map(move |part| {
-        let (key, value) =
-            part.split_once('=').with_context(|| format!("`{part}` has no `=`; {known}"))?;
-        Ok((key.trim(), value.trim()))
-    })
-}
-
 /// The kind of what is at `path`.
-fn recognise(path: &Path) -> Result<&'static str> {
+fn recognise(path: &Path) -> Result<&'static Source> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let names = KINDS.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    let hint = format!("say which with KIND:PATH; known kinds: {names}");
+    let hint = format!("say which with KIND:PATH; known kinds: {}", names());
     if path.is_file() {
-        return match name.as_str() {
-            name if name.ends_with(".safetensors") => Ok("tensors"),
-            name if is_table(name) => Ok("csv"),
-            name if name.ends_with(".arff") => Ok("arff"),
-            name if name.ends_with(".tar.gz") || name.ends_with(".tgz") => {
-                let hundred = name.contains("cifar-100") || name.contains("cifar100");
-                Ok(if hundred { "cifar100" } else { "cifar10" })
-            }
-            name if cifar::TEN.is_batch(name) => Ok("cifar10"),
-            name if cifar::FINE.is_batch(name) => Ok("cifar100"),
-            name if mnist::is_part(name) => {
-                bail!("`{}` is one of the four files of MNIST; give their folder", path.display())
-            }
-            name => match foreign(name) {
-                Some(what) => bail!("`{}` is {what}", path.display()),
-                None => bail!("`{}` is of no kind recognised by its name; {hint}", path.display()),
-            },
-        };
+        let kind = SOURCES.iter().find(|kind| (kind.is_file)(&name));
+        return kind.map_or_else(|| Err(unrecognised(path, &name, &hint)), Ok);
     }
     let told = || format!("cannot read the folder `{}`", path.display());
     let mut found = BTreeSet::new();
@@ -241,22 +82,39 @@ fn recognise(path: &Path) -> Result<&'static str> {
     for entry in path.read_dir().with_context(told)? {
         let entry = entry.with_context(told)?;
         let name = entry.file_name().to_string_lossy().to_lowercase();
-        found.extend(kind_inside(&name, entry.path().is_dir()));
+        let is_folder = entry.path().is_dir();
+        let kind = SOURCES.iter().find(|kind| (kind.is_folder_with)(&name, is_folder));
+        found.extend(kind.map(|kind| kind.name));
         folders |= entry.path().is_dir() && !folder::is_junk(&name);
     }
     let kinds: Vec<&str> = found.into_iter().collect();
     match kinds[..] {
-        [] if folders => Ok("folder"),
+        [] if folders => Ok(named("folder")),
         [] => bail!("nothing recognised in the folder `{}`; {hint}", path.display()),
-        [kind] => Ok(kind),
+        [kind] => Ok(named(kind)),
         _ => bail!("`{}` holds several sets: {}; {hint}", path.display(), kinds.join(", ")),
     }
 }
 
-/// Whether a file, named in lower case, is a table with a sign between cells, which its lines tell.
-fn is_table(name: &str) -> bool {
-    let name = name.strip_suffix(".gz").unwrap_or(name);
-    [".csv", ".tsv", ".tab"].iter().any(|ending| name.ends_with(ending))
+/// The names of all kinds.
+fn names() -> String {
+    SOURCES.iter().map(|kind| kind.name).collect::<Vec<_>>().join(", ")
+}
+
+fn named(name: &str) -> &'static Source {
+    SOURCES.iter().find(|kind| kind.name == name).expect("a name from the list")
+}
+
+/// Why the kind of a file is not known; its name in lower case.
+fn unrecognised(path: &Path, name: &str, hint: &str) -> anyhow::Error {
+    let path = path.display();
+    match foreign(name) {
+        _ if mnist::is_part(name) => {
+            anyhow!("`{path}` is one of the four files of MNIST; give their folder")
+        }
+        Some(what) => anyhow!("`{path}` is {what}"),
+        None => anyhow!("`{path}` is of no kind recognised by its name; {hint}"),
+    }
 }
 
 /// What a file with this name, in lower case, is, and how its data become some that are read.
@@ -289,22 +147,4 @@ fn foreign(name: &str) -> Option<String> {
         _ => return None,
     };
     Some(format!("{what}; {how}"))
-}
-
-/// The kind of a folder that holds something with this name, in lower case; none: it says nothing.
-fn kind_inside(name: &str, is_folder: bool) -> Option<&'static str> {
-    if is_folder {
-        return match name {
-            name if cifar::TEN.folders.contains(&name) => Some("cifar10"),
-            name if cifar::FINE.folders.contains(&name) => Some("cifar100"),
-            _ => None,
-        };
-    }
-    match name {
-        name if cifar::TEN.is_batch(name) => Some("cifar10"),
-        name if cifar::FINE.is_batch(name) => Some("cifar100"),
-        name if mnist::is_part(name) => Some("mnist"),
-        "train.safetensors" | "test.safetensors" => Some("tensors"),
-        _ => None,
-    }
 }

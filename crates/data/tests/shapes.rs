@@ -96,9 +96,9 @@ fn settings_are_read_from_the_specification() {
     let again = Shapes { seed: 9, train: 1, test: 12, pair: None }.generate(Split::Test);
     assert_eq!(set.images.held(), again.images.held());
     for (bad, told) in [
-        ("shapes:sed=9", "no setting `sed`; known: seed, train, test"),
-        ("shapes:seed", "`seed` has no `=`"),
-        ("shapes:seed=-1", "`seed=-1` of `shapes` is not a whole number"),
+        ("shapes:sed=9", "unknown field `sed`, expected one of `seed`, `train`, `test`"),
+        ("shapes:seed", "`seed` in `shapes:seed`: expected `key=value`"),
+        ("shapes:seed=-1", "`shapes:seed=-1`: invalid value: integer `-1`, expected u64 in `seed`"),
         ("shapes:train=0", "`train=0` of `shapes` is not 1 to"),
     ] {
         let message = format!("{:#}", load(bad, &options).unwrap_err());

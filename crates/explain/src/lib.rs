@@ -6,6 +6,7 @@ use models::Model;
 use tch::Tensor;
 
 mod batch;
+mod direction;
 pub mod engine;
 pub mod heatmap;
 mod method;
@@ -14,6 +15,7 @@ pub mod sampling;
 pub mod similarity;
 
 pub use batch::Batch;
+pub use direction::Better;
 pub use heatmap::heat;
 pub use method::{METHODS, method};
 pub use metric::Metric;

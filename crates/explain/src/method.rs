@@ -2,7 +2,7 @@
 
 use crate::Attribution;
 use anyhow::Result;
-use models::registry::{self, Entry};
+use registry::Entry;
 use toml::Table;
 
 mod backward_rule;

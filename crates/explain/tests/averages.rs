@@ -8,11 +8,10 @@ mod rule;
 
 use explain::{Attribution, Batch};
 use models::{
-    Activation, Classifier, Model, Ops, Plain, Target, noise,
-    registry::{parse, parse_fraction},
-    softened,
+    Activation, Classifier, Model, Ops, Plain, Target, noise, softened,
     zoo::{self, Shape},
 };
+use registry::{parse, parse_fraction};
 use rule::{distance, filled, images};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};

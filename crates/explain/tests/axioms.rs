@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use explain::{Attribution, Batch, METHODS};
-use models::{Activation, Affine, Builder, Conv, Model, Ops, Target, noise, registry::parse};
+use models::{Activation, Affine, Builder, Conv, Model, Ops, Target, noise};
+use registry::parse;
 use std::collections::BTreeSet;
 use tch::{Device, Kind, Tensor};
 

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use explain::{Attribution, Batch};
-use models::{Activation, Model, Ops, Target, noise, registry::parse};
+use models::{Activation, Model, Ops, Target, noise};
+use registry::parse;
 use std::{collections::BTreeMap, path::PathBuf};
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;

@@ -5,8 +5,9 @@
 mod of;
 
 use explain::{Attribution, Batch};
-use models::{Target, noise, registry::parse};
+use models::{Target, noise};
 use of::Of;
+use registry::parse;
 use std::f64::consts::TAU;
 use tch::{Device, Kind, Tensor};
 

@@ -7,7 +7,8 @@
 mod rule;
 
 use explain::Batch;
-use models::{Activation, Model, Ops, Target, noise, registry::parse, zoo::Shape};
+use models::{Activation, Model, Ops, Target, noise, zoo::Shape};
+use registry::parse;
 use tch::{Device, Kind, Tensor};
 
 const D: i64 = 6;

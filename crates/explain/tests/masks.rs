@@ -8,8 +8,8 @@ use models::{
     Activation, Model, Ops, Target,
     grad::{Graph, pull},
     noise,
-    registry::parse,
 };
+use registry::parse;
 use std::cell::RefCell;
 use tch::{Device, Kind, Tensor};
 

@@ -148,7 +148,7 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     fn new(model: &'a Classifier, batch: &Batch) -> Self {
-        let method = explain::method(models::registry::parse("smoothgrad:samples=3").unwrap());
+        let method = explain::method(registry::parse("smoothgrad:samples=3").unwrap());
         let method = method.unwrap();
         let x = (&batch.x + 0.03).clamp(0., 1.);
         let (n, half) = (batch.x.size()[0], Tensor::arange(64, (Kind::Int64, Device::Cpu)).lt(20));
@@ -192,8 +192,8 @@ impl<'a> World<'a> {
 }
 
 fn metrics(spelled: &str) -> Vec<Box<dyn Metric>> {
-    let list = models::registry::split(spelled);
-    list.iter().map(|m| metric::metric(models::registry::parse(m).unwrap()).unwrap()).collect()
+    let list = registry::split(spelled);
+    list.iter().map(|m| metric::metric(registry::parse(m).unwrap()).unwrap()).collect()
 }
 
 /// Every metric with a few samples, and pairs of metrics that share what was found.

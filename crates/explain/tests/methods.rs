@@ -21,7 +21,7 @@ const SCORES: [(Score, &str); 3] =
     [(Score::Logit, "logit"), (Score::Prob, "prob"), (Score::Logprob, "logprob")];
 
 fn method(name: &str) -> Box<dyn Attribution> {
-    explain::method(models::registry::parse(name).unwrap()).unwrap()
+    explain::method(registry::parse(name).unwrap()).unwrap()
 }
 
 /// A ResNet-20, small enough at 8×8 for finite differences of every pixel.
@@ -160,12 +160,11 @@ fn weights_stay_out_of_reach_in_every_copy() {
 #[test]
 fn options_that_are_none_are_refused() {
     for name in ["gxi", "saliency"] {
-        let asked = models::registry::parse(&format!("{name}:samples=3")).unwrap();
+        let asked = registry::parse(&format!("{name}:samples=3")).unwrap();
         let told = format!("{:#}", explain::method(asked).err().unwrap());
         assert!(told.contains(&format!("method `{name}`")) && told.contains("samples"), "{told}");
     }
-    let told =
-        format!("{:#}", explain::method(models::registry::parse("gxl").unwrap()).err().unwrap());
+    let told = format!("{:#}", explain::method(registry::parse("gxl").unwrap()).err().unwrap());
     assert!(told.contains("unknown method `gxl`; known, nearest first: gxi"), "{told}");
 }
 

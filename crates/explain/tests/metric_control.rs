@@ -7,7 +7,7 @@ mod known;
 
 use explain::metric::{self, Case, Memo};
 use known::{batch, bent, close, method};
-use models::registry::parse;
+use registry::parse;
 
 fn measured(spelled: &str, of: &str, chunk: i64) -> Vec<Vec<f64>> {
     let (model, batch) = (bent(), explain::Batch { chunk, ..batch(3) });

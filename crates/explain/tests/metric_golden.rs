@@ -11,9 +11,9 @@ use explain::{
 };
 use models::{
     Score, Target,
-    registry::parse,
     zoo::{self, Shape},
 };
+use registry::parse;
 use rule::{distance, filled, images};
 use std::path::Path;
 use tch::Kind;

@@ -9,7 +9,8 @@ use explain::{
     metric::{self, Case, Memo},
 };
 use known::{IMAGE, batch, bent, close, linear, method, number};
-use models::{Model, noise, registry::parse};
+use models::{Model, noise};
+use registry::parse;
 use tch::{Device, Kind, Tensor};
 
 const EACH: [&str; 4] =

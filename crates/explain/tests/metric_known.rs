@@ -5,7 +5,8 @@ use explain::{
     Batch,
     metric::{Case, Memo, metric},
 };
-use models::{Activation, Model, Ops, Score, Target, noise, registry::parse};
+use models::{Activation, Model, Ops, Score, Target, noise};
+use registry::parse;
 use std::cell::Cell;
 use tch::{Device, Kind, Tensor};
 

@@ -5,7 +5,7 @@ use explain::{
     Metric,
     metric::{self, Better},
 };
-use models::registry::parse;
+use registry::parse;
 
 fn built(spelled: &str) -> Box<dyn Metric> {
     metric::metric(parse(spelled).unwrap()).expect(spelled)

@@ -13,7 +13,8 @@ use explain::{
     similarity::spearman,
 };
 use known::{D, IMAGE, Of, batch, bent, close, drawn, linear, method, number};
-use models::{Activation, Model, Ops, noise, registry::parse};
+use models::{Activation, Model, Ops, noise};
+use registry::parse;
 use tch::{Device, Kind, Tensor};
 
 fn symmetric() -> Tensor {

@@ -20,11 +20,11 @@ use tensorfile::TensorFile;
 const METHODS: [&str; 5] = ["deconvnet", "deeplift", "gradcam", "guided", "lrp"];
 
 fn method(text: &str) -> Box<dyn Attribution> {
-    explain::method(models::registry::parse(text).unwrap()).unwrap()
+    explain::method(registry::parse(text).unwrap()).unwrap()
 }
 
 fn refused(text: &str) -> String {
-    format!("{:#}", explain::method(models::registry::parse(text).unwrap()).err().unwrap())
+    format!("{:#}", explain::method(registry::parse(text).unwrap()).err().unwrap())
 }
 
 /// The architecture in f64, filled by the rule.

@@ -11,12 +11,9 @@ use explain::{
     Attribution, Batch,
     engine::surrogate::{Fit, operator},
 };
-use models::{
-    Classifier, Model, Target, noise,
-    registry::parse,
-    zoo::{self, Shape},
-};
+use models::{Classifier, Model, Target, noise, zoo, zoo::Shape};
 use of::Of;
+use registry::parse;
 use rule::{distance, filled, images};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};

@@ -6,7 +6,8 @@
 mod rule;
 
 use explain::Batch;
-use models::{Score, Target, registry::parse, zoo, zoo::Shape};
+use models::{Score, Target, zoo, zoo::Shape};
+use registry::parse;
 use rule::{filled, images};
 use tch::Kind;
 

@@ -1,5 +1,5 @@
-//! Networks written against [`Ops`], their parameters and checkpoints, gradients, keyed noise, and
-//! the registry that every family of gradproof is made from. Prints nothing; reads only checkpoints.
+//! Networks written against [`Ops`], their parameters and checkpoints, gradients and keyed noise.
+//! Prints nothing; reads only checkpoints.
 
 pub mod affine;
 pub mod checkpoint;
@@ -9,7 +9,6 @@ pub mod network;
 pub mod numeric;
 pub mod ops;
 pub mod params;
-pub mod registry;
 pub mod sync_norm;
 pub mod toy;
 pub mod zoo;

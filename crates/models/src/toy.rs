@@ -1,29 +1,31 @@
 //! Functions of two numbers from papers, as classifiers of a table with two columns: what a map says
 //! of them can be checked by hand.
 
-use crate::{
-    Activation, Model, Ops,
-    registry::{self, Entry},
-};
+use crate::{Activation, Model, Ops};
 use anyhow::{Result, ensure};
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use toml::Table;
 
 /// Every function, sorted by name.
-pub const FUNCTIONS: &[Entry<dyn Model>] = &[Entry {
-    name: "ridges",
-    about: "max(a, b) − n step or min(a, b) + n step in stripes along a = b, whose gradient is (1, 0) or (0, 1) \
-            in turn (Yeh et al. 2019, A.5; Tan & Tian 2023, Eq. 2); options: step (1: width of a stripe)",
-    build: ridges,
-}];
+pub const FUNCTIONS: &[Entry<dyn Model>] = &[RIDGES];
 
 /// The function that `table` asks for: logits are [f, 0].
 pub fn function(table: Table) -> Result<Box<dyn Model>> {
     registry::build("function", FUNCTIONS, table)
 }
 
-#[derive(Deserialize)]
+/// In the list of functions.
+const RIDGES: Entry<dyn Model> = Entry {
+    name: "ridges",
+    about: "max(a, b) − n step or min(a, b) + n step in stripes along a = b, whose gradient is \
+            (1, 0) or (0, 1) in turn (Yeh et al. 2019, A.5; Tan & Tian 2023, Eq. 2)",
+    options: described::<Ridges>(&[("step", "width of a stripe, above 0")]),
+    build: ridges,
+};
+
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Ridges {
     #[serde(deserialize_with = "registry::fraction")]

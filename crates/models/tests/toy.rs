@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use models::{grad::value_and_grad, registry, toy};
+use models::{grad::value_and_grad, toy};
 use tch::Tensor;
 
 /// f and ∇f at (a, b).

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 use data::{Augment, Holdout};
-use models::{Precision, registry};
+use models::Precision;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use toml::{Table, Value};

@@ -10,11 +10,11 @@ use models::{
     grad::{Graph, pull},
     linalg,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
 /// Which input gradients the eigenvalue is of.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Channels {
     /// With respect to every number of the image, as in the paper.

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use models::{
     BatchStatistics, Classifier, Fused, Model, Precision, Shared, SyncTraining, Training,
-    registry::{self, Entry},
 };
+use registry::Entry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tch::Tensor;
@@ -183,65 +183,14 @@ pub trait Objective {
 
 /// Every objective, sorted by name.
 pub const OBJECTIVES: &[Entry<dyn Objective>] = &[
-    Entry {
-        name: "adversarial",
-        about: "cross-entropy on attacked images (Madry et al. 2018); options: attack (a table: norm, \
-                eps, steps, step_size, random_start, restarts, best), clean (0: weight of clean \
-                images in the mix), ramp (0: epochs until the full eps), attack_mode (eval or train)",
-        build: adversarial::build,
-    },
-    Entry {
-        name: "curvature",
-        about: "cross-entropy + gamma · |∇loss(x + h z) − ∇loss(x)|² along z, the gradient's signs (CURE, \
-                Moosavi-Dezfooli et al. 2019); options: gamma (4), h (1.5, length of the step in [0, 1] \
-                pixels), ramp (5: epochs until the full h), norm (running or batch: statistics)",
-        build: curvature::build,
-    },
-    Entry {
-        name: "gradient-norm",
-        about: "cross-entropy + lambda · |∇loss(x)|² (Ross & Doshi-Velez 2018); options: lambda (1, for \
-                [0, 1] pixels), ramp (1: epochs until the full lambda), norm (running or batch: \
-                statistics)",
-        build: gradient_norm::build,
-    },
-    Entry {
-        name: "ig-norm",
-        about: "cross-entropy + gamma · largest l1 norm of the loss's integrated gradients from x to x' \
-                in the ball (Chen et al. 2019, IG-NORM); options: gamma (0.1), points (50), \
-                approx_factor (10: the attack uses every tenth point), attack (a table: eps 8/255, steps \
-                7, step_size 2/255), chunk (5: points a pass), norm (running or batch: statistics)",
-        build: ig_norm::build,
-    },
-    Entry {
-        name: "ig-sum-norm",
-        about: "cross-entropy at x' + gamma · l1 norm of the loss's integrated gradients from x to x', \
-                where an attack made the sum large (Chen et al. 2019, IG-SUM-NORM); options: those of \
-                ig-norm",
-        build: ig_norm::build_sum,
-    },
-    Entry {
-        name: "natural",
-        about: "cross-entropy; options: label_smoothing (0, in [0, 1))",
-        build: natural::build,
-    },
-    Entry {
-        name: "ssr",
-        about: "cross-entropy + beta · scale · ξ_max, the largest eigenvalue of its Hessian in the \
-                image (Wang et al. 2020; with smooth activations, as Swin's GELU, of its \
-                Gauss-Newton part); options: beta (0.3), scale (1e6/255²), eigenvector (exact; \
-                warm: two power iterations a visit; naive: the dear reference), norm (running or \
-                batch statistics), convex (false: 1 − beta before the cross-entropy), channels (all \
-                or mean: gradients averaged over channels), clip (none: quantile in (0, 1] of a \
-                batch above which ξ_max is cut), ramp (1: epochs until the full beta)",
-        build: ssr::build,
-    },
-    Entry {
-        name: "trades",
-        about: "cross-entropy + beta · KL(p(x) || p(x')), x' where an attack made it large (Zhang et al. \
-                2019); options: attack (a table, as for adversarial, always from a random start), beta \
-                (6), ramp (0: epochs until the full eps), attack_mode (eval or train)",
-        build: trades::build,
-    },
+    adversarial::ENTRY,
+    curvature::ENTRY,
+    gradient_norm::ENTRY,
+    ig_norm::NORM,
+    ig_norm::SUM_NORM,
+    natural::ENTRY,
+    ssr::ENTRY,
+    trades::ENTRY,
 ];
 
 /// The objective that `table` asks for.

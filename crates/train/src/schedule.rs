@@ -1,8 +1,8 @@
 //! Learning-rate schedules as pure functions of progress, so that they have no state to save.
 
 use anyhow::{Result, ensure};
-use models::registry::{self, Entry};
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use toml::Table;
 
 /// The factor on the learning rate, at `at` epochs of `of` epochs.
@@ -12,58 +12,7 @@ pub trait Schedule {
 }
 
 /// Every schedule, sorted by name.
-pub const SCHEDULES: &[Entry<dyn Schedule>] = &[
-    Entry {
-        name: "constant",
-        about: "no change; options: warmup (0 epochs)",
-        build: |t| {
-            let constant: Constant = registry::options(t)?;
-            check_warmup(constant.warmup)?;
-            Ok(Box::new(constant))
-        },
-    },
-    Entry {
-        name: "cosine",
-        about: "half a cosine down to 0 (Loshchilov & Hutter 2017); options: warmup (0 epochs)",
-        build: |t| {
-            let cosine: Cosine = registry::options(t)?;
-            check_warmup(cosine.warmup)?;
-            Ok(Box::new(cosine))
-        },
-    },
-    Entry {
-        name: "cycles",
-        about: "one-cycle several times over, with warm restarts (Loshchilov & Hutter 2017); \
-                options: lengths (relative, such as [3, 2]), heights (factor at each top), \
-                peak (0.25 of each cycle)",
-        build: |t| {
-            let cycles: Cycles = registry::options(t)?;
-            cycles.check()?;
-            Ok(Box::new(cycles))
-        },
-    },
-    Entry {
-        name: "one-cycle",
-        about: "linear up, then linear down to 0 (Smith 2018); options: peak (0.25 of the run)",
-        build: |t| {
-            let cycle: OneCycle = registry::options(t)?;
-            check_peak(cycle.peak)?;
-            Ok(Box::new(cycle))
-        },
-    },
-    Entry {
-        name: "step",
-        about: "times gamma (0.1) every `every` epochs (50); options: warmup (0 epochs)",
-        build: |t| {
-            let step: Step = registry::options(t)?;
-            check_warmup(step.warmup)?;
-            ensure!(step.every > 0., "`every` is {}; it must be positive", step.every);
-            let gamma = step.gamma;
-            ensure!((0. ..=1.).contains(&gamma), "`gamma` is {gamma}, not in [0, 1]");
-            Ok(Box::new(step))
-        },
-    },
-];
+pub const SCHEDULES: &[Entry<dyn Schedule>] = &[CONSTANT, COSINE, CYCLES, ONE_CYCLE, STEP];
 
 /// The schedule that `table` asks for.
 pub fn schedule(table: &Table) -> Result<Box<dyn Schedule>> {
@@ -80,7 +29,19 @@ fn warm(at: f64, warmup: f64) -> f64 {
     if at < warmup { at / warmup } else { 1. }
 }
 
-#[derive(Deserialize)]
+/// In the list of schedules.
+const CONSTANT: Entry<dyn Schedule> = Entry {
+    name: "constant",
+    about: "the learning rate stays",
+    options: described::<Constant>(&[("warmup", "epochs of a linear rise from 0")]),
+    build: |t| {
+        let constant: Constant = registry::options(t)?;
+        check_warmup(constant.warmup)?;
+        Ok(Box::new(constant))
+    },
+};
+
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Constant {
     #[serde(default)]
@@ -93,7 +54,19 @@ impl Schedule for Constant {
     }
 }
 
-#[derive(Deserialize)]
+/// In the list of schedules.
+const COSINE: Entry<dyn Schedule> = Entry {
+    name: "cosine",
+    about: "half a cosine down to 0 (Loshchilov & Hutter 2017)",
+    options: described::<Cosine>(&[("warmup", "epochs of a linear rise from 0")]),
+    build: |t| {
+        let cosine: Cosine = registry::options(t)?;
+        check_warmup(cosine.warmup)?;
+        Ok(Box::new(cosine))
+    },
+};
+
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Cosine {
     #[serde(default)]
@@ -107,7 +80,22 @@ impl Schedule for Cosine {
     }
 }
 
-#[derive(Deserialize)]
+/// In the list of schedules.
+const ONE_CYCLE: Entry<dyn Schedule> = Entry {
+    name: "one-cycle",
+    about: "linear up, then linear down to 0 (Smith 2018)",
+    options: described::<OneCycle>(&[(
+        "peak",
+        "where the top is, as a share of the run, in (0, 1)",
+    )]),
+    build: |t| {
+        let cycle: OneCycle = registry::options(t)?;
+        check_peak(cycle.peak)?;
+        Ok(Box::new(cycle))
+    },
+};
+
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct OneCycle {
     #[serde(default = "quarter")]
@@ -134,7 +122,24 @@ impl Schedule for OneCycle {
     }
 }
 
-#[derive(Deserialize)]
+/// In the list of schedules.
+const CYCLES: Entry<dyn Schedule> = Entry {
+    name: "cycles",
+    about: "one-cycle several times over, with warm restarts (Loshchilov & Hutter 2017)",
+    options: described::<Cycles>(&[
+        ("lengths", "of the cycles, relative to each other"),
+        ("heights", "factor at the top of each cycle, in [0, 1]"),
+        ("peak", "where the top is, as a share of each cycle, in (0, 1)"),
+    ])
+    .needing(&[("lengths", "[3, 2]"), ("heights", "[1, 0.5]")]),
+    build: |t| {
+        let cycles: Cycles = registry::options(t)?;
+        cycles.check()?;
+        Ok(Box::new(cycles))
+    },
+};
+
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Cycles {
     lengths: Vec<f64>,
@@ -173,7 +178,26 @@ impl Schedule for Cycles {
     }
 }
 
-#[derive(Deserialize)]
+/// In the list of schedules.
+const STEP: Entry<dyn Schedule> = Entry {
+    name: "step",
+    about: "times gamma every so many epochs",
+    options: described::<Step>(&[
+        ("every", "epochs from a drop to the next, above 0"),
+        ("gamma", "factor of a drop, in [0, 1]"),
+        ("warmup", "epochs of a linear rise from 0"),
+    ]),
+    build: |t| {
+        let step: Step = registry::options(t)?;
+        check_warmup(step.warmup)?;
+        ensure!(step.every > 0., "`every` is {}; it must be positive", step.every);
+        let gamma = step.gamma;
+        ensure!((0. ..=1.).contains(&gamma), "`gamma` is {gamma}, not in [0, 1]");
+        Ok(Box::new(step))
+    },
+};
+
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Step {
     #[serde(default = "fifty")]

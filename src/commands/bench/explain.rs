@@ -6,7 +6,7 @@ use crate::{cli::Bench, runtime::ui::Ui};
 use ::data::Split;
 use anyhow::{Context, Result};
 use explain::{Attribution, Batch};
-use models::{Classifier, Model, Precision, Score, Target, registry, zoo::Shape};
+use models::{Classifier, Model, Precision, Score, Target, zoo::Shape};
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 

@@ -2,7 +2,7 @@
 
 use super::preset::{Preset, preset};
 use crate::{
-    cli::{Explained, Measure},
+    cli::{Explained, Measure, TargetClass},
     results::label,
     runtime::oom,
     session::Loaded,
@@ -15,7 +15,8 @@ use explain::{
     Attribution, Metric,
     metric::{Better, Needs, metric},
 };
-use models::{Score, registry, registry::Named};
+use models::Score;
+use registry::Named;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -95,13 +96,16 @@ impl Plan {
             needs.attacked || !asked,
             "`--attack {attack}`: none of these metrics wants an attack"
         );
-        let radii = Radii::parse(&args.norm, &[args.eps])?;
+        let radii = Radii::new(args.norm, &[args.eps])?;
         Ok(Plan {
             columns: keys(&metrics),
             methods: built.collect::<Result<Vec<_>>>()?,
             metrics,
             explained: Explained {
-                target: usual(&args.target, |p| p.target, "predicted"),
+                target: args
+                    .target
+                    .clone()
+                    .unwrap_or(preset.map_or(TargetClass::Predicted, |p| p.target.clone())),
                 score: args.score.or(preset.map(|p| p.score)).unwrap_or(Score::Logit),
                 chunk: args.chunk,
             },
@@ -173,7 +177,7 @@ impl Plan {
         let mut settings = vec![
             ("metrics", names(self.metrics.iter().map(|(text, _)| text).collect())),
             ("methods", names(self.methods.iter().map(|(text, _)| text).collect())),
-            ("target", json!(self.explained.target)),
+            ("target", json!(self.explained.target.to_string())),
             ("score", json!(self.explained.score)),
             ("chunk", json!(loaded.chunk(args.chunk))),
             ("batch_size", json!(loaded.fits.batch)),

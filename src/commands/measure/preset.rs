@@ -1,9 +1,8 @@
 //! What the papers measured, as far as their texts and code say (sample counts are the papers').
 
-use models::{
-    Score,
-    registry::{self, Named},
-};
+use crate::cli::TargetClass;
+use models::Score;
+use registry::Named;
 
 /// The settings of one paper.
 #[derive(Debug)]
@@ -12,7 +11,7 @@ pub(crate) struct Preset {
     about: &'static str,
     pub metrics: &'static str,
     pub methods: &'static str,
-    pub target: &'static str,
+    pub target: TargetClass,
     pub score: Score,
     pub attack: &'static str,
 }
@@ -35,7 +34,7 @@ pub(crate) const PRESETS: &[Preset] = &[
         metrics: "lipschitz:norm=l1,ratio=false,sigma=0.1,samples=10,draws=fresh,gap:sigma=1,\
                   samples=1000,norm=l1,relative=false",
         methods: "smoothgrad:sigma=1,samples=1000,clime:sigma=1,samples=1000",
-        target: "predicted",
+        target: TargetClass::Predicted,
         score: Score::Prob,
         attack: "pgd",
     },
@@ -45,7 +44,7 @@ pub(crate) const PRESETS: &[Preset] = &[
                 and image under PGD",
         metrics: "relevance:baseline=mean,retrieval:baseline=0.47",
         methods: "saliency,smoothgrad:sigma=0.1,relative=true,samples=50,ig:points=50",
-        target: "label",
+        target: TargetClass::Label,
         score: Score::Prob,
         attack: "pgd:steps=40",
     },
@@ -55,7 +54,7 @@ pub(crate) const PRESETS: &[Preset] = &[
                 class's probability",
         metrics: "lipschitz:samples=50,sigma=0.03,faithfulness:cells=10",
         methods: "saliency,gxi,ig:points=10,smoothgrad:sigma=0.03,lime,kernelshap:groups=scalars",
-        target: "predicted",
+        target: TargetClass::Predicted,
         score: Score::Prob,
         attack: "pgd",
     },
@@ -65,7 +64,7 @@ pub(crate) const PRESETS: &[Preset] = &[
         metrics: "similarity",
         methods: "gxi,ig:points=50,smoothgrad:sigma=0.1,relative=true,samples=50,\
                   unigrad:radius=4/255,samples=50",
-        target: "predicted",
+        target: TargetClass::Predicted,
         score: Score::Logit,
         attack: "topk",
     },
@@ -75,7 +74,7 @@ pub(crate) const PRESETS: &[Preset] = &[
         metrics: "infidelity:perturbation=noisy-baseline,samples=1000,sensitivity:radius=0.1,unit=true",
         methods: "saliency,ig:points=10,rule=left,guided,unigrad:radius=0.2,samples=200,\
                   kernelshap,square,noisy-baseline",
-        target: "label",
+        target: TargetClass::Label,
         score: Score::Logit,
         attack: "pgd",
     },

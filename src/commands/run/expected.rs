@@ -10,7 +10,6 @@ use crate::{
 };
 use anyhow::Result;
 use explain::similarity::SIMILARITIES;
-use models::registry;
 use results::{Keys, Number, Table, keys, label};
 use std::path::Path;
 

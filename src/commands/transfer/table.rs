@@ -1,23 +1,29 @@
 //! The matrix of one metric as text.
 
 use crate::results::{TransferResult, UNDEFINED};
+use explain::similarity::in_tables;
 use std::fmt::Write;
 use tensorfile::words::count;
 
 /// Characters a line may have before columns get numbers for names.
 const WIDEST: usize = 110;
 
-/// k-in of every row and column.
+/// The first similarity of tables, of every row and column.
 pub(super) fn table(result: &TransferResult) -> String {
     let (rows, mut columns) = (result.labels(&result.sources), result.labels(&result.targets));
+    let metric = in_tables()[0].name;
     let corner = "attacked \\ judged";
     let width = |all: &[String], least: usize| {
         all.iter().map(|label| label.chars().count()).fold(least, usize::max)
     };
-    let mut text =
-        format!("k-in, {}: {}, {}\n", result.over(), result.title(), count(result.images, "image"));
+    let mut text = format!(
+        "{metric}, {}: {}, {}\n",
+        result.over(),
+        result.title(),
+        count(result.images, "image")
+    );
     let shown = |from: usize, to: usize| {
-        let value = result.cell(from, to).and_then(|cell| cell.value("k-in"));
+        let value = result.cell(from, to).and_then(|cell| cell.value(metric));
         value.map_or(UNDEFINED.into(), |value| format!("{value:.3}"))
     };
     let left = width(&rows, corner.len());
@@ -41,7 +47,7 @@ pub(super) fn table(result: &TransferResult) -> String {
         }
     }
     for cell in &result.cells {
-        let most = cell.eps.iter().filter_map(|at| Some(at.metrics.get("k-in")?.undefined)).max();
+        let most = cell.eps.iter().filter_map(|at| Some(at.metrics.get(metric)?.undefined)).max();
         if let Some(n) = most.filter(|n| *n > 0) {
             let (from, to) = (&rows[cell.from], &columns[cell.to]);
             let images = count(result.images, "image");

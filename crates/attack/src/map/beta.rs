@@ -1,7 +1,6 @@
 //! How sharp the surrogate's softplus is.
 
 use anyhow::{Context, Result, ensure};
-use models::registry;
 
 /// Sharpness of the softplus that stands for each ReLU while attacking.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,7 +2,7 @@
 
 use super::reference::MapObjective;
 use anyhow::Result;
-use models::registry::{self, Entry};
+use registry::Entry;
 use toml::Table;
 
 mod manipulate;

@@ -3,18 +3,19 @@
 use super::walk::{Optimizer, Walk};
 use crate::Objective;
 use anyhow::ensure;
-use models::{
-    adam,
-    registry::{self, Entry},
-};
-use serde::Deserialize;
+use models::adam;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 /// In the list of optimisers.
 pub(super) const ENTRY: Entry<dyn Optimizer> = Entry {
     name: "adam",
-    about: "Adam with steps of --step (as Dombrowski et al. 2019), then into the ball; options: \
-            beta1 (0.9), beta2 (0.999)",
+    about: "Adam with steps of --step (as Dombrowski et al. 2019), then into the ball",
+    options: described::<Adam>(&[
+        ("beta1", "decay of the first moment, in [0, 1)"),
+        ("beta2", "decay of the second moment, in [0, 1)"),
+    ]),
     build: |t| {
         let adam = registry::options::<Adam>(t)?;
         for (name, value) in [("beta1", adam.beta1), ("beta2", adam.beta2)] {
@@ -27,7 +28,7 @@ pub(super) const ENTRY: Entry<dyn Optimizer> = Entry {
 /// What keeps the quotient finite where there is no slope; far below any slope there is.
 const EPS: f64 = 1e-18;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Adam {
     beta1: f64,

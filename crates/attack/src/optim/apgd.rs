@@ -4,15 +4,16 @@
 
 use super::walk::{Optimizer, Walk};
 use crate::Objective;
-use models::registry::{self, Entry};
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 /// In the list of optimisers.
 pub(super) const ENTRY: Entry<dyn Optimizer> = Entry {
     name: "apgd",
     about: "Auto-PGD: momentum and steps that halve, per image, where the surrogate's loss stalls \
-            (Croce & Hein 2020); --step is not used; no options",
+            (Croce & Hein 2020); --step is not used",
+    options: described::<AutoPgd>(&[]),
     build: |t| Ok(Box::new(registry::options::<AutoPgd>(t)?)),
 };
 
@@ -22,7 +23,7 @@ const ALPHA: f64 = 0.75;
 const RHO: f64 = 0.75;
 
 /// Auto-PGD; ends at the images with the largest value.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct AutoPgd {}
 

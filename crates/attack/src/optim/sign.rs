@@ -2,27 +2,32 @@
 
 use super::walk::{Optimizer, Walk};
 use crate::{Ball, Objective};
-use models::registry::{self, Entry};
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 /// In the list of optimisers.
 pub(super) const ENTRY: Entry<dyn Optimizer> = Entry {
     name: "sign",
-    about: "steps of --step along the gradient's signs, or along the gradient for l2 (Ghorbani et al. \
-            2019); options: projection (clamp; radial: a change that leaves the ball is shrunk whole)",
+    about: "steps of --step along the gradient's signs, or along the gradient for l2 (Ghorbani et \
+            al. 2019)",
+    options: described::<Sign>(&[(
+        "projection",
+        "clamp: to the nearest image of the ball; radial: a change that leaves the ball is \
+             shrunk whole",
+    )]),
     build: |t| Ok(Box::new(registry::options::<Sign>(t)?)),
 };
 
 /// Steps along the direction of steepest ascent.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sign {
     projection: Projection,
 }
 
 /// How an iterate outside the ball is brought back.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Projection {
     /// To the nearest image of the ball.

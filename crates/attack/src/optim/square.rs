@@ -5,19 +5,18 @@
 
 use super::walk::{Optimizer, Walk};
 use crate::{Norm, Objective};
-use models::{
-    noise,
-    registry::{self, Entry},
-};
-use serde::Deserialize;
+use models::noise;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
 /// In the list of optimisers.
 pub(super) const ENTRY: Entry<dyn Optimizer> = Entry {
     name: "square",
-    about: "random search that repaints one window an iteration and asks for no gradient, so for any \
-            method (after Andriushchenko et al. 2020); --step and --beta are not used; no options",
+    about: "random search that repaints one window an iteration and asks for no gradient, so for \
+            any method (after Andriushchenko et al. 2020); --step and --beta are not used",
+    options: described::<SquareSearch>(&[]),
     build: |t| Ok(Box::new(registry::options::<SquareSearch>(t)?)),
 };
 
@@ -27,7 +26,7 @@ const FIRST: f64 = 0.8;
 pub(crate) const BLOCK: u32 = 50;
 
 /// Random search; ends at the images with the largest value.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct SquareSearch {}
 

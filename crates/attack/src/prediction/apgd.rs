@@ -9,26 +9,31 @@ use super::{
 };
 use crate::{AutoPgd, Ball, Best, Norm, Optimizer, Walk};
 use anyhow::{Result, ensure};
-use models::{
-    noise,
-    registry::{self, Entry},
-};
-use serde::Deserialize;
+use models::noise;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use toml::Table;
 
 /// In the list of attacks on predictions.
 pub(super) const CE: Entry<dyn Adversary> = Entry {
     name: "apgd-ce",
-    about: "Auto-PGD on the cross-entropy (Croce & Hein 2020); steps=100, restarts=1",
+    about: "Auto-PGD on the cross-entropy (Croce & Hein 2020)",
+    options: described::<Options>(&[
+        ("steps", "steps from each start"),
+        ("restarts", "starts; each image keeps its best"),
+    ]),
     build: |t| untargeted(t, Loss::Ce),
 };
 
 /// In the list of attacks on predictions.
 pub(super) const DLR: Entry<dyn Adversary> = Entry {
     name: "apgd-dlr",
-    about: "Auto-PGD on the difference of logits ratio, 3 classes at least (Croce & Hein 2020); \
-            steps=100, restarts=1",
+    about: "Auto-PGD on the difference of logits ratio, 3 classes at least (Croce & Hein 2020)",
+    options: described::<Options>(&[
+        ("steps", "steps from each start"),
+        ("restarts", "starts; each image keeps its best"),
+    ]),
     build: |t| untargeted(t, Loss::Dlr),
 };
 
@@ -36,11 +41,15 @@ pub(super) const DLR: Entry<dyn Adversary> = Entry {
 pub(super) const TARGETED: Entry<dyn Adversary> = Entry {
     name: "apgd-t",
     about: "Auto-PGD on the targeted DLR towards each of the 9 strongest other classes, 4 classes \
-            at least (Croce & Hein 2020); steps=100, restarts=1 a class",
+            at least (Croce & Hein 2020)",
+    options: described::<Options>(&[
+        ("steps", "steps from each start"),
+        ("restarts", "starts for each class; each image keeps its best"),
+    ]),
     build: |t| Ok(Box::new(Targeted(Options::parse(t)?))),
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     steps: u32,

@@ -4,11 +4,11 @@
 
 use anyhow::{Result, ensure};
 use models::{Target, grad::cross_entropy};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 /// Which loss of the logits is climbed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Loss {
     /// Cross-entropy.

@@ -13,11 +13,9 @@ use crate::{
     pgd::{restarted, some_fraction},
 };
 use anyhow::{Result, ensure};
-use models::{
-    noise,
-    registry::{self, Entry},
-};
-use serde::Deserialize;
+use models::noise;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
 
@@ -25,22 +23,33 @@ use toml::Table;
 pub(super) const FGSM: Entry<dyn Adversary> = Entry {
     name: "fgsm",
     about: "one step of the whole radius along the cross-entropy's gradient (Goodfellow et al. \
-            2015); no options",
+            2015)",
+    options: described::<Fgsm>(&[]),
     build: |t| Ok(Box::new(registry::options::<Fgsm>(t)?)),
 };
 
 /// In the list of attacks on predictions.
 pub(super) const PGD: Entry<dyn Adversary> = Entry {
     name: "pgd",
-    about: "projected gradient ascent (Madry et al. 2018), best iterate; steps=20, step_size \
-            (default 2.5 eps/steps; 2/255), restarts=1, random_start=true, loss=ce|dlr, \
-            targeted=false (a random other class per image), target=CLASS, rule=sign (who makes the \
-            steps: any rule)",
+    about: "projected gradient ascent (Madry et al. 2018), best iterate",
+    options: described::<Options>(&[
+        ("steps", "steps from each start"),
+        (
+            "step_size",
+            "length of a step, in [0, 1] pixels, such as 2/255; without it 2.5 eps / steps",
+        ),
+        ("restarts", "starts; each image keeps its best"),
+        ("random_start", "true: from a random place of the ball"),
+        ("loss", "ce: cross-entropy; dlr: difference of logits ratio, 3 classes at least"),
+        ("targeted", "true: towards a random other class of each image"),
+        ("target", "number of the class that all images are pushed to; without it none"),
+        ("rule", "optimiser that makes the steps, by name"),
+    ]),
     build: |t| Ok(Box::new(Projected::build(t)?)),
 };
 
 /// One step of the cross-entropy.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Fgsm {}
 
@@ -61,7 +70,7 @@ impl Adversary for Fgsm {
 }
 
 /// Settings of `pgd`; the ball comes with the images.
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     steps: u32,

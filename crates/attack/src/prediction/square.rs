@@ -10,11 +10,9 @@ use crate::{
     optim::square::{BLOCK, search},
 };
 use anyhow::{Result, ensure};
-use models::{
-    grad::value_and_grad,
-    registry::{self, Entry},
-};
-use serde::Deserialize;
+use models::grad::value_and_grad;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use std::{cell::RefCell, ops::Range};
 use tch::Tensor;
 use toml::Table;
@@ -22,12 +20,13 @@ use toml::Table;
 /// In the list of attacks on predictions.
 pub(super) const ENTRY: Entry<dyn Adversary> = Entry {
     name: "square",
-    about: "random search with squares, black box (Andriushchenko et al. 2020); queries=5000",
+    about: "random search with squares, black box (Andriushchenko et al. 2020)",
+    options: described::<Square>(&[("queries", "passes an image, the first included")]),
     build: |t| Ok(Box::new(Square::parse(t)?)),
 };
 
 /// The attack; `queries` counts passes per image, the first image included.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Square {
     /// Passes per image.

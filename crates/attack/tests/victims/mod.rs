@@ -34,15 +34,15 @@ pub(crate) fn all_methods() -> Vec<(&'static str, Box<dyn Attribution>)> {
 }
 
 pub(crate) fn method(name: &str) -> Box<dyn Attribution> {
-    explain::method(models::registry::parse(name).unwrap()).unwrap()
+    explain::method(registry::parse(name).unwrap()).unwrap()
 }
 
 pub(crate) fn rule(name: &str) -> Box<dyn Optimizer> {
-    attack::optimizer(models::registry::parse(name).unwrap()).unwrap()
+    attack::optimizer(registry::parse(name).unwrap()).unwrap()
 }
 
 pub(crate) fn goal(name: &str) -> Box<dyn MapObjective> {
-    attack::map_objective(models::registry::parse(name).unwrap()).unwrap()
+    attack::map_objective(registry::parse(name).unwrap()).unwrap()
 }
 
 /// A ResNet-20 and four 8×8 images, in f64: rounding moves no activation across a ReLU's bend.

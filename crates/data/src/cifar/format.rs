@@ -89,6 +89,18 @@ impl Format {
         stem == self.test || self.train.contains(&stem)
     }
 
+    /// Whether a file with this name, in lower case, holds the set: a batch, or an archive of all.
+    pub fn is_file(&self, name: &str) -> bool {
+        let archive = name.ends_with(".tar.gz") || name.ends_with(".tgz");
+        let hundred = name.contains("cifar-100") || name.contains("cifar100");
+        self.is_batch(name) || (archive && hundred == (self.name == FINE.name))
+    }
+
+    /// Whether a folder that holds this name, in lower case, holds the set.
+    pub fn is_inside(&self, name: &str, is_folder: bool) -> bool {
+        if is_folder { self.folders.contains(&name) } else { self.is_batch(name) }
+    }
+
     /// Errors' words for a label out of range: `0 to 9`.
     pub fn range(&self) -> String {
         format!("0 to {}", self.classes().len() - 1)

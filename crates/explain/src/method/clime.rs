@@ -7,25 +7,31 @@ use crate::{
     engine::surrogate::{Linear, PerturbedInputs, Surrogate, passes, sample_keys},
 };
 use anyhow::{Result, ensure};
-use models::{
-    noise,
-    registry::{self, Entry},
-};
-use serde::Deserialize;
+use models::noise;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
 
 /// In the list of methods.
 pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "clime",
-    about: "C-LIME: least squares of f on N(x, σ²I) (Agarwal et al. 2021); options: samples (1000), \
-            sigma (0.1, in [0, 1] pixels), ridge (0: λ of Lemma 6), covariance (sample: of the \
-            draws, the shortest fit where they are fewer than the numbers; population: σ²I)",
-    build: build,
+    about: "C-LIME: least squares of f on N(x, σ²I) (Agarwal et al. 2021)",
+    options: described::<Options>(&[
+        ("samples", "neighbours of the image, 2 or more"),
+        ("sigma", "σ of the neighbours, in [0, 1] pixels, above 0"),
+        ("ridge", "λ of Lemma 6, 0 or more"),
+        (
+            "covariance",
+            "sample: of the neighbours, the shortest fit where they are fewer than the numbers \
+             of an image; population: σ²I",
+        ),
+    ]),
+    build,
 };
 
 /// Which covariance of the neighbours the regression divides by.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum Covariance {
     /// That of the draws: least squares, exact for linear f once there are more draws than
@@ -36,7 +42,7 @@ enum Covariance {
     Population,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     samples: i64,

@@ -6,9 +6,9 @@ use anyhow::{Result, ensure};
 use models::{
     Activation, Model, Ops,
     grad::{Graph, pull},
-    registry::{self, Entry},
 };
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use tch::{Kind, Tensor};
 use toml::Table;
@@ -16,14 +16,17 @@ use toml::Table;
 /// In the list of methods.
 pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "gradcam",
-    about: "Grad-CAM of a tap, upsampled (Selvaraju et al. 2017); options: layer (the \
-            model's last tap with more than one place), relu (true: cut at 0)",
-    build: build,
+    about: "Grad-CAM of a tap, upsampled (Selvaraju et al. 2017)",
+    options: described::<GradCam>(&[
+        ("layer", "name of the tap; without it the model's last one with more than one place"),
+        ("relu", "true: the weighted sum is cut at 0"),
+    ]),
+    build,
 };
 
 /// Without `layer` the last tap with more than one place is taken; in a model that has none, the
 /// image itself. A tap `[N, F]` counts as one place of F channels, so its map is constant.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct GradCam {
     layer: Option<String>,

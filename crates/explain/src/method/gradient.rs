@@ -6,22 +6,22 @@ use crate::{
     engine::gradient_average::{Average, SamplePoints, Samples},
 };
 use anyhow::Result;
-use models::registry::{self, Entry};
-use serde::Deserialize;
+use registry::{Described, Entry, NoOptions};
 use toml::Table;
 
 /// In the list of methods.
 pub(crate) const GXI: Entry<dyn Attribution> = Entry {
     name: "gxi",
-    about: "gradient times input, x ⊙ ∇f(x) (Shrikumar et al. 2016; SM in Wang et al. 2020); \
-            no options",
+    about: "gradient times input, x ⊙ ∇f(x) (Shrikumar et al. 2016; SM in Wang et al. 2020)",
+    options: Described::NONE,
     build: build_gxi,
 };
 
 /// In the list of methods.
 pub(crate) const SALIENCY: Entry<dyn Attribution> = Entry {
     name: "saliency",
-    about: "input gradient, ∇f(x), signed (Simonyan et al. 2014); no options",
+    about: "input gradient, ∇f(x), signed (Simonyan et al. 2014)",
+    options: Described::NONE,
     build: build_saliency,
 };
 
@@ -30,10 +30,6 @@ pub(crate) const SALIENCY: Entry<dyn Attribution> = Entry {
 struct Image {
     times_input: bool,
 }
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoOptions {}
 
 impl SamplePoints for Image {
     fn count(&self) -> u64 {

@@ -11,11 +11,9 @@ use crate::{
     },
 };
 use anyhow::{Context, Result, ensure};
-use models::{
-    Model, noise,
-    registry::{self, Entry},
-};
-use serde::Deserialize;
+use models::{Model, noise};
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 use tch::Tensor;
 use toml::{Table, Value};
@@ -23,10 +21,17 @@ use toml::{Table, Value};
 /// In the list of methods.
 pub(crate) const EXPECTED_GRADIENTS: Entry<dyn Attribution> = Entry {
     name: "expected-gradients",
-    about: "integrated gradients over many baselines, one place on the way from each (Erion et al. \
-            2021); options: samples (100), baseline (uniform: U[0, 1] noise; blur; a value in \
-            [0, 1]; or a .safetensors file whose `images` are drawn), blur (3 pixels: σ of the \
-            blurred baseline)",
+    about: "integrated gradients over many baselines, one place on the way from each (Erion et \
+            al. 2021)",
+    options: described::<Expected>(&[
+        ("samples", "baselines, 1 or more"),
+        (
+            "baseline",
+            "a value in [0, 1]; blur; uniform: U[0, 1] noise; or a .safetensors file of \
+             `images`, which are drawn",
+        ),
+        ("blur", "σ of the blurred baseline, in pixels"),
+    ]),
     build: build_expected,
 };
 
@@ -34,10 +39,17 @@ pub(crate) const EXPECTED_GRADIENTS: Entry<dyn Attribution> = Entry {
 pub(crate) const IG: Entry<dyn Attribution> = Entry {
     name: "ig",
     about: "integrated gradients, (x − b) ⊙ mean ∇f on the way from b to x (Sundararajan et al. \
-            2017); options: points (50), rule (right; left, midpoint, trapezoid, \
-            gauss-legendre), baseline (0: a value in [0, 1]; blur; uniform: U[0, 1] noise; or a \
-            .safetensors file of `images`), baselines (1: that many uniform ones, or images \
-            from the first on, averaged), blur (3 pixels: σ of the blurred baseline)",
+            2017)",
+    options: described::<Integrated>(&[
+        ("points", "points of the path, 1 or more"),
+        ("rule", "quadrature: left, midpoint, right, trapezoid or gauss-legendre"),
+        (
+            "baseline",
+            "a value in [0, 1]; blur; uniform: U[0, 1] noise; or a .safetensors file of `images`",
+        ),
+        ("baselines", "baselines averaged: uniform ones, or images of the file from the first on"),
+        ("blur", "σ of the blurred baseline, in pixels"),
+    ]),
     build: build_ig,
 };
 
@@ -139,7 +151,7 @@ impl SamplePoints for StraightPath {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Integrated {
     points: u64,
@@ -179,7 +191,7 @@ fn build_ig(table: Table) -> Result<Box<dyn Attribution>> {
     Ok(Box::new(Average(StraightPath { start, baselines, nodes })))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Expected {
     samples: u64,

@@ -7,23 +7,28 @@ use crate::{
     sampling::features::{Features, Grouping, Groups},
 };
 use anyhow::{Result, ensure};
-use models::{
-    Model,
-    registry::{self, Entry},
-};
-use serde::Deserialize;
+use models::Model;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
 
 /// In the list of methods.
 pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "kernelshap",
-    about: "Shapley values of groups by weighted least squares (Lundberg & Lee 2017); options: \
-            samples (100), groups (quickshift; grid, pixels, scalars, which tables \
-            always have), cells (10: the grid is \
-            cells × cells), baseline (0: a value in [0, 1]), all (false; true: every coalition \
-            of at most 14 groups, exact)",
-    build: build,
+    about: "Shapley values of groups by weighted least squares (Lundberg & Lee 2017)",
+    options: described::<Options>(&[
+        ("samples", "coalitions, 2 or more; without `all` 100"),
+        (
+            "groups",
+            "quickshift, grid, pixels or scalars: what is switched off together; rows of tables \
+             always have scalars",
+        ),
+        ("cells", "cells along a side of the grid, for groups=grid alone; there 10"),
+        ("baseline", "value of what is switched off, in [0, 1]"),
+        ("all", "true: every coalition of at most 14 groups, exact"),
+    ]),
+    build,
 };
 
 /// All coalitions of at most this many groups.
@@ -32,7 +37,7 @@ const MOST: i64 = 14;
 /// Weight of the empty and the full coalition, in place of the infinity that efficiency asks for.
 const ENDS: f64 = 1e6;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     samples: Option<i64>,

@@ -14,31 +14,39 @@ use crate::{
     sampling::perturbation::{DRAWN, Perturbation, Perturbations},
 };
 use anyhow::{Result, ensure};
-use models::{
-    Model,
-    registry::{self, Entry},
-};
-use serde::Deserialize;
+use models::Model;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
 
 /// In the list of methods.
 pub(crate) const NOISY_BASELINE: Entry<dyn Attribution> = Entry {
     name: "noisy-baseline",
-    about: "least-infidelity map where the image becomes noise (Yeh et al. 2019); options: samples \
-            (1000), scale (0.2: of the noise, in [0, 1] pixels), ridge (1e-6, of the mean \
-            squared perturbation)",
+    about: "least-infidelity map where the image becomes noise (Yeh et al. 2019)",
+    options: described::<NoisyBaseline>(&[
+        ("samples", "perturbations of an image"),
+        ("scale", "σ of the baseline's noise, in [0, 1] pixels, above 0"),
+        ("ridge", "ridge penalty, in units of the mean squared perturbation, above 0"),
+    ]),
     build: build_noisy_baseline,
 };
 
 /// In the list of methods.
 pub(crate) const SQUARE: Entry<dyn Attribution> = Entry {
     name: "square",
-    about: "least-infidelity map where a square becomes black (Yeh et al. 2019); options: samples \
-            (1000 squares; every square where there are no more), largest (10 pixels: side), all \
-            (false; true: every square, one pixel apart), ridge (1e-6, of the mean squared \
-            perturbation), units (gradient; contribution: times x, as in the paper's tables, \
-            where black pixels have a share too; a pixel's channels have equal parts)",
+    about: "least-infidelity map where a square becomes black (Yeh et al. 2019)",
+    options: described::<Square>(&[
+        ("samples", "squares drawn; without `all` 1000, and every square where there are no more"),
+        ("largest", "largest side of a square, in pixels"),
+        ("ridge", "ridge penalty, in units of the mean squared perturbation, above 0"),
+        ("all", "true: every square, one pixel apart"),
+        (
+            "units",
+            "gradient; contribution: times x, as in the paper's tables, where black pixels have \
+             a share too and a pixel's channels have equal parts",
+        ),
+    ]),
     build: build_square,
 };
 
@@ -128,7 +136,7 @@ impl Attribution for LeastInfidelity {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Square {
     samples: Option<u64>,
@@ -152,7 +160,7 @@ fn build_square(table: Table) -> Result<Box<dyn Attribution>> {
     LeastInfidelity { perturbations: Perturbations::new(of, samples)?, units, ridge }.checked()
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct NoisyBaseline {
     samples: u64,

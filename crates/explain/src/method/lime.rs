@@ -9,23 +9,33 @@ use crate::{
     sampling::features::{Features, Grouping},
 };
 use anyhow::{Result, ensure};
-use models::registry::{self, Entry};
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
 
 /// In the list of methods.
 pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "lime",
-    about: "LIME: ridge regression on groups switched off (Ribeiro et al. 2016); options: samples \
-            (100), groups (quickshift; grid, pixels, scalars), cells (10: the grid is cells × \
-            cells), kernel (cosine: of mask and ones; images: of copy and image), width (1, in \
-            cosine distance), alpha (1: ridge), baseline (0: a value in [0, 1])",
-    build: build,
+    about: "LIME: ridge regression on groups switched off (Ribeiro et al. 2016)",
+    options: described::<Options>(&[
+        ("samples", "perturbed copies of the image"),
+        ("groups", "quickshift, grid, pixels or scalars: what is switched off together"),
+        ("cells", "cells along a side of the grid, for groups=grid alone; there 10"),
+        (
+            "kernel",
+            "a copy's weight is by the cosine distance of its mask and ones (cosine), or of copy \
+             and image (images)",
+        ),
+        ("width", "width of the kernel, in cosine distance, above 0"),
+        ("alpha", "ridge penalty: 0 for the shortest least-squares fit, else 1e-9 or more"),
+        ("baseline", "value of what is switched off, in [0, 1]"),
+    ]),
+    build,
 };
 
 /// What the cosine distance of a copy's weight is between.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum Kernel {
     /// Mask and all ones: no derivative.
@@ -38,7 +48,7 @@ enum Kernel {
 /// Distance of an image and a copy that keeps half of it: 1 − √½.
 const HALF: f64 = 1. - std::f64::consts::FRAC_1_SQRT_2;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     samples: i64,

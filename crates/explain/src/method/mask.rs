@@ -10,21 +10,28 @@ use models::{
     Model,
     adam::{Adam, Moments},
     grad::{Graph, pull},
-    registry::{self, Entry},
 };
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::{Table, Value};
 
 /// In the list of methods.
 pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "mask",
-    about: "meaningful perturbation (Fong & Vedaldi 2017): one minus the mask that takes the class \
-            away; options: steps (300, of Adam), learning_rate (0.1), cell (4 pixels: side of a \
-            mask's cell), lambda1 (0.01: weight of the mask's mean), lambda2 (0.2: of its \
-            variation), power (3: of the variation), baseline (blur, or a value in [0, 1]), blur \
-            (3 pixels: σ)",
-    build: build,
+    about: "meaningful perturbation (Fong & Vedaldi 2017): one minus the mask that takes the \
+            class away",
+    options: described::<Options>(&[
+        ("steps", "steps of Adam"),
+        ("learning_rate", "step size of Adam, 0 or more"),
+        ("cell", "side of a cell of the mask, in pixels"),
+        ("lambda1", "weight of the mask's mean, 0 or more"),
+        ("lambda2", "weight of the mask's variation, 0 or more"),
+        ("power", "exponent of the variation, 1 or more"),
+        ("baseline", "blur, or a value in [0, 1]: what replaces masked pixels"),
+        ("blur", "σ of the blurred baseline, in pixels"),
+    ]),
+    build,
 };
 
 const ADAM: Adam = Adam { betas: [0.9, 0.999], eps: 1e-8 };
@@ -35,7 +42,7 @@ struct Mask {
     baseline: Baseline,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     steps: u32,

@@ -6,8 +6,8 @@ use crate::{
     engine::surrogate::{Linear, PerturbedInputs, Surrogate},
 };
 use anyhow::{Result, ensure};
-use models::registry::{self, Entry};
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
 
@@ -15,12 +15,16 @@ use toml::Table;
 pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "occlusion",
     about: "drop of f when a square is covered, averaged over the squares on a pixel (Zeiler & \
-            Fergus 2014); options: size (4 pixels), stride (2 pixels), baseline (0: a value in \
-            [0, 1])",
-    build: build,
+            Fergus 2014)",
+    options: described::<Occlusion>(&[
+        ("size", "side of the square, in pixels"),
+        ("stride", "pixels from a square to the next, 1 to `size`"),
+        ("baseline", "value of covered pixels, in [0, 1]"),
+    ]),
+    build,
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Occlusion {
     size: i64,

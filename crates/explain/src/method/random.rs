@@ -2,11 +2,8 @@
 
 use crate::{Attribution, Batch};
 use anyhow::Result;
-use models::{
-    noise,
-    registry::{self, Entry},
-};
-use serde::Deserialize;
+use models::noise;
+use registry::{Described, Entry, NoOptions};
 use tch::Tensor;
 use toml::Table;
 
@@ -14,17 +11,14 @@ use toml::Table;
 pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "random",
     about: "N(0, 1) noise: a control that knows nothing; where an image is moved, to a neighbour or by \
-            an attack, it is drawn anew; no options",
+            an attack, it is drawn anew",
+    options: Described::NONE,
     build,
 };
 
 /// A map without meaning, N(0, 1) in every number: what a measure gives to nothing.
 #[derive(Debug)]
 struct Random;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoOptions {}
 
 impl Attribution for Random {
     fn attribute(&self, _model: &dyn models::Model, batch: &Batch) -> Tensor {

@@ -13,9 +13,9 @@ use models::{
     Model,
     grad::{Graph, pull},
     noise,
-    registry::{self, Entry},
 };
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
 
@@ -23,17 +23,25 @@ use toml::Table;
 pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "relex",
     about: "RelEx (Lim et al. 2021): the mask that keeps the class on noisy copies and whose rest \
-            does not; options: steps (50), samples (50 noisy copies a step; 100 in the paper), \
-            learning_rate (0.1; 0.001 in the paper), momentum (0.99), lambda1 (1e-4), lambda2 \
-            (1), sigma (0.1, of each image's max − min), baseline (0: what is masked becomes \
-            this, in [0, 1]), shared (false: one mask for all channels)",
-    build: build,
+            does not",
+    options: described::<RelEx>(&[
+        ("steps", "steps of gradient descent"),
+        ("samples", "noisy copies a step (100 in the paper)"),
+        ("learning_rate", "length of a step, 0 or more (0.001 in the paper)"),
+        ("momentum", "of the descent, in [0, 1)"),
+        ("lambda1", "weight of the mask's size, 0 or more"),
+        ("lambda2", "weight of the class's absence from what is masked, 0 or more"),
+        ("sigma", "σ of the noise, in units of each image's max − min"),
+        ("baseline", "value of masked pixels, in [0, 1]"),
+        ("shared", "true: one mask for all channels"),
+    ]),
+    build,
 };
 
 /// Guards log(1 − p).
 const TINY: f64 = 1e-7;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct RelEx {
     steps: u64,

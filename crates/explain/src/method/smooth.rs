@@ -13,22 +13,28 @@ use models::{
     Model,
     grad::{Graph, pull},
     noise,
-    registry::{self, Entry},
 };
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::{Table, Value};
 
 /// In the list of methods.
 pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "smooth",
-    about: "any method averaged over neighbours of the image (kernel smoothing, Tan & Tian 2023); \
-            options: inner (saliency: a method, in quotes if it has options of its own), kernel \
-            (gaussian; uniform, laplace, or a density of your own, linear between pairs: \
-            [[-1, 0], [0, 1], [1, 0]]), size (0.03: σ, radius, scale, or what 1 means in the \
-            pairs, in [0, 1] pixels), relative (false: size in units of each image's max − \
-            min), samples (30)",
-    build: build,
+    about: "any method averaged over neighbours of the image (kernel smoothing, Tan & Tian 2023)",
+    options: described::<Options>(&[
+        ("inner", "a method, in quotes if it has options of its own"),
+        (
+            "kernel",
+            "gaussian, uniform, laplace, or [[offset, density], …]: a density of your own, linear \
+             between the pairs, such as [[-1, 0], [0, 1], [1, 0]]",
+        ),
+        ("size", "σ, radius, scale, or what 1 means in the pairs, in [0, 1] pixels"),
+        ("relative", "true: size in units of each image's max − min"),
+        ("samples", "neighbours"),
+    ]),
+    build,
 };
 
 /// The inner method and its neighbours.
@@ -37,7 +43,7 @@ struct Smooth {
     noise: Noise,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     inner: Value,

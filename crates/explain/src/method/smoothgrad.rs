@@ -7,24 +7,30 @@ use crate::{
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
 use anyhow::{Result, ensure};
-use models::registry::{self, Entry};
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use toml::Table;
 
 /// In the list of methods.
 pub(crate) const SMOOTHGRAD: Entry<dyn Attribution> = Entry {
     name: "smoothgrad",
-    about: "mean ∇f(x + e), e ~ N(0, σ²I) (Smilkov et al. 2017); options: sigma (0.03, in [0, 1] \
-            pixels), relative (false: sigma in units of each image's max − min), samples (10 up \
-            to sigma 0.01, then 10 for each hundredth, as Tan & Tian 2023)",
+    about: "mean ∇f(x + e), e ~ N(0, σ²I) (Smilkov et al. 2017)",
+    options: described::<SmoothGrad>(&[
+        ("sigma", "σ, in [0, 1] pixels"),
+        ("relative", "true: sigma in units of each image's max − min"),
+        (
+            "samples",
+            "neighbours; 10 up to sigma 0.01, then 10 for each hundredth (Tan & Tian 2023)",
+        ),
+    ]),
     build: build_smoothgrad,
 };
 
 /// In the list of methods.
 pub(crate) const UNIGRAD: Entry<dyn Attribution> = Entry {
     name: "unigrad",
-    about: "mean ∇f(x + e), e ~ U[−r, r] (Wang et al. 2020); options: radius (4/255, in [0, 1] \
-            pixels), samples (50)",
+    about: "mean ∇f(x + e), e ~ U[−r, r] (Wang et al. 2020)",
+    options: described::<UniGrad>(&[("radius", "r, in [0, 1] pixels"), ("samples", "neighbours")]),
     build: build_unigrad,
 };
 
@@ -42,7 +48,7 @@ impl SamplePoints for Noise {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct SmoothGrad {
     #[serde(deserialize_with = "registry::fraction")]
@@ -75,7 +81,7 @@ fn build_smoothgrad(table: Table) -> Result<Box<dyn Attribution>> {
     Ok(Box::new(Average(noise.checked("sigma")?)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct UniGrad {
     #[serde(deserialize_with = "registry::fraction")]

@@ -6,10 +6,22 @@ use crate::{
     metric::{Better, Case, Column, Metric},
 };
 use anyhow::{Result, ensure};
-use models::registry;
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of metrics.
+pub(super) const ENTRY: Entry<dyn Metric> = Entry {
+    name: "complexity",
+    about: "how few pixels a map names: entropy (Bhatt et al. 2020), Gini index (Chalasani et al. \
+            2020), hot pixels (Nguyen & Martínez 2020)",
+    options: described::<Complexity>(&[(
+        "threshold",
+        "of the largest heat: what is hot, above 0, at most 1",
+    )]),
+    build,
+};
 
 const COLUMNS: [Column; 3] = [
     Column {
@@ -30,7 +42,7 @@ const COLUMNS: [Column; 3] = [
     },
 ];
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Complexity {
     threshold: f64,
@@ -42,7 +54,7 @@ impl Default for Complexity {
     }
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+fn build(table: Table) -> Result<Box<dyn Metric>> {
     let complexity: Complexity = registry::options(table)?;
     let threshold = complexity.threshold;
     ensure!(

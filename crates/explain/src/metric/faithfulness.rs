@@ -11,10 +11,33 @@ use crate::{
     sampling::features::{Features, Grouping, Groups},
 };
 use anyhow::{Result, ensure};
-use models::registry;
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of metrics.
+pub(super) const ENTRY: Entry<dyn Metric> = Entry {
+    name: "faithfulness",
+    about: "a map against the drop of f where a cell of a grid is set to a reference (Tan & Tian \
+            2023, Eq. 5)",
+    options: described::<Options>(&[
+        ("cells", "cells along a side of the grid"),
+        ("reference", "value of the removed cell, in [0, 1]"),
+        (
+            "values",
+            "mean: drop over the mean of x − reference, cells where that is below 1e-3 left out, \
+             against the mean of the map; contribution: drop against the sum of contributions",
+        ),
+        (
+            "units",
+            "for values=contribution alone; gradient, the default there: map ⊙ (x − reference) \
+             is summed, as for saliency and smoothgrad; contribution: the map is, as for gxi, ig, \
+             lime, kernelshap",
+        ),
+    ]),
+    build,
+};
 
 /// Groups whose mean is nearer to the reference are left out of quotients.
 const NEAREST: f64 = 1e-3;
@@ -40,7 +63,7 @@ const COLUMNS: [Column; 3] = [
 ];
 
 /// What a group's number is.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum Values {
     /// Per pixel: the drop of f over the group's mean distance to the reference; the mean of the map.
@@ -50,7 +73,7 @@ enum Values {
     Contribution,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     cells: i64,
@@ -74,7 +97,7 @@ struct Faithfulness {
     units: Units,
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { cells, reference, values, units } = registry::options(table)?;
     ensure!((0. ..=1.).contains(&reference), "`reference` is {reference}; pixels are in [0, 1]");
     ensure!(

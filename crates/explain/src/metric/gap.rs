@@ -6,10 +6,24 @@ use crate::{
     metric::{Better, Case, Column, Metric, lipschitz::Norm},
 };
 use anyhow::Result;
-use models::registry;
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::{Table, Value};
+
+/// In the list of metrics.
+pub(super) const ENTRY: Entry<dyn Metric> = Entry {
+    name: "gap",
+    about: "SmoothGrad against C-LIME of the same neighbours (Agarwal et al. 2021, Theorem 1); \
+            the method makes no difference",
+    options: described::<Options>(&[
+        ("samples", "neighbours, 2 or more"),
+        ("sigma", "σ of the neighbours, in [0, 1] pixels, above 0"),
+        ("norm", "l2 or l1"),
+        ("relative", "true: in units of SmoothGrad's length; false: the distance itself"),
+    ]),
+    build,
+};
 
 struct Gap {
     smoothgrad: Box<dyn Attribution>,
@@ -18,7 +32,7 @@ struct Gap {
     relative: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     samples: i64,
@@ -34,7 +48,7 @@ impl Default for Options {
     }
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { samples, sigma, norm, relative } = registry::options(table)?;
     let built = |name: &str| {
         method(Table::from_iter([

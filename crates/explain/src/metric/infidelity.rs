@@ -13,10 +13,43 @@ use crate::{
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
 use anyhow::{Result, bail, ensure};
-use models::{Model, noise, registry};
-use serde::Deserialize;
+use models::{Model, noise};
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of metrics.
+pub(super) const ENTRY: Entry<dyn Metric> = Entry {
+    name: "infidelity",
+    about: "squared error of what a map tells of perturbations I (Yeh et al. 2019)",
+    options: described::<Options>(&[
+        (
+            "perturbation",
+            "gaussian; square: a square becomes black; noisy-baseline: the image becomes noise",
+        ),
+        (
+            "samples",
+            "perturbations drawn; without `all` 1000, and every square where there are no more",
+        ),
+        ("sigma", "σ, for perturbation=gaussian alone, in [0, 1] pixels; there 0.2"),
+        (
+            "scale",
+            "σ of the noise, for perturbation=noisy-baseline alone, in [0, 1] pixels; there 0.2",
+        ),
+        ("largest", "largest side of a square, for perturbation=square alone, in pixels; there 10"),
+        ("all", "true: every square, one pixel apart, for perturbation=square alone; there false"),
+        ("scaling", "optimal: the map times the number that fits best; none"),
+        ("units", "gradient: IᵀΦ; contribution: the sum of Φ in the square"),
+        (
+            "robust",
+            "radius of a ball whose worst point is a second column, in [0, 1] pixels; 0: no such \
+             column (Definition C.1)",
+        ),
+        ("robust_samples", "points of that ball, 1 or more"),
+    ]),
+    build,
+};
 
 struct Infidelity {
     perturbations: Perturbations,
@@ -26,7 +59,7 @@ struct Infidelity {
     near: Option<Neighbourhood>,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Named {
     #[default]
@@ -35,20 +68,20 @@ enum Named {
     NoisyBaseline,
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Scaling {
     /// The β of least infidelity.
     #[default]
-    LeastInfidelity,
+    Optimal,
     None,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(transparent)]
 struct Size(#[serde(deserialize_with = "registry::fraction")] f64);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     perturbation: Named,
@@ -106,7 +139,7 @@ impl Options {
     }
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+fn build(table: Table) -> Result<Box<dyn Metric>> {
     let options: Options = registry::options(table)?;
     let perturbations = Perturbations::new(options.perturbation()?, options.samples)?;
     let Options { perturbation, scaling, units, robust, robust_samples, .. } = options;
@@ -185,7 +218,7 @@ impl Infidelity {
         let [told, both, drop] = sums;
         let least = match self.scaling {
             // A map that tells nothing is scaled by 0; then `both` is 0 as well.
-            Scaling::LeastInfidelity => drop - both.square() / told.clamp_min(f64::MIN_POSITIVE),
+            Scaling::Optimal => drop - both.square() / told.clamp_min(f64::MIN_POSITIVE),
             Scaling::None => told - both * 2. + drop,
         };
         least.clamp_min(0.)

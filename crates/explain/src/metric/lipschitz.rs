@@ -8,10 +8,35 @@ use crate::{
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
 use anyhow::{Result, ensure};
-use models::{Model, noise, registry};
-use serde::Deserialize;
+use models::{Model, noise};
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of metrics.
+pub(super) const ENTRY: Entry<dyn Metric> = Entry {
+    name: "lipschitz",
+    about: "local Lipschitz constant of maps and of the score (Tan & Tian 2023, Eq. 4)",
+    options: described::<Options>(&[
+        ("samples", "neighbours of an image"),
+        ("sigma", "σ of the neighbours, in [0, 1] pixels, above 0"),
+        ("channels", "all; mean: of maps, over channels"),
+        ("norm", "l2 or l1"),
+        (
+            "ratio",
+            "true: a distance of maps over that of images; false: the distance of maps alone, as \
+             Agarwal et al. 2021",
+        ),
+        ("aggregate", "max or mean, over neighbours"),
+        (
+            "draws",
+            "shared: a method draws at a neighbour what it draws at the image; fresh: something \
+             else",
+        ),
+    ]),
+    build,
+};
 
 /// Neighbours of every image, drawn apart from what methods draw and the same for all methods.
 pub(super) struct Neighbourhood {
@@ -23,7 +48,7 @@ pub(super) struct Neighbourhood {
 }
 
 /// Random numbers of a method at a neighbour.
-#[derive(Clone, Copy, Deserialize, PartialEq)]
+#[derive(Clone, Copy, Deserialize, Serialize, PartialEq)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Draws {
     /// Those that it draws at the image.
@@ -66,7 +91,7 @@ fn fresh(pass: &Pass, near: &Batch) -> Vec<u64> {
 }
 
 /// What is kept of one number for each neighbour, none negative.
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Aggregate {
     Max,
@@ -117,7 +142,7 @@ struct Lipschitz {
     options: Options,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     samples: u64,
@@ -130,14 +155,14 @@ struct Options {
     draws: Draws,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Channels {
     All,
     Mean,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Norm {
     L1,
@@ -165,7 +190,7 @@ impl Default for Options {
     }
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+fn build(table: Table) -> Result<Box<dyn Metric>> {
     let options: Options = registry::options(table)?;
     let Options { samples, sigma, draws, .. } = options;
     ensure!(sigma > 0., "`sigma` is {sigma}; it must be positive");

@@ -7,10 +7,19 @@ use crate::{
     metric::{Better, Case, Column, Metric, Needs, removal::ranks},
 };
 use anyhow::Result;
-use models::registry;
-use serde::Deserialize;
+use registry::{Described, Entry};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of metrics.
+pub(super) const ENTRY: Entry<dyn Metric> = Entry {
+    name: "localisation",
+    about: "share of the heat on the object, pointing game, share of the hottest pixels on it \
+            (Arras et al. 2022; Zhang et al. 2018)",
+    options: Described::NONE,
+    build,
+};
 
 const COLUMNS: [Column; 3] = [
     Column {
@@ -32,11 +41,11 @@ const COLUMNS: [Column; 3] = [
     },
 ];
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Localisation {}
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+fn build(table: Table) -> Result<Box<dyn Metric>> {
     Ok(Box::new(registry::options::<Localisation>(table)?))
 }
 

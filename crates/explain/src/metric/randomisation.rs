@@ -8,18 +8,31 @@ use crate::{
     similarity::spearman,
 };
 use anyhow::Result;
-use models::registry;
-use serde::Deserialize;
+use registry::{Described, Entry, NoOptions};
 use tch::{Kind, Tensor};
 use toml::Table;
 
+/// In the list of metrics.
+pub(super) const RANDOM_LABELS: Entry<dyn Metric> = Entry {
+    name: "random-labels",
+    about: "heat maps of the network and of one trained on random labels, by rank correlation \
+            (Adebayo et al. 2018)",
+    options: Described::NONE,
+    build: build_labels,
+};
+
+/// In the list of metrics.
+pub(super) const ENTRY: Entry<dyn Metric> = Entry {
+    name: "randomisation",
+    about: "heat maps before and after weights are drawn anew, by rank correlation (Adebayo et \
+            al. 2018)",
+    options: Described::NONE,
+    build,
+};
+
 struct Randomisation;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoOptions {}
-
-pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+fn build(table: Table) -> Result<Box<dyn Metric>> {
     registry::options::<NoOptions>(table)?;
     Ok(Box::new(Randomisation))
 }
@@ -89,7 +102,7 @@ fn mean(case: &Case, of: &[Tensor]) -> Tensor {
 
 struct RandomLabels;
 
-pub(crate) fn build_labels(table: Table) -> Result<Box<dyn Metric>> {
+fn build_labels(table: Table) -> Result<Box<dyn Metric>> {
     registry::options::<NoOptions>(table)?;
     Ok(Box::new(RandomLabels))
 }

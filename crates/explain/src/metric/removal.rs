@@ -10,11 +10,59 @@ use crate::{
     sampling::baseline::Baseline,
 };
 use anyhow::{Result, anyhow, ensure};
-use models::{Score, Target, registry};
-use serde::Deserialize;
+use models::{Score, Target};
+use registry::{Described, Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use tensorfile::words::count;
 use toml::{Table, Value};
+
+/// In the list of metrics.
+pub(super) const DELETION: Entry<dyn Metric> = Entry {
+    name: "deletion",
+    about: "area under the class's probability while the most relevant pixels go first (Petsiuk \
+            et al. 2018; Lim et al. 2021)",
+    options: OPTIONS,
+    build: build_deletion,
+};
+
+/// In the list of metrics.
+pub(super) const INSERTION: Entry<dyn Metric> = Entry {
+    name: "insertion",
+    about: "area under the class's probability while the most relevant pixels come first (Petsiuk \
+            et al. 2018), which with one baseline is preservation",
+    options: OPTIONS,
+    build: build_insertion,
+};
+
+/// In the list of metrics.
+pub(super) const PRESERVATION: Entry<dyn Metric> = Entry {
+    name: "preservation",
+    about: "area under the class's probability while the least relevant pixels go first (Lim et \
+            al. 2021, S3.3)",
+    options: OPTIONS,
+    build: build_preservation,
+};
+
+/// In the list of metrics.
+pub(super) const RELEVANCE: Entry<dyn Metric> = Entry {
+    name: "relevance",
+    about: "R, harmonic mean of preservation and 1 − deletion, image by image (Lim et al. 2021, \
+            S3.3)",
+    options: OPTIONS,
+    build: build_relevance,
+};
+
+const OPTIONS: Described = described::<Options>(&[
+    ("steps", "steps of the curve, equal shares of the pixels, 1 to their number"),
+    (
+        "baseline",
+        "what replaces pixels: a value in [0, 1]; mean: of each channel of the image; or blur; \
+         without it 0, for insertion blur",
+    ),
+    ("blur", "σ of the blurred baseline, in pixels"),
+    ("signed", "false: ranked by |map| summed over channels; true: by the map itself"),
+]);
 
 /// Scores of the case's class at copies `0..copies` of each image, f64 `[N, copies]`. `copy` makes
 /// those that a pass wants from their images and numbers, both i64 `[n]`.
@@ -117,7 +165,7 @@ impl Curve {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     steps: i64,
@@ -229,17 +277,17 @@ fn area(table: Table, curve: Curve, baseline: impl Into<Value>) -> Result<Box<dy
     Ok(Box::new(Area { removal, curve, columns: [curve.column()] }))
 }
 
-pub(crate) fn build_deletion(table: Table) -> Result<Box<dyn Metric>> {
+fn build_deletion(table: Table) -> Result<Box<dyn Metric>> {
     area(table, Curve::Deletion, 0)
 }
 
 /// From a blurred image by default, as in the paper: with one baseline, insertion is preservation
 /// told backwards.
-pub(crate) fn build_insertion(table: Table) -> Result<Box<dyn Metric>> {
+fn build_insertion(table: Table) -> Result<Box<dyn Metric>> {
     area(table, Curve::Insertion, "blur")
 }
 
-pub(crate) fn build_preservation(table: Table) -> Result<Box<dyn Metric>> {
+fn build_preservation(table: Table) -> Result<Box<dyn Metric>> {
     area(table, Curve::Preservation, 0)
 }
 
@@ -275,7 +323,7 @@ impl Metric for Relevance {
     }
 }
 
-pub(crate) fn build_relevance(table: Table) -> Result<Box<dyn Metric>> {
+fn build_relevance(table: Table) -> Result<Box<dyn Metric>> {
     let relevance = Column {
         name: "relevance",
         about: "R with 1/R = ½(1/P + 1/(1 − D)), P preservation and D deletion of the image, in \

@@ -5,10 +5,28 @@
 
 use crate::metric::{Better, Case, Column, Metric, Needs};
 use anyhow::{Result, ensure};
-use models::registry;
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of metrics.
+pub(super) const ENTRY: Entry<dyn Metric> = Entry {
+    name: "retrieval",
+    about: "is the true class that of mask ⊙ x, mask and x clean or attacked (Lim et al. 2021, \
+            4.1)",
+    options: described::<Retrieval>(&[
+        (
+            "mask",
+            "percentile: |map| over its 99th percentile, cut at 1, for gradients; minmax: map \
+             from its least 0 to its largest 1, for gradcam; raw: the map cut to [0, 1], for \
+             relex",
+        ),
+        ("baseline", "value that is seen where the mask is 0, in [0, 1]"),
+        ("attacked", "false: clean images alone, and no attack is made"),
+    ]),
+    build,
+};
 
 const COLUMNS: [Column; 5] = [
     Column {
@@ -39,7 +57,7 @@ const COLUMNS: [Column; 5] = [
 ];
 
 /// How a map becomes a mask in [0, 1]: Lim et al. 2021, S2.1.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum Mask {
     /// |map|, mean over channels, over its 99th percentile, cut at 1: for gradients.
@@ -87,7 +105,7 @@ fn percentile(t: &Tensor, share: f64) -> Tensor {
 /// Those that need no attack are the last.
 const CLEAN: usize = 3;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Retrieval {
     mask: Mask,
@@ -102,7 +120,7 @@ impl Default for Retrieval {
     }
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+fn build(table: Table) -> Result<Box<dyn Metric>> {
     let retrieval: Retrieval = registry::options(table)?;
     let baseline = retrieval.baseline;
     ensure!((0. ..=1.).contains(&baseline), "`baseline` is {baseline}; pixels are in [0, 1]");

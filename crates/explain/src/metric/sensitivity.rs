@@ -7,17 +7,29 @@ use crate::metric::{
 };
 use crate::sampling::{neighbours::Noise, smoothing_kernel::Kernel};
 use anyhow::Result;
-use models::registry;
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of metrics.
+pub(super) const ENTRY: Entry<dyn Metric> = Entry {
+    name: "sensitivity",
+    about: "share of a map that changes in an ℓ∞ ball (Yeh et al. 2019, Definition 3.1)",
+    options: described::<Options>(&[
+        ("samples", "points of the ball"),
+        ("radius", "of the ball, in [0, 1] pixels"),
+        ("unit", "true: every map is first divided by its length, as in the paper"),
+    ]),
+    build,
+};
 
 struct Sensitivity {
     near: Neighbourhood,
     unit: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     samples: u64,
@@ -32,7 +44,7 @@ impl Default for Options {
     }
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { samples, radius, unit } = registry::options(table)?;
     let noise = Noise { kernel: Kernel::Uniform, size: radius, relative: false, samples };
     let near =

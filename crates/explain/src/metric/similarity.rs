@@ -3,16 +3,27 @@
 
 use crate::{
     heat,
-    metric::{Better, Case, Column, Metric, Needs},
+    metric::{Case, Column, Metric, Needs},
     similarity::{SIMILARITIES, check_k, default_k},
 };
 use anyhow::Result;
-use models::registry;
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
 
-#[derive(Debug, Deserialize)]
+/// In the list of metrics.
+pub(super) const ENTRY: Entry<dyn Metric> = Entry {
+    name: "similarity",
+    about: "heat maps before and after an attack, by every similarity (Wang et al. 2020)",
+    options: described::<Options>(&[(
+        "k",
+        "pixels of the top; 20 up to 32x32, 80 up to 64x64, else 1000",
+    )]),
+    build,
+};
+
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Options {
     k: Option<i64>,
@@ -23,13 +34,9 @@ struct Similarity {
     columns: Vec<Column>,
 }
 
-pub(crate) fn build(table: Table) -> Result<Box<dyn Metric>> {
+fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { k } = registry::options(table)?;
-    let column = |m: &crate::Similarity| Column {
-        name: m.name,
-        about: m.about,
-        better: if m.same == 0. { Better::Lower } else { Better::Higher },
-    };
+    let column = |m: &crate::Similarity| Column { name: m.name, about: m.about, better: m.better };
     Ok(Box::new(Similarity { k, columns: SIMILARITIES.iter().map(column).collect() }))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::Batch;
 use anyhow::{Result, bail, ensure};
-use models::{noise, registry};
+use models::noise;
 use tch::Tensor;
 use toml::Value;
 

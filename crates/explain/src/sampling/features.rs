@@ -3,14 +3,14 @@
 
 use crate::sampling::quickshift;
 use anyhow::{Result, ensure};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 /// Pixels times groups of a table of who belongs where, at most.
 const MEMBERS: i64 = 1 << 23;
 
 /// The names of the ways to group.
-#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Grouping {
     /// Superpixels of each image.

@@ -1,10 +1,10 @@
 //! Quadrature rules on [0, 1]: the points of a path and their weights.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::f64::consts::PI;
 
 /// Which points of the way are taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Rule {
     /// i/n for i = 0 … n − 1.

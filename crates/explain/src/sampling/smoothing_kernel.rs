@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use models::noise;
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::f64::consts::FRAC_2_PI;
 use tch::{Device, Kind, Tensor};
 use toml::Value;
@@ -84,6 +84,21 @@ impl<'de> Deserialize<'de> for Kernel {
             other => Err(de::Error::custom(format!(
                 "`kernel` is {other}, not a name or pairs such as [[-1, 0], [0, 1], [1, 0]]"
             ))),
+        }
+    }
+}
+
+/// As users write it; a density in pairs [offset, density].
+impl Serialize for Kernel {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Kernel::Gaussian => "gaussian".serialize(to),
+            Kernel::Uniform => "uniform".serialize(to),
+            Kernel::Laplace => "laplace".serialize(to),
+            Kernel::Table(table) => {
+                let pairs = table.offsets.iter().zip(&table.density);
+                pairs.collect::<Vec<_>>().serialize(to)
+            }
         }
     }
 }

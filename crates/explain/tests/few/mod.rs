@@ -1,7 +1,7 @@
 //! Every method of the registry, small enough for tests that call each of them very often.
 
 use explain::{Attribution, METHODS};
-use models::registry::Entry;
+use registry::Entry;
 use toml::{Table, Value};
 
 /// Every method; those that average or iterate with three points, samples, steps: enough to be

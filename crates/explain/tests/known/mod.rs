@@ -7,8 +7,9 @@ mod of;
 mod rule;
 
 use explain::{Attribution, Batch};
-use models::{Target, noise, registry::parse, zoo::Shape};
+use models::{Target, noise, zoo::Shape};
 pub(crate) use of::Of;
+use registry::parse;
 use tch::{Device, Kind, Tensor};
 
 pub(crate) const IMAGE: [i64; 3] = [2, 3, 4];

@@ -4,7 +4,8 @@ use explain::{
     Batch,
     metric::{Attacked, Case, Memo, Metric, metric},
 };
-use models::{Activation, Model, Ops, Score, Target, noise, registry::parse};
+use models::{Activation, Model, Ops, Score, Target, noise};
+use registry::parse;
 use tch::{Device, Kind, Tensor};
 
 /// Logits W x: W `[K, D]`, x flattened.

@@ -1,6 +1,7 @@
 //! Random numbers keyed by (seed, image, sample): a counter-based hash, so a draw depends on its key
 //! alone, not on order, batch, chunk or device. Not cryptographic.
 
+use registry::seed::splitmix;
 use tch::{Device, Kind, Tensor};
 
 /// One key from a seed and the two numbers that say what is drawn. (splitmix64, three rounds.)
@@ -13,13 +14,6 @@ pub fn name_id(name: &str) -> u64 {
     name.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     })
-}
-
-fn splitmix(x: u64) -> u64 {
-    let mut z = x.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 /// U[0, 1): one draw of `shape` per key -> `[keys, ...shape]` f32.

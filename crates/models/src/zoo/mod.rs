@@ -1,10 +1,8 @@
 //! The architectures: one sorted slice, one file a family.
 
-use crate::{
-    Builder, Model,
-    registry::{self, Named},
-};
+use crate::{Builder, Model};
 use anyhow::{Context, Result, ensure};
+use registry::Named;
 use tch::{Device, Tensor};
 
 mod googlenet;

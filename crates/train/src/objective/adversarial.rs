@@ -3,12 +3,33 @@
 
 use super::{Loss, Objective, Statistics, Step, cross_entropy};
 use anyhow::{Result, ensure};
-use models::{grad, registry};
-use serde::Deserialize;
+use models::grad;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use toml::Table;
 
-#[derive(Debug, Deserialize)]
+/// In the list of objectives.
+pub(super) const ENTRY: Entry<dyn Objective> = Entry {
+    name: "adversarial",
+    about: "cross-entropy on attacked images (Madry et al. 2018)",
+    options: described::<Adversarial>(&[
+        (
+            "attack",
+            "the adversary, a table: norm, eps, steps, step_size, random_start, restarts, best, rule",
+        ),
+        ("clean", "weight of clean images in the mix, in [0, 1)"),
+        ("ramp", "epochs until the full eps"),
+        (
+            "attack_mode",
+            "statistics of batch norms while attacking: running (or eval), batch (or train)",
+        ),
+    ])
+    .needing(&[("attack", "{ eps = \"8/255\", steps = 7, step_size = \"2/255\" }")]),
+    build,
+};
+
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Adversarial {
     attack: Table,
@@ -20,7 +41,7 @@ struct Adversarial {
     attack_mode: Statistics,
 }
 
-pub(super) fn build(table: Table) -> Result<Box<dyn Objective>> {
+fn build(table: Table) -> Result<Box<dyn Objective>> {
     let adversarial: Adversarial = registry::options(table)?;
     let (clean, ramp) = (adversarial.clean, adversarial.ramp);
     ensure!((0. ..1.).contains(&clean), "`clean` is {clean}, not in [0, 1)");

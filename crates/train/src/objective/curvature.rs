@@ -10,12 +10,30 @@ use super::{
     gradient_norm::{check_size, loss_gradient, squared_length},
 };
 use anyhow::Result;
-use models::registry;
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
 
-#[derive(Debug, Deserialize)]
+/// In the list of objectives.
+pub(super) const ENTRY: Entry<dyn Objective> = Entry {
+    name: "curvature",
+    about: "cross-entropy + gamma · |∇loss(x + h z) − ∇loss(x)|² along z, the gradient's signs \
+            (CURE, Moosavi-Dezfooli et al. 2019)",
+    options: described::<Curvature>(&[
+        ("gamma", "weight of the penalty, 0 or more"),
+        ("h", "length of the step, in [0, 1] pixels"),
+        ("ramp", "epochs until the full h"),
+        (
+            "norm",
+            "statistics of batch norms in the penalty's pass: running (or eval), batch (or \
+             train)",
+        ),
+    ]),
+    build,
+};
+
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Curvature {
     gamma: f64,
@@ -30,7 +48,7 @@ impl Default for Curvature {
     }
 }
 
-pub(super) fn build(table: Table) -> Result<Box<dyn Objective>> {
+fn build(table: Table) -> Result<Box<dyn Objective>> {
     let options: Curvature = registry::options(table)?;
     check_size("gamma", options.gamma)?;
     check_size("h", options.h)?;

@@ -9,15 +9,29 @@ use super::{
     ssr::ramp,
 };
 use anyhow::{Result, ensure};
-use models::{
-    grad::{self, Graph},
-    registry,
-};
-use serde::Deserialize;
+use models::grad::{self, Graph};
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
 
-#[derive(Debug, Deserialize)]
+/// In the list of objectives.
+pub(super) const ENTRY: Entry<dyn Objective> = Entry {
+    name: "gradient-norm",
+    about: "cross-entropy + lambda · |∇loss(x)|² (Ross & Doshi-Velez 2018)",
+    options: described::<GradientNorm>(&[
+        ("lambda", "weight of the penalty, for [0, 1] pixels, 0 or more"),
+        (
+            "norm",
+            "statistics of batch norms in the penalty's pass: running (or eval), batch (or \
+             train)",
+        ),
+        ("ramp", "epochs until the full lambda"),
+    ]),
+    build,
+};
+
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct GradientNorm {
     #[serde(default = "one")]
@@ -32,7 +46,7 @@ fn one() -> f64 {
     1.
 }
 
-pub(super) fn build(table: Table) -> Result<Box<dyn Objective>> {
+fn build(table: Table) -> Result<Box<dyn Objective>> {
     let options: GradientNorm = registry::options(table)?;
     check_size("lambda", options.lambda)?;
     check_ramp(options.ramp)?;

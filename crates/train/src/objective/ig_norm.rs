@@ -11,13 +11,53 @@ use anyhow::{Result, ensure};
 use models::{
     Precision,
     grad::{self, Graph},
-    registry,
 };
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::{Table, Value};
 
-#[derive(Debug, Deserialize)]
+/// In the list of objectives.
+pub(super) const NORM: Entry<dyn Objective> = Entry {
+    name: "ig-norm",
+    about: "cross-entropy + gamma · largest l1 norm of the loss's integrated gradients from x to \
+            x' in the ball (Chen et al. 2019, IG-NORM)",
+    options: described::<Options>(&[
+        ("attack", "the adversary, a table: eps, steps, step_size and the others of PGD"),
+        ("gamma", "weight of the norm, 0 or more"),
+        ("points", "points of the path, a multiple of `approx_factor`"),
+        ("approx_factor", "points of the path for each one that the attack uses"),
+        ("chunk", "points a pass"),
+        (
+            "norm",
+            "statistics of batch norms in the penalty's pass: running (or eval), batch (or \
+             train)",
+        ),
+    ]),
+    build,
+};
+
+/// In the list of objectives.
+pub(super) const SUM_NORM: Entry<dyn Objective> = Entry {
+    name: "ig-sum-norm",
+    about: "cross-entropy at x' + gamma · l1 norm of the loss's integrated gradients from x to \
+            x', where an attack made the sum large (Chen et al. 2019, IG-SUM-NORM)",
+    options: described::<Options>(&[
+        ("attack", "the adversary, a table: eps, steps, step_size and the others of PGD"),
+        ("gamma", "weight of the norm, 0 or more"),
+        ("points", "points of the path, a multiple of `approx_factor`"),
+        ("approx_factor", "points of the path for each one that the attack uses"),
+        ("chunk", "points a pass"),
+        (
+            "norm",
+            "statistics of batch norms in the penalty's pass: running (or eval), batch (or \
+             train)",
+        ),
+    ]),
+    build: build_sum,
+};
+
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     attack: Table,
@@ -53,13 +93,13 @@ struct IgNorm {
     options: Options,
 }
 
-pub(super) fn build(table: Table) -> Result<Box<dyn Objective>> {
+fn build(table: Table) -> Result<Box<dyn Objective>> {
     let options = checked(table)?;
     check_start(&options.attack)?;
     Ok(Box::new(IgNorm { at: At::Clean, options }))
 }
 
-pub(super) fn build_sum(table: Table) -> Result<Box<dyn Objective>> {
+fn build_sum(table: Table) -> Result<Box<dyn Objective>> {
     Ok(Box::new(IgNorm { at: At::Attacked, options: checked(table)? }))
 }
 

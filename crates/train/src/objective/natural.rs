@@ -2,19 +2,27 @@
 
 use super::{Loss, Objective, Step};
 use anyhow::{Result, ensure};
-use models::registry;
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Reduction, Tensor};
 use toml::Table;
 
-#[derive(Debug, Deserialize)]
+/// In the list of objectives.
+pub(super) const ENTRY: Entry<dyn Objective> = Entry {
+    name: "natural",
+    about: "cross-entropy",
+    options: described::<Natural>(&[("label_smoothing", "in [0, 1)")]),
+    build,
+};
+
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Natural {
     #[serde(default)]
     label_smoothing: f64,
 }
 
-pub(super) fn build(table: Table) -> Result<Box<dyn Objective>> {
+fn build(table: Table) -> Result<Box<dyn Objective>> {
     let natural: Natural = registry::options(table)?;
     let smoothing = natural.label_smoothing;
     ensure!((0. ..1.).contains(&smoothing), "`label_smoothing` is {smoothing}, not in [0, 1)");

@@ -10,17 +10,43 @@ use super::{
 };
 use crate::curvature::{self, Channels};
 use anyhow::{Context, Result, ensure};
-use models::registry;
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tch::{Kind, Tensor};
 use toml::Table;
+
+/// In the list of objectives.
+pub(super) const ENTRY: Entry<dyn Objective> = Entry {
+    name: "ssr",
+    about: "cross-entropy + beta · scale · ξ_max, the largest eigenvalue of its Hessian in the \
+            image (Wang et al. 2020; with smooth activations, as Swin's GELU, of its Gauss-Newton \
+            part)",
+    options: described::<Ssr>(&[
+        ("beta", "weight of the penalty, 0 or more"),
+        ("scale", "factor on it; the default is 1e6/255², the paper's 1e6 for pixels up to 255"),
+        (
+            "eigenvector",
+            "exact; warm: two power iterations a visit; naive: the expensive reference",
+        ),
+        (
+            "norm",
+            "statistics of batch norms in the penalty's pass: running (or eval), batch (or \
+             train)",
+        ),
+        ("convex", "true: 1 − beta before the cross-entropy"),
+        ("channels", "all or mean: gradients averaged over channels"),
+        ("clip", "quantile of a batch, in (0, 1], above which ξ_max is cut; without it none is"),
+        ("ramp", "epochs until the full beta"),
+    ]),
+    build,
+};
 
 /// The name of what is kept per image.
 const DIRECTIONS: &str = "directions";
 
 /// How the eigenvector is found.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 enum Eigenvector {
     /// From all classes at every step.
@@ -32,7 +58,7 @@ enum Eigenvector {
     Naive,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Ssr {
     #[serde(default = "beta")]
@@ -73,7 +99,7 @@ fn scale() -> f64 {
     1e6 / (255. * 255.)
 }
 
-pub(super) fn build(table: Table) -> Result<Box<dyn Objective>> {
+fn build(table: Table) -> Result<Box<dyn Objective>> {
     let ssr: Ssr = registry::options(table)?;
     let (beta, scale) = (ssr.beta, ssr.scale);
     ensure!(beta.is_finite() && beta >= 0., "`beta` is {beta}; it must not be negative");

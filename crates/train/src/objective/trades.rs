@@ -9,12 +9,35 @@ use super::{
     gradient_norm::check_size,
 };
 use anyhow::{Result, ensure};
-use models::{grad, registry};
-use serde::Deserialize;
+use models::grad;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::{Table, Value};
 
-#[derive(Debug, Deserialize)]
+/// In the list of objectives.
+pub(super) const ENTRY: Entry<dyn Objective> = Entry {
+    name: "trades",
+    about: "cross-entropy + beta · KL(p(x) || p(x')), x' where an attack made it large (Zhang et \
+            al. 2019)",
+    options: described::<Trades>(&[
+        (
+            "attack",
+            "the adversary, a table: norm, eps, steps, step_size, random_start, restarts, best, rule; \
+             always from a random start",
+        ),
+        ("beta", "weight of the divergence, 0 or more"),
+        ("ramp", "epochs until the full eps"),
+        (
+            "attack_mode",
+            "statistics of batch norms while attacking: running (or eval), batch (or train)",
+        ),
+    ])
+    .needing(&[("attack", "{ eps = \"8/255\", steps = 7, step_size = \"2/255\" }")]),
+    build,
+};
+
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Trades {
     attack: Table,
@@ -30,7 +53,7 @@ fn six() -> f64 {
     6.
 }
 
-pub(super) fn build(table: Table) -> Result<Box<dyn Objective>> {
+fn build(table: Table) -> Result<Box<dyn Objective>> {
     let options: Trades = registry::options(table)?;
     check_size("beta", options.beta)?;
     check_ramp(options.ramp)?;

@@ -1,18 +1,25 @@
 //! The map becomes that of another image (Dombrowski et al. 2019).
 
 use crate::map::reference::{MapObjective, Reference};
-use models::registry::{self, Entry};
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 /// In the list of attacks on maps.
 pub(super) const ENTRY: Entry<dyn MapObjective> = Entry {
     name: "manipulate",
     about: "makes the map that of another image (Dombrowski et al. 2019): gamma_map · MSE(heat, \
-            target) + gamma_outputs · MSE(outputs, clean outputs); judged by the first MSE; options: \
-            gamma_map (1e11), gamma_outputs (1e6), outputs (softmax, as in their code; logits: \
-            holds the attack back far more), scaled (true: both gammas from 224×224 pixels and \
-            1,000 classes to what there is; false: as they stand)",
+            target) + gamma_outputs · MSE(outputs, clean outputs); judged by the first MSE",
+    options: described::<Manipulate>(&[
+        ("gamma_map", "weight of the maps' distance"),
+        ("gamma_outputs", "weight of the outputs' distance"),
+        ("outputs", "softmax, as in their code; logits: holds the attack back far more"),
+        (
+            "scaled",
+            "true: both gammas are converted from 224×224 pixels and 1,000 classes to what there \
+             is; false: as they stand",
+        ),
+    ]),
     build: |t| Ok(Box::new(registry::options::<Manipulate>(t)?)),
 };
 
@@ -22,7 +29,7 @@ const PIXELS: f64 = 224. * 224.;
 const CLASSES: f64 = 1000.;
 
 /// What of the network must not change.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Outputs {
     #[default]
@@ -31,7 +38,7 @@ enum Outputs {
 }
 
 /// Mean squared distance from another map.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Manipulate {
     gamma_map: f64,

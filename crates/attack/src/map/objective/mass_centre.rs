@@ -4,16 +4,20 @@ use super::sums::total;
 use crate::map::reference::{MapObjective, Reference};
 use anyhow::ensure;
 use explain::{heatmap::centre, similarity::centre_distance};
-use models::registry::{self, Entry};
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 /// In the list of attacks on maps.
 pub(super) const ENTRY: Entry<dyn MapObjective> = Entry {
     name: "mass-centre",
-    about: "moves the map's centre of mass as far as it goes (Ghorbani et al. 2019); judged by that \
-            distance; options: push (1 pixel: how far from the clean centre the distance is \
-            measured while descending, each image in a direction of its own)",
+    about: "moves the map's centre of mass as far as it goes (Ghorbani et al. 2019); judged by \
+            that distance",
+    options: described::<MassCentre>(&[(
+        "push",
+        "how far from the clean centre the distance is measured while descending, in pixels, \
+             above 0; each image has a direction of its own",
+    )]),
     build: |t| {
         let objective = registry::options::<MassCentre>(t)?;
         let push = objective.push;
@@ -23,7 +27,7 @@ pub(super) const ENTRY: Entry<dyn MapObjective> = Entry {
 };
 
 /// −|c − c₀|², c₀ a little aside: at the clean centre itself the slope would be zero.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct MassCentre {
     push: f64,

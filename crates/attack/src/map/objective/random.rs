@@ -2,19 +2,20 @@
 
 use super::topk::TopK;
 use crate::map::reference::{MapObjective, Reference};
-use models::registry::{self, Entry};
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 /// In the list of attacks on maps.
 pub(super) const ENTRY: Entry<dyn MapObjective> = Entry {
     name: "random",
-    about: "steps of random signs, the control: what any attack must beat; judged by k-in; no options",
+    about: "steps of random signs, the control: what any attack must beat; judged by k-in",
+    options: described::<Random>(&[]),
     build: |t| Ok(Box::new(registry::options::<Random>(t)?)),
 };
 
 /// Signs without aim.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Random {}
 

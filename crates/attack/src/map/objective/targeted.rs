@@ -3,17 +3,20 @@
 use super::sums::total;
 use crate::map::reference::{MapObjective, Reference};
 use anyhow::{Context, Result, bail, ensure};
-use models::registry::{self, Entry};
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::{Table, Value};
 
 /// In the list of attacks on maps.
 pub(super) const ENTRY: Entry<dyn MapObjective> = Entry {
     name: "targeted",
-    about: "moves mass into a region (Ghorbani et al. 2019); judged by the mass outside it; options: \
-            region (centre; top-left, top-right, bottom-left, bottom-right: a quarter of the map; \
-            or [row, column, height, width] in pixels)",
+    about: "moves mass into a region (Ghorbani et al. 2019); judged by the mass outside it",
+    options: described::<Options>(&[(
+        "region",
+        "centre, top-left, top-right, bottom-left, bottom-right: a quarter of the map; or \
+             [row, column, height, width] in pixels",
+    )]),
     build: |t| Ok(Box::new(Targeted::build(t)?)),
 };
 
@@ -26,7 +29,7 @@ enum Region {
     Pixels([i64; 4]),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
     region: Value,

@@ -3,20 +3,24 @@
 use super::sums::total;
 use crate::map::reference::{MapObjective, Reference};
 use explain::{heatmap::top, similarity::overlap};
-use models::registry::{self, Entry};
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
 /// In the list of attacks on maps.
 pub(super) const ENTRY: Entry<dyn MapObjective> = Entry {
     name: "topk",
-    about: "moves mass off the clean map's k largest pixels (Ghorbani et al. 2019); judged by k-in; \
-            options beside --k: anchor (clean; current: off the k largest of each iterate)",
+    about: "moves mass off the clean map's k largest pixels (Ghorbani et al. 2019); judged by \
+            k-in; --k says how many",
+    options: described::<TopK>(&[(
+        "anchor",
+        "clean: off those of the clean map; current: off those of each iterate",
+    )]),
     build: |t| Ok(Box::new(registry::options::<TopK>(t)?)),
 };
 
 /// Which k largest pixels lose their mass.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Anchor {
     /// Those of the clean map.
@@ -27,7 +31,7 @@ enum Anchor {
 }
 
 /// Σ of the heat on the k largest pixels.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct TopK {
     anchor: Anchor,

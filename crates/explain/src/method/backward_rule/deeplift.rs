@@ -4,20 +4,21 @@
 
 use crate::{Attribution, Batch};
 use anyhow::{Result, ensure};
-use models::{
-    Activation, Model, Ops, Pool, Score, Target, grad,
-    registry::{self, Entry},
-};
-use serde::Deserialize;
+use models::{Activation, Model, Ops, Pool, Score, Target, grad};
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::Table;
 
 /// In the list of methods.
 pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "deeplift",
-    about: "DeepLIFT, rescale rule, times x − baseline (Shrikumar et al. 2017); options: \
-            baseline (0: every pixel's value, in [0, 1])",
-    build: build,
+    about: "DeepLIFT, rescale rule, times x − baseline (Shrikumar et al. 2017)",
+    options: described::<DeepLift>(&[(
+        "baseline",
+        "value of every pixel of the reference, in [0, 1]",
+    )]),
+    build,
 };
 
 /// Below this difference of inputs a slope is the derivative.
@@ -26,7 +27,7 @@ const NEAR: f64 = 1e-7;
 /// Entries of a window that differ by less are a tie; in units of one plus the largest.
 const TIE: f64 = 1e-5;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct DeepLift {
     #[serde(default, deserialize_with = "registry::fraction")]

@@ -3,33 +3,28 @@
 
 use crate::{Attribution, Batch, method::backward_rule};
 use anyhow::Result;
-use models::{
-    Model,
-    registry::{self, Entry},
-};
-use serde::Deserialize;
+use models::Model;
+use registry::{Described, Entry, NoOptions};
 use tch::Tensor;
 use toml::Table;
 
 /// In the list of methods.
 pub(crate) const DECONVNET: Entry<dyn Attribution> = Entry {
     name: "deconvnet",
-    about: "deconvolution rule: at a nonlinearity the gradient is cut at 0 and not masked \
-            (Zeiler & Fergus 2014); no options",
+    about: "deconvolution rule: at a nonlinearity the gradient is cut at 0 and not masked (Zeiler \
+            & Fergus 2014)",
+    options: Described::NONE,
     build: build_deconvnet,
 };
 
 /// In the list of methods.
 pub(crate) const GUIDED: Entry<dyn Attribution> = Entry {
     name: "guided",
-    about: "guided back-propagation: the gradient is cut at 0 before each nonlinearity's \
-            slope (Springenberg et al. 2015); no options",
+    about: "guided back-propagation: the gradient is cut at 0 before each nonlinearity's slope \
+            (Springenberg et al. 2015)",
+    options: Described::NONE,
     build: build_guided,
 };
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct NoOptions {}
 
 /// What a nonlinearity z ↦ a(z) passes back of the gradient g after it.
 #[derive(Debug)]

@@ -7,22 +7,28 @@ use anyhow::{Result, ensure};
 use models::{
     Activation, Affine, Model, Ops,
     grad::{self, swap_gradient},
-    registry::{self, Entry},
 };
-use serde::Deserialize;
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
 use tch::Tensor;
 use toml::Table;
 
 /// In the list of methods.
 pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "lrp",
-    about: "layer-wise relevance propagation (Bach et al. 2015); options: epsilon (1e-9: \
-            stabilizer, in units of activations), gamma (0: how far contributions of a \
-            layer's own sign are raised, Montavon et al. 2019)",
-    build: build,
+    about: "layer-wise relevance propagation (Bach et al. 2015)",
+    options: described::<Lrp>(&[
+        ("epsilon", "stabiliser of denominators, in units of activations, 1e-30 or more"),
+        (
+            "gamma",
+            "how far contributions of a layer's own sign are raised, 0 (off) or more (Montavon \
+             et al. 2019)",
+        ),
+    ]),
+    build,
 };
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct Lrp {
     #[serde(default = "stabilizer", deserialize_with = "registry::fraction")]

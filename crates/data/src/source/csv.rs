@@ -1,0 +1,21 @@
+//! `csv:`, a table of text.
+
+use super::kind::{READ, Source};
+use crate::table;
+
+/// In the list of kinds.
+pub(super) const KIND: Source = Source {
+    name: "csv",
+    about: "a table whose first line names its columns, with commas, tabs, semicolons or bars (.csv, .tsv); with \
+         the settings of arff",
+    is_table: true,
+    is_file: is_table,
+    load: |rest, options| table::load("csv", rest, options),
+    ..READ
+};
+
+/// Whether a file, named in lower case, is a table with a sign between cells, which its lines tell.
+fn is_table(name: &str) -> bool {
+    let name = name.strip_suffix(".gz").unwrap_or(name);
+    [".csv", ".tsv", ".tab"].iter().any(|ending| name.ends_with(ending))
+}

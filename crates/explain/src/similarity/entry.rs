@@ -1,0 +1,44 @@
+//! What a similarity says of itself.
+
+use crate::Better;
+use registry::Named;
+use tch::Tensor;
+
+/// A metric of two heat maps. It says all that tables, charts and pages show of it.
+pub struct Similarity {
+    /// The name in tables and files.
+    pub name: &'static str,
+    /// The field's name for it.
+    pub title: &'static str,
+    /// What it is, its range and units, and where it is undefined.
+    pub about: &'static str,
+    /// Which way says that a map did not change.
+    pub better: Better,
+    /// Its value on equal maps, as far from an attacker's wish as can be.
+    pub same: f64,
+    /// What the axis of a chart has to show.
+    pub axis: (f64, f64),
+    /// Its place among the others in tables and on pages, from the left; equal ones are sorted by name.
+    pub place: u32,
+    /// Two heat maps `[N, H, W]` and k -> f64 `[N]`; NaN where it is undefined.
+    pub score: fn(&Tensor, &Tensor, i64) -> Tensor,
+}
+
+impl Named for Similarity {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn about(&self) -> &'static str {
+        self.about
+    }
+}
+
+/// `value` where `which` holds of both maps, else NaN.
+pub(super) fn where_both(
+    which: fn(&Tensor) -> Tensor,
+    a: &Tensor,
+    b: &Tensor,
+    value: &Tensor,
+) -> Tensor {
+    value.masked_fill(&which(a).logical_and(&which(b)).logical_not(), f64::NAN)
+}

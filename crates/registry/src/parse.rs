@@ -1,0 +1,64 @@
+//! `NAME:key=value,…`, the one syntax in which users name a member of a family and its options.
+
+use anyhow::{Result, anyhow, ensure};
+use toml::{Table, Value};
+
+/// `NAME` or `NAME:key=value,key=value` as a table with `name` in it.
+pub fn parse(text: &str) -> Result<Table> {
+    let (name, rest) = text.split_once(':').unwrap_or((text, ""));
+    let mut table = Table::new();
+    for pair in parts(rest).into_iter().filter(|p| !p.is_empty()) {
+        let (key, value) = pair
+            .split_once('=')
+            .ok_or_else(|| anyhow!("`{pair}` in `{text}`: expected `key=value`"))?;
+        let key = key.trim();
+        ensure!(key != "name", "`{text}`: the name stands before the colon");
+        let before = table.insert(key.into(), value_of(value.trim()));
+        ensure!(before.is_none(), "`{text}` says `{key}` twice");
+    }
+    table.insert("name".into(), Value::String(name.trim().into()));
+    Ok(table)
+}
+
+/// What stands between commas that are not inside brackets or quotes.
+fn parts(text: &str) -> Vec<&str> {
+    let (mut parts, mut from, mut depth, mut quoted) = (vec![], 0, 0, false);
+    for (i, c) in text.char_indices() {
+        match c {
+            '"' => quoted = !quoted,
+            '[' | '{' if !quoted => depth += 1,
+            ']' | '}' if !quoted => depth -= 1,
+            ',' if !quoted && depth <= 0 => {
+                parts.push(&text[from..i]);
+                from = i + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[from..]);
+    parts
+}
+
+/// A typed TOML value if the text is one (`3`, `0.1`, `true`, `"x"`, `[1, 2]`), else a string.
+pub fn value_of(text: &str) -> Value {
+    let parsed = toml::from_str::<Table>(&format!("v = {text}"));
+    let value = parsed.ok().and_then(|mut t| t.remove("v"));
+    value.unwrap_or_else(|| Value::String(text.into()))
+}
+
+/// Splits a list such as `gxi,smoothgrad:sigma=0.1,samples=5,ig` into its members: a part without
+/// a colon that holds a `=` belongs to the member before it.
+pub fn split(list: &str) -> Vec<String> {
+    let mut members: Vec<String> = vec![];
+    for part in parts(list) {
+        let option = part.contains('=') && !part.contains(':');
+        match members.last_mut() {
+            Some(member) if option => {
+                member.push(',');
+                member.push_str(part);
+            }
+            _ => members.push(part.trim().to_owned()),
+        }
+    }
+    members
+}
