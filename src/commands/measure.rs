@@ -7,7 +7,8 @@ use crate::{
     results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic, Tidy},
     runtime::outputs::Files,
     runtime::ui::Ui,
-    session::{self, threat},
+    session,
+    session::threat,
     session::{Loaded, load_beside},
 };
 use anyhow::{Result, ensure};

@@ -1,9 +1,9 @@
 //! `gradproof weights`: info, convert.
 
-use crate::runtime::ui::Ui;
 use crate::{
     cli::{Store, Weights},
     runtime::outputs::Files,
+    runtime::ui::Ui,
     session::classes::listed,
 };
 use anyhow::{Result, ensure};

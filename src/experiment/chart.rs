@@ -9,7 +9,6 @@ use super::{
 use anyhow::{Context, Result, bail, ensure};
 use plot::{HeatCell, HeatPanel, Heatmap, Panel, Point, Series, XAxis};
 use registry::parse_fraction;
-use registry::parse_fraction;
 use std::path::PathBuf;
 
 /// A figure, ready to be drawn.

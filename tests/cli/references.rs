@@ -2,10 +2,11 @@
 //! refused with its line, before anything runs where that is known.
 
 use crate::{
-    place::says,
+    place::{Place, says, training},
     run::{FILE, place},
 };
 use serde_json::Value;
+use std::{fmt::Write, fs};
 
 /// A table of one number; the other numbers of the file are left as they are.
 fn asking(query: &str) -> String {
@@ -132,4 +133,50 @@ fn variables_are_filled_once_in_the_order_of_the_file() {
         says(&told, &["`bad.toml`"]);
         says(&told, words);
     }
+}
+
+/// Commands that find numbers of every kind.
+const COMMANDS: [&str; 8] = [
+    "attack ON --method gxi --attack topk --iters 1 --eps 4/255,8/255",
+    "attack ON --method gxi --attack topk --iters 1 --eps 0,8/255",
+    "transfer --weights a=model.safetensors,model.safetensors --data shapes:train=64,test=16 --limit 2 \
+     --from gxi --to gxi,saliency --attack topk --iters 1 --eps 4/255,8/255",
+    "measure complexity,lipschitz:samples=2,lipschitz:samples=3 --method gxi,random --data \
+     shapes:train=64,test=16 --limit 2 --weights a=model.safetensors,b=./model.safetensors,\
+     c=././model.safetensors",
+    "eval ON --pgd 1 --eps 1/255,2/255 --curvature",
+    "explain ON --method gxi,ig:points=2 --figure maps.png",
+    "plane --function ridges --method saliency,gxi --at 1/-0.5,20/11.9",
+    "train --config config.toml --set epochs=1 --out trained --resume",
+];
+
+/// Asks for every number of every row by its keys: all are known before the commands run.
+#[test]
+fn every_number_of_every_command_can_be_asked_for() {
+    let place = Place::with_model("references-all");
+    fs::copy(training().join("config.toml"), place.at("config.toml")).expect("a copy");
+    let mut file = String::from("title = \"t\"\nquestion = \"q\"\n");
+    let mut tables = String::new();
+    for (i, command) in COMMANDS.iter().enumerate() {
+        let on = "--weights model.safetensors --data shapes:train=64,test=16 --limit 2";
+        let command = command.replace("ON", on);
+        let found = place.ok(&format!("{command} --json")).json();
+        let rows = found["rows"].as_array().expect("rows");
+        assert!(!rows.is_empty(), "{command}");
+        let _ = writeln!(file, "[step.s{i}]\ncommand = {command:?}");
+        let _ =
+            writeln!(tables, "[[table]]\ntitle = \"t\"\nstep = \"s{i}\"\nrows = []\nvalues = [");
+        for row in rows {
+            let all = || row.as_object().expect("a row").iter();
+            let keys = all().filter(|(_, value)| value.is_string());
+            let keys: String = keys.map(|(key, value)| format!(", {key} = {value}")).collect();
+            for (statistic, _) in all().filter(|(_, value)| value.is_number()) {
+                let name = format!("name = \"n\", statistic = \"{statistic}\"");
+                let _ = writeln!(tables, "    {{ {name}{keys} }},");
+            }
+        }
+        tables += "]\n";
+    }
+    place.write("all.toml", file + &tables);
+    place.ok("run all.toml --scale paper");
 }

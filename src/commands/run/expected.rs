@@ -6,8 +6,12 @@ use crate::{
     commands::measure,
     experiment::UNKNOWN,
     results::tidy::AUC,
-    session::{short_name, threat::Radii},
+    session::{
+        short_name,
+        threat::{Radii, spelled},
+    },
 };
+use ::attack::Norm;
 use anyhow::Result;
 use explain::similarity::SIMILARITIES;
 use results::{Keys, Number, Table, keys, label};
@@ -81,7 +85,7 @@ fn models(list: &Path) -> Vec<String> {
 /// Of an attack; `of` are the keys of the maps that are judged, without the models.
 fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Result<Table> {
     let means = number(["mean", "stderr", "mean_of_successes", "n"]);
-    let radii = Radii::parse(&how.norm, &how.eps)?;
+    let radii = Radii::new(how.norm, &how.eps)?;
     let areas = radii.balls().iter().filter(|ball| ball.eps > 0.).count() > 1;
     let judged = of.iter().any(|of| of.contains_key("from_model"));
     let kept = judged.then_some("kept");
@@ -146,8 +150,8 @@ fn measured(args: &Measure) -> Result<Table> {
 }
 
 fn evaluated(args: &Eval) -> Result<Table> {
-    let usual = [if args.norm == "l2" { 0.5 } else { 8. / 255. }];
-    let radii = Radii::parse(&args.norm, if args.eps.is_empty() { &usual } else { &args.eps })?;
+    let usual = [if args.norm == Norm::L2 { 0.5 } else { 8. / 255. }];
+    let radii = Radii::new(args.norm, if args.eps.is_empty() { &usual } else { &args.eps[..] })?;
     let mut table = Table::default();
     for model in models(&args.subject.weights) {
         let of = keys([("model", &model)]);
@@ -158,7 +162,7 @@ fn evaluated(args: &Eval) -> Result<Table> {
         }
         let attacked = args.pgd.or(args.apgd).or(args.square).is_some() || args.attack.is_some();
         for ball in radii.balls().iter().filter(|_| attacked) {
-            let of = with(&with(&of, "attack", UNKNOWN), "norm", &args.norm);
+            let of = with(&with(&of, "attack", UNKNOWN), "norm", spelled(args.norm));
             let of = with(&with(&of, "eps", &label(ball.eps)), "eps_value", UNKNOWN);
             table.push(&of, "robust-accuracy", number(["mean", "stderr", "low", "high", "n"]));
             table.push(&of, "l2-change", number(["mean", "min", "max"]));
