@@ -57,6 +57,23 @@ lint:
     cargo clippy --release --quiet --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --release --quiet --workspace --no-deps --document-private-items
 
+# write generated tables of docs/ and the snapshots of --help anew (tests/docs.rs)
+[group('work')]
+bless:
+    GRADPROOF_BLESS=1 cargo test --release --quiet --test docs
+
+# licences, advisories and sources of dependencies (deny.toml); needs cargo-deny and the network, so CI leaves it out
+[group('work')]
+deny:
+    @cargo deny --version >/dev/null 2>&1 || { echo 'no cargo-deny here: cargo install cargo-deny --locked' >&2; exit 2; }
+    cargo deny --all-features check
+
+# spelling (_typos.toml); needs typos, so CI leaves it out
+[group('work')]
+typos:
+    @typos --version >/dev/null 2>&1 || { echo 'no typos here: pip install typos, or cargo install typos-cli --locked' >&2; exit 2; }
+    typos
+
 # every experiment at the smoke scale -> runs/index.html (about 4 minutes on two cores)
 [group('experiments')]
 smoke *args: build

@@ -7,6 +7,7 @@ use models::{Precision, Score};
 use std::path::PathBuf;
 use train::OnNan;
 
+mod bench;
 mod data;
 mod measure;
 mod parse;
@@ -16,6 +17,7 @@ mod target;
 mod transfer;
 mod weights;
 
+pub use self::bench::Bench;
 pub use self::data::{Data, Reading, Set};
 pub use measure::Measure;
 use parse::{
@@ -42,22 +44,22 @@ pub struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
-    /// auto, cpu, cuda or cuda:N
+    /// Device: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value_t = Choice::Auto)]
     pub device: Choice,
     /// CPU threads [default: all cores]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<u16>,
-    /// Images of a folder kept in memory; a larger set is read while it is used [default: 4GB]
+    /// Memory for decoded images of a folder; larger folders are streamed from disk [default: 4GB]
     #[arg(long, global = true, value_name = "AMOUNT", value_parser = memory)]
     pub memory: Option<u64>,
     /// Print one JSON object on stdout, everything else on stderr
     #[arg(long, global = true)]
     pub json: bool,
-    /// No notes and no progress
+    /// Suppress messages and progress bars
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Say more
+    /// Print more messages
     #[arg(long, short, global = true)]
     pub verbose: bool,
 }
@@ -71,62 +73,62 @@ impl Common {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Train a classifier from a TOML file
+    /// Train an image classifier with the settings of a TOML file
     Train(Train),
-    /// Measure a classifier's accuracy, its accuracy under attack, its curvature
+    /// Measure a classifier's accuracy, robust accuracy, and input curvature
     Eval(Eval),
-    /// Write attribution maps, and a figure of them
+    /// Compute attribution maps; write them or draw them
     Explain(Explain),
-    /// Attack attribution maps while the prediction stays
+    /// Change images slightly so that attribution maps move and predicted classes do not
     Attack(Attack),
-    /// Attack the maps of some models and methods, and judge all of them on what was found
+    /// Attack the maps of some models and methods; evaluate all others on the attacked images
     Transfer(Transfer),
-    /// Measure explanations: robustness, faithfulness, relevance, localisation
+    /// Compute quality metrics of maps, such as robustness, faithfulness, localisation
     Measure(Measure),
-    /// Take and draw maps of a function of two numbers
+    /// Compute and plot attributions of a 2-D toy function
     Plane(Plane),
-    /// Run an experiment: every cell of a file, then a page with its tables, figures and claims
+    /// Run experiment files, then make a page with tables, figures and claims
     Run(Run),
-    /// Make one HTML page, pictures, CSV and JSON of what lies in result folders
+    /// Build an HTML report, with figures, CSV and JSON, from result folders
     Report(Report),
-    /// Download, make or look at data
+    /// Download, generate, convert or inspect datasets
     #[command(subcommand)]
     Data(Data),
     /// List the architectures, with parameter counts
     Models,
-    /// Look at weights or convert them
+    /// Inspect weights, or convert them to safetensors
     #[command(subcommand)]
     Weights(Weights),
-    /// List attribution methods, metrics, attacks, objectives, kinds of data, with their options
+    /// List methods, metrics, attacks, objectives, data kinds and others, with their options
     List {
-        /// Only what is called so, such as `smoothgrad`
+        /// Show only the entry of this name, such as `smoothgrad`
         #[arg(value_name = "NAME")]
         name: Option<String>,
     },
-    /// Show libtorch, CUDA, devices and threads, and what is missing
+    /// Show versions of libtorch and CUDA, devices and threads, and what is missing
     Doctor,
-    /// Time the hot paths
+    /// Benchmark attribution methods and training objectives
     Bench(Bench),
 }
 
 #[derive(Debug, Args)]
 pub struct Train {
-    /// Settings of the run (see experiments/train/)
+    /// Settings of the run (see experiments/train/ and docs/train.md)
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-    /// Use the `[scale.NAME]` part of the file, such as smoke
+    /// Apply the `[scale.NAME]` table of the file, such as smoke
     #[arg(long, value_name = "NAME")]
     pub scale: Option<String>,
     /// Override a setting, such as `--set epochs=3` or `--set optimizer.learning_rate=0.05`
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Folder of the run: log.jsonl, last.safetensors, config.toml, TensorBoard events
+    /// Output folder: log.jsonl, last.safetensors, config.toml, TensorBoard events
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
-    /// Go on with the run in that folder, or start one
+    /// Continue the run in that folder, or start one if there is none
     #[arg(long)]
     pub resume: bool,
-    /// What to do at a loss that is NaN or infinite: stop, or skip that step and count it
+    /// On a loss that is NaN or infinite: stop, or skip the step and count it
     #[arg(long, default_value = "stop", value_parser = one_of(ON_NAN))]
     pub on_nan: OnNan,
 }
@@ -134,52 +136,53 @@ pub struct Train {
 /// A model and the images it is asked about.
 #[derive(Clone, Debug, Args)]
 pub struct Subject {
-    /// Weights: safetensors, its shards, or a PyTorch checkpoint; `NAME=FILE` says what the model is
-    /// called in tables
+    /// Model weights: safetensors (sharded or not) or a PyTorch checkpoint; NAME=FILE names the
+    /// model in tables
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
-    /// Architecture, where the file does not say
+    /// Architecture, if the file does not name it (see `gradproof models`)
     #[arg(long, value_name = "NAME")]
     pub arch: Option<String>,
-    /// cifar10, imagenet, mnist, none or MEAN/STD, where the file does not say; `force:` before it
-    /// overrules what the file says
-    #[arg(long, value_name = "N")]
+    /// Input normalisation, if the file stores none: cifar10, imagenet, mnist, none or MEAN/STD;
+    /// `force:` before it overrides the stored one
+    #[arg(long, value_name = "STATS")]
     pub normalise: Option<String>,
-    /// Which of several sets of weights in the file, such as `state_dict_ema`
+    /// Which network to read from a file with several, such as `state_dict_ema`
     #[arg(long, value_name = "NAME")]
     pub entry: Option<String>,
-    /// KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof list`)
+    /// Dataset: KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof
+    /// list`)
     #[arg(long)]
     pub data: String,
     #[command(flatten)]
     pub reading: Reading,
-    /// Names of the model's classes in the order of its logits, where the weights do not say: a file
-    /// with a name a line, or names between commas
+    /// Class names in the order of the logits, if the weights have none: a file with one name per
+    /// line, or names separated by commas
     #[arg(long, value_name = "FILE")]
     pub classes: Option<String>,
-    /// Classes of the data under the model's names for them, such as `plane=airplane,car=automobile`;
-    /// several may be the same
+    /// Rename classes of the data to the model's, such as `plane=airplane,car=automobile`; several
+    /// may map to one
     #[arg(long, value_name = "DATA=MODEL,...", value_delimiter = ',', value_parser = renamed)]
     pub class_map: Vec<(String, String)>,
-    /// Only images of this class: its name or number; limit and offset count these
+    /// Only images of this class (name or number); --limit and --offset count these
     #[arg(long, value_name = "CLASS")]
     pub class: Option<String>,
-    /// Number of images [default: all]
+    /// Number of images to use [default: all]
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// Images left out at the start
+    /// Number of images to skip first
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub offset: usize,
-    /// Images in one batch [default: 64, or as many as half of the free memory holds]
+    /// Images per batch [default: 64, or as many as fit into half of the free memory]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
-    /// f32 or bf16
+    /// Type that linear and convolution layers compute in: f32 or bf16
     #[arg(long, default_value = "f32", value_parser = precision)]
     pub precision: Precision,
-    /// Keep batch norms apart from their convolutions
+    /// Do not fold batch norm into convolutions
     #[arg(long)]
     pub no_fuse: bool,
-    /// Seed of everything random
+    /// Random seed
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
 }
@@ -194,14 +197,15 @@ impl Subject {
 /// What is explained.
 #[derive(Debug, Args)]
 pub struct Explained {
-    /// Class that is explained: predicted, label, or a class of the model by its name or number
+    /// Class that is explained: predicted, label, or a class by name or number
     #[arg(long, default_value_t = TargetClass::Predicted, allow_hyphen_values = true)]
     pub target: TargetClass,
-    /// Score of that class: logit, prob or logprob
+    /// Output that is explained: logit, prob or logprob of that class
     #[arg(long, default_value = "logit", value_parser = score)]
     pub score: Score,
-    /// Images a pass at most, where a method takes many samples of each: bounds memory; halved where a GPU
-    /// has no room [default: 256, or as many as half of the free memory holds]
+    /// Maximum inputs per forward pass (a method may take many samples of an image); halved
+    /// automatically on GPU out-of-memory [default: 256, or as many as fit into half of the free
+    /// memory]
     #[arg(long, value_name = "IMAGES")]
     pub chunk: Option<u32>,
 }
@@ -210,32 +214,34 @@ pub struct Explained {
 pub struct Eval {
     #[command(flatten)]
     pub subject: Subject,
-    /// Attack the predictions with so many steps of PGD
+    /// Evaluate robust accuracy under N-step PGD
     #[arg(long, value_name = "STEPS")]
     pub pgd: Option<u32>,
-    /// Attack with so many steps of Auto-PGD, on cross-entropy and on DLR
+    /// Evaluate robust accuracy under N-step Auto-PGD, on cross-entropy and on DLR
     #[arg(long, value_name = "STEPS")]
     pub apgd: Option<u32>,
-    /// Attack without gradients, with so many queries of Square
+    /// Evaluate robust accuracy under the black-box Square attack with N queries
     #[arg(long, value_name = "QUERIES")]
     pub square: Option<u32>,
-    /// Attacks, separated by commas: NAME or NAME:key=value (see `gradproof list`), or `standard`:
-    /// apgd-ce, apgd-dlr and square; each attacks what those before it left right
+    /// Attacks on predictions, separated by commas: NAME or NAME:key=value (see `gradproof list`),
+    /// or `standard`: apgd-ce, apgd-dlr and square; each runs on the images still classified
+    /// correctly
     #[arg(long, value_name = "ATTACKS")]
     pub attack: Option<String>,
-    /// Radii of the attacks, separated by commas [default: 8/255; for l2 0.5]
+    /// Radii of the attacks' ball, separated by commas, for pixels in [0, 1] [default: 8/255; for
+    /// l2 0.5]
     #[arg(long, value_delimiter = ',', value_parser = fraction, allow_hyphen_values = true)]
     pub eps: Vec<f64>,
-    /// Norm of the ball: linf or l2
+    /// Norm of the ball
     #[arg(long, default_value = "linf", value_parser = one_of(NORMS))]
     pub norm: Norm,
-    /// Measure the largest eigenvalue of the cross-entropy's input Hessian too
+    /// Compute the largest eigenvalue of the cross-entropy's input Hessian too
     #[arg(long)]
     pub curvature: bool,
-    /// Draw rows of a table with two columns, and where the predicted class changes
+    /// Plot the rows of a table with two columns, and the decision boundary
     #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
     pub figure: Option<PathBuf>,
-    /// Write clean and attacked images here; with several radii one file each
+    /// Write clean and adversarial images here; with several radii one file each
     #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
     pub out: Option<PathBuf>,
 }
@@ -246,13 +252,13 @@ pub struct Explain {
     pub subject: Subject,
     #[command(flatten)]
     pub explained: Explained,
-    /// Methods, separated by commas: NAME or NAME:key=value (see `gradproof list`)
+    /// Attribution methods, separated by commas: NAME or NAME:key=value (see `gradproof list`)
     #[arg(long, value_name = "METHODS")]
     pub method: String,
-    /// Write the signed maps here; with several methods one file each
+    /// Write the signed attribution maps here; with several methods one file each
     #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
     pub out: Option<PathBuf>,
-    /// Draw images and heat maps here
+    /// Draw images and heat maps here (|map| summed over channels)
     #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
     pub figure: Option<PathBuf>,
 }
@@ -263,7 +269,7 @@ pub struct Attack {
     pub subject: Subject,
     #[command(flatten)]
     pub explained: Explained,
-    /// Method whose maps are attacked: NAME or NAME:key=value
+    /// Attribution method whose maps are attacked: NAME or NAME:key=value (see `gradproof list`)
     #[arg(long)]
     pub method: String,
     #[command(flatten)]
@@ -271,7 +277,7 @@ pub struct Attack {
     /// Write images, maps and metrics here; with several radii one file each
     #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
     pub out: Option<PathBuf>,
-    /// Go on where a killed attack with the same `--out` stopped
+    /// Continue a killed attack with the same --out
     #[arg(long, requires = "out")]
     pub resume: bool,
     /// Draw clean and attacked images and maps here
@@ -290,70 +296,42 @@ impl Explained {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Attack options")]
 pub struct Attacking {
-    /// manipulate, mass-centre, random, targeted or topk: NAME or NAME:key=value (see `gradproof
-    /// list`)
+    /// Objective of the attack: manipulate, mass-centre, random, targeted or topk, as NAME or
+    /// NAME:key=value (see `gradproof list`)
     #[arg(long)]
     pub attack: String,
-    /// Radii, separated by commas, such as 2/255,4/255 [default: 2,4,8,16 /255]
+    /// Radii of the ball, separated by commas, for pixels in [0, 1]
     #[arg(long, value_delimiter = ',', value_parser = fraction, allow_hyphen_values = true, default_values = ["2/255", "4/255", "8/255", "16/255"])]
     pub eps: Vec<f64>,
-    /// Norm of the ball: linf or l2
+    /// Norm of the ball
     #[arg(long, default_value = "linf", value_parser = one_of(NORMS))]
     pub norm: Norm,
-    /// How steps are made: sign, adam, apgd, or square, which needs no gradient and so attacks any
-    /// method
+    /// Optimiser: sign, adam, apgd, or square, which needs no gradient and attacks any method
     #[arg(long, default_value = "sign")]
     pub rule: String,
-    /// Iterations from each start
+    /// Iterations per start
     #[arg(long, value_name = "N", default_value_t = 50)]
     pub iters: u32,
-    /// Starts: the clean image, then random ones; the strongest result of each image counts
+    /// Number of starts: the clean image, then random ones; the strongest result per image is kept
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub restarts: u32,
-    /// Step size [default: 0.5/255; for l2 2.5 eps / iterations]
+    /// Step size, for pixels in [0, 1] [default: 0.5/255; for l2 2.5 eps / iterations]
     #[arg(long, value_parser = fraction, allow_hyphen_values = true)]
     pub step: Option<f64>,
-    /// Pixels that count as the top [default: 20 up to 32x32, 80 up to 64x64, else 1000]
+    /// k of top-k intersection and of the attack topk, in pixels [default: 20 up to 32x32, 80 up to
+    /// 64x64, else 1000]
     #[arg(long, value_name = "K")]
     pub k: Option<i64>,
-    /// Sharpness of the softplus that stands for each ReLU while attacking, or START:END to let it
-    /// grow, such as 10:100
+    /// Softplus beta used in place of ReLU during the attack, or START:END to increase it, such as
+    /// 10:100
     #[arg(long, default_value = "20", value_parser = beta, allow_hyphen_values = true)]
     pub beta: Beta,
-    /// Aim `manipulate` at the map of this image [default: at that of the next image of the data]
+    /// Target of `manipulate`: the map of this image [default: the map of the next image]
     #[arg(long, value_name = "FILE", conflicts_with = "target_map")]
     pub target_image: Option<PathBuf>,
-    /// Aim `manipulate` at the first of the `maps` in this file, as `explain --out` writes it
+    /// Target of `manipulate`: the first map in this file, as `explain --out` writes it
     #[arg(long, value_name = "FILE.safetensors")]
     pub target_map: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub struct Bench {
-    /// What is timed: explain, train [default: all]
-    #[arg(value_name = "NAME")]
-    pub names: Vec<String>,
-    /// Only contestants whose names hold one of these words, beside the unit, such as `ssr,pgd-7`
-    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
-    pub only: Vec<String>,
-    /// Architecture, with random weights on 3x32x32 images
-    #[arg(long, value_name = "NAME", default_value = "resnet20")]
-    pub arch: String,
-    /// Images in one step
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pub batch_size: usize,
-    /// Rounds that count, after two that do not
-    #[arg(long, value_name = "N", default_value_t = 5)]
-    pub rounds: u32,
-    /// Images a pass of a method, samples included
-    #[arg(long, value_name = "N", default_value_t = 256)]
-    pub chunk: u32,
-    /// f32 or bf16; with bf16, how far each map is from that in f32
-    #[arg(long, default_value = "f32", value_parser = precision)]
-    pub precision: Precision,
-    /// Peak memory of IG and SmoothGrad with 5,000 samples against 50 too (minutes)
-    #[arg(long)]
-    pub peak_memory: bool,
 }
 
 #[derive(Debug, Args)]
@@ -361,7 +339,7 @@ pub struct Report {
     /// Folders with results of `train`, `attack`, `transfer` and `measure`
     #[arg(required = true, value_name = "DIR")]
     pub dirs: Vec<PathBuf>,
-    /// Where the page goes [default: the first folder]
+    /// Output folder of the page [default: the first folder]
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }

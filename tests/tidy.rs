@@ -208,7 +208,8 @@ fn every_shipped_weights_file_has_a_card_and_loads() {
 #[test]
 fn documents_name_files_that_exist() {
     let mut documents = files(&root().join("docs"), ".md");
-    documents.extend(["README.md", "ARCHITECTURE.md"].map(|name| root().join(name)));
+    documents
+        .extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|name| root().join(name)));
     for path in documents {
         let folder = path.parent().unwrap();
         for link in read(&path).split("](").skip(1).filter_map(|t| t.split(')').next()) {

@@ -10,25 +10,25 @@ use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
 pub enum Data {
-    /// Download CIFAR-10 or MNIST from the official place, checked and unpacked
+    /// Download CIFAR-10 or MNIST from the official site, verify and unpack it
     Fetch {
         /// cifar10 or mnist
         what: String,
-        /// Folder to put it in
+        /// Output folder
         #[arg(long, value_name = "DIR", default_value = "data")]
         to: PathBuf,
-        /// Another server with the same files
+        /// Mirror with the same files
         #[arg(long, value_name = "URL")]
         from: Option<String>,
     },
-    /// Write a set (such as `shapes:seed=1,test=500`) as a tensor file or as png files
+    /// Write a dataset (such as `shapes:seed=1,test=500`) as a tensor file or as png files
     Make {
         #[command(flatten)]
         set: Set,
         #[command(flatten)]
         to: Made,
     },
-    /// Say what a set holds: shape, classes, counts, mean and deviation; every image is read once
+    /// Describe a dataset: shape, classes, counts, mean and deviation; reads every image once
     Info {
         #[command(flatten)]
         set: Set,
@@ -42,7 +42,7 @@ pub struct Made {
     /// File to write
     #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
     pub out: Option<PathBuf>,
-    /// Folder to write png files to, in one folder per class
+    /// Folder to write png files to, one folder per class
     #[arg(long, value_name = "DIR")]
     pub folder: Option<PathBuf>,
 }
@@ -50,7 +50,8 @@ pub struct Made {
 /// A set without a model.
 #[derive(Debug, Args)]
 pub struct Set {
-    /// KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof list`)
+    /// Dataset: KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof
+    /// list`)
     pub data: String,
     #[command(flatten)]
     pub reading: Reading,
@@ -59,23 +60,23 @@ pub struct Set {
 /// What of a set is read, and how.
 #[derive(Clone, Debug, Args)]
 pub struct Reading {
-    /// Part of the data: test or train
+    /// Part of the dataset: test or train
     #[arg(long, default_value = "test", value_parser = split)]
     pub split: Split,
-    /// Side that images of folders are resized to
+    /// Resize images of folders to this side length
     #[arg(long, value_name = "PIXELS")]
     pub size: Option<i64>,
-    /// Channels that images of folders are read with, 1 or 3 [default: those of the first]
+    /// Read images of folders with 1 or 3 channels [default: as the first image]
     #[arg(long, value_name = "N")]
     pub channels: Option<i64>,
-    /// Share of each class that is the test part of data that have none, such as 0.2; the rest is the
-    /// training part
+    /// Fraction of each class held out as the test part of data without one, such as 0.2; the rest
+    /// is the training part
     #[arg(long, value_name = "FRACTION")]
     pub holdout: Option<f64>,
-    /// Seed that draws which images those are
+    /// Seed that draws the held-out images
     #[arg(long, value_name = "SEED", default_value_t = 0, requires = "holdout")]
     pub holdout_seed: u64,
-    /// Column of a table that holds the class [default: the last]
+    /// Column of a table with the class [default: the last]
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
 }

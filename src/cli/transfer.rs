@@ -10,27 +10,28 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(mut_arg("weights", |weights| weights
     .value_name("FILES")
-    .help("Weights of the models, separated by commas: safetensors, or PyTorch checkpoints")))]
+    .help("Model weights, separated by commas: safetensors or PyTorch checkpoints; NAME=FILE names a model")))]
 pub struct Transfer {
     #[command(flatten)]
     pub subject: Subject,
     #[command(flatten)]
     pub explained: Explained,
-    /// Methods whose maps are attacked, separated by commas: NAME or NAME:key=value
+    /// Attribution methods whose maps are attacked, separated by commas: NAME or NAME:key=value
     #[arg(long, value_name = "METHODS")]
     pub from: String,
-    /// Methods whose maps are judged on the attacked images [default: those of --from]
+    /// Attribution methods whose maps are evaluated on the attacked images [default: those of
+    /// --from]
     #[arg(long, value_name = "METHODS")]
     pub to: Option<String>,
     #[command(flatten)]
     pub how: Attacking,
-    /// Write every number here, and as CSV beside it
+    /// Write every number here, and a CSV file beside it
     #[arg(long, value_name = "FILE.json", value_parser = json_file)]
     pub out: Option<PathBuf>,
-    /// Go on where a killed command with the same `--out` stopped
+    /// Continue a killed command with the same --out
     #[arg(long, requires = "out")]
     pub resume: bool,
-    /// Draw a heat map of each metric here: rows attacked, columns judged
+    /// Draw a heat map of each similarity here: rows attacked, columns evaluated
     #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
     pub figure: Option<PathBuf>,
 }

@@ -11,39 +11,41 @@ use std::path::PathBuf;
 pub enum Weights {
     /// Show architecture, header and tensors of a weights file
     Info {
-        /// Safetensors, its shards, or a PyTorch checkpoint
+        /// Safetensors (sharded or not) or a PyTorch checkpoint
         file: PathBuf,
-        /// Architecture, where the file does not say [default: the first that its tensors fit]
+        /// Architecture, if the file does not name it [default: the first that its tensors fit]
         #[arg(long, value_name = "NAME")]
         arch: Option<String>,
-        /// Which of several sets of weights in the file, such as `state_dict_ema`
+        /// Which network to read from a file with several, such as `state_dict_ema`
         #[arg(long, value_name = "NAME")]
         entry: Option<String>,
     },
-    /// Write any readable weights as safetensors with a full header
+    /// Write weights as safetensors, with architecture, classes, size and normalisation in the
+    /// header
     Convert {
-        /// .safetensors, .pt, .pth or .th
+        /// Safetensors (sharded or not) or a PyTorch checkpoint
         file: PathBuf,
         /// File to write
         #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
         out: PathBuf,
-        /// Architecture, where the file does not say
+        /// Architecture, if the file does not name it (see `gradproof models`)
         #[arg(long, value_name = "NAME")]
         arch: Option<String>,
-        /// cifar10, imagenet, mnist, none or MEAN/STD, where the file does not say; `force:`
-        /// before it overrules what the file says
-        #[arg(long, value_name = "N")]
+        /// Input normalisation, if the file stores none: cifar10, imagenet, mnist, none or
+        /// MEAN/STD; `force:` before it overrides the stored one
+        #[arg(long, value_name = "STATS")]
         normalise: Option<String>,
-        /// Which of several sets of weights in the file, such as `state_dict_ema`
+        /// Which network to read from a file with several, such as `state_dict_ema`
         #[arg(long, value_name = "NAME")]
         entry: Option<String>,
-        /// Side of the network's images, where the file does not say
+        /// Side of the network's images, if the file does not store it
         #[arg(long, value_name = "PIXELS")]
         size: Option<i64>,
-        /// How numbers are stored: f32 or f16
+        /// Type of the stored numbers
         #[arg(long, default_value = "f32", value_parser = one_of(STORES))]
         store: Store,
-        /// Class names, separated by commas, or a file with a name a line
+        /// Class names in the order of the logits: separated by commas, or a file with one name per
+        /// line
         #[arg(long, value_name = "FILE")]
         classes: Option<String>,
     },

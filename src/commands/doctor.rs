@@ -36,7 +36,7 @@ pub fn run() -> Result<Outcome> {
     line("OpenMP", waiting.join("  "));
     line("MPI", launcher::version().unwrap_or(NO_MPI.into()));
     if load > 0.5 * cores as f64 {
-        line("warning", "this machine is busy: timings will be off (see OpenMP in README)".into());
+        line("warning", "busy machine: timings will be off (docs/decisions/threads.md)".into());
     }
     outcome.say(text.trim_end());
     outcome.with(&json!({
