@@ -1,5 +1,14 @@
 //! A set of labelled images, or rows of a table: moved, cut, gathered and saved whole.
 
+pub(crate) mod augment;
+pub(crate) mod batches;
+pub(crate) mod describe;
+pub(crate) mod holdout;
+pub(crate) mod images;
+pub(crate) mod keyed;
+pub(crate) mod overlap;
+pub(crate) mod stream;
+
 use crate::{Features, Images, folder};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;

@@ -2,31 +2,19 @@
 //! `shapes` and `simulated`, each as one tensor that lives on the device and is shuffled and augmented
 //! there. Only class folders larger than a given memory stay on the disk and are read as they are used.
 
-mod augment;
-mod batches;
-mod cifar;
 mod dataset;
-mod describe;
 mod features;
 pub mod fetch;
-mod folder;
-mod holdout;
-mod images;
-mod keyed;
-mod mnist;
+mod formats;
 pub mod names;
 mod options;
-mod overlap;
-mod picture;
-mod read;
 mod settings;
-pub mod shapes;
-mod simulated;
 mod source;
 mod spec;
-mod stream;
-mod table;
-mod tensors;
+
+// Paths without the rooms: `crate::folder`, `crate::stream`.
+use dataset::{augment, batches, describe, holdout, images, keyed, stream};
+use formats::{cifar, folder, mnist, picture, read, simulated, table, tensors};
 
 pub use augment::{Augment, Move};
 pub use batches::{Batch, Last, Shuffle};
@@ -34,6 +22,7 @@ pub use dataset::Dataset;
 pub use describe::{Channel, Description};
 pub use features::Features;
 pub use folder::image;
+pub use formats::shapes;
 pub use holdout::Holdout;
 pub use images::Images;
 pub use options::{MEMORY, Options, Split};
