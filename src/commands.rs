@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{Cli, Command, Common},
+    outcome::Outcome,
     runtime::ui::Ui,
 };
 use ::data::Dataset;
@@ -25,11 +26,12 @@ mod weights;
 /// Runs what the user asked for.
 pub fn dispatch(cli: &Cli) -> Result<()> {
     let Common { json, quiet, verbose, .. } = cli.common;
-    perform(cli, &Ui { json, quiet, verbose, kept: None })
+    let ui = Ui { json, quiet, verbose };
+    ui.print(&perform(cli, &ui)?)
 }
 
-/// Runs a command that says what it has to say to `ui`.
-fn perform(cli: &Cli, ui: &Ui) -> Result<()> {
+/// Runs a command; notes and progress go to `ui`.
+fn perform(cli: &Cli, ui: &Ui) -> Result<Outcome> {
     let common = &cli.common;
     if let Some(threads) = common.threads {
         ensure!(threads > 0, "`--threads 0`: at least one thread is needed");
@@ -42,14 +44,14 @@ fn perform(cli: &Cli, ui: &Ui) -> Result<()> {
         Command::Attack(args) => attack::run(args, common, ui),
         Command::Transfer(args) => transfer::run(args, common, ui),
         Command::Measure(args) => measure::run(args, common, ui),
-        Command::Plane(args) => plane::run(args, common, ui),
+        Command::Plane(args) => plane::run(args, common),
         Command::Run(args) => run::run(args, common, ui),
-        Command::Report(args) => report::run(args, ui),
+        Command::Report(args) => report::run(args),
         Command::Data(args) => data::run(args, common, ui),
-        Command::Models => list::models(ui),
+        Command::Models => list::models(),
         Command::Weights(args) => weights::run(args, ui),
-        Command::List { name } => list::list(name.as_deref(), ui),
-        Command::Doctor => doctor::run(common, ui),
+        Command::List { name } => list::list(name.as_deref()),
+        Command::Doctor => doctor::run(),
         Command::Bench(args) => bench::run(args, common, ui),
     }
 }

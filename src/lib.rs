@@ -6,6 +6,7 @@ mod commands;
 mod evaluation;
 mod experiment;
 mod grid2d;
+mod outcome;
 mod report;
 mod results;
 mod runtime;

@@ -3,6 +3,7 @@
 use crate::{
     cli::{Attack, Common},
     evaluation::{Fitted, Judge, Named, Parts, Plan, Run, auc, no_map_warning, table},
+    outcome::Outcome,
     results::{AtEps, AttackResult, Change, Tidy, distances, effect, label},
     runtime::outputs::Files,
     runtime::ui::Ui,
@@ -24,7 +25,8 @@ pub fn check(args: &Attack) -> Result<()> {
 }
 
 /// Attacks every image at every radius, the smallest first.
-pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
+pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let plan = Plan::check(&args.how, &args.explained, &args.method)?;
     let files = files(args, &plan);
     files.check()?;
@@ -59,11 +61,11 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<()> {
         let aim = if plan.aims() { ", or at the map that is aimed at" } else { "" };
         ui.note(&format!("{told}{aim}: left out of success and of means"));
     }
-    ui.say(&table(&result))?;
+    outcome.say(&table(&result));
     for path in args.out.iter().chain(&args.figure) {
-        ui.say(&format!("written: {}", path.display()))?;
+        outcome.say(&format!("written: {}", path.display()));
     }
-    ui.result(&result.json()?)
+    outcome.with(&result.json()?)
 }
 
 /// What is read and written.

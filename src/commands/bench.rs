@@ -4,6 +4,7 @@
 use crate::{
     cli::{Bench, Common},
     commands::doctor,
+    outcome::Outcome,
     runtime::device,
     runtime::ui::Ui,
 };
@@ -110,7 +111,8 @@ struct Timed {
 }
 
 /// Runs the benchmarks that are named, or all, and prints a table of each.
-pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<()> {
+pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let named = args.names.iter().map(|name| registry::find("benchmark", BENCHES, name));
     let mut members = named.collect::<Result<Vec<_>>>()?;
     if members.is_empty() {
@@ -137,11 +139,11 @@ pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<()> {
         }
         let timed = (member.run)(&wanted, args, device, ui)?;
         let table = table(&timed, member.unit);
-        ui.say(&format!("{}: {}\n{table}", member.name, member.about))?;
+        outcome.say(&format!("{}: {}\n{table}", member.name, member.about));
         all.insert(member.name.into(), rows(&timed));
     }
-    let memory = if args.peak_memory { peaks(args, device, ui)? } else { Value::Null };
-    ui.result(&json!({
+    let memory = if args.peak_memory { peaks(args, device, &mut outcome) } else { Value::Null };
+    outcome.with(&json!({
         "version": env!("CARGO_PKG_VERSION"), "commit": env!("GRADPROOF_COMMIT"),
         "device": device::describe(device), "threads": tch::get_num_threads(),
         "load": doctor::load_average(), "arch": args.arch, "batch_size": args.batch_size,
@@ -151,15 +153,15 @@ pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<()> {
 }
 
 /// Prints the peaks of memory, or why there are none.
-fn peaks(args: &Bench, device: Device, ui: &Ui) -> Result<Value> {
+fn peaks(args: &Bench, device: Device, outcome: &mut Outcome) -> Value {
     match Peaks::measure(args, device) {
         Ok(peaks) => {
-            ui.say(&peaks.table())?;
-            Ok(json!(peaks))
+            outcome.say(&peaks.table());
+            json!(peaks)
         }
         Err(why) => {
-            ui.say(&format!("peak memory: not measured: {why:#}"))?;
-            Ok(json!({ "not_measured": format!("{why:#}") }))
+            outcome.say(&format!("peak memory: not measured: {why:#}"));
+            json!({ "not_measured": format!("{why:#}") })
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{Common, Data, Set},
+    outcome::Outcome,
     runtime::outputs::Files,
     runtime::ui::Ui,
     session::in_memory,
@@ -12,7 +13,8 @@ use std::path::Path;
 use tensorfile::words::count;
 
 /// Runs the subcommand.
-pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
+pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     match args {
         Data::Fetch { what, to, from } => {
             let bar = ui.bar(0, what);
@@ -23,8 +25,8 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
             })?;
             bar.finish_and_clear();
             let spec = format!("{what}:{}", place.display());
-            ui.say(&format!("ready: use it as `--data {spec}`"))?;
-            ui.result(&serde_json::json!({ "data": spec }))
+            outcome.say(&format!("ready: use it as `--data {spec}`"));
+            outcome.with(&serde_json::json!({ "data": spec }))
         }
         Data::Make { set, to } => {
             let files = Files::default().data("DATA", &set.data).writes("--out", &to.out);
@@ -52,8 +54,8 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
             };
             set.notes.iter().for_each(|note| ui.note(note));
             let images = count(set.len(), "image");
-            ui.say(&format!("{images}: use as `--data {written}`"))?;
-            ui.result(&serde_json::json!({ "data": written, "images": set.len() }))
+            outcome.say(&format!("{images}: use as `--data {written}`"));
+            outcome.with(&serde_json::json!({ "data": written, "images": set.len() }))
         }
         Data::Info { set } => {
             let set = open(set, common)?;
@@ -61,8 +63,8 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<()> {
             let description = set.describe(|n| bar.inc(n))?;
             bar.finish_and_clear();
             set.notes.iter().for_each(|note| ui.note(note));
-            ui.say(description.to_string().trim_end())?;
-            ui.result(&description)
+            outcome.say(description.to_string().trim_end());
+            outcome.with(&description)
         }
     }
 }

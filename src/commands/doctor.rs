@@ -1,6 +1,6 @@
 //! `gradproof doctor`: libtorch, CUDA, devices, threads, MPI; what is missing and how to get it.
 
-use crate::{cli::Common, runtime::device, runtime::launcher, runtime::ui::Ui};
+use crate::{outcome::Outcome, runtime::device, runtime::launcher};
 use anyhow::Result;
 use serde_json::json;
 use std::{fmt::Write, fs};
@@ -10,7 +10,8 @@ use tch::Cuda;
 const TORCH: &str = "2.11.0";
 
 /// Looks around and prints what it finds.
-pub fn run(_common: &Common, ui: &Ui) -> Result<()> {
+pub fn run() -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let path = libtorch_path();
     let gpus: Vec<String> = (0..Cuda::device_count().max(0) as usize)
         .map(|n| device::gpu_name(n).unwrap_or("unknown GPU".into()))
@@ -37,8 +38,8 @@ pub fn run(_common: &Common, ui: &Ui) -> Result<()> {
     if load > 0.5 * cores as f64 {
         line("warning", "busy machine: timings will be off (docs/decisions/threads.md)".into());
     }
-    ui.say(text.trim_end())?;
-    ui.result(&json!({
+    outcome.say(text.trim_end());
+    outcome.with(&json!({
         "version": env!("CARGO_PKG_VERSION"), "commit": env!("GRADPROOF_COMMIT"),
         "libtorch": TORCH, "libtorch_path": path,         "cuda_usable": Cuda::is_available(), "gpus": gpus, "cudnn": Cuda::cudnn_is_available(),
         "cores": cores, "threads": tch::get_num_threads(), "load": load, "bf16": bf16,

@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{Common, Eval},
+    outcome::Outcome,
     results::{
         Change, UNDEFINED, distances, label,
         tidy::{accuracy, at_radius, described, l2_change},
@@ -31,7 +32,8 @@ use toml::Table;
 mod boundary;
 
 /// Measures what was asked for and prints it.
-pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
+pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let plan = Plan::check(args)?;
     let out = args.out.iter().flat_map(|out| plan.radii.files(out));
     let files = Files::of(&args.subject).writes("--figure", &args.figure).writes("--out", out);
@@ -54,18 +56,18 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
     let clean = Share::of(right.fraction, data.len());
     let balanced = right.balanced(&data.labels);
     let percent = 100. * balanced;
-    ui.say(&format!("accuracy {clean}; mean of the classes' own {percent:.2} %"))?;
+    outcome.say(&format!("accuracy {clean}; mean of the classes' own {percent:.2} %"));
     if let Some(path) = &args.figure {
         boundary::draw(path, &loaded)?;
-        ui.say(&format!("written: {}", path.display()))?;
+        outcome.say(&format!("written: {}", path.display()));
     }
     let curvature = args.curvature.then(|| curvature(&loaded, ui)).transpose()?;
     if let Some(q) = &curvature {
-        ui.say(&q.text())?;
+        outcome.say(&q.text());
     }
     let robust = plan.attack(args, &loaded, ui)?;
     for at in &robust {
-        ui.say(&at.text(args.norm))?;
+        outcome.say(&at.text(args.norm));
     }
     let rows =
         rows(&loaded, threat::spelled(args.norm), (&clean, balanced), curvature.as_ref(), &robust);
@@ -83,7 +85,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<()> {
         "norm": args.norm,
         "robust": robust,
     });
-    ui.result(&described(value, "eval", &quantities(), &rows)?)
+    outcome.with(&described(value, "eval", &quantities(), &rows)?)
 }
 
 /// What its numbers are.

@@ -3,6 +3,7 @@
 use crate::{
     cli::{Common, Explain},
     evaluation::no_map_warning,
+    outcome::Outcome,
     results::{
         suffixed,
         tidy::{described, of_measures},
@@ -39,7 +40,8 @@ pub fn check(args: &Explain) -> Result<()> {
 }
 
 /// Explains every image by every method.
-pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
+pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     ensure!(
         args.out.is_some() || args.figure.is_some(),
         "nothing to write: add `--out maps.safetensors` or `--figure grid.png`"
@@ -67,25 +69,25 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
     let notes: Vec<_> = methods.iter().map(|m| m.method.note(loaded.data.image_shape())).collect();
     for (method, note) in methods.iter().zip(&notes) {
         if let Some(note) = note {
-            ui.say(&format!("{}: {note}", method.spelled))?;
+            outcome.say(&format!("{}: {note}", method.spelled));
         }
     }
     let no_map = explained.no_map(&methods, ui);
     for (method, (maps, gap)) in methods.iter().zip(explained.maps.iter().zip(&explained.gaps)) {
         if let Some(gap) = gap {
-            ui.say(&format!(
+            outcome.say(&format!(
                 "{}: maps miss f(x) − f(baseline) by {gap:.3}, on average",
                 method.spelled
-            ))?;
+            ));
         }
         let Some(path) = &method.out else { continue };
         explained.write(path, &loaded, &method.spelled, maps)?;
         let maps = words::count(loaded.data.len(), "map");
-        ui.say(&format!("{maps} by {}: {}", method.spelled, path.display()))?;
+        outcome.say(&format!("{maps} by {}: {}", method.spelled, path.display()));
     }
     if let Some(path) = &args.figure {
         explained.draw(path, &loaded, &methods)?;
-        ui.say(&format!("figure: {}", path.display()))?;
+        outcome.say(&format!("figure: {}", path.display()));
     }
     let rows = rows(&loaded, &methods, &explained.gaps, &no_map);
     let value = serde_json::json!({
@@ -100,7 +102,7 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<()> {
         "out": methods.iter().filter_map(|m| m.out.as_ref()).collect::<Vec<_>>(),
         "figure": args.figure,
     });
-    ui.result(&described(value, "explain", &quantities(), &rows)?)
+    outcome.with(&described(value, "explain", &quantities(), &rows)?)
 }
 
 /// What its numbers are.

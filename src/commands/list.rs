@@ -1,6 +1,6 @@
 //! `gradproof models` and `gradproof list`: what there is, from the registries.
 
-use crate::runtime::ui::Ui;
+use crate::outcome::Outcome;
 use anyhow::{Result, ensure};
 use models::{
     Classifier,
@@ -12,7 +12,8 @@ use std::fmt::Write;
 use tch::Device;
 
 /// Every architecture with its parameter count.
-pub fn models(ui: &Ui) -> Result<()> {
+pub fn models() -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let mut text = String::new();
     let mut all = vec![];
     for arch in ARCHS {
@@ -27,8 +28,8 @@ pub fn models(ui: &Ui) -> Result<()> {
             "classes": arch.shape.classes, "about": arch.about,
         }));
     }
-    ui.say(text.trim_end())?;
-    ui.result(&all)
+    outcome.say(text.trim_end());
+    outcome.with(&all)
 }
 
 /// 11173962 -> 11,173,962.
@@ -78,7 +79,8 @@ fn families() -> Vec<Family> {
 }
 
 /// Every member of every family with its options, or those called `name`. Errors: there is none.
-pub fn list(name: Option<&str>, ui: &Ui) -> Result<()> {
+pub fn list(name: Option<&str>) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let mut families = families();
     if let Some(name) = name {
         let known = families.iter().flat_map(|(_, members)| members).map(|m| m.name);
@@ -89,12 +91,12 @@ pub fn list(name: Option<&str>, ui: &Ui) -> Result<()> {
         families.retain(|(_, members)| !members.is_empty());
     }
     let text: Vec<String> = families.iter().map(written).collect();
-    ui.say(text.join("\n").trim_end())?;
+    outcome.say(text.join("\n").trim_end());
     let one = |(family, members): &Family| {
         let all = members.iter().map(|m| (m.name.to_owned(), object(m)));
         ((*family).to_owned(), Value::Object(all.collect()))
     };
-    ui.result(&families.iter().map(one).collect::<serde_json::Map<_, _>>())
+    outcome.with(&families.iter().map(one).collect::<serde_json::Map<_, _>>())
 }
 
 /// A family as text: a line a member, below it one an option.

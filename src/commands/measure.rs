@@ -4,6 +4,7 @@
 use crate::{
     cli::{Common, Measure, Subject},
     evaluation::{Named, Parts, no_map_warning},
+    outcome::Outcome,
     results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic, Tidy},
     runtime::outputs::Files,
     runtime::ui::Ui,
@@ -40,7 +41,8 @@ pub(super) fn expected(args: &Measure) -> Result<(Vec<String>, Vec<(String, Stri
 }
 
 /// Measures every method on every model.
-pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
+pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let plan = Plan::check(args)?;
     let files = files(args);
     files.check()?;
@@ -67,11 +69,11 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<()> {
     for row in result.measured.iter().filter(|row| row.empty_maps > 0) {
         ui.note(&no_map_warning(row.empty_maps, result.images, &row.method));
     }
-    ui.say(&table::table(&result))?;
+    outcome.say(&table::table(&result));
     if let Some(path) = &args.out {
-        ui.say(&format!("written: {0}, {0}l and a .csv", path.display()))?;
+        outcome.say(&format!("written: {0}, {0}l and a .csv", path.display()));
     }
-    ui.result(&result.json()?)
+    outcome.with(&result.json()?)
 }
 
 /// What is read and written.

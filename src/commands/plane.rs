@@ -3,10 +3,10 @@
 use crate::{
     cli::{Common, Plane},
     grid2d::{Range, edges, grid, pairs, range, rows},
+    outcome::Outcome,
     results::tidy::described,
     runtime::oom,
     runtime::outputs::Files,
-    runtime::ui::Ui,
     session,
 };
 use ::results::{Better, Number, Quantity, Table, keys};
@@ -42,7 +42,8 @@ pub fn check(args: &Plane) -> Result<()> {
 }
 
 /// Takes the maps and draws them.
-pub fn run(args: &Plane, common: &Common, ui: &Ui) -> Result<()> {
+pub fn run(args: &Plane, common: &Common) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let methods = methods(args)?;
     let files = Files::default().methods("--method", &args.method);
     let files = files.reads("--weights", &args.weights).writes("--figure", &args.figure);
@@ -77,18 +78,18 @@ pub fn run(args: &Plane, common: &Common, ui: &Ui) -> Result<()> {
     });
     let points: Vec<_> = points.collect();
     for (i, (at, value)) in args.at.iter().zip(&values).enumerate() {
-        ui.say(&format!("at {}/{}: {value:.4}", at.0, at.1))?;
+        outcome.say(&format!("at {}/{}: {value:.4}", at.0, at.1));
         for (name, map) in &maps {
-            ui.say(&format!("  {name:<32} {:>9.4} {:>9.4}", map[i].0, map[i].1))?;
+            outcome.say(&format!("  {name:<32} {:>9.4} {:>9.4}", map[i].0, map[i].1));
         }
     }
     if let Some(path) = &args.figure {
         draw(path, args, (&*model, class), &maps)?;
-        ui.say(&format!("written: {}", path.display()))?;
+        outcome.say(&format!("written: {}", path.display()));
     }
     let rows = tidy(args, &values, &maps);
     let value = json!({ "points": points, "figure": args.figure });
-    ui.result(&described(value, "plane", &quantities(), &rows)?)
+    outcome.with(&described(value, "plane", &quantities(), &rows)?)
 }
 
 /// What its numbers are.

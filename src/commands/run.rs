@@ -4,10 +4,11 @@ use super::{check, perform};
 use crate::{
     cli::{Cli, Command, Common, Run},
     experiment::{Cell, Experiment, Report},
+    outcome::Outcome,
     report,
     runtime::ui::Ui,
 };
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
 use results::Table;
 use serde_json::{Map, Value, json};
@@ -32,22 +33,24 @@ struct Ready {
 }
 
 /// Checks all files, then makes the cells that are not there, one file after the other.
-pub fn run(args: &Run, common: &Common, ui: &Ui) -> Result<()> {
+pub fn run(args: &Run, common: &Common, ui: &Ui) -> Result<Outcome> {
     let ready = |file: &PathBuf| Ready::read(file, args, common);
     let all = args.files.iter().map(ready).collect::<Result<Vec<_>>>()?;
     if args.list {
-        return list::list(&all, args, common, ui);
+        return list::list(&all, args, common);
     }
     let results = all.iter().zip(&args.files).map(|(ready, file)| match args.plan {
         true => plan::plan(&ready.experiment, &ready.run, args.shards, common, ui),
         false if args.needed => needed(&ready.experiment, file, args, common, ui),
         false => ready.make(file, args, common, ui),
     });
-    let mut results = results.collect::<Result<Vec<_>>>()?;
-    match results.len() {
-        1 => ui.result(&results.remove(0)),
-        _ => ui.result(&json!({ "runs": results })),
+    let mut all = results.collect::<Result<Vec<_>>>()?;
+    if all.len() == 1 {
+        return Ok(all.remove(0));
     }
+    let text = all.iter().map(|outcome| outcome.text.as_str()).collect();
+    let runs: Vec<Value> = all.into_iter().map(|outcome| outcome.json).collect();
+    Ok(Outcome { text, json: json!({ "runs": runs }) })
 }
 
 impl Ready {
@@ -62,7 +65,7 @@ impl Ready {
         Ok(Ready { experiment, run, commands, expected })
     }
 
-    fn make(&self, file: &Path, args: &Run, common: &Common, ui: &Ui) -> Result<Value> {
+    fn make(&self, file: &Path, args: &Run, common: &Common, ui: &Ui) -> Result<Outcome> {
         let Ready { experiment, run, commands, .. } = self;
         needed(experiment, file, args, common, ui)?;
         open(experiment, run, args)?;
@@ -100,11 +103,12 @@ impl Ready {
                  without `--shard` makes the rest"
             ));
         }
-        self.finish(ui)
+        self.finish()
     }
 
     /// The page of what is there.
-    fn finish(&self, ui: &Ui) -> Result<Value> {
+    fn finish(&self) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
         let Ready { experiment, run, expected, .. } = self;
         // Shards that end together write the same page. Whoever knew of fewer cells than are there now
         // may have put an older page over a newer one, and writes again.
@@ -116,7 +120,7 @@ impl Ready {
             }
         };
         for (text, verdict) in &found.claims {
-            ui.say(&format!("{}: {text}", verdict.text()))?;
+            outcome.say(&format!("{}: {text}", verdict.text()));
         }
         let (done, of) = found.done;
         let rest = if done < of {
@@ -124,13 +128,14 @@ impl Ready {
         } else {
             String::new()
         };
-        ui.say(&format!("page{rest}: {}", page.display()))?;
+        outcome.say(&format!("page{rest}: {}", page.display()));
         let claims: Vec<Value> = found
             .claims
             .iter()
             .map(|(text, verdict)| json!({ "claim": text, "verdict": verdict.text() }))
             .collect();
-        Ok(json!({ "run": run, "cells": of, "done": done, "page": page, "claims": claims }))
+        let json = json!({ "run": run, "cells": of, "done": done, "page": page, "claims": claims });
+        outcome.with(&json)
     }
 }
 
@@ -168,7 +173,7 @@ fn needed(
     args: &Run,
     common: &Common,
     ui: &Ui,
-) -> Result<Value> {
+) -> Result<Outcome> {
     for name in &experiment.file.needs {
         let told = |error| experiment.source.wrong(name.span().start, error);
         let file = beside.with_file_name(format!("{}.toml", name.get_ref()));
@@ -210,7 +215,7 @@ fn needed(
         Ready::read(&file, &first, common)?.make(&file, &first, common, ui)?;
     }
     let names: Vec<&String> = experiment.file.needs.iter().map(|name| name.get_ref()).collect();
-    Ok(json!({ "experiment": experiment.name, "needed": names }))
+    Outcome::default().with(&json!({ "experiment": experiment.name, "needed": names }))
 }
 
 /// Writes down what is run, or checks that it is what was begun there.
@@ -254,12 +259,10 @@ fn make(experiment: &Experiment, run: &Path, cell: &Cell, cli: &Cli) -> Result<f
     if cell.command.contains("${cell}") || cell.command.contains("/cells/") {
         fs::create_dir_all(file.with_extension("")).with_context(told)?;
     }
-    let ui = Ui { quiet: true, kept: Some(std::rc::Rc::default()), ..Ui::default() };
+    let ui = Ui { quiet: true, ..Ui::default() };
     let start = Instant::now();
-    perform(cli, &ui).with_context(told)?;
+    let mut result = perform(cli, &ui).with_context(told)?.json;
     let seconds = start.elapsed().as_secs_f64();
-    let Some(kept) = ui.kept else { bail!("a result was not kept") };
-    let mut result = kept.take();
     ensure!(result.is_object(), "{}: left no result", told());
     let mut times = Map::from_iter([("seconds".to_owned(), json!(seconds))]);
     if let Some(origin) = result.as_object_mut().and_then(|map| map.remove("origin")) {

@@ -4,6 +4,7 @@
 use crate::{
     cli::{Common, Train},
     commands::doctor,
+    outcome::Outcome,
     results::tidy::{described, of_training},
     runtime::device,
     runtime::launcher,
@@ -48,15 +49,17 @@ pub fn check(args: &Train) -> Result<()> {
 }
 
 /// Checks everything, then trains.
-pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<()> {
+pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<Outcome> {
     let ranks = launcher::join()?;
     // Rank 0 speaks for all.
-    let silent = Ui { quiet: true, kept: Some(Rc::default()), ..ui.clone() };
+    let silent = Ui { quiet: true, ..ui.clone() };
     let ui = if ranks.rank() == 0 { ui } else { &silent };
-    launcher::together(&*ranks, || train(args, common, ui, &ranks))
+    let outcome = launcher::together(&*ranks, || train(args, common, ui, &ranks))?;
+    Ok(if ranks.rank() == 0 { outcome } else { Outcome::default() })
 }
 
-fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -> Result<()> {
+fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let told = || format!("config `{}`", args.config.display());
     let config = Config::read(&args.config, args.scale.as_deref(), &args.set).with_context(told)?;
     files(args, &config).check()?;
@@ -108,10 +111,10 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
         None => "trained without test images".into(),
     };
     let epochs = count(last.epoch, "epoch");
-    ui.say(&format!("{found} after {epochs}: {}", weights.display()))?;
+    outcome.say(&format!("{found} after {epochs}: {}", weights.display()));
     let value = serde_json::json!({ "weights": weights, "last": last });
     let (quantities, rows) = of_training(last);
-    ui.result(&described(value, "train", &quantities, &rows)?)
+    outcome.with(&described(value, "train", &quantities, &rows)?)
 }
 
 /// What is trained, on what, and where.

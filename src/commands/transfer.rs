@@ -4,6 +4,7 @@
 use crate::{
     cli::{Common, Transfer},
     evaluation::{Parts, Plan, Run, auc, no_map_warning},
+    outcome::Outcome,
     report,
     results::{AtEps, Maps, Tidy, TransferCell, TransferResult, label},
     runtime::outputs::Files,
@@ -40,7 +41,8 @@ fn plans<'a>(args: &'a Transfer, lists: [&'a Vec<String>; 2]) -> Result<[Vec<Pla
 
 /// Attacks the maps of every model by every `--from`, and judges those of every model by every
 /// `--to` on what was found.
-pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
+pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let [from, to] = lists(args)?;
     let [plans, judges] = plans(args, [&from, &to])?;
     let files = files(args);
@@ -88,11 +90,11 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<()> {
             ui.note(&format!("{told} (`{model}`): left out of success and of means"));
         }
     }
-    ui.say(&table::table(&result))?;
+    outcome.say(&table::table(&result));
     for path in args.out.iter().chain(&args.figure) {
-        ui.say(&format!("written: {}", path.display()))?;
+        outcome.say(&format!("written: {}", path.display()));
     }
-    ui.result(&result.json()?)
+    outcome.with(&result.json()?)
 }
 
 fn sources<'a>(models: &'a [Loaded], plans: &'a [Plan<'a>]) -> Result<Vec<Source<'a>>> {

@@ -2,6 +2,7 @@
 
 use crate::{
     cli::{Store, Weights},
+    outcome::Outcome,
     runtime::outputs::Files,
     runtime::ui::Ui,
     session::classes::listed,
@@ -13,10 +14,11 @@ use tch::{Kind, Tensor};
 use tensorfile::words::count;
 
 /// Runs the subcommand.
-pub fn run(args: &Weights, ui: &Ui) -> Result<()> {
+pub fn run(args: &Weights, ui: &Ui) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     match args {
         Weights::Info { file, arch, entry } => {
-            info(file, &Hints { arch: arch.clone(), entry: entry.clone(), ..Hints::default() }, ui)
+            info(file, &Hints { arch: arch.clone(), entry: entry.clone(), ..Hints::default() })
         }
         Weights::Convert { file, out, arch, normalise, entry, size, store, classes } => {
             let (arch, normalise, entry) = (arch.clone(), normalise.clone(), entry.clone());
@@ -41,13 +43,14 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<()> {
             };
             checkpoint::save(out, &loaded.classifier, kind, &loaded.metadata)?;
             let arch = loaded.classifier.arch.name;
-            ui.say(&format!("{arch} weights as {stored}: {}", out.display()))?;
-            ui.result(&serde_json::json!({ "weights": out, "arch": arch, "store": stored }))
+            outcome.say(&format!("{arch} weights as {stored}: {}", out.display()));
+            outcome.with(&serde_json::json!({ "weights": out, "arch": arch, "store": stored }))
         }
     }
 }
 
-fn info(path: &Path, hints: &Hints, ui: &Ui) -> Result<()> {
+fn info(path: &Path, hints: &Hints) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let Contents { tensors, metadata, notes } = checkpoint::contents(path, hints)?;
     let numbers: usize = tensors.values().flatten().map(Tensor::numel).sum();
     let (all, numbers) = (count(tensors.len(), "tensor"), count(numbers, "number"));
@@ -64,10 +67,10 @@ fn info(path: &Path, hints: &Hints, ui: &Ui) -> Result<()> {
             Err(error) => writeln!(text, "  {error:#}"),
         };
     }
-    ui.say(text.trim_end())?;
+    outcome.say(text.trim_end());
     let shapes: BTreeMap<_, _> =
         tensors.iter().map(|(name, t)| (name, t.as_ref().ok().map(Tensor::size))).collect();
-    ui.result(&serde_json::json!({
+    outcome.with(&serde_json::json!({
         "file": path, "metadata": metadata, "notes": notes, "tensors": shapes
     }))
 }

@@ -69,12 +69,12 @@ pub fn version() -> Option<String> {
 
 /// What `work` says. Where one of several processes fails it ends all of them: the others would wait
 /// for it for ever.
-pub fn together(ranks: &dyn Communicator, work: impl FnOnce() -> Result<()>) -> Result<()> {
+pub fn together<T>(ranks: &dyn Communicator, work: impl FnOnce() -> Result<T>) -> Result<T> {
     if ranks.size() == 1 {
         return work();
     }
     let failed = match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(())) => return Ok(()),
+        Ok(Ok(done)) => return Ok(done),
         Ok(Err(error)) => Some(error),
         Err(_) => None, // the panic hook has said what and where
     };

@@ -1,15 +1,11 @@
 //! What a person sees: notes and progress on stderr, results on stdout, one JSON object on stdout
 //! with `--json`.
 
-use crate::runtime::oom;
+use crate::{outcome::Outcome, runtime::oom};
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde::Serialize;
-use serde_json::Value;
 use std::{
-    cell::RefCell,
     io::{self, ErrorKind, IsTerminal, Write},
-    rc::Rc,
     sync::OnceLock,
 };
 
@@ -22,8 +18,6 @@ pub struct Ui {
     pub quiet: bool,
     /// Say more.
     pub verbose: bool,
-    /// The result goes here and nothing to stdout: the command is part of a run.
-    pub kept: Option<Rc<RefCell<Value>>>,
 }
 
 impl Ui {
@@ -42,18 +36,12 @@ impl Ui {
         }
     }
 
-    /// A result for people, on stdout; nothing with `--json`.
-    pub fn say(&self, text: &str) -> Result<()> {
-        if self.json || self.kept.is_some() { Ok(()) } else { out(&format!("{text}\n")) }
-    }
-
-    /// The one JSON object of `--json`.
-    pub fn result(&self, value: &impl Serialize) -> Result<()> {
-        if let Some(kept) = &self.kept {
-            kept.replace(serde_json::to_value(value)?);
-            return Ok(());
+    /// What a command found, on stdout: its text, or with `--json` its object.
+    pub fn print(&self, outcome: &Outcome) -> Result<()> {
+        match self.json {
+            true => out(&format!("{}\n", serde_json::to_string(&outcome.json)?)),
+            false => out(&outcome.text),
         }
-        if self.json { out(&format!("{}\n", serde_json::to_string(value)?)) } else { Ok(()) }
     }
 
     /// A progress bar over `length` units on a terminal; hidden elsewhere and with `--quiet`.

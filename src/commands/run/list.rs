@@ -3,7 +3,7 @@
 use super::Ready;
 use crate::{
     cli::{Common, Run},
-    runtime::ui::Ui,
+    outcome::Outcome,
 };
 use anyhow::Result;
 use serde_json::{Map, json};
@@ -13,7 +13,8 @@ const SCALES: [&str; 3] = ["smoke", "cpu", "paper"];
 
 /// A line for each table and figure, sorted: what makes it, and its state at every scale. Errors: a
 /// file that is malformed at any scale.
-pub(super) fn list(all: &[Ready], args: &Run, common: &Common, ui: &Ui) -> Result<()> {
+pub(super) fn list(all: &[Ready], args: &Run, common: &Common) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let mut rows = vec![];
     for Ready { experiment, .. } in all {
         let mut states = Map::new();
@@ -30,18 +31,18 @@ pub(super) fn list(all: &[Ready], args: &Run, common: &Common, ui: &Ui) -> Resul
         );
     }
     rows.sort_by_key(|(item, ..)| natural(item));
-    ui.say(&format!(
+    outcome.say(&format!(
         "{:<36} {:<22} {:>9} {:>9} {:>9}",
         "table or figure", "recipe", "smoke", "cpu", "paper"
-    ))?;
+    ));
     for (item, recipe, states) in &rows {
         let [a, b, c] = SCALES.map(|scale| states[scale].as_str().unwrap_or_default());
-        ui.say(&format!("{item:<36} {recipe:<22} {a:>9} {b:>9} {c:>9}"))?;
+        outcome.say(&format!("{item:<36} {recipe:<22} {a:>9} {b:>9} {c:>9}"));
     }
     let list = rows.iter().map(
         |(item, recipe, states)| json!({ "reproduces": item, "recipe": recipe, "states": states }),
     );
-    ui.result(&json!({ "papers": list.collect::<Vec<_>>() }))
+    outcome.with(&json!({ "papers": list.collect::<Vec<_>>() }))
 }
 
 /// `done`, `3 of 8`, or `-` where nothing is.

@@ -5,6 +5,7 @@ use crate::{
     cli::{Cli, Common},
     commands::perform,
     experiment::{Cell, Experiment},
+    outcome::Outcome,
     runtime::ui::Ui,
 };
 use anyhow::Result;
@@ -42,7 +43,8 @@ pub fn plan(
     shards: Option<NonZeroUsize>,
     common: &Common,
     ui: &Ui,
-) -> Result<Value> {
+) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let numbers = 0..experiment.cells.len();
     // The cost of each cell that is left, by its number.
     let mut costs: BTreeMap<usize, Option<Cost>> = BTreeMap::new();
@@ -50,7 +52,7 @@ pub fn plan(
         let left: Vec<Option<Cost>> = mine.iter().filter_map(|i| costs.get(i).copied()).collect();
         Row { name, cells: mine.len(), left: left.len(), cost: sum(&left) }
     };
-    heads("step", ui)?;
+    outcome.say(&heads("step"));
     let mut steps = vec![];
     for (number, step) in experiment.steps.iter().enumerate() {
         let of = |&i: &usize| experiment.cells[i].step == number;
@@ -60,7 +62,7 @@ pub fn plan(
         let cells: Vec<&Cell> = left.iter().map(|&i| &experiment.cells[i]).collect();
         costs.extend(left.into_iter().zip(tried(&cells, run, common, ui)));
         steps.push(row(step.name.clone(), &costs, &mine));
-        steps[number].say(ui)?;
+        outcome.say(&steps[number].text());
     }
     let total = steps.iter().filter_map(|row| row.cost).fold(0., |all, cost| all + cost.seconds);
     let known = steps.iter().all(|row| row.cost.is_some());
@@ -74,43 +76,43 @@ pub fn plan(
         let rows: Vec<Row> =
             (0..count).map(|i| row(format!("{}/{count}", i + 1), &costs, &of(i))).collect();
         said["shards"] = rows.iter().map(|row| row.json("shard")).collect();
-        say_shards(&rows, ui)?;
+        outcome.say(&shards_text(&rows));
     }
-    ui.say(&format!("about {:.1} minutes{rest}; no cell was made", total / 60.))?;
-    Ok(said)
+    outcome.say(&format!("about {:.1} minutes{rest}; no cell was made", total / 60.));
+    outcome.with(&said)
 }
 
 /// The table of the shards, and by how much one of them is late.
-fn say_shards(rows: &[Row], ui: &Ui) -> Result<()> {
-    ui.say("")?;
-    heads("shard", ui)?;
-    rows.iter().try_for_each(|row| row.say(ui))?;
+fn shards_text(rows: &[Row]) -> String {
+    let mut lines = vec![String::new(), heads("shard")];
+    lines.extend(rows.iter().map(Row::text));
     let seconds: Option<Vec<f64>> = rows.iter().map(|row| Some(row.cost?.seconds)).collect();
     let seconds = seconds.unwrap_or_default();
     let mean = seconds.iter().sum::<f64>() / seconds.len() as f64;
     let slowest = rows.iter().zip(&seconds).max_by(|a, b| a.1.total_cmp(b.1));
     if let Some((row, longest)) = slowest.filter(|_| mean > 0.) {
         let (name, times) = (&row.name, longest / mean);
-        ui.say(&format!("slowest shard: {name}, {longest:.0} s, {times:.1} times the mean"))?;
+        lines.push(format!("slowest shard: {name}, {longest:.0} s, {times:.1} times the mean"));
     }
-    ui.say("")
+    lines.push(String::new());
+    lines.join("\n")
 }
 
-fn heads(first: &str, ui: &Ui) -> Result<()> {
-    line([first, "cells", "left", "time", "passes"].map(str::to_owned), ui)
+fn heads(first: &str) -> String {
+    line([first, "cells", "left", "time", "passes"].map(str::to_owned))
 }
 
-fn line([name, cells, left, time, passes]: [String; 5], ui: &Ui) -> Result<()> {
-    ui.say(&format!("{name:<16} {cells:>6} {left:>6} {time:>12} {passes:>14}"))
+fn line([name, cells, left, time, passes]: [String; 5]) -> String {
+    format!("{name:<16} {cells:>6} {left:>6} {time:>12} {passes:>14}")
 }
 
 impl Row {
-    fn say(&self, ui: &Ui) -> Result<()> {
+    fn text(&self) -> String {
         let [time, passes] = match self.cost {
             Some(Cost { seconds, passes }) => [format!("{seconds:.0} s"), format!("{passes:.0}")],
             None => ["not known".into(), "not known".into()],
         };
-        line([self.name.clone(), self.cells.to_string(), self.left.to_string(), time, passes], ui)
+        line([self.name.clone(), self.cells.to_string(), self.left.to_string(), time, passes])
     }
 
     fn json(&self, kind: &str) -> Value {
@@ -164,7 +166,7 @@ fn trial(words: &[String], common: &Common) -> Option<Cost> {
         let all = std::iter::once("gradproof").chain(words.iter().map(String::as_str));
         let mut cli = Cli::try_parse_from(all).ok()?;
         (cli.common.device, cli.common.threads) = (common.device, common.threads);
-        let ui = Ui { quiet: true, kept: Some(std::rc::Rc::default()), ..Ui::default() };
+        let ui = Ui { quiet: true, ..Ui::default() };
         let (start, passed) = (Instant::now(), models::network::passes());
         perform(&cli, &ui).ok()?;
         let passes = (models::network::passes() - passed) as f64;
