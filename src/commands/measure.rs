@@ -32,8 +32,11 @@ pub fn check(args: &Measure) -> Result<()> {
     Plan::check(args).map(|_| ())
 }
 
-/// The methods, and each column with its metric. Errors: see [`check`].
-pub(super) fn expected(args: &Measure) -> Result<(Vec<String>, Vec<(String, String)>)> {
+/// A metric as the user wrote it, and one of its columns.
+pub(super) type MetricColumn = (String, String);
+
+/// The methods and the columns that will be measured. Errors: see [`check`].
+pub(super) fn expected(args: &Measure) -> Result<(Vec<String>, Vec<MetricColumn>)> {
     let plan = Plan::check(args)?;
     let column = |key: &plan::Key| (plan.metrics[key.metric].0.clone(), key.key.clone());
     let columns = plan.columns.iter().map(column).collect();
