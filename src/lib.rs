@@ -4,7 +4,6 @@
 mod cli;
 mod commands;
 mod evaluation;
-mod experiment;
 mod grid2d;
 mod outcome;
 mod report;

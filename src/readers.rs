@@ -2,9 +2,10 @@
 //! calls them on any Rust, `fuzz/` with coverage. A reader may refuse; it may not panic, hang or
 //! take memory out of proportion.
 
-use crate::{experiment::Experiment, report};
+use crate::report;
 use anyhow::Result;
 use data::{Options, Split};
+use experiment::Experiment;
 use models::checkpoint;
 use std::{fs, path::Path};
 use tempfile::TempDir;

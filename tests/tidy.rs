@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -13,6 +13,12 @@ mod registries;
 
 const LONGEST_FILE: usize = 400;
 const LONGEST_FUNCTION: usize = 60;
+/// Files of a folder, at most.
+const MOST_FILES: usize = 14;
+/// Lines of the file in the middle, at most.
+const TYPICAL_FILE: usize = 105;
+/// Share of the lines that the command line may have, in percent.
+const ROOT_PERCENT: usize = 30;
 
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -50,6 +56,44 @@ fn no_file_is_longer_than_400_lines() {
         let lines = text.lines().count();
         assert!(lines <= LONGEST_FILE, "{}: {lines} lines; split it by purpose", path.display());
     }
+}
+
+/// Rust files below `folder`, tests left out, and how many lines each has.
+fn sources(folder: &str) -> Vec<(PathBuf, usize)> {
+    let of = |(path, text): (PathBuf, String)| {
+        let place = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        let source = place.starts_with("src/") || place.contains("/src/");
+        (source && place.starts_with(folder)).then(|| (path.clone(), text.lines().count()))
+    };
+    rust_files().into_iter().filter_map(of).collect()
+}
+
+#[test]
+fn a_folder_fits_in_the_head() {
+    let mut folders: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for (path, _) in sources("") {
+        *folders.entry(path.parent().unwrap().to_owned()).or_default() += 1;
+    }
+    for (folder, files) in folders {
+        let most = MOST_FILES;
+        assert!(files <= most, "{}: {files} files; make rooms in it", folder.display());
+    }
+}
+
+#[test]
+fn a_typical_file_is_short() {
+    let mut lines: Vec<usize> = sources("").into_iter().map(|(_, lines)| lines).collect();
+    lines.sort_unstable();
+    let median = lines[lines.len() / 2];
+    assert!(median <= TYPICAL_FILE, "half of the files have more than {median} lines");
+}
+
+#[test]
+fn the_crates_do_the_work() {
+    let lines = |folder| sources(folder).iter().map(|(_, lines)| lines).sum::<usize>();
+    let (root, all) = (lines("src/"), lines(""));
+    let most = all * ROOT_PERCENT / 100;
+    assert!(root <= most, "src/ has {root} of {all} lines; what others could use is for a crate");
 }
 
 #[test]
@@ -121,6 +165,7 @@ fn factorisations_that_may_fail_are_called_in_one_file() {
 const ARROWS: &[(&str, &[&str])] = &[
     ("attack", &["explain", "models", "registry"]),
     ("data", &["registry", "tensorfile"]),
+    ("experiment", &["plot", "registry", "results", "tensorfile"]),
     ("explain", &["models", "registry", "tensorfile"]),
     ("models", &["registry", "tensorfile"]),
     ("registry", &[]),

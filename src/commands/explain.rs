@@ -41,7 +41,6 @@ pub fn check(args: &Explain) -> Result<()> {
 
 /// Explains every image by every method.
 pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
     ensure!(
         args.out.is_some() || args.figure.is_some(),
         "nothing to write: add `--out maps.safetensors` or `--figure grid.png`"
@@ -66,13 +65,23 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<Outcome> {
     let bar = ui.bar((loaded.data.len() * methods.len()) as u64, "explaining");
     let explained = explain(args, &loaded, &methods, |n| bar.inc(n))?;
     bar.finish_and_clear();
+    found(args, &loaded, &methods, (&explained, explained.no_map(&methods, ui)))
+}
+
+/// Writes the maps and the figure, and says what was found.
+fn found(
+    args: &Explain,
+    loaded: &Loaded,
+    methods: &[Method],
+    (explained, no_map): (&Maps, Vec<u64>),
+) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
     let notes: Vec<_> = methods.iter().map(|m| m.method.note(loaded.data.image_shape())).collect();
     for (method, note) in methods.iter().zip(&notes) {
         if let Some(note) = note {
             outcome.say(&format!("{}: {note}", method.spelled));
         }
     }
-    let no_map = explained.no_map(&methods, ui);
     for (method, (maps, gap)) in methods.iter().zip(explained.maps.iter().zip(&explained.gaps)) {
         if let Some(gap) = gap {
             outcome.say(&format!(
@@ -81,15 +90,15 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<Outcome> {
             ));
         }
         let Some(path) = &method.out else { continue };
-        explained.write(path, &loaded, &method.spelled, maps)?;
+        explained.write(path, loaded, &method.spelled, maps)?;
         let maps = words::count(loaded.data.len(), "map");
         outcome.say(&format!("{maps} by {}: {}", method.spelled, path.display()));
     }
     if let Some(path) = &args.figure {
-        explained.draw(path, &loaded, &methods)?;
+        explained.draw(path, loaded, methods)?;
         outcome.say(&format!("figure: {}", path.display()));
     }
-    let rows = rows(&loaded, &methods, &explained.gaps, &no_map);
+    let rows = rows(loaded, methods, &explained.gaps, &no_map);
     let value = serde_json::json!({
         "origin": loaded.origin(),
         "model": loaded.card,

@@ -3,13 +3,13 @@
 use super::{check, perform};
 use crate::{
     cli::{Cli, Command, Common, Run},
-    experiment::{Cell, Experiment, Report},
     outcome::Outcome,
     report,
     runtime::ui::Ui,
 };
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
+use experiment::{Cell, Experiment, Report};
 use results::Table;
 use serde_json::{Map, Value, json};
 use std::{

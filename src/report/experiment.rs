@@ -4,9 +4,9 @@
 use super::html::{duration, scrolling, text};
 use super::page::document;
 use super::save;
-use crate::experiment::{Chart, Experiment, Numbers, Report, Table, Verdict, shown};
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use experiment::{Chart, Experiment, Numbers, Report, Table, Verdict, shown};
 use plot::{Figure, svg};
 use results::UNDEFINED;
 use serde::{Deserialize, Serialize};

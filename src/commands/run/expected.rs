@@ -4,7 +4,6 @@
 use crate::{
     cli::{Attacking, Command, Eval, Explain, Measure, Plane, Subject, Transfer, named},
     commands::measure,
-    experiment::UNKNOWN,
     results::tidy::AUC,
     session::{
         short_name,
@@ -13,6 +12,7 @@ use crate::{
 };
 use ::attack::Norm;
 use anyhow::Result;
+use experiment::UNKNOWN;
 use explain::similarity::SIMILARITIES;
 use results::{Keys, Number, Table, keys, label};
 use std::path::Path;

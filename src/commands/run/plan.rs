@@ -4,12 +4,12 @@
 use crate::{
     cli::{Cli, Common},
     commands::perform,
-    experiment::{Cell, Experiment},
     outcome::Outcome,
     runtime::ui::Ui,
 };
 use anyhow::Result;
 use clap::Parser;
+use experiment::{Cell, Experiment};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, num::NonZeroUsize, path::Path, time::Instant};
 

@@ -11,6 +11,7 @@ use results::UNDEFINED;
 /// What became of a claim.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
+    /// In every case.
     Holds,
     /// In so many of so many cases, and the first case where it does not.
     Fails(usize, usize, String),

@@ -30,11 +30,17 @@ pub struct Cell {
 pub struct Experiment {
     /// The name of the file.
     pub name: String,
+    /// Its size: `smoke`, `cpu` or `paper`.
     pub scale: String,
+    /// Its text, for messages with line numbers.
     pub source: Source,
+    /// As it is written.
     pub file: File,
+    /// What `${NAME}` stands for at this scale.
     pub vars: Vars,
+    /// In the order of the file.
     pub steps: Vec<Step>,
+    /// One command each, step by step.
     pub cells: Vec<Cell>,
 }
 

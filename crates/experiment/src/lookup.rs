@@ -19,6 +19,7 @@ pub const UNKNOWN: &str = "*";
 
 /// The results of a run, as far as there are any.
 pub struct Results<'a> {
+    /// Whose results they are.
     pub experiment: &'a Experiment,
     run: &'a Path,
     /// Of each cell the rows that its command will have; none where it has no numbers.

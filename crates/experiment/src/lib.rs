@@ -25,7 +25,9 @@ pub use table::{Numbers, Table};
 pub struct Report {
     /// Each claim of the papers, and what became of it.
     pub claims: Vec<(String, Verdict)>,
+    /// In the order of the file.
     pub tables: Vec<Table>,
+    /// Figures, in the order of the file.
     pub charts: Vec<Chart>,
     /// How many cells are there, and of how many.
     pub done: (usize, usize),

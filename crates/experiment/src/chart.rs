@@ -14,15 +14,22 @@ use std::path::PathBuf;
 /// A figure, ready to be drawn.
 #[derive(Debug)]
 pub enum Chart {
+    /// Charts side by side.
     Panels {
+        /// Above the figure.
         title: String,
+        /// Each with its axes.
         panels: Vec<Panel>,
+        /// Colour index and name of each series.
         legend: Vec<(usize, String)>,
     },
+    /// Shaded tables.
     Heatmap(Heatmap),
     /// Captions and files.
     Pictures {
+        /// Above the figure.
         title: String,
+        /// A caption and a file for each.
         files: Vec<(String, PathBuf)>,
     },
 }

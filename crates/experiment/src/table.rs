@@ -10,6 +10,7 @@ use anyhow::{Context, Result, ensure};
 /// A table, ready to be written in any form.
 #[derive(Debug)]
 pub struct Table {
+    /// Above the table.
     pub title: String,
     /// Names of the axes down.
     pub rows: Vec<String>,
@@ -22,7 +23,9 @@ pub struct Table {
 /// What was measured here, NaN where it is undefined, and what is printed, where known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Numbers {
+    /// Measured here.
     pub ours: Option<f64>,
+    /// Printed in the paper.
     pub printed: Option<f64>,
 }
 
