@@ -35,7 +35,9 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<Outcome> {
             let mut set = open(set, common)?;
             if let Some(folder) = &to.folder {
                 set.notes.extend(set.check_folder()?);
-                tensorfile::atomic::check_writable(&folder.join("CLASS"))?;
+                // A folder that is not there yet is not made before all images are read.
+                let inside = if folder.exists() { folder.join("CLASS") } else { folder.clone() };
+                tensorfile::atomic::check_writable(&inside)?;
             }
             files.check_writable()?;
             let set = in_memory(set, ui)?;

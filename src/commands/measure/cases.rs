@@ -118,12 +118,10 @@ impl<'a> Cases<'a> {
             });
             let keys = plan.columns.iter().map(|column| column.key.as_str());
             let heat = heat(&maps);
-            let not = |t: Tensor| t.logical_not().to_kind(Kind::Double);
-            let object = masks.as_ref().map(|masks| masks.flatten(1, -1).any_dim(1, false));
             let rest = [
-                (EMPTY, not(has_mass(&heat))),
-                (CONSTANT, not(has_order(&heat))),
-                (NO_OBJECT, not(object.unwrap_or_else(|| labels.ones_like()))),
+                (EMPTY, absent(has_mass(&heat))),
+                (CONSTANT, absent(has_order(&heat))),
+                (NO_OBJECT, absent(has_object(masks.as_ref(), labels))),
                 ("labels", labels.shallow_clone()),
                 ("predictions", predictions.shallow_clone()),
                 ("targets", batch.target.class.shallow_clone()),
@@ -173,4 +171,15 @@ fn randomised(model: &Classifier, args: &Measure) -> Vec<(Randomness, Classifier
 fn ready(model: Classifier, args: &Measure) -> Classifier {
     let precision: Precision = args.subject.precision;
     if args.subject.no_fuse { model.frozen() } else { model.folded(precision) }
+}
+
+/// One where the flag is not set, f64 `[N]`.
+fn absent(flag: Tensor) -> Tensor {
+    flag.logical_not().to_kind(Kind::Double)
+}
+
+/// Whether a mask marks a pixel, bool `[N]`; images without masks count as if one did.
+fn has_object(masks: Option<&Tensor>, labels: &Tensor) -> Tensor {
+    let marked = masks.map(|masks| masks.flatten(1, -1).any_dim(1, false));
+    marked.unwrap_or_else(|| labels.ones_like())
 }
