@@ -117,16 +117,13 @@ impl<'a> Cases<'a> {
                 columns
             });
             let keys = plan.columns.iter().map(|column| column.key.as_str());
-            let heat = heat(&maps);
             let rest = [
-                (EMPTY, absent(has_mass(&heat))),
-                (CONSTANT, absent(has_order(&heat))),
-                (NO_OBJECT, absent(has_object(masks.as_ref(), labels))),
                 ("labels", labels.shallow_clone()),
                 ("predictions", predictions.shallow_clone()),
                 ("targets", batch.target.class.shallow_clone()),
             ];
-            let all = keys.zip(columns).chain(rest);
+            let flags = flags(&heat(&maps), masks.as_ref(), labels);
+            let all = keys.zip(columns).chain(rest).chain(flags);
             Ok(all.map(|(key, t)| (key.to_owned(), t.to_device(Device::Cpu))).collect())
         };
         plan.methods.iter().map(|(spelled, method)| row(spelled, &**method)).collect()
@@ -173,13 +170,14 @@ fn ready(model: Classifier, args: &Measure) -> Classifier {
     if args.subject.no_fuse { model.frozen() } else { model.folded(precision) }
 }
 
-/// One where the flag is not set, f64 `[N]`.
-fn absent(flag: Tensor) -> Tensor {
-    flag.logical_not().to_kind(Kind::Double)
-}
-
-/// Whether a mask marks a pixel, bool `[N]`; images without masks count as if one did.
-fn has_object(masks: Option<&Tensor>, labels: &Tensor) -> Tensor {
+/// Why a number may be undefined, f64 `[N]`, one where it holds: no map, a constant map, no object in
+/// the mask; images without masks count as if they had one.
+fn flags(heat: &Tensor, masks: Option<&Tensor>, labels: &Tensor) -> [(&'static str, Tensor); 3] {
+    let absent = |flag: Tensor| flag.logical_not().to_kind(Kind::Double);
     let marked = masks.map(|masks| masks.flatten(1, -1).any_dim(1, false));
-    marked.unwrap_or_else(|| labels.ones_like())
+    [
+        (EMPTY, absent(has_mass(heat))),
+        (CONSTANT, absent(has_order(heat))),
+        (NO_OBJECT, absent(marked.unwrap_or_else(|| labels.ones_like()))),
+    ]
 }
