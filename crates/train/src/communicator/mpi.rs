@@ -1,6 +1,6 @@
-//! Communicator that MPI connects: `mpirun` or `srun` start the processes, MPI adds up their tensors.
+//! Ranks that MPI connects: `mpirun` or `srun` start the processes, MPI adds up their tensors.
 
-use crate::communicator::Communicator;
+use crate::communicator;
 use anyhow::{Context, Result};
 use mpi::{
     collective::SystemOperation, environment::Universe, ffi, topology::SimpleCommunicator,
@@ -46,7 +46,7 @@ fn takes_device_pointers() -> bool {
     MPIX_Query_cuda_support() == 1
 }
 
-impl Communicator for Mpi {
+impl communicator::Communicator for Mpi {
     fn rank(&self) -> usize {
         self.world.rank() as usize
     }
