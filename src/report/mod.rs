@@ -101,7 +101,7 @@ pub fn numbers(inputs: &Inputs) -> Result<[(&'static str, String); 2]> {
     Ok([("results.json", tables::json(inputs)?), ("results.csv", tables::csv(inputs)?)])
 }
 
-/// The page of [`write`], for `dir`.
+/// The page of [`write()`], for `dir`.
 pub fn index(dir: &Path, inputs: &Inputs) -> Result<String> {
     page::page(inputs, &group::groups(inputs), dir)
 }

@@ -197,3 +197,11 @@ fn every_legal_arff() {
     }
     refused(of("arff", format!("@attribute a real\n{head}")), &["two columns are named `a`"]);
 }
+
+/// Few bytes may not ask for much memory.
+#[test]
+fn a_sparse_table_has_room_in_memory() {
+    let columns: String = (0..2000).map(|i| format!("@attribute c{i} numeric\n")).collect();
+    let text = format!("{columns}@data\n{}", "{}\n".repeat(2200));
+    refused(of("arff", text), &["have more than 4194304 cells, most of them left out"]);
+}

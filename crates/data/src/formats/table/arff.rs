@@ -5,6 +5,9 @@ use super::{Column, Kinds, Row, Table, text};
 use anyhow::{Context, Result, bail, ensure};
 use tensorfile::words::count;
 
+/// Cells that sparse rows leave out, at most: each is held like one that is there.
+const SPARSE_CELLS: usize = 1 << 22;
+
 /// Reads a whole file.
 pub(super) fn parse(bytes: &[u8]) -> Result<Table> {
     let (text, mut notes) = text::decoded(bytes)?;
@@ -29,6 +32,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Table> {
                 let (cells, weight) = row(line, &columns).with_context(told)?;
                 weighed += usize::from(weight);
                 rows.push(Row { line: i as u64 + 1, cells });
+                let cells = rows.len() * columns.len();
+                ensure!(
+                    cells <= SPARSE_CELLS + bytes.len(),
+                    "{}: the rows have more than {SPARSE_CELLS} cells, most of them left out; give the \
+                     network fewer columns, or write the table densely",
+                    told()
+                );
             }
         }
     }
