@@ -166,7 +166,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("attack", &["explain", "models", "registry"]),
     ("data", &["registry", "tensorfile"]),
     ("experiment", &["plot", "registry", "results", "tensorfile"]),
-    ("explain", &["models", "registry", "tensorfile"]),
+    ("explain", &["models", "registry", "results", "tensorfile"]),
     ("models", &["registry", "tensorfile"]),
     ("registry", &[]),
     ("plot", &["tensorfile"]),

@@ -38,7 +38,7 @@ fn panel(result: &TransferResult, metric: &str, better: Better, title: String) -
     let largest = values.iter().flatten().copied().fold(f64::MIN_POSITIVE, f64::max);
     let shade = |value: f64| match better {
         Better::Higher => 1. - value / full,
-        Better::Lower => value / largest,
+        Better::Lower | Better::Neither => value / largest,
     };
     let cell = |value: &f64| HeatCell {
         text: if value.is_nan() { UNDEFINED.into() } else { format!("{value:.2}") },

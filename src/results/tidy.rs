@@ -4,7 +4,7 @@ use super::{
     AtEps, AttackResult, Change, EpochLine, MeasureResult, Statistic, Summary, TransferResult,
 };
 use anyhow::{Context, Result};
-use explain::similarity::SIMILARITIES;
+use explain::{Similarity, similarity::SIMILARITIES};
 use results::{Better, Keys, Number, Quantity, Table, keys};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -85,8 +85,8 @@ pub fn accuracy() -> Quantity {
 pub fn of_attacks() -> Vec<Quantity> {
     let mut all = vec![];
     for similarity in SIMILARITIES {
-        let better = if similarity.same > 0. { Better::Higher } else { Better::Lower };
-        all.push(Quantity::new(similarity.name, similarity.name, similarity.about, better));
+        let Similarity { name, title, about, better, .. } = similarity;
+        all.push(Quantity::new(name, title, about, *better));
     }
     let own = [
         ("confidence", "probability of the clean prediction after the attack", Better::Neither),

@@ -6,7 +6,6 @@ use models::Model;
 use tch::Tensor;
 
 mod batch;
-mod direction;
 pub mod engine;
 pub mod heatmap;
 mod method;
@@ -15,10 +14,10 @@ pub mod sampling;
 pub mod similarity;
 
 pub use batch::Batch;
-pub use direction::Better;
 pub use heatmap::heat;
 pub use method::{METHODS, method};
 pub use metric::Metric;
+pub use results::Better;
 pub use similarity::Similarity;
 
 /// Says which pixels a score comes from.

@@ -25,7 +25,7 @@ impl Better {
     }
 
     /// The best of `values`; NaN never is.
-    pub fn of(self, values: impl Iterator<Item = f64>) -> Option<f64> {
+    pub fn best(self, values: impl Iterator<Item = f64>) -> Option<f64> {
         values.filter(|v| !v.is_nan()).reduce(match self {
             Better::Higher => f64::max,
             Better::Lower => f64::min,
@@ -67,9 +67,9 @@ mod tests {
     #[test]
     fn the_best_ignores_nan() {
         let values = [f64::NAN, 0.2, 0.7];
-        assert_eq!(Better::Higher.of(values.into_iter()), Some(0.7));
-        assert_eq!(Better::Lower.of(values.into_iter()), Some(0.2));
-        assert_eq!(Better::Lower.of([].into_iter()), None);
-        assert_eq!(Better::Neither.of(values.into_iter()), None);
+        assert_eq!(Better::Higher.best(values.into_iter()), Some(0.7));
+        assert_eq!(Better::Lower.best(values.into_iter()), Some(0.2));
+        assert_eq!(Better::Lower.best([].into_iter()), None);
+        assert_eq!(Better::Neither.best(values.into_iter()), None);
     }
 }
