@@ -5,6 +5,7 @@
 mod centre;
 mod cosine;
 mod entry;
+mod shared_mass;
 mod spearman;
 mod top_k;
 
@@ -16,7 +17,7 @@ pub use top_k::{check_k, default_k, overlap, top_intersection};
 
 /// Every similarity, sorted by name.
 pub const SIMILARITIES: &[Similarity] =
-    &[centre::ENTRY, spearman::ENTRY, cosine::ENTRY, top_k::ENTRY];
+    &[centre::ENTRY, spearman::ENTRY, cosine::ENTRY, top_k::ENTRY, shared_mass::ENTRY];
 
 /// All of them in the order of tables and pages, the one that stands for the others first.
 pub fn in_tables() -> Vec<&'static Similarity> {
