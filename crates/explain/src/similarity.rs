@@ -5,7 +5,6 @@
 mod centre;
 mod cosine;
 mod entry;
-mod shared_mass;
 mod spearman;
 mod top_k;
 
@@ -17,7 +16,7 @@ pub use top_k::{check_k, default_k, overlap, top_intersection};
 
 /// Every similarity, sorted by name.
 pub const SIMILARITIES: &[Similarity] =
-    &[centre::ENTRY, spearman::ENTRY, cosine::ENTRY, top_k::ENTRY, shared_mass::ENTRY];
+    &[centre::ENTRY, spearman::ENTRY, cosine::ENTRY, top_k::ENTRY];
 
 /// All of them in the order of tables and pages, the one that stands for the others first.
 pub fn in_tables() -> Vec<&'static Similarity> {
