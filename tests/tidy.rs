@@ -30,7 +30,9 @@ fn files(dir: &Path, end: &str) -> Vec<PathBuf> {
     for path in fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         if path.is_dir() {
-            let hidden = name.starts_with('.') || ["target", "results", "runs"].contains(&&*name);
+            // What runs leave lies at the top; crates and folders of these names are ours.
+            let left = ["results", "runs"].contains(&&*name) && dir == root();
+            let hidden = name.starts_with('.') || name == "target" || left;
             if !hidden {
                 found.extend(files(&path, end));
             }
