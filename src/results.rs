@@ -11,49 +11,10 @@ mod measure;
 pub mod tidy;
 mod transfer;
 
+pub use ::results::{ModelCard, Origin, UNDEFINED, effect, label};
 pub use measure::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic};
 pub use tidy::Tidy;
 pub use transfer::{Maps, TransferCell, TransferResult};
-
-/// How a result came to be; stands in every result file.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Origin {
-    /// The full command line.
-    pub command: String,
-    /// Version of gradproof.
-    pub version: String,
-    /// Commit it was built from, or `unknown`.
-    pub commit: String,
-    /// Device it ran on, as `doctor` names it.
-    pub device: String,
-    /// The one seed.
-    pub seed: u64,
-    /// Wall-clock seconds of the work itself.
-    pub seconds: f64,
-}
-
-/// The model a result is about.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ModelCard {
-    /// Short name for tables: the weights file without folder and extension.
-    pub name: String,
-    /// Architecture, such as `resnet20`.
-    pub arch: String,
-    /// Training objective, such as `natural`, `adversarial`, `ssr`; `unknown` without a header.
-    pub training: String,
-    /// Data the weights were trained on; `unknown` without a header.
-    pub dataset: String,
-    /// Class names, in order.
-    pub classes: Vec<String>,
-}
-
-/// What stands for a number that nothing says.
-pub const UNDEFINED: &str = "undefined";
-
-/// A metric and its value at one image, of two decimals: `k-in 0.25`.
-pub fn effect(metric: &str, value: f64) -> String {
-    if value.is_nan() { format!("{metric} {UNDEFINED}") } else { format!("{metric} {value:.2}") }
-}
 
 /// Mean and standard error over the images where a number is defined.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -188,16 +149,6 @@ pub struct AttackResult {
 
 /// One epoch of `gradproof train`: a line of `log.jsonl`.
 pub use train::EpochLine;
-
-/// A radius as people write it: a whole number of 255ths where it is one.
-pub fn label(eps: f64) -> String {
-    let steps = eps * 255.;
-    if (steps - steps.round()).abs() < 1e-6 {
-        format!("{}/255", steps.round())
-    } else {
-        format!("{eps}")
-    }
-}
 
 /// `maps.safetensors` with `-suffix` before the extension.
 pub fn suffixed(path: &Path, suffix: &str) -> PathBuf {

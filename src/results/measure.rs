@@ -1,6 +1,7 @@
 //! What `gradproof measure` found: means with intervals, as JSON and CSV.
 
 use super::{ModelCard, Origin, UNDEFINED};
+use ::results::significant;
 use anyhow::{Result, ensure};
 use explain::metric::statistics::{Interval, bootstrap, wilson};
 use serde::{Deserialize, Serialize};
@@ -96,8 +97,10 @@ impl Statistic {
         // The reasons last, behind a colon.
         let left_out = [(self.infinite, "infinite"), (self.undefined, UNDEFINED)];
         let mean = self.mean.map(|mean| match self.low.zip(self.high) {
-            Some((low, high)) => format!("{} [{}, {}]", digits(mean), digits(low), digits(high)),
-            None => digits(mean),
+            Some((low, high)) => {
+                format!("{} [{}, {}]", significant(mean), significant(low), significant(high))
+            }
+            None => significant(mean),
         });
         let parts: Vec<String> =
             mean.into_iter().chain(left_out.into_iter().filter_map(counted)).collect();
@@ -115,18 +118,6 @@ impl Statistic {
             _ => self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect(),
         };
         format!(": {}", each.join(", "))
-    }
-}
-
-/// Three digits that count.
-fn digits(value: f64) -> String {
-    if value == 0. {
-        return "0".into();
-    }
-    match value.abs().log10().floor() as i32 {
-        size @ -3..=2 => format!("{value:.*}", (2 - size) as usize),
-        3 | 4 => format!("{value:.0}"),
-        _ => format!("{value:.2e}"),
     }
 }
 

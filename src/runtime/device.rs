@@ -21,13 +21,12 @@ impl FromStr for Choice {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Ok(match text.split_once(':') {
-            None if text == "auto" => Choice::Auto,
-            None if text == "cpu" => Choice::Cpu,
-            None if text == "cuda" => Choice::Cuda(None),
-            Some(("cuda", number)) if number.parse::<usize>().is_ok() => {
-                Choice::Cuda(Some(number.parse()?))
-            }
+        let number = text.strip_prefix("cuda:").and_then(|number| number.parse().ok());
+        Ok(match (text, number) {
+            ("auto", _) => Choice::Auto,
+            ("cpu", _) => Choice::Cpu,
+            ("cuda", _) => Choice::Cuda(None),
+            (_, Some(number)) => Choice::Cuda(Some(number)),
             _ => bail!("write `auto`, `cpu`, `cuda` or `cuda:N`"),
         })
     }

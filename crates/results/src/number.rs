@@ -1,6 +1,5 @@
 //! A number over images: its mean, how sure it is, and how many images say nothing.
 
-use crate::{UNDEFINED, significant};
 use serde::{Deserialize, Serialize};
 
 /// A mean over images and what is known of it. What was not computed is none; a mean that is
@@ -108,30 +107,6 @@ impl Number {
     pub fn five(&self) -> Option<[f64; 5]> {
         Some([self.min?, self.q1?, self.q2?, self.q3?, self.max?])
     }
-
-    /// For people, three decimals: `0.271 ± 0.020`; without an error where there is none.
-    pub fn with_error(&self) -> String {
-        match (self.mean, self.stderr) {
-            (None, _) => UNDEFINED.into(),
-            (Some(mean), None) => format!("{mean:.3}"),
-            (Some(mean), Some(stderr)) => format!("{mean:.3} ± {stderr:.3}"),
-        }
-    }
-
-    /// For people, three significant digits: `0.27 [0.25, 0.29], 2 undefined`.
-    pub fn with_interval(&self) -> String {
-        let counted = |(count, what): (u64, &str)| (count > 0).then(|| format!("{count} {what}"));
-        let left_out = [(self.undefined, UNDEFINED), (self.infinite, "infinite")];
-        let mean = self.mean.map(|mean| match self.low.zip(self.high) {
-            Some((low, high)) => {
-                format!("{} [{}, {}]", significant(mean), significant(low), significant(high))
-            }
-            None => significant(mean),
-        });
-        let counts = left_out.into_iter().filter_map(counted);
-        let parts: Vec<String> = mean.into_iter().chain(counts).collect();
-        if parts.is_empty() { UNDEFINED.into() } else { parts.join(", ") }
-    }
 }
 
 #[cfg(test)]
@@ -152,15 +127,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_undefined_is_said() {
-        let number = Number { mean: Some(0.25), ..Number::default() };
-        assert_eq!([number.with_error(), number.with_interval()], ["0.250", "0.250"]);
+    fn what_is_undefined_is_none_and_counted() {
+        assert_eq!(Number::exact(f64::NAN), Number::default());
         let none = Number { undefined: 2, ..Number::default() };
-        assert_eq!([none.with_error(), none.with_interval()], ["undefined", "2 undefined"]);
-        assert_eq!(Number::exact(f64::NAN).with_interval(), "undefined");
-        let json = serde_json::to_string(&none).unwrap();
-        assert_eq!(json, r#"{"mean":null,"undefined":2}"#);
-        let both = Number { low: Some(0.2), high: Some(0.3), infinite: 1, ..number };
-        assert_eq!(both.with_interval(), "0.250 [0.200, 0.300], 1 infinite");
+        assert_eq!(serde_json::to_string(&none).unwrap(), r#"{"mean":null,"undefined":2}"#);
     }
 }

@@ -53,11 +53,6 @@ impl Quantity {
         let [name, title, about] = [name, title, about].map(str::to_owned);
         Quantity { name, title, about, better }
     }
-
-    /// The name with an arrow towards better values: `k-in ↑`.
-    pub fn heading(&self) -> String {
-        format!("{} {}", self.name, self.better.arrow()).trim_end().to_owned()
-    }
 }
 
 #[cfg(test)]

@@ -34,11 +34,6 @@ pub fn significant(value: f64) -> String {
     }
 }
 
-/// A share in [0, 1] as `12.5 %`; undefined where there is none.
-pub fn percent(share: Option<f64>) -> String {
-    share.filter(|s| !s.is_nan()).map_or(UNDEFINED.into(), |s| format!("{:.1} %", 100. * s))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,7 +43,6 @@ mod tests {
         assert_eq!(["8/255", "0.01"].map(str::to_owned), [label(8. / 255.), label(0.01)]);
         let shown = [0., 0.1234, 12.34, 1234.5, 1.2e7, 1e-5, f64::NAN].map(significant);
         assert_eq!(shown, ["0", "0.123", "12.3", "1234", "1.20e7", "1.00e-5", "undefined"]);
-        assert_eq!([percent(Some(0.125)), percent(None)], ["12.5 %", "undefined"]);
         assert_eq!(effect("cor", f64::NAN), "cor undefined");
     }
 }

@@ -1,4 +1,4 @@
-//! Rows as a table: filtered, looked up, spread into columns, written as CSV.
+//! Rows as a table: filtered, looked up, written as CSV.
 
 use crate::{Keys, Number, QUANTITY, Row};
 use anyhow::{Context, Result, anyhow, bail};
@@ -11,17 +11,6 @@ use std::collections::BTreeSet;
 pub struct Table {
     /// The rows.
     pub rows: Vec<Row>,
-}
-
-/// A table spread out: a line for each combination of some keys, a column for each of others.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Pivot<'a> {
-    /// The values of the line keys of each line.
-    pub lines: Vec<Vec<&'a str>>,
-    /// The values of the column keys of each column.
-    pub columns: Vec<Vec<&'a str>>,
-    /// A row of numbers a line; none where no row has this combination.
-    pub cells: Vec<Vec<Option<&'a Number>>>,
 }
 
 impl Table {
@@ -89,37 +78,6 @@ impl Table {
             }
         }
         values
-    }
-
-    /// The keys whose values differ between rows, `quantity` apart.
-    pub fn varying(&self) -> Vec<&str> {
-        varying(&self.rows.iter().collect::<Vec<_>>())
-    }
-
-    /// Spreads the rows out; of rows of one place the first counts. Rows without one of the keys are
-    /// left out.
-    pub fn pivot(&self, lines: &[&str], columns: &[&str]) -> Pivot<'_> {
-        let mut pivot = Pivot { lines: vec![], columns: vec![], cells: vec![] };
-        let place = |all: &mut Vec<Vec<_>>, values| {
-            let found = all.iter().position(|known| *known == values);
-            found.unwrap_or_else(|| {
-                all.push(values);
-                all.len() - 1
-            })
-        };
-        for row in &self.rows {
-            let of = |keys: &[&str]| -> Option<Vec<&str>> {
-                keys.iter().map(|key| row.keys.get(*key).map(String::as_str)).collect()
-            };
-            let Some((line, column)) = of(lines).zip(of(columns)) else { continue };
-            let (i, j) = (place(&mut pivot.lines, line), place(&mut pivot.columns, column));
-            pivot.cells.resize(pivot.lines.len(), vec![]);
-            let cells = &mut pivot.cells[i];
-            cells.resize(cells.len().max(j + 1), None);
-            cells[j].get_or_insert(&row.number);
-        }
-        pivot.cells.iter_mut().for_each(|cells| cells.resize(pivot.columns.len(), None));
-        pivot
     }
 
     /// Tidy CSV: a line for each row, a column for each key and each statistic; empty where a row has
@@ -197,18 +155,6 @@ mod tests {
             told(keys([("method", "ig"), ("quantity", "accuracy")])),
             "no row has method `ig`, quantity `accuracy` together"
         );
-    }
-
-    #[test]
-    fn rows_spread_out_into_lines_and_columns() {
-        let table = table();
-        let pivot = table.pivot(&["method"], &["eps"]);
-        assert_eq!(pivot.lines, [["gxi"], ["ig"]]);
-        assert_eq!(pivot.columns, [["2/255"], ["8/255"]]);
-        assert_eq!(pivot.cells[1][0].unwrap().mean, Some(0.75));
-        let all = table.pivot(&["method"], &["quantity"]);
-        assert_eq!((all.columns.len(), all.cells[1][1]), (2, None));
-        assert_eq!(table.varying(), ["eps", "method"]);
     }
 
     #[test]
