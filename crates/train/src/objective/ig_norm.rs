@@ -12,28 +12,31 @@ use models::{
     Precision,
     grad::{self, Graph},
 };
-use registry::{Entry, described};
+use registry::{Described, Entry, described};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 use toml::{Table, Value};
+
+/// The options of both objectives.
+const OPTIONS: Described = described::<Options>(&[
+    ("attack", "the adversary, a table: eps, steps, step_size and the others of PGD"),
+    ("gamma", "weight of the norm, 0 or more"),
+    ("points", "points of the path, a multiple of `approx_factor`"),
+    ("approx_factor", "points of the path for each one that the attack uses"),
+    ("chunk", "points a pass"),
+    (
+        "norm",
+        "statistics of batch norms in the penalty's pass: running (or eval), batch (or \
+         train)",
+    ),
+]);
 
 /// In the list of objectives.
 pub(super) const NORM: Entry<dyn Objective> = Entry {
     name: "ig-norm",
     about: "cross-entropy + gamma · largest l1 norm of the loss's integrated gradients from x to \
             x' in the ball (Chen et al. 2019, IG-NORM)",
-    options: described::<Options>(&[
-        ("attack", "the adversary, a table: eps, steps, step_size and the others of PGD"),
-        ("gamma", "weight of the norm, 0 or more"),
-        ("points", "points of the path, a multiple of `approx_factor`"),
-        ("approx_factor", "points of the path for each one that the attack uses"),
-        ("chunk", "points a pass"),
-        (
-            "norm",
-            "statistics of batch norms in the penalty's pass: running (or eval), batch (or \
-             train)",
-        ),
-    ]),
+    options: OPTIONS,
     build,
 };
 
@@ -42,18 +45,7 @@ pub(super) const SUM_NORM: Entry<dyn Objective> = Entry {
     name: "ig-sum-norm",
     about: "cross-entropy at x' + gamma · l1 norm of the loss's integrated gradients from x to \
             x', where an attack made the sum large (Chen et al. 2019, IG-SUM-NORM)",
-    options: described::<Options>(&[
-        ("attack", "the adversary, a table: eps, steps, step_size and the others of PGD"),
-        ("gamma", "weight of the norm, 0 or more"),
-        ("points", "points of the path, a multiple of `approx_factor`"),
-        ("approx_factor", "points of the path for each one that the attack uses"),
-        ("chunk", "points a pass"),
-        (
-            "norm",
-            "statistics of batch norms in the penalty's pass: running (or eval), batch (or \
-             train)",
-        ),
-    ]),
+    options: OPTIONS,
     build: build_sum,
 };
 
