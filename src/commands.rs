@@ -60,6 +60,7 @@ fn perform(cli: &Cli, ui: &Ui) -> Result<Outcome> {
 fn check(command: &Command) -> Result<()> {
     match command {
         Command::Train(args) => train::check(args),
+        Command::Eval(args) => eval::check(args),
         Command::Explain(args) => explain::check(args),
         Command::Attack(args) => attack::check(args),
         Command::Transfer(args) => transfer::check(args),

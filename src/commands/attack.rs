@@ -16,7 +16,7 @@ use plot::{AttackedImage, Picture};
 use std::path::{Path, PathBuf};
 use tch::Tensor;
 
-/// AttackedImage images in a figure, at most.
+/// Attacked images in a figure, at most.
 const SHOWN: usize = 8;
 
 /// Errors: unknown names, settings out of range.
@@ -42,11 +42,12 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
 
     let runs = attack(args, &fitted, &loaded, &parts, ui)?;
     let result = result(args, &plan, &loaded, fitted.k, &runs);
+    let json = result.json()?;
     if let Some(out) = &args.out {
         for (ball, run) in plan.radii.balls().iter().zip(&runs) {
             run.write(&plan.radii.file(out, ball.eps), &loaded, &args.method, ball.eps)?;
         }
-        let text = serde_json::to_string_pretty(&result.json()?)?;
+        let text = serde_json::to_string_pretty(&json)?;
         let path = out.with_extension("json");
         tensorfile::atomic::write(&path, |f| Ok(f.write_all(text.as_bytes())?))?;
     }
@@ -65,7 +66,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
     for path in args.out.iter().chain(&args.figure) {
         outcome.say(&format!("written: {}", path.display()));
     }
-    outcome.with(&result.json()?)
+    outcome.with(&json)
 }
 
 /// What is read and written.

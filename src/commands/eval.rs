@@ -31,7 +31,18 @@ use toml::Table;
 
 mod boundary;
 
-/// Measures what was asked for and prints it.
+/// Errors: unknown attacks, settings out of range.
+pub fn check(args: &Eval) -> Result<()> {
+    Plan::check(args).map(drop)
+}
+
+/// The radii of the attacks, where none is given the usual one of the norm. Errors: out of range.
+pub(super) fn radii(args: &Eval) -> Result<Radii> {
+    let usual = [if args.norm == Norm::L2 { 0.5 } else { 8. / 255. }];
+    Radii::new(args.norm, if args.eps.is_empty() { &usual } else { &args.eps[..] })
+}
+
+/// Measures what was asked for.
 pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let plan = Plan::check(args)?;
@@ -89,7 +100,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<Outcome> {
 }
 
 /// What its numbers are.
-pub(crate) fn quantities() -> [Quantity; 5] {
+fn quantities() -> [Quantity; 5] {
     let mean = "mean over classes of the accuracy on each class's images, in [0, 1]";
     let xi = "largest eigenvalue of the Hessian of the loss at the image";
     let robust = "share of the images that no attack misclassifies, in [0, 1]";
@@ -226,9 +237,7 @@ impl Plan {
             !attacks.is_empty() || !asked,
             "`--eps` and `--out` are for attacks; add `--pgd 20` or `--attack standard`"
         );
-        let usual = [if args.norm == Norm::L2 { 0.5 } else { 8. / 255. }];
-        let eps = if args.eps.is_empty() { &usual } else { &args.eps[..] };
-        Ok(Plan { attacks, radii: Radii::new(args.norm, eps)? })
+        Ok(Plan { attacks, radii: radii(args)? })
     }
 
     fn attack(&self, args: &Eval, loaded: &Loaded, ui: &Ui) -> Result<Vec<AtRadius>> {

@@ -115,7 +115,7 @@ fn found(
 }
 
 /// What its numbers are.
-pub(crate) fn quantities() -> [Quantity; 2] {
+fn quantities() -> [Quantity; 2] {
     let delta = "mean over images of |f(x) - f(baseline) - sum of the map|";
     let [no_map, _] = of_measures();
     [Quantity::new("convergence-delta", "convergence delta", delta, Better::Lower), no_map]
@@ -134,7 +134,7 @@ fn rows(loaded: &Loaded, methods: &[Method], gaps: &[Option<f64>], no_map: &[u64
 /// The methods of `--method`, each with its output file: `maps.safetensors` for one method,
 /// `maps-NAME.safetensors` for several.
 fn methods(args: &Explain) -> Result<Vec<Method>> {
-    let all = registry::split(&args.method);
+    let all = session::methods("--method", &args.method)?;
     let several = all.len() > 1;
     let one = |spelled: String| {
         let method = oom::method(&spelled)?;

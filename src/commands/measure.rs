@@ -13,7 +13,7 @@ use crate::{
     session::{Loaded, load_beside},
 };
 use anyhow::{Result, ensure};
-use explain::metric::{Better, statistics::spearman};
+use explain::{Better, metric::statistics::spearman};
 use std::{collections::BTreeMap, path::Path};
 use tch::{Kind, Tensor};
 use tensorfile::words::count;
@@ -63,10 +63,11 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<Outcome> {
 
     let found = measure(args, &plan, (&models, unlearnt.as_ref()), &parts, ui)?;
     let result = result(args, &plan, &models, &found);
+    let json = result.json()?;
     if let Some(out) = &args.out {
         save(&out.with_extension("jsonl"), &lines(&plan, &models, &found)?)?;
         save(&out.with_extension("csv"), &result.rows().1.csv()?)?;
-        save(out, &serde_json::to_string_pretty(&result.json()?)?)?;
+        save(out, &serde_json::to_string_pretty(&json)?)?;
     }
     parts.done()?;
     for row in result.measured.iter().filter(|row| row.empty_maps > 0) {
@@ -76,7 +77,7 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<Outcome> {
     if let Some(path) = &args.out {
         outcome.say(&format!("written: {0}, {0}l and a .csv", path.display()));
     }
-    outcome.with(&result.json()?)
+    outcome.with(&json)
 }
 
 /// What is read and written.

@@ -93,7 +93,7 @@ pub fn run(args: &Plane, common: &Common) -> Result<Outcome> {
 }
 
 /// What its numbers are.
-pub(crate) fn quantities() -> [Quantity; 2] {
+fn quantities() -> [Quantity; 2] {
     [
         Quantity::new("value", "value", "the function at the point", Better::Neither),
         Quantity::new("map", "map", "the map of a feature at the point", Better::Neither),

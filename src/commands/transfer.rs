@@ -12,6 +12,7 @@ use crate::{
     session::{self, Loaded, methods},
 };
 use anyhow::{Context, Result};
+use serde_json::Value;
 use std::path::Path;
 use tch::Tensor;
 
@@ -79,7 +80,8 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<Outcome> {
         targets: names(&to),
         cells: cells(&matrix, &plans[0], &runs),
     };
-    write(args, &result)?;
+    let json = result.json()?;
+    write(args, &result, &json)?;
     parts.done()?;
     for (from, maps) in result.sources.iter().enumerate() {
         let cells = result.cells.iter().filter(|cell| cell.from == from);
@@ -94,7 +96,7 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<Outcome> {
     for path in args.out.iter().chain(&args.figure) {
         outcome.say(&format!("written: {}", path.display()));
     }
-    outcome.with(&result.json()?)
+    outcome.with(&json)
 }
 
 fn sources<'a>(models: &'a [Loaded], plans: &'a [Plan<'a>]) -> Result<Vec<Source<'a>>> {
@@ -169,13 +171,13 @@ fn cells(matrix: &Matrix, plan: &Plan, runs: &Runs) -> Vec<TransferCell> {
     (0..matrix.sources.len()).flat_map(row).collect()
 }
 
-fn write(args: &Transfer, result: &TransferResult) -> Result<()> {
+fn write(args: &Transfer, result: &TransferResult, json: &Value) -> Result<()> {
     let save = |path: &Path, text: &str| {
         tensorfile::atomic::write(path, |file| Ok(file.write_all(text.as_bytes())?))
     };
     if let Some(out) = &args.out {
         save(&out.with_extension("csv"), &result.rows().1.csv()?)?;
-        save(out, &serde_json::to_string_pretty(&result.json()?)?)?;
+        save(out, &serde_json::to_string_pretty(json)?)?;
     }
     args.figure.as_ref().map_or(Ok(()), |path| plot::heatmap(path, &report::heatmap(result)))
 }

@@ -2,7 +2,6 @@
 
 use super::{Found, Inputs};
 use crate::results::{AttackResult, ModelCard};
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Results that differ in the model only.
@@ -42,7 +41,7 @@ pub(super) fn groups(inputs: &Inputs) -> Vec<Group<'_>> {
     let mut groups: BTreeMap<(&str, String, &str), Vec<Entry>> = BTreeMap::new();
     for found in &inputs.results {
         let result = &found.result;
-        let key = (result.data.as_str(), attack(result), result.method.as_str());
+        let key = (result.data.as_str(), result.attack.clone(), result.method.as_str());
         let (slot, label) = slots[&key_of(&result.model)].clone();
         groups.entry(key).or_default().push(Entry { found, label, slot });
     }
@@ -52,16 +51,6 @@ pub(super) fn groups(inputs: &Inputs) -> Vec<Group<'_>> {
         Group { method, attack, data, entries }
     });
     groups.collect()
-}
-
-/// The attack, and the method its images were made against where that is another one.
-fn attack(result: &AttackResult) -> String {
-    match result.settings.get("from") {
-        Some(Value::String(from)) if *from != result.method => {
-            format!("{} made against {from}", result.attack)
-        }
-        _ => result.attack.clone(),
-    }
 }
 
 type ModelKey<'a> = (bool, &'a str, &'a str, &'a str, &'a str);

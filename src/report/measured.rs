@@ -67,18 +67,18 @@ fn table(result: &MeasureResult, model: usize) -> String {
 fn line(column: &MeasuredColumn, rows: &[&MeasuredRow]) -> String {
     let judged = rows.iter().filter(|row| row.method != "random");
     let means: Vec<f64> = judged.filter_map(|row| row.values[&column.key].mean).collect();
-    let (low, high) = means.iter().fold((f64::MAX, f64::MIN), |(l, h), &m| (l.min(m), h.max(m)));
-    let best = if column.higher_is_better { high } else { low };
+    let best = column.better().best(means.iter().copied());
+    let differ = means.iter().any(|mean| *mean != means[0]);
     let cell = |row: &&MeasuredRow| {
         let value = &row.values[&column.key];
         let shown = text(&value.shown());
-        match value.mean == Some(best) && row.method != "random" && low < high {
+        match differ && value.mean == best && row.method != "random" {
             true => format!("<td><strong>{shown}</strong></td>"),
             false => format!("<td>{shown}</td>"),
         }
     };
     let cells: String = rows.iter().map(cell).collect();
-    let arrow = if column.higher_is_better { '↑' } else { '↓' };
+    let arrow = column.better().arrow();
     format!("<tr><th scope=\"row\">{} {arrow}</th>{cells}</tr>", text(&column.key))
 }
 

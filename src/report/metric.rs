@@ -1,6 +1,6 @@
 //! One number for a similarity over a whole run.
 
-use crate::results::AttackResult;
+use crate::results::{AtEps, AttackResult};
 
 /// A number over a whole run, NaN where it is undefined, with its standard error.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,7 @@ pub(super) fn overall(result: &AttackResult, metric: &str) -> Option<Value> {
     let points: Vec<(f64, Value)> = result
         .eps
         .iter()
+        .filter(|at| at.eps > 0. || result.eps.len() == 1)
         .filter_map(|at| {
             let summary = at.metrics.get(metric)?;
             let mean = summary.mean.unwrap_or(f64::NAN);
@@ -35,11 +36,12 @@ pub(super) fn overall(result: &AttackResult, metric: &str) -> Option<Value> {
     }
 }
 
-/// The area of a metric that is 1 at every radius; 0 for one radius.
-pub(super) fn full_area(result: &AttackResult) -> f64 {
-    match result.eps.as_slice() {
-        [first, .., last] => (last.eps / first.eps).log2(),
-        _ => 0.0,
+/// The area of a metric that is 1 at every radius; 0 for fewer than two radii above 0, which have none.
+pub(super) fn full_area(eps: &[AtEps]) -> f64 {
+    let mut radii = eps.iter().map(|at| at.eps).filter(|eps| *eps > 0.);
+    match (radii.next(), radii.next_back()) {
+        (Some(first), Some(last)) => (last / first).log2(),
+        _ => 0.,
     }
 }
 
@@ -59,13 +61,23 @@ mod tests {
         let value = overall(&run, "k-in").unwrap();
         assert_eq!(value.mean, 1.25);
         assert!((value.stderr.unwrap() - area).abs() < 1e-12);
-        assert!((full_area(&run) - 3.0).abs() < 1e-12);
+        assert!((full_area(&run.eps) - 3.0).abs() < 1e-12);
         assert!(overall(&run, "unheard-of").is_none());
         // One image has no error, and neither has its area; an undefined mean has no area.
         run.eps[1].metrics.get_mut("k-in").unwrap().stderr = None;
         run.auc.insert("cor".into(), None);
         assert!(overall(&run, "k-in").unwrap().stderr.is_none());
         assert!(overall(&run, "cor").unwrap().mean.is_nan());
+    }
+
+    #[test]
+    fn a_radius_of_zero_is_in_no_area() {
+        let mut run = result("natural", "gxi");
+        run.auc.insert("k-in".into(), Some(1.25));
+        let (with, area) = (overall(&run, "k-in").unwrap(), full_area(&run.eps));
+        run.eps.insert(0, AtEps { eps: 0., ..run.eps[0].clone() });
+        assert_eq!(overall(&run, "k-in").unwrap().stderr, with.stderr);
+        assert_eq!(full_area(&run.eps), area);
     }
 
     #[test]
@@ -76,6 +88,6 @@ mod tests {
         let first = run.eps[0].metrics["cor"];
         let found = overall(&run, "cor").unwrap();
         assert_eq!((Some(found.mean), found.stderr), (first.mean, first.stderr));
-        assert_eq!(full_area(&run), 0.0);
+        assert_eq!(full_area(&run.eps), 0.0);
     }
 }

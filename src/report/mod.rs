@@ -66,7 +66,7 @@ pub struct Measured {
     pub result: MeasureResult,
 }
 
-/// AttackedImage images at one radius.
+/// Attacked images at one radius.
 #[derive(Debug)]
 pub struct Wall {
     /// The radius, such as `8/255`.

@@ -34,8 +34,11 @@ pub(super) fn table(groups: &[Group]) -> String {
 
 /// How large an area can be, if that is the same everywhere.
 fn most(groups: &[Group]) -> String {
-    let mut areas =
-        groups.iter().flat_map(|g| &g.entries).map(|e| full_area(e.result())).filter(|a| *a > 0.0);
+    let mut areas = groups
+        .iter()
+        .flat_map(|g| &g.entries)
+        .map(|e| full_area(&e.result().eps))
+        .filter(|a| *a > 0.0);
     match areas.next() {
         Some(first) if areas.all(|a| (a - first).abs() < 1e-6) => {
             let shown = format!("{first:.2}");

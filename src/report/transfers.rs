@@ -1,6 +1,7 @@
 //! Transfer results: the matrices of every metric as a figure and as coloured tables of the page.
 
 use super::html::{UNCHECKED, list, scrolling, text};
+use super::metric::full_area;
 use super::{Inputs, Transferred};
 use crate::results::{AtEps, TransferCell, TransferResult, UNDEFINED};
 use explain::{Better, similarity::in_tables};
@@ -70,14 +71,10 @@ fn values(result: &TransferResult, metric: &str) -> Vec<Vec<f64>> {
     (0..result.sources.len()).map(row).collect()
 }
 
-/// What a metric that is 1 at every radius comes to.
+/// What a metric that is 1 at every radius comes to: its area, or 1 where there is none.
 fn full(result: &TransferResult) -> f64 {
     let cell = &result.cells[0];
-    let mut radii = cell.eps.iter().map(|at| at.eps).filter(|eps| *eps > 0.);
-    match (radii.next(), radii.next_back()) {
-        (Some(first), Some(last)) if !cell.auc.is_empty() => (last / first).log2(),
-        _ => 1.,
-    }
+    if cell.auc.is_empty() { 1. } else { full_area(&cell.eps) }
 }
 
 /// The section of the page; empty without a transfer.

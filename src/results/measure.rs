@@ -1,7 +1,7 @@
 //! What `gradproof measure` found: means with intervals, as JSON and CSV.
 
 use super::{ModelCard, Origin, UNDEFINED};
-use ::results::significant;
+use ::results::{Better, significant};
 use anyhow::{Result, ensure};
 use explain::metric::statistics::{Interval, bootstrap, wilson};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,13 @@ pub struct MeasuredColumn {
     pub about: String,
     /// Or lower.
     pub higher_is_better: bool,
+}
+
+impl MeasuredColumn {
+    /// Which direction is better.
+    pub fn better(&self) -> Better {
+        if self.higher_is_better { Better::Higher } else { Better::Lower }
+    }
 }
 
 /// Of the finite values of a column; what is undefined or infinite is counted.

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use explain::{Similarity, similarity::SIMILARITIES};
 use results::{Better, Keys, Number, Quantity, Table, keys};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The ending of the name of an area over log2(255 ε).
@@ -31,8 +31,9 @@ pub trait Tidy: Serialize {
 /// `value`, an object, with `kind`, `quantities` and `rows`.
 pub fn described(value: Value, kind: &str, quantities: &[Quantity], rows: &Table) -> Result<Value> {
     let Value::Object(mut fields) = value else { anyhow::bail!("a result is an object") };
-    let all = json!({ "kind": kind, "quantities": quantities, "rows": rows });
-    fields.extend(all.as_object().cloned().unwrap_or_else(Map::new));
+    fields.insert("kind".into(), kind.into());
+    fields.insert("quantities".into(), serde_json::to_value(quantities)?);
+    fields.insert("rows".into(), serde_json::to_value(rows)?);
     Ok(Value::Object(fields))
 }
 
@@ -138,13 +139,8 @@ impl Tidy for AttackResult {
 
     fn rows(&self) -> (Vec<Quantity>, Table) {
         let mut rows = Table::default();
-        let from = self.settings.get("from").and_then(Value::as_str).unwrap_or(&self.method);
-        let of = keys([
-            ("model", &self.model.name),
-            ("method", &self.method),
-            ("attack", &self.attack),
-            ("from", from),
-        ]);
+        let of =
+            keys([("model", &self.model.name), ("method", &self.method), ("attack", &self.attack)]);
         attacked(&mut rows, &of, &self.eps, &self.auc);
         let right = Number { n: Some(self.images as u64), ..Number::exact(self.accuracy) };
         rows.push(&keys([("model", &self.model.name)]), "accuracy", right);
@@ -203,12 +199,10 @@ impl Tidy for MeasureResult {
             let rho = Number { mean: *rho, ..Number::default() };
             rows.push(&keys([("method", method)]), "rank-correlation", rho);
         }
-        let quantity = |c: &super::MeasuredColumn| {
-            let better = if c.higher_is_better { Better::Higher } else { Better::Lower };
-            Quantity::new(&c.key, &c.key, &c.about, better)
-        };
-        let own =
-            of_measures().into_iter().filter(|q| rows.distinct("quantity").contains(&&*q.name));
+        let quantity =
+            |c: &super::MeasuredColumn| Quantity::new(&c.key, &c.key, &c.about, c.better());
+        let names = rows.distinct(results::QUANTITY);
+        let own = of_measures().into_iter().filter(|q| names.contains(&q.name.as_str()));
         let all = self.columns.iter().map(quantity).chain(own).collect();
         (all, rows)
     }
@@ -255,6 +249,7 @@ pub fn typed(mut value: Value) -> Result<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn an_old_file_is_read_as_a_new_one() {

@@ -9,11 +9,11 @@ pub use explain::engine::oom::{ChunkLimit, exhausted, retried, said};
 /// The method that is spelled so; its passes get smaller where there is no room for them.
 pub fn method(spelled: &str) -> Result<Box<dyn Attribution>> {
     let method = explain::method(registry::parse(spelled)?)?;
-    Ok(Box::new(RetryOnOom { method, room: room(spelled) }))
+    Ok(Box::new(RetryOnOom { method, limit: chunk_limit(spelled) }))
 }
 
 /// For the passes of `what`.
-pub fn room(what: &str) -> ChunkLimit {
+pub fn chunk_limit(what: &str) -> ChunkLimit {
     ChunkLimit::new(what, ui::complain)
 }
 

@@ -4,7 +4,7 @@
 
 ResNet-20 on two 3x8x8 images, weights and images by the rule of logits.py, logit of the second
 class, groups the 16 cells of a 4x4 grid. Masks are those our methods draw: `draws` repeats
-crates/models/src/noise.rs. Maps [2, 3, 8, 8]: `lime.cosine` (similarity of mask and ones),
+crates/models/src/numeric/noise.rs. Maps [2, 3, 8, 8]: `lime.cosine` (similarity of mask and ones),
 `lime.images` (captum's own similarity), `lime.cosine.half` (baseline 0.5, alpha 0.1, width 0.5),
 `kernelshap` (60 samples) and `kernelshap.few` (8 samples, shortest solution), `occlusion` and
 `occlusion.cut` (size 3, stride 2, baseline 0.5: the last windows are cut). captum's regressions are

@@ -85,8 +85,14 @@ impl MapAttack<'_> {
     /// Errors: a method without derivatives where the rule wants them, settings that do not fit the
     /// images, `[C, H, W]`.
     pub fn check(&self, [_, height, width]: [i64; 3]) -> Result<()> {
+        let (blind, steps) = (self.objective.gradient_free(), self.optimizer.uses_gradient());
         ensure!(
-            self.method.differentiable().is_some() || !self.optimizer.uses_gradient(),
+            !blind || steps,
+            "its steps are random, and this rule makes none: it would search for another goal; use a \
+             rule that makes steps, such as `sign`"
+        );
+        ensure!(
+            self.method.differentiable().is_some() || blind || !steps,
             "its maps cannot be differentiated; search with the rule `square` (`attack --rule \
              square`), or attack another method and transfer"
         );

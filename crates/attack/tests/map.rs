@@ -320,6 +320,22 @@ fn any_method_can_be_searched_without_gradients() {
     assert!(gained > 0.1, "k-in falls by {gained}");
 }
 
+/// A search follows a goal, which the control does not have; its random steps need no derivatives.
+#[test]
+fn the_control_makes_random_steps() {
+    let ((model, ..), control) = (subject(), goal("random"));
+    let [saliency, mask] = ["saliency", "mask:steps=1"].map(method);
+    let [sign, square] = ["sign", "square"].map(rule);
+    let told = attack(&model, &*saliency, &*control, &*square).check([3, 8, 8]).unwrap_err();
+    assert!(told.to_string().contains("use a rule that makes steps"), "{told}");
+    attack(&model, &*mask, &*control, &*sign).check([3, 8, 8]).unwrap();
+}
+
+#[test]
+fn a_weight_may_be_a_large_whole_number() {
+    goal("manipulate:gamma_map=100000000000");
+}
+
 #[test]
 fn sharpness_is_a_number_or_a_growth() {
     assert_eq!(Beta::parse("20").unwrap(), Beta::fixed(20.));

@@ -12,7 +12,7 @@ mod settings;
 mod source;
 mod spec;
 
-// Paths without the rooms: `crate::folder`, `crate::stream`.
+// Paths without the folders: `crate::folder`, `crate::stream`.
 use dataset::{augment, batches, describe, holdout, images, keyed, stream};
 use formats::{cifar, folder, mnist, picture, read, simulated, table, tensors};
 

@@ -15,9 +15,11 @@ use anyhow::Result;
 use std::path::Path;
 
 pub use chart::Chart;
-pub use claims::{Verdict, shown, verdict};
+use claims::verdict;
+pub use claims::{Verdict, shown};
 pub use grid::{Cell, Experiment};
-pub use lookup::{Results, UNKNOWN};
+use lookup::Results;
+pub use lookup::UNKNOWN;
 pub use table::{Numbers, Table};
 
 /// What a run says, as far as it has gone.

@@ -24,7 +24,7 @@ mod sensitivity;
 mod similarity;
 pub mod statistics;
 
-pub use results::Better;
+use results::Better;
 
 /// What is measured: the maps of one method for a batch of images, and what made them.
 pub struct Case<'a> {

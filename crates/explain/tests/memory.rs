@@ -129,8 +129,8 @@ fn memory_that_is_exhausted_half_way_changes_no_map() {
     for after in [0, 1, 2] {
         for ((name, method), (_, expected)) in few(&[]).into_iter().zip(&plain) {
             let expected = made(&**expected, &model, &batch);
-            let halving = RetryOnOom { method, room: ChunkLimit::new(name, |_| ()) };
-            let found = made(&halving, &Small::new(&model, 4, after), &batch);
+            let retried = RetryOnOom { method, limit: ChunkLimit::new(name, |_| ()) };
+            let found = made(&retried, &Small::new(&model, 4, after), &batch);
             assert_same(&found, &expected, &format!("{name}, full after {after} passes"));
         }
     }

@@ -244,7 +244,7 @@ fn maps_agree_with_finite_differences() {
     }
 }
 
-/// Methods whose product takes its map from traced passes (`models::tangent`), where sums round in another
+/// Methods whose product takes its map from traced passes (`models::jvp`), where sums round in another
 /// order than in a gradient.
 const TRACED: [&str; 6] = ["expected-gradients", "gxi", "ig", "saliency", "smoothgrad", "unigrad"];
 

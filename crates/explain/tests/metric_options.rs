@@ -1,10 +1,7 @@
 //! What metrics of robustness say of options they do not have or cannot use.
 #![allow(clippy::unwrap_used)]
 
-use explain::{
-    Metric,
-    metric::{self, Better},
-};
+use explain::{Better, Metric, metric};
 use registry::parse;
 
 fn built(spelled: &str) -> Box<dyn Metric> {
@@ -56,5 +53,27 @@ fn bad_options_are_told() {
         "sensitivity",
     ] {
         assert!(built(spelled).columns().iter().all(|c| c.better == Better::Lower), "{spelled}");
+    }
+}
+
+/// Shares of images have another interval than means of other numbers.
+#[test]
+fn a_column_knows_whether_it_is_a_share() {
+    for spelled in ["retrieval", "retrieval:attacked=false", "localisation", "lipschitz"] {
+        let metric = built(spelled);
+        let shares: Vec<&str> = metric
+            .columns()
+            .iter()
+            .enumerate()
+            .filter(|(i, _)| metric.is_share(*i))
+            .map(|(_, c)| c.name)
+            .collect();
+        let expected: &[&str] = match spelled {
+            "retrieval" => &["m0-adv", "madv-adv", "madv-clean", "m0-clean"],
+            "retrieval:attacked=false" => &["m0-clean"],
+            "localisation" => &["pointing"],
+            _ => &[],
+        };
+        assert_eq!(shares, expected, "{spelled}");
     }
 }

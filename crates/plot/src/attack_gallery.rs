@@ -1,4 +1,4 @@
-//! The picture wall of an attack: image, map, attacked image, attacked map, and what was changed.
+//! The gallery of an attack: image, map, attacked image, attacked map, and what was changed.
 
 use crate::{Cell, Grid, Picture, Row, grid};
 use anyhow::Result;

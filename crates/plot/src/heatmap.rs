@@ -17,9 +17,9 @@ pub struct Heatmap {
     pub note: String,
     /// Above the names of the rows, and of the columns.
     pub axes: [String; 2],
-    /// Category of the rows, of every panel.
+    /// Names of the rows, of every panel.
     pub rows: Vec<String>,
-    /// Category of the columns.
+    /// Names of the columns.
     pub columns: Vec<String>,
     /// From left to right, then down.
     pub panels: Vec<HeatPanel>,

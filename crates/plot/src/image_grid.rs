@@ -111,7 +111,7 @@ fn enlarged(picture: &Picture) -> Picture {
     picture.enlarged(LEGIBLE.div_ceil(picture.width.max(picture.height)).max(1))
 }
 
-/// How many rows of so many pictures `[_, H, W]` a sheet has room for, at least one.
+/// How many rows of so many pictures `[_, H, W]` a bitmap has room for, at least one.
 pub fn rows_that_fit(columns: usize, [_, height, width]: [i64; 3]) -> usize {
     // Small pictures are enlarged to less than twice what is legible; a cell has a caption of at most
     // two lines; a tenth is left for what stands around the rows.

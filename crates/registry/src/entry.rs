@@ -65,7 +65,7 @@ pub fn build<T: ?Sized>(kind: &str, entries: &[Entry<T>], mut table: Table) -> R
         None => bail!("{kind}: missing `name`"),
     };
     let entry = find(kind, entries, &name)?;
-    check_counts(&table)
+    check_counts(&table, &entry.options())
         .and_then(|()| (entry.build)(table))
         .with_context(|| format!("{kind} `{name}`"))
 }
@@ -73,9 +73,11 @@ pub fn build<T: ?Sized>(kind: &str, entries: &[Entry<T>], mut table: Table) -> R
 /// No number of steps, points, samples or pixels that somebody means is larger.
 const MOST: u64 = 1_000_000;
 
-/// Errors: a whole number, but for a seed, that no computer would be done with.
-fn check_counts(options: &Table) -> Result<()> {
-    for (key, value) in options.iter().filter(|(key, _)| *key != "seed") {
+/// Errors: a whole number that no computer would be done with, but for a seed, and for an option that
+/// takes any number.
+fn check_counts(options: &Table, known: &[Setting]) -> Result<()> {
+    let any = |key: &str| known.iter().any(|s| s.name == key && s.kind() == Some("float"));
+    for (key, value) in options.iter().filter(|(key, _)| *key != "seed" && !any(key)) {
         let too_large = value.as_integer().filter(|n| n.unsigned_abs() > MOST);
         too_large.map_or(Ok(()), |n| Err(anyhow!("`{key}` is {n}; {MOST} is the most")))?;
     }

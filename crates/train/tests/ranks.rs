@@ -1,4 +1,4 @@
-//! Communicator that are threads: the run of several is the run of one, whatever is logged, skipped or
+//! Ranks that are threads: the run of several is the run of one, whatever is logged, skipped or
 //! kept, and whatever the number of ranks it goes on with. No MPI is needed.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 

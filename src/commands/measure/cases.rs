@@ -4,7 +4,7 @@ use super::plan::{Plan, Strike};
 use crate::{
     cli::Measure,
     evaluation::Named,
-    runtime::oom::{ChunkLimit, room},
+    runtime::oom::{ChunkLimit, chunk_limit},
     session::Loaded,
 };
 use ::attack::{AttackInput, Beta, MapAttack, MapObjective, Optimizer};
@@ -32,7 +32,7 @@ pub(super) struct Cases<'a> {
     plan: &'a Plan,
     loaded: &'a Loaded,
     /// One a metric.
-    rooms: Vec<ChunkLimit>,
+    limits: Vec<ChunkLimit>,
     /// With layers drawn anew.
     randomised: Vec<(Randomness, Classifier)>,
     /// Trained on random labels.
@@ -65,8 +65,8 @@ impl<'a> Cases<'a> {
     ) -> Self {
         let wanted = plan.needs.randomised;
         let randomised = if wanted { randomised(&loaded.model, args) } else { vec![] };
-        let rooms = plan.metrics.iter().map(|(name, _)| room(name)).collect();
-        Cases { plan, loaded, rooms, randomised, unlearnt }
+        let limits = plan.metrics.iter().map(|(name, _)| chunk_limit(name)).collect();
+        Cases { plan, loaded, limits, randomised, unlearnt }
     }
 
     /// The numbers of a batch, one entry a method, on the CPU. `tick` is called after every metric.
@@ -111,8 +111,8 @@ impl<'a> Cases<'a> {
                 model_cache: &model_cache,
                 map_cache: &Memo::default(),
             };
-            let columns = plan.metrics.iter().zip(&self.rooms).flat_map(|((_, metric), room)| {
-                let columns = room.fit(&batch, |batch| metric.measure(&Case { batch, ..case }));
+            let columns = plan.metrics.iter().zip(&self.limits).flat_map(|((_, metric), limit)| {
+                let columns = limit.fit(&batch, |batch| metric.measure(&Case { batch, ..case }));
                 tick();
                 columns
             });

@@ -12,8 +12,8 @@ use crate::{
 use ::attack::{Adversary, Ball, MapObjective, Optimizer, adversary};
 use anyhow::{Context, Result, bail, ensure};
 use explain::{
-    Attribution, Metric,
-    metric::{Better, Needs, metric},
+    Attribution, Better, Metric,
+    metric::{Needs, metric},
 };
 use models::Score;
 use registry::Named;

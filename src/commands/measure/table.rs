@@ -39,8 +39,7 @@ fn fitting<'a>(result: &MeasureResult, rows: &'a [&'a MeasuredRow]) -> Vec<&'a [
 }
 
 fn block(result: &MeasureResult, model: &str, rows: &[&MeasuredRow]) -> String {
-    let arrow = |higher| if higher { '↑' } else { '↓' };
-    let heads = result.columns.iter().map(|c| format!("{} {}", c.key, arrow(c.higher_is_better)));
+    let heads = result.columns.iter().map(|c| format!("{} {}", c.key, c.better().arrow()));
     let columns: Vec<Vec<String>> =
         std::iter::once([model.to_owned()].into_iter().chain(heads).collect())
             .chain(rows.iter().map(|row| column(result, row)))

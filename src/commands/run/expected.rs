@@ -3,14 +3,13 @@
 
 use crate::{
     cli::{Attacking, Command, Eval, Explain, Measure, Plane, Subject, Transfer, named},
-    commands::measure,
+    commands::{eval, measure},
     results::tidy::AUC,
     session::{
         short_name,
         threat::{Radii, spelled},
     },
 };
-use ::attack::Norm;
 use anyhow::Result;
 use experiment::UNKNOWN;
 use explain::similarity::SIMILARITIES;
@@ -24,7 +23,7 @@ const OBSERVED: [&str; 5] = ["xi", "squared-gradient", "divergence", "gradient-t
 pub(super) fn rows(command: &Command, run: &Path) -> Result<Option<Table>> {
     let mut table = match command {
         Command::Attack(args) => {
-            let of = keys([("method", args.method.as_str()), ("from", UNKNOWN)]);
+            let of = keys([("method", args.method.as_str())]);
             attack(&args.subject, &args.how, &[of])?
         }
         Command::Transfer(args) => transfer(args)?,
@@ -150,8 +149,7 @@ fn measured(args: &Measure) -> Result<Table> {
 }
 
 fn evaluated(args: &Eval) -> Result<Table> {
-    let usual = [if args.norm == Norm::L2 { 0.5 } else { 8. / 255. }];
-    let radii = Radii::new(args.norm, if args.eps.is_empty() { &usual } else { &args.eps[..] })?;
+    let radii = eval::radii(args)?;
     let mut table = Table::default();
     for model in models(&args.subject.weights) {
         let of = keys([("model", &model)]);

@@ -114,16 +114,16 @@ pub struct RetryOnOom {
     /// The method.
     pub method: Box<dyn Attribution>,
     /// What it has room for.
-    pub room: ChunkLimit,
+    pub limit: ChunkLimit,
 }
 
 impl Attribution for RetryOnOom {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        self.room.fit(batch, |batch| self.method.attribute(model, batch))
+        self.limit.fit(batch, |batch| self.method.attribute(model, batch))
     }
 
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
-        self.room.fit(batch, |batch| self.method.with_logits(model, batch))
+        self.limit.fit(batch, |batch| self.method.with_logits(model, batch))
     }
 
     fn check(&self, model: &dyn Model, image: [i64; 3]) -> Result<()> {
@@ -131,7 +131,7 @@ impl Attribution for RetryOnOom {
     }
 
     fn convergence_delta(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
-        self.room.fit(batch, |batch| self.method.convergence_delta(model, batch, map))
+        self.limit.fit(batch, |batch| self.method.convergence_delta(model, batch, map))
     }
 
     fn note(&self, image: [i64; 3]) -> Option<String> {
@@ -159,7 +159,7 @@ impl Differentiable for RetryOnOom {
         cotangent: &Cotangent,
     ) -> (Tensor, Tensor) {
         let method = self.method.differentiable().expect("only such methods get here");
-        self.room.fit(batch, |batch| method.pullback(model, batch, cotangent))
+        self.limit.fit(batch, |batch| method.pullback(model, batch, cotangent))
     }
 }
 

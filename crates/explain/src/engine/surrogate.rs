@@ -64,7 +64,7 @@ fn ridge(rows: &Tensor, mean: &Tensor, alpha: f64) -> Tensor {
 
 /// Perturbed copies of a block of images, and the linear map from f there to the attribution.
 pub(crate) trait PerturbedInputs {
-    /// PerturbedInputs `start..start + n` of each image of `x`: `[N, n, C, H, W]`; x is in their graph.
+    /// Copies `start..start + n` of each image of `x`: `[N, n, C, H, W]`; x is in their graph.
     fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor;
 
     /// f at the copies, f64 `[N, S]` -> maps `[N, C, H, W]`.
@@ -86,7 +86,7 @@ pub(crate) trait PerturbedInputs {
 
 /// A method that is its copies and a linear map.
 pub(crate) trait Surrogate {
-    /// PerturbedInputs of an image of `x` `[N, C, H, W]`.
+    /// Copies of an image of `x` `[N, C, H, W]`.
     fn samples(&self, x: &Tensor) -> i64;
 
     /// The copies of all images of `block`.
@@ -182,7 +182,7 @@ impl<S: Surrogate> Linear<S> {
     }
 }
 
-/// PerturbedInputs `start..start + n` at a time, for as many images as `block` has.
+/// Copies `start..start + n` at a time, for as many images as `block` has.
 pub(crate) fn passes(block: &Batch, samples: i64) -> impl Iterator<Item = (i64, i64)> + use<> {
     let mut most = block.chunk;
     if block.x.device() == Device::Cpu {
@@ -237,7 +237,9 @@ impl<S: Surrogate> Differentiable for Linear<S> {
         let flows = blocks.iter().zip(&values).map(|(block, values)| {
             let n = block.x.size()[0];
             start += n;
-            self.flow(model, block, values, &v.narrow(0, start - n, n))
+            // The map of an image that says nothing is zero wherever the image goes.
+            let v = v.narrow(0, start - n, n).masked_fill(&still(values, batch.x.kind()), 0.);
+            self.flow(model, block, values, &v)
         });
         let flow = Tensor::cat(&flows.collect::<Vec<_>>(), 0);
         (map, flow)
@@ -257,7 +259,7 @@ pub(crate) fn uniform(block: &Batch, samples: i64, m: i64) -> Tensor {
     noise::uniform(&keys, &[m], block.x.device()).view([-1, samples, m])
 }
 
-/// PerturbedInputs with some groups replaced by a constant, and coefficients painted on the groups.
+/// Copies with some groups replaced by a constant, and coefficients painted on the groups.
 #[derive(Debug)]
 pub(crate) struct Masked {
     pub(crate) groups: Groups,

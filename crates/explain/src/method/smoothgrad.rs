@@ -1,4 +1,4 @@
-//! SamplePoints drawn around each image: SmoothGrad (Smilkov et al. 2017) and UniGrad (Wang et al. 2020).
+//! Points drawn around each image: SmoothGrad (Smilkov et al. 2017) and UniGrad (Wang et al. 2020).
 //! They may leave [0, 1], as in the papers.
 
 use crate::{

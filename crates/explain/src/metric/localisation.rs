@@ -4,11 +4,10 @@
 
 use crate::{
     heatmap::{has_order, heat},
-    metric::{Better, Case, Column, Metric, Needs, removal::ranks},
+    metric::{Better, Case, Column, Metric, Needs, removal::places},
 };
 use anyhow::Result;
-use registry::{Described, Entry};
-use serde::{Deserialize, Serialize};
+use registry::{Described, Entry, NoOptions};
 use tch::{Kind, Tensor};
 use toml::Table;
 
@@ -41,12 +40,12 @@ const COLUMNS: [Column; 3] = [
     },
 ];
 
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-struct Localisation {}
+#[derive(Debug)]
+struct Localisation;
 
 fn build(table: Table) -> Result<Box<dyn Metric>> {
-    Ok(Box::new(registry::options::<Localisation>(table)?))
+    registry::options::<NoOptions>(table)?;
+    Ok(Box::new(Localisation))
 }
 
 impl Metric for Localisation {
@@ -71,9 +70,9 @@ impl Metric for Localisation {
             let area = sum(&inside);
             let absent = area.eq(0.);
             let unordered = has_order(&heat).logical_not().unsqueeze(1);
-            let ranks = ranks(&heat);
-            let first = sum(&(ranks.eq(0) * &inside));
-            let hottest = sum(&(ranks.lt_tensor(&area) * &inside)) / area;
+            let places = places(&heat);
+            let first = sum(&(places.eq(0) * &inside));
+            let hottest = sum(&(places.lt_tensor(&area) * &inside)) / area;
             let mass = sum(&(&heat * &inside));
             [
                 mass,

@@ -1,6 +1,6 @@
 //! Curves of the class's probability while pixels leave an image or come back, in the order of its
 //! heat map: deletion and insertion (Petsiuk et al. 2018), preservation and relevance (Lim et al.
-//! 2021, S3.3). Images with holes are not what a network was trained on. A constant map has no order, and
+//! 2021, S3.3). Images with imputed are not what a network was trained on. A constant map has no order, and
 //! an image that is its own imputation loses nothing: both are undefined.
 
 use crate::{
@@ -87,7 +87,7 @@ pub(super) fn at_copies(
 
 /// The place of each pixel when the largest comes first, from 0, the earlier of two equal ones
 /// first: `[N, H, W]` -> i64 `[N, H·W]`.
-pub(super) fn ranks(values: &Tensor) -> Tensor {
+pub(super) fn places(values: &Tensor) -> Tensor {
     values.flatten(1, -1).argsort_stable(true, 1, true).argsort(1, false)
 }
 
@@ -132,12 +132,12 @@ enum Curve {
 }
 
 impl Curve {
-    /// Where the image is itself after `done` `[n, 1]` of the pixels at `ranks` `[n, H·W]`.
-    fn stays(self, ranks: &Tensor, done: &Tensor) -> Tensor {
+    /// Where the image is itself after `done` `[n, 1]` of the pixels at `places` `[n, H·W]`.
+    fn stays(self, places: &Tensor, done: &Tensor) -> Tensor {
         match self {
-            Curve::Deletion => ranks.ge_tensor(done),
-            Curve::Insertion => ranks.lt_tensor(done),
-            Curve::Preservation => ranks.lt_tensor(&(ranks.size()[1] - done)),
+            Curve::Deletion => places.ge_tensor(done),
+            Curve::Insertion => places.lt_tensor(done),
+            Curve::Preservation => places.lt_tensor(&(places.size()[1] - done)),
         }
     }
 
@@ -233,15 +233,15 @@ impl Removal {
             false => heat(case.maps),
         };
         let unordered = has_order(&values).logical_not();
-        let (ranks, holes) = (ranks(&values), self.imputation.image(case.batch));
+        let (places, imputed) = (places(&values), self.imputation.image(case.batch));
         let at = at_copies(case, Score::Prob, self.steps + 1, |image, step| {
             let done = (step * pixels).floor_divide_scalar(self.steps).unsqueeze(1);
-            let stays = curve.stays(&ranks.index_select(0, image), &done);
+            let stays = curve.stays(&places.index_select(0, image), &done);
             let of = |t: &Tensor| t.index_select(0, image);
-            of(x).where_self(&stays.view([-1, 1, height, width]), &of(&holes))
+            of(x).where_self(&stays.view([-1, 1, height, width]), &of(&imputed))
         });
         let area = at.matmul(&self.weights(pixels).to_device(x.device())) / (2 * pixels) as f64;
-        let whole = x.eq_tensor(&holes).flatten(1, -1).all_dim(1, false);
+        let whole = x.eq_tensor(&imputed).flatten(1, -1).all_dim(1, false);
         area.masked_fill(&unordered.logical_or(&whole), f64::NAN)
     }
 }

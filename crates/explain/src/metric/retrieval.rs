@@ -144,7 +144,7 @@ impl Retrieval {
 
 impl Metric for Retrieval {
     fn is_share(&self, column: usize) -> bool {
-        column < 4
+        self.columns()[column].name != "explained"
     }
 
     fn undefined(&self) -> &'static str {

@@ -146,15 +146,15 @@ const LAYER_AREA: f64 = 0.004_928_673_233_974_658;
 
 impl Ties {
     fn new() -> Self {
-        let exponential_kernel = |x: f64| (-0.5 * x * x).exp();
+        let gaussian = |x: f64| (-0.5 * x * x).exp();
         let mut edge = [0.; 256];
-        edge[0] = LAYER_AREA / exponential_kernel(INNERMOST_TAIL);
+        edge[0] = LAYER_AREA / gaussian(INNERMOST_TAIL);
         edge[255] = INNERMOST_TAIL;
         for i in (1..255).rev() {
             let x = edge[i + 1];
-            edge[i] = (-2. * (LAYER_AREA / x + exponential_kernel(x)).ln()).sqrt();
+            edge[i] = (-2. * (LAYER_AREA / x + gaussian(x)).ln()).sqrt();
         }
-        let mut height = edge.map(exponential_kernel);
+        let mut height = edge.map(gaussian);
         height[0] = 1.;
         Ties { state: 0xcea4_4f67_9879_8f2a_acbc_7c9d_6886_0ac8, edge, height }
     }

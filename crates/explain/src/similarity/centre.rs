@@ -13,7 +13,6 @@ pub(super) const ENTRY: Similarity = Similarity {
     title: "centre-of-mass shift",
     about: "distance of the centres of mass, in pixels; 0 unchanged; undefined without mass",
     better: Better::Lower,
-    same: 0.,
     axis: (0., 1.),
     place: 3,
     score: |a, b, _| centre_distance(a, b),

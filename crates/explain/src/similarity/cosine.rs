@@ -10,7 +10,6 @@ pub(super) const ENTRY: Similarity = Similarity {
     title: "cosine distance",
     about: "1 - cosine similarity, in [0, 1] for heat maps; 0 unchanged; undefined without mass",
     better: Better::Lower,
-    same: 0.,
     axis: (0., 0.2),
     place: 4,
     score: |a, b, _| cosine_distance(a, b),

@@ -12,10 +12,8 @@ pub struct Similarity {
     pub title: &'static str,
     /// What it is, its range and units, and where it is undefined.
     pub about: &'static str,
-    /// Which way says that a map did not change.
+    /// Which way says that a map did not change: to 1 at most, or to 0.
     pub better: Better,
-    /// Its value on equal maps, as far from an attacker's wish as can be.
-    pub same: f64,
     /// What the axis of a chart has to show.
     pub axis: (f64, f64),
     /// Its place among the others in tables and on pages, from the left; equal ones are sorted by name.

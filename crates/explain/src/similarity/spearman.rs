@@ -11,7 +11,6 @@ pub(super) const ENTRY: Similarity = Similarity {
     about: "Spearman rank correlation with average ranks for ties, in [-1, 1]; 1 unchanged; 0 no \
             relation; undefined where a map is constant",
     better: Better::Higher,
-    same: 1.,
     axis: (0., 1.),
     place: 2,
     score: |a, b, _| spearman(a, b),

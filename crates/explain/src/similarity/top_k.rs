@@ -15,7 +15,6 @@ pub(super) const ENTRY: Similarity = Similarity {
     about: "share of the k most important pixels that are the same, in [0, 1]; 1 unchanged; undefined \
             where a map is constant",
     better: Better::Higher,
-    same: 1.,
     axis: (0., 1.),
     place: 1,
     score: top_intersection,

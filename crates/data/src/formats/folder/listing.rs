@@ -37,8 +37,10 @@ pub(super) fn entries(folder: &Path) -> Result<Entries> {
 pub(super) fn filled(folder: &Path) -> Result<Vec<String>> {
     let mut found = vec![];
     for (name, path) in entries(folder)?.folders {
-        let Entries { folders, files } = entries(&path)?;
-        found.extend((!folders.is_empty() || !files.is_empty()).then_some(name));
+        let told = || format!("cannot read the folder `{}`", path.display());
+        let mut inside = path.read_dir().with_context(told)?.flatten();
+        let some = inside.any(|entry| !is_junk(&entry.file_name().to_string_lossy()));
+        found.extend(some.then_some(name));
     }
     Ok(found)
 }
