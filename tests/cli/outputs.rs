@@ -82,9 +82,12 @@ fn json_and_csv_are_outputs_too() {
 #[test]
 fn two_results_in_one_file_are_refused() {
     let place = stocked("out-twice");
-    let subject = format!("--weights model.safetensors --data {SHAPES}");
-    let twice = format!("explain {subject} --method gxi,gxi --out new/maps.safetensors");
-    says(&place.refused(&twice), &["new/maps-gxi.safetensors", "twice"]);
+    let explain =
+        format!("explain --weights model.safetensors --data {SHAPES} --out new/m.safetensors");
+    let told = place.refused(&format!("{explain} --method gxi,gxi"));
+    says(&told, &["`--method` names `gxi` twice"]);
+    let told = place.refused(&format!("{explain} --method gxi --figure new/m.safetensors"));
+    says(&told, &["new/m.safetensors"]);
 }
 
 #[test]

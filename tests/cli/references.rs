@@ -2,7 +2,7 @@
 //! refused with its line, before anything runs where that is known.
 
 use crate::{
-    place::{Place, says, training},
+    place::{CONFIG, Place, says, training},
     run::{FILE, place},
 };
 use serde_json::Value;
@@ -67,6 +67,23 @@ fn what_no_command_will_find_is_refused_before_anything_runs() {
         let told = place.refused("run bad.toml --quiet");
         says(&told, &["`bad.toml`, line 30"]);
         says(&told, words);
+    }
+    assert!(!place.at("runs").exists());
+}
+
+/// What a training finds follows from its objective: natural training attacks nothing and observes
+/// nothing.
+#[test]
+fn what_a_training_does_not_find_is_refused_before_it_runs() {
+    let place = place("references-train");
+    place.write("run.toml", CONFIG);
+    let file = "title = \"t\"\nquestion = \"q\"\n[step.train]\ncommand = \"train --config run.toml --out \
+                ${cell}\"\n[[table]]\ntitle = \"t\"\nstep = \"train\"\nrows = []\nvalues = [{ name = \"x\", \
+                quantity = \"Q\" }]\n";
+    for quantity in ["robust-accuracy", "xi"] {
+        place.write("bad.toml", file.replacen('Q', quantity, 1));
+        let told = place.refused("run bad.toml --scale paper --quiet");
+        says(&told, &["`bad.toml`, line 5", &format!("no row has quantity `{quantity}`")]);
     }
     assert!(!place.at("runs").exists());
 }

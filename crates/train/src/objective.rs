@@ -164,6 +164,11 @@ pub trait Objective {
     /// Called when the loss has gone backward and the step will be taken.
     fn after_backward(&mut self) {}
 
+    /// The names of what [`Loss::observed`] says of every image.
+    fn observes(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The settings of the adversary it needs, if it needs one.
     fn attack(&self) -> Option<&Table> {
         None

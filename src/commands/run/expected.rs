@@ -2,7 +2,7 @@
 //! will not have is refused before anything runs.
 
 use crate::{
-    cli::{Attacking, Command, Eval, Explain, Measure, Plane, Subject, Transfer, named},
+    cli::{Attacking, Command, Eval, Explain, Measure, Plane, Subject, Train, Transfer, named},
     commands::{eval, measure},
     results::tidy::AUC,
     session::{
@@ -10,14 +10,12 @@ use crate::{
         threat::{Radii, spelled},
     },
 };
+use ::train::{Config, objective::objective};
 use anyhow::Result;
 use experiment::UNKNOWN;
 use explain::similarity::SIMILARITIES;
 use results::{Keys, Number, Table, keys, label};
 use std::path::Path;
-
-/// What objectives observe of training images.
-const OBSERVED: [&str; 5] = ["xi", "squared-gradient", "divergence", "gradient-turn", "ig-l1"];
 
 /// None where a command has no numbers. Where the run is stands in them as in its cells.
 pub(super) fn rows(command: &Command, run: &Path) -> Result<Option<Table>> {
@@ -31,7 +29,7 @@ pub(super) fn rows(command: &Command, run: &Path) -> Result<Option<Table>> {
         Command::Eval(args) => evaluated(args)?,
         Command::Explain(args) => explained(args),
         Command::Plane(args) => plane(args),
-        Command::Train(_) => trained(),
+        Command::Train(args) => trained(args)?,
         _ => return Ok(None),
     };
     let run = run.display().to_string();
@@ -197,16 +195,22 @@ fn plane(args: &Plane) -> Table {
     table
 }
 
-fn trained() -> Table {
+/// Whether the data have a test part is known when they are read: `test-accuracy` may be missing.
+fn trained(args: &Train) -> Result<Table> {
+    let config = Config::read(&args.config, args.scale.as_deref(), &args.set)?;
+    let objective = objective(&config.objective)?;
+    let attacked = objective.attack().is_some() && config.robust_images > 0;
     let mut table = Table::default();
-    for name in ["train-accuracy", "test-accuracy", "robust-accuracy"] {
+    for name in
+        ["train-accuracy", "test-accuracy"].into_iter().chain(attacked.then_some("robust-accuracy"))
+    {
         table.push(&Keys::new(), name, number(["mean"]));
     }
     for part in ["total", UNKNOWN] {
         table.push(&keys([("part", part)]), "loss", number(["mean"]));
     }
-    for name in OBSERVED {
+    for name in objective.observes() {
         table.push(&Keys::new(), name, number(["mean", "median", "p90"]));
     }
-    table
+    Ok(table)
 }

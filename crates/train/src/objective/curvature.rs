@@ -64,6 +64,10 @@ fn direction(g: &Tensor) -> Tensor {
 }
 
 impl Objective for Curvature {
+    fn observes(&self) -> &'static [&'static str] {
+        &["gradient-turn"]
+    }
+
     fn loss(&mut self, step: &Step) -> Loss {
         let (logits, x, again) = step.passes(self.norm);
         let g = loss_gradient(&again, &x, step.y);

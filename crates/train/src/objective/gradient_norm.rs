@@ -71,6 +71,10 @@ pub(super) fn squared_length(d: &Tensor) -> Tensor {
 }
 
 impl Objective for GradientNorm {
+    fn observes(&self) -> &'static [&'static str] {
+        &["squared-gradient"]
+    }
+
     fn loss(&mut self, step: &Step) -> Loss {
         let (logits, x, again) = step.passes(self.norm);
         let squared = squared_length(&loss_gradient(&again, &x, step.y));

@@ -252,6 +252,10 @@ impl IgNorm {
 }
 
 impl Objective for IgNorm {
+    fn observes(&self) -> &'static [&'static str] {
+        &["ig-l1"]
+    }
+
     fn loss(&mut self, step: &Step) -> Loss {
         let to = self.attacked(step);
         let (name, x) = match self.at {

@@ -154,6 +154,10 @@ impl Ssr {
 }
 
 impl Objective for Ssr {
+    fn observes(&self) -> &'static [&'static str] {
+        &["xi"]
+    }
+
     fn loss(&mut self, step: &Step) -> Loss {
         let (logits, x, again) = step.passes(self.norm);
         let xi = self.xi(step, &x, &again);

@@ -79,6 +79,10 @@ fn divergence(p: &Tensor, q: &Tensor) -> Tensor {
 }
 
 impl Objective for Trades {
+    fn observes(&self) -> &'static [&'static str] {
+        &["divergence"]
+    }
+
     fn loss(&mut self, step: &Step) -> Loss {
         let network = step.network(self.attack_mode);
         let clean = tch::no_grad(|| network(step.x));
