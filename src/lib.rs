@@ -66,8 +66,12 @@ fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let said = text.lines().take_while(|line| !line.starts_with("Usage:"));
     let said = said.filter(|line| !line.starts_with("For more information"));
-    let line = said.collect::<Vec<_>>().join(" ");
-    format!("{} (`--help` explains)", line.trim_start_matches("error: ").trim())
+    let mut line = String::new();
+    for part in said.map(str::trim).filter(|part| !part.is_empty()) {
+        line.push_str(if part.starts_with("tip:") { "; " } else { " " });
+        line.push_str(part);
+    }
+    format!("{} (`--help` explains)", line.trim_start().trim_start_matches("error: "))
 }
 
 /// 2 where the user's arguments, config, data, weights or folders are at fault; 1 where libtorch

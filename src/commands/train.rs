@@ -44,8 +44,7 @@ const NAMES: &[&str] = &[
 
 /// Errors: a config that is malformed.
 pub fn check(args: &Train) -> Result<()> {
-    let told = || format!("config `{}`", args.config.display());
-    Config::read(&args.config, args.scale.as_deref(), &args.set).with_context(told).map(|_| ())
+    Config::read(&args.config, args.scale.as_deref(), &args.set).map(|_| ())
 }
 
 /// Checks everything, then trains.
@@ -60,8 +59,8 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<Outcome> {
 
 fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    let told = || format!("config `{}`", args.config.display());
-    let config = Config::read(&args.config, args.scale.as_deref(), &args.set).with_context(told)?;
+    let told = || format!("`{}`", args.config.display());
+    let config = Config::read(&args.config, args.scale.as_deref(), &args.set)?;
     files(args, &config).check()?;
     untaken(args)?;
     let objective = ::train::objective::objective(&config.objective).with_context(told)?;

@@ -69,8 +69,6 @@ fn known(bytes: &[u8]) -> Option<&'static str> {
 /// What a file of these bytes is, where that is known and it is no tensor file.
 pub fn what(bytes: &[u8]) -> Option<&'static str> {
     let text = bytes.trim_ascii_start();
-    let is_text =
-        |part: &[u8]| part.iter().all(|b| b.is_ascii_graphic() || b.is_ascii_whitespace());
     match (bytes, known(bytes)) {
         ([], _) => Some("an empty file"),
         (_, Some(what)) => Some(what),
@@ -80,11 +78,23 @@ pub fn what(bytes: &[u8]) -> Option<&'static str> {
         }
         _ if text.starts_with(b"<") => Some(PAGE),
         _ if text.starts_with(b"{") => Some("JSON text, which holds no tensors"),
-        _ if bytes.len() > 7 && is_text(&bytes[..bytes.len().min(512)]) => {
-            Some("text, which holds no tensors")
-        }
+        _ if bytes.len() > 7 && is_text(bytes) => Some("text, which holds no tensors"),
         _ => None,
     }
+}
+
+/// Whether the first bytes are UTF-8 without control characters.
+fn is_text(bytes: &[u8]) -> bool {
+    let start = &bytes[..bytes.len().min(512)];
+    let text = match std::str::from_utf8(start) {
+        Ok(text) => text,
+        // The last character may have been cut.
+        Err(e) if e.error_len().is_none() => {
+            std::str::from_utf8(&start[..e.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => return false,
+    };
+    text.chars().all(|c| !c.is_control() || c.is_ascii_whitespace())
 }
 
 /// Whether a header of safetensors follows eight bytes that announce its length.
@@ -95,6 +105,15 @@ fn is_safetensors(bytes: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_in_any_script_is_called_text() {
+        let long = "ε".repeat(400) + "x"; // 512 bytes end within no character of it
+        for text in ["# map of β = 20\n", &long, &format!("a{long}")] {
+            assert_eq!(what(text.as_bytes()), Some("text, which holds no tensors"), "{text}");
+        }
+        assert_eq!(what(b"\x10\x00\x00\x00\x00\x00\x00\x00{\"a\":{}}"), None);
+    }
 
     #[test]
     fn what_is_no_text_of_a_person_is_named() {

@@ -129,7 +129,8 @@ impl Config {
     /// `scale` names, and `key=value` settings that go over all of it (`optimizer.name=…`).
     /// Errors: unreadable files, not TOML, unknown keys, values out of range.
     pub fn read(path: &Path, scale: Option<&str>, set: &[String]) -> Result<Self> {
-        Self::from_table(merged(path, 0)?, scale, set)
+        let merged = merged(path, 0)?;
+        Self::from_table(merged, scale, set).with_context(|| format!("`{}`", path.display()))
     }
 
     /// The same from text that extends nothing.
