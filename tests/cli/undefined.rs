@@ -27,10 +27,14 @@ fn change(place: &Place, from: &str, to: &str, name: &str, by: impl Fn(&Tensor) 
     file.write(&place.at(to)).expect("a file");
 }
 
-/// The page of what lies in `folder`, without the bytes of its pictures.
+/// The page of what lies in `folder`.
 fn page(place: &Place, folder: &str) -> String {
     place.ok(&format!("report {folder} --out page-{folder}"));
-    let page = place.text(&format!("page-{folder}/index.html"));
+    words(&place.text(&format!("page-{folder}/index.html")))
+}
+
+/// A page without the bytes of its pictures, which may spell anything. It says nothing undefined.
+fn words(page: &str) -> String {
     let mut parts = page.split("base64,");
     let first = parts.next().unwrap_or_default().to_owned();
     let words = parts.fold(first, |words, part| words + part.split_once('"').unwrap_or_default().1);
@@ -132,7 +136,7 @@ fn no_image_with_a_map_leaves_every_number_undefined() {
     let answer = place.text("runs/e/results.md");
     says(&answer, &["cannot be judged: a number is undefined", "| undefined |"]);
     assert!(!answer.contains("NaN") && !place.text("runs/e/results.csv").contains("NaN"));
-    assert!(!place.text("runs/e/index.html").contains("NaN"));
+    words(&place.text("runs/e/index.html"));
     page(&place, "runs");
 }
 
