@@ -1,6 +1,6 @@
-//! Whatever reads bytes that others wrote, as functions of bytes: what is fuzzed. `tests/readers.rs`
-//! calls them on any Rust, `fuzz/` with coverage. A reader may refuse; it may not panic, hang or
-//! take memory out of proportion.
+//! Whatever reads bytes that others wrote, as functions of bytes: what is fuzzed.
+//! `tests/it/readers.rs` calls them on any Rust, `fuzz/` with coverage. A reader may refuse; it may
+//! not panic, hang or take memory out of proportion.
 
 use crate::report;
 use anyhow::Result;

@@ -4,27 +4,42 @@
 
 mod behaviour;
 mod bench;
+mod data {
+    //! What data and weights mean together.
+    mod kinds;
+    mod names;
+    mod splits;
+    mod streams;
+    mod tables;
+}
 mod disk;
-mod kinds;
-mod measure;
-mod names;
-mod numbers;
+mod maps {
+    //! Maps measured, attacked and judged by other methods.
+    mod measure;
+    mod plane;
+    mod transfer;
+    mod undefined;
+}
 mod outputs;
 mod pipeline;
 mod place;
-mod plane;
-mod references;
-mod refused_data;
-mod refused_weights;
-mod refused_words;
-mod resume;
-mod robust;
-mod run;
-mod shards;
-mod splits;
-mod streams;
-mod tables;
+mod refused {
+    //! One line and exit code 2.
+    mod data;
+    mod names;
+    mod numbers;
+    mod weights;
+}
+mod run {
+    //! Experiments.
+    mod cells;
+    mod references;
+    mod shards;
+}
 mod tools;
-mod transfer;
-mod undefined;
+mod train {
+    //! Training.
+    mod resume;
+    mod robust;
+}
 mod words;

@@ -1,5 +1,6 @@
 //! The program on several ranks, started by `mpirun` as users do: the same run as on one rank for
 //! networks without norm statistics, what happens when a rank dies, and what is refused.
+//! A process of its own: it needs the feature `mpi`, and each test takes both cores.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 #[path = "../cli/place.rs"]
@@ -57,7 +58,7 @@ fn log(place: &Place, run: &str) -> Vec<Value> {
 }
 
 /// Trains on one rank and on two: all weights and every mean loss to `within`. What else a run keeps is
-/// compared in f64, in `crates/train/tests/ranks.rs`.
+/// compared in f64, in `crates/train/tests/it/ranks.rs`.
 fn assert_equal(name: &str, config: &str, within: f64) {
     let place = Place::new(name);
     place.write("run.toml", config);

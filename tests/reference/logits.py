@@ -2,7 +2,7 @@
 
     pip install -r tests/reference/requirements.txt && python tests/reference/logits.py
 
-Weights, running statistics and images follow `entries`, which crates/models/tests/rule/mod.rs
+Weights, running statistics and images follow `entries`, which crates/testkit/src/rule.rs
 repeats, so no large file is kept. Passes are in double precision: in single, rounding puts a few
 activations on the other side of a ReLU's bend and gradients differ by 1e-3. Per architecture `NAME.safetensors` holds `logits` [2, K] and,
 of the first image, `gradient` (of the largest logit) and `gxi`, both [1, C, H, W]. The small

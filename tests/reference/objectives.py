@@ -5,7 +5,7 @@
 A perceptron of two ELU layers in f64, its weights `weight.W`; images `x`, attacked images `x_adv`
 [3, 1, 2, 3], labels `y`. Per case `CASE.parts` [2] (cross-entropy, penalty), `CASE.observed` [3],
 `CASE.gradient.W`, and with an attack `CASE.value` [3] and `CASE.slope`: what the attack climbs at
-`x_adv`. The cases are repeated in crates/train/tests/robust_objectives.rs.
+`x_adv`. The cases are repeated in crates/train/tests/it/objective/robust.rs.
 """
 
 from pathlib import Path

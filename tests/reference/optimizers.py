@@ -4,7 +4,7 @@
 
 Two weights `a` [3, 4] and `b` [5]; `start.W`, `gradient.W` [5, ...] (step by step), `rates` [5];
 per case `CASE.W` [5, ...], the weights after each step. `clipped.W` are the gradients of the
-first step after clip_grad_norm_ at 0.5. The cases are repeated in crates/train/tests/optimizers.rs.
+first step after clip_grad_norm_ at 0.5. The cases are repeated in crates/train/tests/it/optimizers.rs.
 """
 
 from pathlib import Path

@@ -3,7 +3,7 @@
     pip install -r tests/reference/requirements.txt && python tests/reference/quickshift.py
 
 200 images of three kinds (smooth, flat shapes, textured), sides of 16 to 40 pixels, one in five
-grey, made by `image`, which crates/explain/tests/quickshift.rs repeats: `segments` is the segment
+grey, made by `image`, which crates/explain/tests/it/sampling/quickshift.rs repeats: `segments` is the segment
 of each pixel, a byte each, image after image, eight bytes to an integer. Settings are LIME's.
 """
 

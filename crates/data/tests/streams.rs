@@ -1,4 +1,5 @@
 //! Class folders that do not fit their memory: the same images as held ones, read in the background.
+//! A process of its own: it counts the threads of its process that read images.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 use data::{Augment, Dataset, Images, Last, Options, Shuffle, Split, load, open};

@@ -1,9 +1,12 @@
 //! Two ranks that MPI connects, in f64: fifty steps at 2 × 64 images with shared norm statistics end
 //! with the weights of fifty at 1 × 128, and fifty of a transformer at 2 × 2 with those at 1 × 4. In f32 no two orders
 //! of summation agree for that long: a fresh ResNet-20 makes 10⁻² of their rounding, a Swin-T 10⁻⁵ (docs/scale.md).
+//! A process of its own: `mpirun` starts it again, on each rank.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+#[path = "it/apart.rs"]
 mod apart;
+#[path = "it/tiny.rs"]
 #[allow(dead_code, reason = "nothing is killed here")]
 mod tiny;
 

@@ -1,0 +1,41 @@
+//! What methods, metrics and similarities promise: every line of the registries, formulas of the
+//! papers, other implementations.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+mod engine {
+    //! What methods and metrics share.
+    mod memory;
+}
+mod method {
+    //! Attribution methods.
+    mod averages;
+    mod axioms;
+    mod baselines;
+    mod conformance;
+    mod limits;
+    mod masks;
+    mod rules;
+    mod surrogates;
+    mod vanishing;
+}
+mod metric {
+    //! Metrics of maps.
+    mod asked_once;
+    mod control;
+    mod faithful;
+    mod golden;
+    mod infidelity;
+    mod known;
+    mod linear;
+    mod maps;
+    mod options;
+    mod removal;
+    mod robust;
+}
+mod of;
+mod sampling {
+    //! Draws and superpixels.
+    mod kernels;
+    mod quickshift;
+}
+mod similarity;

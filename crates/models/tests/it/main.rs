@@ -1,0 +1,11 @@
+//! Networks against PyTorch's, their parameters, checkpoints, passes, gradients and keyed noise.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+mod foreign;
+mod golden;
+mod jvp;
+mod network;
+mod noise;
+mod sync_norm;
+mod toy;
+mod zoo;

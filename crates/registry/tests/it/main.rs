@@ -1,0 +1,4 @@
+//! Names and options as users type them.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+mod options;

@@ -1,0 +1,16 @@
+//! Training: settings, objectives, optimisers, the loop, its resume, several ranks.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+mod apart;
+mod config;
+mod objective {
+    //! Objectives against their formulas.
+    mod ig_norm;
+    mod overflow;
+    mod robust;
+    mod ssr;
+}
+mod optimizers;
+mod ranks;
+mod run;
+mod tiny;

@@ -1,0 +1,9 @@
+//! The repository held equal to what it says: documents, registries, layout, readers of files,
+//! shipped weights.
+#![allow(clippy::unwrap_used)] // helpers of tests are tests
+
+mod docs;
+mod readers;
+mod real_data;
+mod registries;
+mod tidy;
