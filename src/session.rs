@@ -128,7 +128,7 @@ fn ready(
     let device_name = device::describe(device);
     let mut notes = loaded.notes;
     let images = count(data.len(), "image");
-    notes.push(format!("{} with {images} of {}, {device_name}", model.arch.name, data.title()));
+    notes.push(format!("{} with {images} of {}, {device_name}", model.source.name(), data.title()));
     let card = card(args, &model, &loaded.metadata);
     let model = model.placed(device, !args.no_fuse);
     let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
@@ -165,7 +165,7 @@ fn card(args: &Subject, model: &Classifier, header: &BTreeMap<String, String>) -
             (Some(name), _) => name.to_owned(),
             (None, path) => short_name(Path::new(path)),
         },
-        arch: model.arch.name.into(),
+        arch: model.source.name().into(),
         training: said("training"),
         dataset: said("dataset"),
         classes: model.classes.clone(),

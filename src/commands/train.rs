@@ -121,7 +121,7 @@ fn headline(config: &Config, model: &Classifier, train: &Dataset, ranks: usize) 
     let on = if ranks > 1 { format!(", on {ranks} ranks") } else { String::new() };
     format!(
         "training {} ({}) on {} of {} for {}, {}{on}",
-        model.arch.name,
+        model.source.name(),
         count(model.params().count(), "parameter"),
         count(train.len(), "image"),
         train.title(),

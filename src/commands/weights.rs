@@ -42,7 +42,7 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<Outcome> {
                 Store::F16 => (Kind::Half, "f16"),
             };
             checkpoint::save(out, &loaded.classifier, kind, &loaded.metadata)?;
-            let arch = loaded.classifier.arch.name;
+            let arch = loaded.classifier.source.name();
             outcome.say(&format!("{arch} weights as {stored}: {}", out.display()));
             outcome.with(&serde_json::json!({ "weights": out, "arch": arch, "store": stored }))
         }

@@ -4,30 +4,31 @@
 use crate::{Builder, Init, Precision};
 use tch::Tensor;
 
-/// Added to a variance before its root is taken.
-pub(crate) const EPS: f64 = 1e-5;
-/// How far running statistics move to those of a batch.
-pub(crate) const MOMENTUM: f64 = 0.1;
-
-/// The shape of a convolution.
+/// The shape of a convolution. Pairs are numbers of height and width: a convolution over one axis is
+/// one of height 1.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv {
     /// Channels in.
     pub c_in: i64,
     /// Channels out.
     pub c_out: i64,
-    /// Side of the square kernel.
-    pub kernel: i64,
-    /// Step between outputs.
-    pub stride: i64,
-    /// Zeros added on every side.
-    pub padding: i64,
+    /// Sides of the kernel.
+    pub kernel: [i64; 2],
+    /// Steps between outputs.
+    pub stride: [i64; 2],
+    /// Zeros added on both sides.
+    pub padding: [i64; 2],
+    /// Steps between the entries of the kernel; 1 where they are neighbours.
+    pub dilation: [i64; 2],
+    /// Parts that channels are divided into, each with a kernel of its own.
+    pub groups: i64,
 }
 
 impl Conv {
-    /// An odd kernel padded so that stride 1 keeps the image's size.
+    /// An odd square kernel padded so that stride 1 keeps the image's size.
     pub fn same(c_in: i64, c_out: i64, kernel: i64, stride: i64) -> Self {
-        Conv { c_in, c_out, kernel, stride, padding: kernel / 2 }
+        let [kernel, stride, padding] = [kernel, stride, kernel / 2].map(|n| [n, n]);
+        Conv { c_in, c_out, kernel, stride, padding, dilation: [1, 1], groups: 1 }
     }
 }
 
@@ -42,22 +43,33 @@ enum Statistics {
     Moving,
 }
 
-/// A batch norm's tensors.
+/// A batch norm's tensors and constants.
 #[derive(Debug)]
-pub(crate) struct Norm {
-    pub scale: Tensor,        // [out]
-    pub shift: Tensor,        // [out]
-    pub running_mean: Tensor, // [out]
-    pub running_var: Tensor,  // [out]
+pub struct Norm {
+    /// Multiplies what is normalised, `[out]`.
+    pub scale: Tensor,
+    /// Added after that, `[out]`.
+    pub shift: Tensor,
+    /// Mean of what came before, `[out]`; training moves it in place.
+    pub running_mean: Tensor,
+    /// Unbiased variance of what came before, `[out]`; training moves it in place.
+    pub running_var: Tensor,
+    /// Added to a variance before its root is taken.
+    pub eps: f64,
+    /// How far the running statistics move to those of a batch, in [0, 1].
+    pub momentum: f64,
 }
 
 impl Norm {
+    /// With PyTorch's names and constants.
     fn new(b: &Builder, n: i64) -> Self {
         Norm {
             scale: b.weight("weight", &[n], Init::Const(1.)),
             shift: b.weight("bias", &[n], Init::Const(0.)),
             running_mean: b.buffer("running_mean", &[n], Init::Const(0.)),
             running_var: b.buffer("running_var", &[n], Init::Const(1.)),
+            eps: 1e-5,
+            momentum: 0.1,
         }
     }
 
@@ -66,14 +78,15 @@ impl Norm {
         let running = statistics != Statistics::Batch;
         let of = |t| running.then_some(t);
         let (mean, var) = (of(&self.running_mean), of(&self.running_var));
-        x.batch_norm(w, b, mean, var, statistics != Statistics::Running, MOMENTUM, EPS, true)
+        let of_batch = statistics != Statistics::Running;
+        x.batch_norm(w, b, mean, var, of_batch, self.momentum, self.eps, true)
     }
 }
 
 /// A convolution or linear layer and, if it has one, its batch norm.
 #[derive(Debug)]
 pub struct Affine {
-    weight: Tensor,       // [out, in, k, k] or [out, in]
+    weight: Tensor,       // [out, in / groups, height, width] or [out, in]
     bias: Option<Tensor>, // [out]
     norm: Option<Norm>,
     conv: Option<Conv>,
@@ -87,11 +100,11 @@ impl Affine {
 
     /// The same with a bias of its own beside its norm, as in VGG and GoogLeNet.
     pub fn conv_with(b: &Builder, name: &str, norm: Option<&str>, conv: Conv, bias: bool) -> Self {
-        let Conv { c_in, c_out, kernel, .. } = conv;
+        let Conv { c_in, c_out, kernel: [height, width], groups, .. } = conv;
         let p = b.sub(name);
-        let fan_in = c_in * kernel * kernel;
+        let fan_in = c_in / groups * height * width;
         let init = Init::KaimingNormal { fan_in };
-        let weight = p.weight("weight", &[c_out, c_in, kernel, kernel], init);
+        let weight = p.weight("weight", &[c_out, c_in / groups, height, width], init);
         let bias = bias.then(|| p.weight("bias", &[c_out], Init::Uniform { fan_in }));
         let norm = norm.map(|n| Norm::new(&b.sub(n), c_out));
         Affine { weight, bias, norm, conv: Some(conv) }.frozen_as(b)
@@ -116,8 +129,21 @@ impl Affine {
     pub fn norm(b: &Builder, name: &str, channels: i64) -> Self {
         let norm = Norm::new(&b.sub(name), channels);
         let weight = norm.scale.detach().ones_like().view([channels, 1, 1, 1]);
-        let conv = Conv::same(channels, channels, 1, 1);
+        let conv = Conv { groups: channels, ..Conv::same(channels, channels, 1, 1) };
         Affine { weight, bias: None, norm: Some(norm), conv: Some(conv) }.frozen_as(b)
+    }
+
+    /// From tensors that `b` gave: weight `[out, in / groups, height, width]` of a convolution or
+    /// `[out, in]` of a linear layer, bias `[out]`. The weight may be a view of a stored tensor, such
+    /// as its transpose: training then moves the stored one.
+    pub fn of(
+        b: &Builder,
+        weight: Tensor,
+        bias: Option<Tensor>,
+        norm: Option<Norm>,
+        conv: Option<Conv>,
+    ) -> Self {
+        Affine { weight, bias, norm, conv }.frozen_as(b)
     }
 
     /// Whether a batch norm follows.
@@ -145,18 +171,19 @@ impl Affine {
     fn fused_weights(&self) -> (Tensor, Option<Tensor>) {
         let bias = self.bias.as_ref().map(Tensor::shallow_clone);
         let Some(n) = &self.norm else { return (self.weight.shallow_clone(), bias) };
-        let gain = &n.scale / (&n.running_var + EPS).sqrt();
+        let gain = &n.scale / (&n.running_var + n.eps).sqrt();
         let mean = bias.map_or_else(|| -&n.running_mean, |bias| bias - &n.running_mean);
-        (&self.weight * gain.view([-1, 1, 1, 1]), Some(&n.shift + mean * gain))
+        let mut rows = vec![1; self.weight.dim()];
+        rows[0] = -1;
+        (&self.weight * gain.view(rows.as_slice()), Some(&n.shift + mean * gain))
     }
 
     /// The same layer with other weights.
     pub fn with(&self, x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
-        let Some(Conv { c_in, stride: s, padding: p, .. }) = self.conv else {
+        let Some(Conv { stride, padding, dilation, groups, .. }) = self.conv else {
             return x.linear(weight, bias);
         };
-        let groups = c_in / weight.size()[1];
-        x.conv2d(weight, bias, [s, s], [p, p], [1, 1], groups)
+        x.conv2d(weight, bias, stride, padding, dilation, groups)
     }
 
     /// With running statistics; computes in the type its weights have.

@@ -4,7 +4,7 @@
 //! is said in notes.
 
 use crate::{
-    Classifier,
+    Classifier, Source,
     zoo::{self, Arch, Shape},
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -53,12 +53,10 @@ impl Loaded {
     /// tensors are the same for both.
     pub fn suit(&mut self, image: [i64; 3]) {
         let model = &mut self.classifier;
+        let Source::Zoo(arch) = model.source;
         let wanted = Shape { image, ..model.shape };
         let free = !self.sized && image[0] == model.shape.image[0] && wanted != model.shape;
-        if free
-            && model.arch.check(&wanted).is_ok()
-            && shape::agree(model.arch, &model.shape, &wanted)
-        {
+        if free && arch.check(&wanted).is_ok() && shape::agree(arch, &model.shape, &wanted) {
             model.shape = wanted;
             let [_, height, width] = image;
             self.notes.push(format!(
@@ -247,7 +245,7 @@ pub fn header(
     let image = classifier.shape.image.map(|n| n.to_string()).join("x");
     let mut metadata = about.clone();
     metadata.extend([
-        ("arch".into(), classifier.arch.name.into()),
+        ("arch".into(), classifier.source.name().into()),
         ("image".into(), image),
         ("classes".into(), tensorfile::header::join(&classifier.classes)),
         ("normalise".into(), classifier.normalisation.spelled()),

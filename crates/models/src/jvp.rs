@@ -11,6 +11,8 @@ pub struct LinearisedPass<'a> {
     model: &'a dyn Model,
     /// Logits `[N, K]`, with a graph to the images.
     pub logits: Tensor,
+    /// Whether the pass was in units in which every nonlinearity is the log of a sigmoid.
+    scaled: bool,
     bends: Vec<Bend>,
 }
 
@@ -29,52 +31,60 @@ impl<'a> LinearisedPass<'a> {
         if !model.nonlinear_only_in_ops() {
             return None;
         }
-        let activation = model.activation();
-        // A network of softplus is the same in other units. In units of −1/β its nonlinearity is
-        // the log of a sigmoid, whose backward pass needs no exponential.
-        let scale = match activation {
-            Activation::Softplus { beta } => -beta,
-            _ => 1.,
+        // A network of softplus alone is the same in other units. In units of −1/β its nonlinearity
+        // is the log of a sigmoid, whose backward pass needs no exponential.
+        let scale = match model.activation() {
+            Some(Activation::Softplus { beta }) => Some(-beta),
+            _ => None,
         };
-        let tracer = Tracer { activation, scale, bends: RefCell::default() };
-        let logits = model.forward(x, &tracer) / scale;
-        Some(LinearisedPass { model, logits, bends: tracer.bends.into_inner() })
+        let tracer = Tracer { scale, bends: RefCell::default() };
+        let logits = model.forward(x, &tracer) / tracer.scale();
+        Some(LinearisedPass {
+            model,
+            logits,
+            scaled: scale.is_some(),
+            bends: tracer.bends.into_inner(),
+        })
     }
 
     /// Derivative of the logits `[N, K]` along `direction` `[N, C, H, W]`, one for each image, with
     /// a graph to the images and to the direction.
     pub fn along(&self, direction: &Tensor) -> Tensor {
-        let activation = self.model.activation();
         let bends = RefCell::new(self.bends.iter());
-        self.model.forward(direction, &Along { activation, bends })
+        self.model.forward(direction, &Along { scaled: self.scaled, bends })
     }
 }
 
 struct Tracer {
-    activation: Activation,
-    scale: f64,
+    scale: Option<f64>, // of the pass; some where every nonlinearity is the same softplus
     bends: RefCell<Vec<Bend>>,
+}
+
+impl Tracer {
+    fn scale(&self) -> f64 {
+        self.scale.unwrap_or(1.)
+    }
 }
 
 impl Ops for Tracer {
     fn normalise(&self, x: &Tensor, mean: &Tensor, std: &Tensor) -> Tensor {
-        (x - mean) / std * self.scale
+        (x - mean) / std * self.scale()
     }
 
-    fn act(&self, x: &Tensor) -> Tensor {
+    fn act(&self, activation: &Activation, x: &Tensor) -> Tensor {
         self.bends.borrow_mut().push(Bend::Act(x.shallow_clone()));
-        match self.activation {
-            Activation::Softplus { .. } => x.log_sigmoid(),
-            other => other.apply(x),
+        match self.scale {
+            Some(_) => x.log_sigmoid(),
+            None => activation.apply(x),
         }
     }
 
     fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
-        layer.scaled(x, self.scale)
+        layer.scaled(x, self.scale())
     }
 
     fn max_pool(&self, pool: Pool, x: &Tensor) -> Tensor {
-        let sign = self.scale.signum();
+        let sign = self.scale().signum();
         let (value, winners) = pool.winners(&(x * sign));
         self.bends.borrow_mut().push(Bend::Pool(winners));
         value * sign
@@ -82,7 +92,7 @@ impl Ops for Tracer {
 }
 
 struct Along<'a> {
-    activation: Activation,
+    scaled: bool,
     bends: RefCell<std::slice::Iter<'a, Bend>>,
 }
 
@@ -97,11 +107,11 @@ impl Ops for Along<'_> {
         x / std
     }
 
-    fn act(&self, t: &Tensor) -> Tensor {
+    fn act(&self, activation: &Activation, t: &Tensor) -> Tensor {
         let Bend::Act(z) = self.next() else { unreachable!("both passes go the same way") };
-        match self.activation {
-            Activation::Softplus { .. } => z.neg().sigmoid() * t,
-            other => other.slope(z) * t,
+        match self.scaled {
+            true => z.neg().sigmoid() * t,
+            false => activation.slope(z) * t,
         }
     }
 

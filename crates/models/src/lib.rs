@@ -1,6 +1,7 @@
 //! Networks written against [`Ops`], their parameters and checkpoints, gradients and keyed noise.
 //! Prints nothing; reads only checkpoints.
 
+pub mod activation;
 pub mod affine;
 pub mod checkpoint;
 mod footprint;
@@ -13,11 +14,12 @@ pub mod sync_norm;
 pub mod toy;
 pub mod zoo;
 
-pub use affine::{Affine, Conv};
+pub use activation::Activation;
+pub use affine::{Affine, Conv, Norm};
 pub use footprint::Footprint;
 pub use grad::{Score, Target};
-pub use network::{Classifier, Model, softened};
+pub use network::{Classifier, Model, Source, softened};
 pub use numeric::{adam, finite, grad, linalg, noise};
-pub use ops::{Activation, BatchStatistics, Fused, Ops, Plain, Pool, Training};
+pub use ops::{BatchStatistics, Fused, Ops, Plain, Pool, Training};
 pub use params::{Builder, Init, Params, Precision};
 pub use sync_norm::{Shared, SyncTraining};

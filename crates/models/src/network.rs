@@ -2,6 +2,7 @@
 
 use crate::{
     Activation, Builder, Ops, Params, Plain, Precision,
+    ops::Softening,
     params::to_channels_last,
     zoo::{Arch, Normalisation, Shape},
 };
@@ -17,11 +18,15 @@ pub trait Model {
     /// x `[N, C, H, W]` -> logits `[N, K]`.
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor;
 
-    /// The nonlinearity the weights were trained with.
-    fn activation(&self) -> Activation;
+    /// The nonlinearity, if it is the same everywhere.
+    fn activation(&self) -> Option<Activation> {
+        None
+    }
 
     /// Names that `forward` passes to [`Ops::tap`], input side first.
-    fn taps(&self) -> &'static [&'static str];
+    fn taps(&self) -> Vec<&str> {
+        vec![]
+    }
 
     /// Whether `forward` is linear but for what it leaves to [`Ops`].
     fn nonlinear_only_in_ops(&self) -> bool {
@@ -30,14 +35,37 @@ pub trait Model {
 
     /// The ordinary pass: x `[N, C, H, W]` -> logits `[N, K]`.
     fn logits(&self, x: &Tensor) -> Tensor {
-        self.forward(x, &Plain(self.activation()))
+        self.forward(x, &Plain)
+    }
+}
+
+/// Where a classifier's form comes from.
+#[derive(Clone, Copy)]
+pub enum Source {
+    /// A line of the registry.
+    Zoo(&'static Arch),
+}
+
+impl Source {
+    /// What messages and tables call it.
+    pub fn name(&self) -> &str {
+        match self {
+            Source::Zoo(arch) => arch.name,
+        }
+    }
+
+    /// Asks the builder for every tensor and returns the network.
+    fn build(&self, builder: &Builder, shape: &Shape) -> Box<dyn Model> {
+        match self {
+            Source::Zoo(arch) => (arch.build)(builder, shape),
+        }
     }
 }
 
 /// A network that takes pixels: normalisation is its first step, logits are f32 (or f64).
 pub struct Classifier {
-    /// Its line in the registry.
-    pub arch: &'static Arch,
+    /// Where its form comes from.
+    pub source: Source,
     /// Image shape and number of classes.
     pub shape: Shape,
     /// Mean and standard deviation per channel, in [0, 1] units.
@@ -60,7 +88,7 @@ impl Classifier {
         seed: u64,
         device: Device,
     ) -> Self {
-        Self::start(arch, shape, normalisation, &Builder::new(seed, device), device)
+        Self::start(Source::Zoo(arch), shape, normalisation, &Builder::new(seed, device), device)
     }
 
     /// A network whose weights are all zero, for values that come from elsewhere.
@@ -70,7 +98,7 @@ impl Classifier {
         normalisation: Normalisation,
         device: Device,
     ) -> Self {
-        Self::start(arch, shape, normalisation, &Builder::blank(device), device)
+        Self::start(Source::Zoo(arch), shape, normalisation, &Builder::blank(device), device)
     }
 
     /// A network like a stored one: `names` are those of its tensors, which are all zero.
@@ -81,7 +109,7 @@ impl Classifier {
         names: BTreeSet<String>,
     ) -> Self {
         let builder = Builder::blank(Device::Cpu).given(names);
-        Self::start(arch, shape, normalisation, &builder, Device::Cpu)
+        Self::start(Source::Zoo(arch), shape, normalisation, &builder, Device::Cpu)
     }
 
     /// A network of the same form whose weights are all zero.
@@ -92,23 +120,23 @@ impl Classifier {
     fn again(&self, builder: Builder) -> Self {
         let builder = builder.given(self.params.built().into_iter().collect());
         let (normalisation, device) = (self.normalisation.clone(), self.device());
-        let new = Self::start(self.arch, self.shape, normalisation, &builder, device);
+        let new = Self::start(self.source.clone(), self.shape, normalisation, &builder, device);
         Classifier { classes: self.classes.clone(), ..new }
     }
 
     fn start(
-        arch: &'static Arch,
+        source: Source,
         shape: Shape,
         normalisation: Normalisation,
         builder: &Builder,
         device: Device,
     ) -> Self {
-        let net = (arch.build)(builder, &shape);
+        let net = source.build(builder, &shape);
         let classes = (0..shape.classes).map(|i| i.to_string()).collect();
         let (mean, std) = normalisation.tensors(device);
         let params = builder.params();
         let channels_last = false;
-        Classifier { arch, shape, normalisation, classes, params, net, mean, std, channels_last }
+        Classifier { source, shape, normalisation, classes, params, net, mean, std, channels_last }
     }
 
     /// The named tensors of the network.
@@ -170,12 +198,12 @@ impl Classifier {
     fn rebuilt(&self, builder: &Builder, channels_last: bool, device: Device) -> Self {
         let (mean, std) = self.normalisation.tensors(device);
         Classifier {
-            arch: self.arch,
+            source: self.source.clone(),
             shape: self.shape,
             normalisation: self.normalisation.clone(),
             classes: self.classes.clone(),
             params: self.params.clone(),
-            net: (self.arch.build)(builder, &self.shape),
+            net: self.source.build(builder, &self.shape),
             mean,
             std,
             channels_last,
@@ -210,11 +238,11 @@ impl Model for Classifier {
         self.uncounted(x, ops)
     }
 
-    fn activation(&self) -> Activation {
+    fn activation(&self) -> Option<Activation> {
         self.net.activation()
     }
 
-    fn taps(&self) -> &'static [&'static str] {
+    fn taps(&self) -> Vec<&str> {
         self.net.taps()
     }
 
@@ -223,7 +251,8 @@ impl Model for Classifier {
     }
 }
 
-/// The same weights with every ReLU replaced by β-softplus; smooth activations stay.
+/// The same weights with every max(·, 0) replaced by β-softplus ([`Activation::softened`]); smooth
+/// activations stay.
 pub fn softened(model: &dyn Model, beta: f64) -> impl Model + '_ {
     Softened { model, beta }
 }
@@ -235,14 +264,14 @@ struct Softened<'a> {
 
 impl Model for Softened<'_> {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        self.model.forward(x, ops)
+        self.model.forward(x, &Softening { ops, beta: self.beta })
     }
 
-    fn activation(&self) -> Activation {
-        self.model.activation().softened(self.beta)
+    fn activation(&self) -> Option<Activation> {
+        Some(self.model.activation()?.softened(self.beta))
     }
 
-    fn taps(&self) -> &'static [&'static str] {
+    fn taps(&self) -> Vec<&str> {
         self.model.taps()
     }
 

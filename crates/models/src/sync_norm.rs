@@ -4,10 +4,7 @@
 //! the backward pass goes through the pieces from the last to the first. At a norm it stops to add
 //! up what every process has to say about the statistics (docs/decisions/mpi.md).
 
-use crate::{
-    Activation, Affine, Ops, Pool, Precision,
-    affine::{EPS, MOMENTUM, Norm},
-};
+use crate::{Activation, Affine, Ops, Pool, Precision, affine::Norm};
 use std::cell::RefCell;
 use tch::{Kind, Tensor};
 
@@ -34,6 +31,7 @@ struct Normed {
     mean: Tensor,        // [C]
     var: Tensor,         // [C]
     count: Tensor,       // [1]: values a channel, of all processes
+    eps: f64,            // added to `var`
 }
 
 impl<'a> SyncTraining<'a> {
@@ -56,7 +54,11 @@ impl<'a> SyncTraining<'a> {
         }
     }
 
+    /// What no weight has a part in needs no way back.
     fn cut(&self, end: Tensor) -> Tensor {
+        if !end.requires_grad() {
+            return end;
+        }
         let leaf = leaf(&end);
         self.pieces.borrow_mut().push(Piece::Plain { end, leaf: leaf.shallow_clone() });
         leaf
@@ -69,14 +71,15 @@ impl<'a> SyncTraining<'a> {
             let (mean, var, count) = self.statistics(z);
             let unbiased = &var * (&count / (&count - 1.));
             let kind = norm.running_mean.kind();
-            let _ = norm.running_mean.shallow_clone().lerp_(&mean.to_kind(kind), MOMENTUM);
-            let _ = norm.running_var.shallow_clone().lerp_(&unbiased.to_kind(kind), MOMENTUM);
+            let _ = norm.running_mean.shallow_clone().lerp_(&mean.to_kind(kind), norm.momentum);
+            let _ = norm.running_var.shallow_clone().lerp_(&unbiased.to_kind(kind), norm.momentum);
             (mean.to_kind(kind), var.to_kind(kind), count.to_kind(kind))
         });
         let input = [z, &norm.scale, &norm.shift].map(Tensor::shallow_clone);
         let leaves = [z, &norm.scale, &norm.shift].map(leaf);
-        let out = normalised(&leaves, &mean, &var);
-        let normed = Normed { input, leaves, mean, var, count };
+        let eps = norm.eps;
+        let out = normalised(&leaves, &mean, &var, eps);
+        let normed = Normed { input, leaves, mean, var, count, eps };
         self.pieces.borrow_mut().push(Piece::Norm(Box::new(normed)));
         out
     }
@@ -106,9 +109,9 @@ impl Normed {
         let [dz, dscale, dshift] = &self.leaves.each_ref().map(Tensor::grad);
         let all = (tape.sum)(&Tensor::cat(&[dscale, dshift], 0)).chunk(2, 0);
         let dz = tch::no_grad(|| {
-            let share = scale * -tape.counts / ((&self.var + EPS).sqrt() * &self.count);
+            let share = scale * -tape.counts / ((&self.var + self.eps).sqrt() * &self.count);
             let [x, by, and] = [z.detach(), &all[0] * &share, &all[1] * &share];
-            dz + normalised(&[x, by, and], &self.mean, &self.var)
+            dz + normalised(&[x, by, and], &self.mean, &self.var, self.eps)
         });
         go_on(&[(z, &dz), (scale, dscale), (shift, dshift)]);
     }
@@ -119,9 +122,9 @@ fn leaf(t: &Tensor) -> Tensor {
 }
 
 /// (z − mean) / σ · scale + shift of `[z, scale, shift]`.
-fn normalised([z, scale, shift]: &[Tensor; 3], mean: &Tensor, var: &Tensor) -> Tensor {
+fn normalised([z, scale, shift]: &[Tensor; 3], mean: &Tensor, var: &Tensor, eps: f64) -> Tensor {
     let (scale, shift) = (Some(scale), Some(shift));
-    z.batch_norm(scale, shift, Some(mean), Some(var), false, MOMENTUM, EPS, true)
+    z.batch_norm(scale, shift, Some(mean), Some(var), false, 0., eps, true)
 }
 
 /// The backward pass from every tensor with its gradient: that of Σ t · g.
@@ -133,8 +136,6 @@ fn go_on(pairs: &[(&Tensor, &Tensor)]) {
 /// [`crate::Training`] on a tape. It is cut wherever a piece would keep tensors for its backward
 /// pass: sums and concatenations keep none, so several pieces may go back through them.
 pub struct Shared<'a> {
-    /// The network's own nonlinearity.
-    pub activation: Activation,
     /// Type that convolutions and linear layers compute in; weights stay f32.
     pub precision: Precision,
     /// Where the pieces go.
@@ -142,8 +143,8 @@ pub struct Shared<'a> {
 }
 
 impl Ops for Shared<'_> {
-    fn act(&self, x: &Tensor) -> Tensor {
-        self.tape.cut(self.activation.apply(x))
+    fn act(&self, activation: &Activation, x: &Tensor) -> Tensor {
+        self.tape.cut(activation.apply(x))
     }
 
     fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
@@ -156,5 +157,10 @@ impl Ops for Shared<'_> {
 
     fn max_pool(&self, pool: Pool, x: &Tensor) -> Tensor {
         self.tape.cut(pool.apply(x))
+    }
+
+    /// What several operations read would be walked back once for each of them.
+    fn other(&self, y: Tensor) -> Tensor {
+        self.tape.cut(y)
     }
 }

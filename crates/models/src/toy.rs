@@ -1,7 +1,7 @@
 //! Functions of two numbers from papers, as classifiers of a table with two columns: what a map says
 //! of them can be checked by hand.
 
-use crate::{Activation, Model, Ops};
+use crate::{Model, Ops};
 use anyhow::{Result, ensure};
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
@@ -52,13 +52,5 @@ impl Model for Ridges {
         let wave = (&across - (&across / 2.).round() * 2.).abs() * (self.step / 2.);
         let f = (a + b) / 2. + wave;
         Tensor::cat(&[&f, &f.zeros_like()], 1)
-    }
-
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
     }
 }

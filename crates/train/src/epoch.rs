@@ -226,7 +226,7 @@ pub(crate) fn check_batches(job: &Job) -> Result<()> {
         "a batch norm of `{}` sees one value a channel of an image, which has no variance: a batch \
          needs {least} images at least; `batch_size` is {size} and there are {images} training \
          images; raise it, or use larger images",
-        job.model.arch.name
+        job.model.source.name()
     );
     Ok(())
 }

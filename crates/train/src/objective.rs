@@ -79,20 +79,20 @@ impl<'a> Step<'a> {
     /// Logits of a training pass on `x` (batch statistics, running ones moved; the running ones
     /// where they are frozen), f32 `[N, K]`.
     pub fn train_logits(&self, x: &Tensor) -> Tensor {
-        let (activation, precision) = (self.model.activation(), self.precision);
+        let precision = self.precision;
         match self.tape {
-            _ if self.frozen_norm => self.model.forward(x, &Fused { activation, precision }),
-            Some(tape) => self.model.forward(x, &Shared { activation, precision, tape }),
-            None => self.model.forward(x, &Training { activation, precision }),
+            _ if self.frozen_norm => self.model.forward(x, &Fused { precision }),
+            Some(tape) => self.model.forward(x, &Shared { precision, tape }),
+            None => self.model.forward(x, &Training { precision }),
         }
     }
 
     /// Logits with gradients into `x` and the weights, `[N, K]`; moves no statistics.
     pub fn logits(&self, x: &Tensor, statistics: Statistics) -> Tensor {
-        let (activation, precision) = (self.model.activation(), Precision::F32);
+        let precision = Precision::F32;
         match self.used(statistics) {
-            Statistics::Running => self.model.forward(x, &Fused { activation, precision }),
-            Statistics::Batch => self.model.forward(x, &BatchStatistics(activation)),
+            Statistics::Running => self.model.forward(x, &Fused { precision }),
+            Statistics::Batch => self.model.forward(x, &BatchStatistics),
         }
     }
 
@@ -126,7 +126,7 @@ impl<'a> Step<'a> {
             }
             Statistics::Batch => {
                 let frozen = self.model.frozen();
-                Box::new(move |x| frozen.forward(x, &BatchStatistics(frozen.activation())))
+                Box::new(move |x| frozen.forward(x, &BatchStatistics))
             }
         }
     }

@@ -11,35 +11,36 @@ use std::cell::RefCell;
 use tch::{Kind, Tensor};
 
 struct Cut {
+    activation: Activation,
     before: Tensor, // what enters the nonlinearity, with a graph to earlier leaves
     after: Tensor,  // what leaves it: a new leaf
 }
 
+#[derive(Default)]
 struct Cutter {
-    activation: Activation,
     cuts: RefCell<Vec<Cut>>,
 }
 
 impl Ops for Cutter {
-    fn act(&self, z: &Tensor) -> Tensor {
-        let after = tch::no_grad(|| self.activation.apply(z)).set_requires_grad(true);
-        self.cuts
-            .borrow_mut()
-            .push(Cut { before: z.shallow_clone(), after: after.shallow_clone() });
+    fn act(&self, activation: &Activation, z: &Tensor) -> Tensor {
+        let after = tch::no_grad(|| activation.apply(z)).set_requires_grad(true);
+        let activation = activation.clone();
+        let (before, leaf) = (z.shallow_clone(), after.shallow_clone());
+        self.cuts.borrow_mut().push(Cut { activation, before, after: leaf });
         after
     }
 }
 
 /// What reaches the pixels `[N, C, H, W]`, and the logits `[N, K]`; neither has a graph.
-/// `rule(g, z)`: g is the gradient after a nonlinearity, z what enters it; the gradient of the
-/// returned tensor's sum with respect to z goes on backwards.
+/// `rule(a, g, z)`: g is the gradient after the nonlinearity a, z what enters it; the gradient of
+/// the returned tensor's sum with respect to z goes on backwards.
 pub(crate) fn backward(
     model: &dyn Model,
     batch: &Batch,
-    rule: impl Fn(&Tensor, &Tensor) -> Tensor,
+    rule: impl Fn(&Activation, &Tensor, &Tensor) -> Tensor,
 ) -> (Tensor, Tensor) {
     let x = batch.x.detach().set_requires_grad(true);
-    let cutter = Cutter { activation: model.activation(), cuts: RefCell::default() };
+    let cutter = Cutter::default();
     let (logits, score) = tch::with_grad(|| {
         let logits = model.forward(&x, &cutter);
         let score = batch.target.of(&logits).sum(None::<Kind>);
@@ -53,7 +54,7 @@ pub(crate) fn backward(
     while let Some(cut) = cuts.pop() {
         leaves.pop();
         let Some(Some(g)) = gradients.pop() else { continue };
-        let flow = tch::with_grad(|| rule(&g, &cut.before).sum(None::<Kind>));
+        let flow = tch::with_grad(|| rule(&cut.activation, &g, &cut.before).sum(None::<Kind>));
         spread(&flow, &leaves, &mut gradients);
     }
     let map = gradients.pop().flatten().unwrap_or_else(|| x.zeros_like().detach());

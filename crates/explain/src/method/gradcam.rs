@@ -4,7 +4,7 @@
 use crate::{Attribution, Batch};
 use anyhow::{Result, ensure};
 use models::{
-    Activation, Model, Ops,
+    Model, Ops,
     grad::{Graph, pull},
 };
 use registry::{Entry, described};
@@ -44,16 +44,11 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
 
 /// Makes a new leaf of the layer: what comes before it needs no gradient.
 struct Record<'a> {
-    activation: Activation,
     layer: Option<&'a str>,
     leaf: RefCell<Tensor>,
 }
 
 impl Ops for Record<'_> {
-    fn act(&self, z: &Tensor) -> Tensor {
-        self.activation.apply(z)
-    }
-
     fn tap(&self, name: &str, a: Tensor) -> Tensor {
         let wanted = match self.layer {
             Some(layer) => layer == name,
@@ -80,7 +75,7 @@ impl Attribution for GradCam {
     fn check(&self, model: &dyn Model, _image: [i64; 3]) -> Result<()> {
         let Some(layer) = &self.layer else { return Ok(()) };
         let taps = model.taps();
-        let known = match taps {
+        let known = match &taps[..] {
             [] => "has none; leave `layer` out to explain the image itself".to_owned(),
             taps => format!("has {}", taps.join(", ")),
         };
@@ -93,11 +88,7 @@ impl GradCam {
     /// Maps and logits of the images of one pass.
     fn one_pass(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
         let x = batch.x.detach().set_requires_grad(true);
-        let record = Record {
-            activation: model.activation(),
-            layer: self.layer.as_deref(),
-            leaf: RefCell::new(x.shallow_clone()),
-        };
+        let record = Record { layer: self.layer.as_deref(), leaf: RefCell::new(x.shallow_clone()) };
         let (logits, score) = tch::with_grad(|| {
             let logits = model.forward(&x, &record);
             let score = batch.target.of(&logits).sum(None::<Kind>);

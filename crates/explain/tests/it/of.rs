@@ -11,11 +11,7 @@ impl<F: Fn(&Tensor) -> Tensor> Model for Of<F> {
         (self.0)(&x.flatten(1, -1)).unsqueeze(1)
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 }

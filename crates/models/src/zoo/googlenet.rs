@@ -60,10 +60,10 @@ impl Inception {
     }
 
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let pooled = ops.max_pool(Pool { kernel: 3, stride: 1, padding: 1 }, x);
+        let pooled = ops.max_pool(Pool::square(3, 1, 1), x);
         let branch = |(i, convs): (usize, &Vec<Affine>)| {
             let x = if i == 3 { &pooled } else { x }.shallow_clone();
-            convs.iter().fold(x, |x, conv| ops.act(&ops.affine(conv, &x)))
+            convs.iter().fold(x, |x, conv| ops.act(&Activation::Relu, &ops.affine(conv, &x)))
         };
         let outputs: Vec<Tensor> = self.branches.iter().enumerate().map(branch).collect();
         Tensor::cat(&outputs, 1)
@@ -97,10 +97,10 @@ const TAPS: [&str; 4] = ["stem", "inception3", "inception4", "inception5"];
 
 impl Model for GoogLeNet {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let mut x = ops.tap(TAPS[0], ops.act(&ops.affine(&self.stem, x)));
+        let mut x = ops.tap(TAPS[0], ops.act(&Activation::Relu, &ops.affine(&self.stem, x)));
         for (i, stage) in self.stages.iter().enumerate() {
             if i > 0 {
-                x = ops.max_pool(Pool { kernel: 3, stride: 2, padding: 1 }, &x);
+                x = ops.max_pool(Pool::square(3, 2, 1), &x);
             }
             x = stage.iter().fold(x, |x, block| block.forward(&x, ops));
             x = ops.tap(TAPS[i + 1], x);
@@ -108,12 +108,12 @@ impl Model for GoogLeNet {
         ops.affine(&self.linear, &x.mean_dim([2, 3].as_slice(), false, None))
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 
-    fn taps(&self) -> &'static [&'static str] {
-        &TAPS
+    fn taps(&self) -> Vec<&str> {
+        TAPS.to_vec()
     }
 
     fn nonlinear_only_in_ops(&self) -> bool {

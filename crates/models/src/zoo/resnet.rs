@@ -107,12 +107,14 @@ impl Block {
 
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
         let (last, first) = self.convs.split_last().expect("a block has two or three");
-        let inner = first.iter().fold(x.shallow_clone(), |x, conv| ops.act(&ops.affine(conv, &x)));
+        let inner = first
+            .iter()
+            .fold(x.shallow_clone(), |x, conv| ops.act(&Activation::Relu, &ops.affine(conv, &x)));
         let shortcut = match &self.shortcut {
             Some(conv) => ops.affine(conv, x),
             None => x.shallow_clone(),
         };
-        ops.act(&(ops.affine(last, &inner) + shortcut))
+        ops.act(&Activation::Relu, &(ops.affine(last, &inner) + shortcut))
     }
 }
 
@@ -148,9 +150,9 @@ const TAPS: [&str; 5] = ["stem", "layer1", "layer2", "layer3", "layer4"];
 
 impl Model for ResNet {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let mut x = ops.tap(TAPS[0], ops.act(&ops.affine(&self.stem, x)));
+        let mut x = ops.tap(TAPS[0], ops.act(&Activation::Relu, &ops.affine(&self.stem, x)));
         if self.pool {
-            x = ops.max_pool(Pool { kernel: 3, stride: 2, padding: 1 }, &x);
+            x = ops.max_pool(Pool::square(3, 2, 1), &x);
         }
         for (stage, name) in self.stages.iter().zip(&TAPS[1..]) {
             x = stage.iter().fold(x, |x, block| block.forward(&x, ops));
@@ -159,12 +161,12 @@ impl Model for ResNet {
         ops.affine(&self.head, &x.mean_dim([2, 3].as_slice(), false, None))
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 
-    fn taps(&self) -> &'static [&'static str] {
-        &TAPS
+    fn taps(&self) -> Vec<&str> {
+        TAPS.to_vec()
     }
 
     fn nonlinear_only_in_ops(&self) -> bool {

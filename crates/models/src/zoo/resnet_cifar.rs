@@ -49,8 +49,8 @@ impl Block {
     }
 
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let inner = ops.act(&ops.affine(&self.conv1, x));
-        ops.act(&(ops.affine(&self.conv2, &inner) + self.shortcut(x, ops)))
+        let inner = ops.act(&Activation::Relu, &ops.affine(&self.conv1, x));
+        ops.act(&Activation::Relu, &(ops.affine(&self.conv2, &inner) + self.shortcut(x, ops)))
     }
 
     fn shortcut(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
@@ -99,7 +99,7 @@ const TAPS: [&str; 4] = ["stem", "layer1", "layer2", "layer3"];
 
 impl Model for ResNet {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let mut x = ops.tap(TAPS[0], ops.act(&ops.affine(&self.conv1, x)));
+        let mut x = ops.tap(TAPS[0], ops.act(&Activation::Relu, &ops.affine(&self.conv1, x)));
         for (stage, name) in self.stages.iter().zip(&TAPS[1..]) {
             x = stage.iter().fold(x, |x, block| block.forward(&x, ops));
             x = ops.tap(name, x);
@@ -107,12 +107,12 @@ impl Model for ResNet {
         ops.affine(&self.linear, &x.mean_dim([2, 3].as_slice(), false, None))
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 
-    fn taps(&self) -> &'static [&'static str] {
-        &TAPS
+    fn taps(&self) -> Vec<&str> {
+        TAPS.to_vec()
     }
 
     fn nonlinear_only_in_ops(&self) -> bool {

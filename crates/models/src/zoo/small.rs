@@ -51,19 +51,19 @@ struct Cnn {
 
 impl Model for Cnn {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let half = |x: Tensor| ops.max_pool(Pool { kernel: 2, stride: 2, padding: 0 }, &x);
-        let x = half(ops.tap("conv1", ops.act(&ops.affine(&self.conv1, x))));
-        let x = half(ops.tap("conv2", ops.act(&ops.affine(&self.conv2, &x))));
-        let x = ops.act(&ops.affine(&self.fc1, &x.flatten(1, -1)));
+        let half = |x: Tensor| ops.max_pool(Pool::square(2, 2, 0), &x);
+        let x = half(ops.tap("conv1", ops.act(&Activation::Relu, &ops.affine(&self.conv1, x))));
+        let x = half(ops.tap("conv2", ops.act(&Activation::Relu, &ops.affine(&self.conv2, &x))));
+        let x = ops.act(&Activation::Relu, &ops.affine(&self.fc1, &x.flatten(1, -1)));
         ops.affine(&self.fc2, &x)
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 
-    fn taps(&self) -> &'static [&'static str] {
-        &["conv1", "conv2"]
+    fn taps(&self) -> Vec<&str> {
+        vec!["conv1", "conv2"]
     }
 
     fn nonlinear_only_in_ops(&self) -> bool {
@@ -79,17 +79,20 @@ struct Mlp {
 
 impl Model for Mlp {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let x = ops.tap("hidden1", ops.act(&ops.affine(&self.hidden1, &x.flatten(1, -1))));
-        let x = ops.tap("hidden2", ops.act(&ops.affine(&self.hidden2, &x)));
+        let x = ops.tap(
+            "hidden1",
+            ops.act(&Activation::ELU, &ops.affine(&self.hidden1, &x.flatten(1, -1))),
+        );
+        let x = ops.tap("hidden2", ops.act(&Activation::ELU, &ops.affine(&self.hidden2, &x)));
         ops.affine(&self.linear, &x)
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Elu
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::ELU)
     }
 
-    fn taps(&self) -> &'static [&'static str] {
-        &["hidden1", "hidden2"]
+    fn taps(&self) -> Vec<&str> {
+        vec!["hidden1", "hidden2"]
     }
 
     fn nonlinear_only_in_ops(&self) -> bool {

@@ -41,9 +41,10 @@ impl LayerNorm {
     }
 
     /// Over the last axis, in the type of its own weights (f32).
-    fn forward(&self, x: &Tensor) -> Tensor {
+    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
         let x = x.to_kind(self.weight.kind());
-        x.layer_norm(self.weight.size(), Some(&self.weight), Some(&self.bias), 1e-5, true)
+        let (weight, bias) = (Some(&self.weight), Some(&self.bias));
+        ops.other(x.layer_norm(self.weight.size(), weight, bias, 1e-5, true))
     }
 }
 
@@ -92,14 +93,14 @@ impl Attention {
         let qkv = qkv.reshape([3, n, heads, rows * columns, AREA, HEAD]);
         let (q, k, v) = (qkv.get(0), qkv.get(1), qkv.get(2));
         let bias = self.position.view(-1).index_select(0, &self.relative).view([AREA, AREA]);
-        let scores = q.matmul(&k.transpose(-2, -1)) * (HEAD as f64).powf(-0.5) + bias;
+        let scores = ops.other(q.matmul(&k.transpose(-2, -1))) * (HEAD as f64).powf(-0.5) + bias;
         let scores = match &self.masks {
             Some(masks) => scores + window_masks(masks, rows, columns),
             None => scores,
         };
-        let attention = scores.softmax(-1, scores.kind()).to_kind(v.kind());
+        let attention = ops.other(scores.softmax(-1, scores.kind())).to_kind(v.kind());
         let split = [n, heads, rows, columns, WINDOW, WINDOW, HEAD];
-        let out = attention.matmul(&v).view(&split[..]).permute([0, 2, 4, 3, 5, 1, 6]);
+        let out = ops.other(attention.matmul(&v)).view(&split[..]).permute([0, 2, 4, 3, 5, 1, 6]);
         ops.affine(&self.to_out, &out.reshape([n, size[1], size[2], heads * HEAD]))
     }
 }
@@ -163,8 +164,9 @@ impl Block {
     }
 
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let x = x + self.attention.forward(&self.norm1.forward(x), ops);
-        let inner = ops.act(&ops.affine(&self.expand, &self.norm2.forward(&x)));
+        let x = x + self.attention.forward(&self.norm1.forward(x, ops), ops);
+        let inner =
+            ops.act(&Activation::Gelu, &ops.affine(&self.expand, &self.norm2.forward(&x, ops)));
         x + ops.affine(&self.contract, &inner)
     }
 }
@@ -229,15 +231,15 @@ impl Model for Swin {
         for (stage, name) in self.stages.iter().zip(TAPS) {
             x = ops.tap(name, stage.forward(&x, ops));
         }
-        let x = self.norm.forward(&x.mean_dim([2, 3].as_slice(), false, None));
+        let x = self.norm.forward(&x.mean_dim([2, 3].as_slice(), false, None), ops);
         ops.affine(&self.head, &x)
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Gelu
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Gelu)
     }
 
-    fn taps(&self) -> &'static [&'static str] {
-        &TAPS
+    fn taps(&self) -> Vec<&str> {
+        TAPS.to_vec()
     }
 }

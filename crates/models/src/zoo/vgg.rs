@@ -50,18 +50,18 @@ impl Model for Vgg {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
         let mut x = x.shallow_clone();
         for (group, name) in self.groups.iter().zip(TAPS) {
-            x = group.iter().fold(x, |x, conv| ops.act(&ops.affine(conv, &x)));
-            x = ops.max_pool(Pool { kernel: 2, stride: 2, padding: 0 }, &ops.tap(name, x));
+            x = group.iter().fold(x, |x, conv| ops.act(&Activation::Relu, &ops.affine(conv, &x)));
+            x = ops.max_pool(Pool::square(2, 2, 0), &ops.tap(name, x));
         }
         ops.affine(&self.classifier, &x.mean_dim([2, 3].as_slice(), false, None))
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 
-    fn taps(&self) -> &'static [&'static str] {
-        &TAPS
+    fn taps(&self) -> Vec<&str> {
+        TAPS.to_vec()
     }
 
     fn nonlinear_only_in_ops(&self) -> bool {

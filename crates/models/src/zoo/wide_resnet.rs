@@ -49,8 +49,8 @@ impl Block {
     }
 
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let active = ops.act(&ops.affine(&self.norm, x));
-        let inner = ops.act(&ops.affine(&self.conv1, &active));
+        let active = ops.act(&Activation::Relu, &ops.affine(&self.norm, x));
+        let inner = ops.act(&Activation::Relu, &ops.affine(&self.conv1, &active));
         let shortcut = match &self.shortcut {
             Some(conv) => ops.affine(conv, &active),
             None => x.shallow_clone(),
@@ -95,16 +95,16 @@ impl Model for WideResNet {
             x = stage.iter().fold(x, |x, block| block.forward(&x, ops));
             x = ops.tap(name, x);
         }
-        let x = ops.tap(TAPS[3], ops.act(&ops.affine(&self.norm, &x)));
+        let x = ops.tap(TAPS[3], ops.act(&Activation::Relu, &ops.affine(&self.norm, &x)));
         ops.affine(&self.linear, &x.mean_dim([2, 3].as_slice(), false, None))
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 
-    fn taps(&self) -> &'static [&'static str] {
-        &TAPS
+    fn taps(&self) -> Vec<&str> {
+        TAPS.to_vec()
     }
 
     fn nonlinear_only_in_ops(&self) -> bool {

@@ -3,7 +3,7 @@
 //! file, or is refused by name. What a pickle holds has the same names (tensorfile's tests).
 
 use models::{
-    Classifier, Model,
+    Classifier, Model, Source,
     checkpoint::{self, Hints, Loaded},
     zoo::{self, Normalisation, Shape},
 };
@@ -176,8 +176,8 @@ fn a_stored_normalisation_is_found_and_wins() {
 fn averaged_weights_are_said_and_chosen() {
     let (model, plain) = resnet20();
     let other: Tensors = plain.iter().map(|(name, t)| (name.clone(), t * 1.5)).collect();
-    let average =
-        Classifier::new(model.arch, model.shape, model.normalisation.clone(), 0, Device::Cpu);
+    let Source::Zoo(arch) = model.source;
+    let average = Classifier::new(arch, model.shape, model.normalisation.clone(), 0, Device::Cpu);
     average.params().fill(&other).unwrap();
     for (raw, averaged, entry) in [
         ("state_dict.", "state_dict_ema.", "state_dict_ema"),

@@ -101,7 +101,7 @@ fn a_checkpoint_comes_back_as_it_was_saved() {
         assert!(stored.tensors.values().all(|t| t.kind() == kind));
         let loaded = checkpoint::load(&path, &Hints::default()).unwrap();
         let back = loaded.classifier;
-        assert_eq!((back.arch.name, back.shape), ("resnet20", model.shape));
+        assert_eq!((back.source.name(), back.shape), ("resnet20", model.shape));
         assert_eq!(back.classes, model.classes);
         assert_eq!(back.normalisation, model.normalisation);
         assert_eq!(loaded.metadata["dataset"], "cifar10");
@@ -204,7 +204,7 @@ fn memory_layout_does_not_change_a_pass() {
     let eval = |model: &Classifier| tch::no_grad(|| model.logits(&x));
     assert!(distance(&eval(&placed), &eval(&plain)) < 1e-5);
     let train = |model: &Classifier, precision| {
-        let ops = Training { activation: model.activation(), precision };
+        let ops = Training { precision };
         tch::no_grad(|| model.forward(&x, &ops))
     };
     let exact = train(&plain, Precision::F32);
@@ -281,7 +281,7 @@ fn gradients_leave_no_trace() {
     assert!(most(&(second - &x * 6.)) < 1e-5, "a gradient of a gradient");
     assert!(!leaf.grad().defined(), "nothing is accumulated");
     let model = mlp(1);
-    let _ = tch::no_grad(|| grad(&x, |x| model.forward(x, &Plain(model.activation()))));
+    let _ = tch::no_grad(|| grad(&x, |x| model.forward(x, &Plain)));
     assert!(model.params().weights().iter().all(|(_, w)| !w.grad().defined()));
     let swapped = grad(&x, |x| swap_gradient(&x.sign(), &(x * 7.)));
     assert!(most(&(swapped - 7.)) < 1e-6);

@@ -45,7 +45,7 @@ fn left(model: &Classifier) -> BTreeMap<String, Tensor> {
 
 fn alone(arch: &'static Arch) -> BTreeMap<String, Tensor> {
     let (model, (x, y)) = (network(arch), batch(arch));
-    let ops = Training { activation: model.activation(), precision: Precision::F32 };
+    let ops = Training { precision: Precision::F32 };
     loss(|x| model.forward(x, &ops), &x, &y).backward();
     left(&model)
 }
@@ -72,8 +72,8 @@ fn together(arch: &'static Arch, parts: &[(i64, i64)]) -> Vec<BTreeMap<String, T
         let (x, y) = (x.narrow(0, from, taken), y.narrow(0, from, taken));
         let sum = |t: &Tensor| meet(&all, &barrier, t);
         let tape = SyncTraining::new(&sum, count > 0);
-        let (activation, precision) = (model.activation(), Precision::F32);
-        let ops = Shared { activation, precision, tape: &tape };
+        let precision = Precision::F32;
+        let ops = Shared { precision, tape: &tape };
         let total = loss(|x| model.forward(x, &ops), &x, &y);
         tape.backward(&(total * (count as f64 / IMAGES as f64)));
         left(&model)

@@ -108,11 +108,11 @@ impl Model for Counting<'_> {
         self.0.forward(x, ops)
     }
 
-    fn activation(&self) -> Activation {
+    fn activation(&self) -> Option<Activation> {
         self.0.activation()
     }
 
-    fn taps(&self) -> &'static [&'static str] {
+    fn taps(&self) -> Vec<&str> {
         self.0.taps()
     }
 }
@@ -209,12 +209,8 @@ impl Model for Constant {
         Tensor::from_slice(&[1., 2.]).expand([x.size()[0], 2], false)
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 }
 
@@ -268,16 +264,12 @@ impl Model for Fading {
         let flat = x.flatten(1, -1);
         let first = flat.narrow(1, 0, 1);
         let sum = flat.sum_dim_intlist([1].as_slice(), true, None::<tch::Kind>);
-        let some = ops.act(&((&first - 0.5) * -4.)) * sum;
+        let some = ops.act(&Activation::Relu, &((&first - 0.5) * -4.)) * sum;
         Tensor::cat(&[&some + 1., &some * -1.], 1)
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 }
 

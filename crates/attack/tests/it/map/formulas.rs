@@ -50,12 +50,8 @@ impl Model for Edge {
         Tensor::stack(&[here, other], 1)
     }
 
-    fn activation(&self) -> Activation {
+    fn activation(&self) -> Option<Activation> {
         self.tiny.activation()
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
     }
 }
 

@@ -93,17 +93,13 @@ fn logistic(z: f64) -> f64 {
 impl Model for Tiny {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
         let w = Tensor::from_slice(&self.w).view([UNITS as i64, -1]);
-        let hidden = ops.act(&x.flatten(1, -1).matmul(&w.transpose(0, 1)));
+        let hidden = ops.act(&Activation::Relu, &x.flatten(1, -1).matmul(&w.transpose(0, 1)));
         let score = hidden.matmul(&Tensor::from_slice(&self.u));
         Tensor::stack(&[&score, &score.zeros_like()], 1)
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 }
 
@@ -130,7 +126,7 @@ pub(crate) fn trained() -> (Classifier, f64, Tensor) {
     let shape = Shape { image: [1, SIDE, SIDE], classes: 3 };
     let none = Normalisation::parse("0.5/0.25", 1).unwrap();
     let model = Classifier::new(zoo::arch("cnn").unwrap(), shape, none, 0, Device::Cpu);
-    let ops = Training { activation: model.activation(), precision: Precision::F32 };
+    let ops = Training { precision: Precision::F32 };
     for step in 0..40 {
         let (x, y) = stripes(step, 32);
         model.forward(&x, &ops).cross_entropy_for_logits(&y).backward();

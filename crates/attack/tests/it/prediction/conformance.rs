@@ -190,10 +190,10 @@ impl Model for Counting {
         self.2.set(self.2.get() || x.requires_grad());
         self.0.forward(x, ops)
     }
-    fn activation(&self) -> Activation {
+    fn activation(&self) -> Option<Activation> {
         self.0.activation()
     }
-    fn taps(&self) -> &'static [&'static str] {
+    fn taps(&self) -> Vec<&str> {
         self.0.taps()
     }
 }

@@ -86,10 +86,10 @@ impl Model for Changed {
         self.2.set(self.2.get() + 1);
         (self.1)(&self.0.forward(x, ops), self.2.get())
     }
-    fn activation(&self) -> Activation {
+    fn activation(&self) -> Option<Activation> {
         self.0.activation()
     }
-    fn taps(&self) -> &'static [&'static str] {
+    fn taps(&self) -> Vec<&str> {
         self.0.taps()
     }
 }

@@ -31,17 +31,15 @@ impl Model for Stored {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
         let [conv1, bias1, conv2, bias2, linear, bias] = &self.weights;
         let x = (x - 0.5) * 4;
-        let x = ops.act(&x.conv2d(conv1, Some(bias1), [2, 2], [1, 1], [1, 1], 1));
-        let x = ops.act(&x.conv2d(conv2, Some(bias2), [2, 2], [1, 1], [1, 1], 1));
+        let x =
+            ops.act(&Activation::Relu, &x.conv2d(conv1, Some(bias1), [2, 2], [1, 1], [1, 1], 1));
+        let x =
+            ops.act(&Activation::Relu, &x.conv2d(conv2, Some(bias2), [2, 2], [1, 1], [1, 1], 1));
         x.flatten(1, -1).linear(linear, Some(bias))
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 }
 

@@ -50,9 +50,8 @@ impl DeepLift {
     /// The images and, as one more, their baseline in one pass.
     fn one_pass(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         let reference = self.reference(&batch.x);
-        let rescale = Rescale(model.activation());
         let multipliers = grad::grad(&batch.x, |x| {
-            let logits = model.forward(&Tensor::cat(&[x, &reference], 0), &rescale);
+            let logits = model.forward(&Tensor::cat(&[x, &reference], 0), &Rescale);
             score(&batch.target, &logits)
         });
         (batch.x.detach() - reference) * multipliers
@@ -92,11 +91,11 @@ fn secant(rise: &Tensor, run: &Tensor, slope: &Tensor) -> Tensor {
     slope.where_self(&near, &(rise / run.masked_fill(&near, 1.))).detach()
 }
 
-struct Rescale(Activation);
+struct Rescale;
 
 impl Ops for Rescale {
-    fn act(&self, z: &Tensor) -> Tensor {
-        let ((x, b), (y, y_b)) = (apart(z), apart(&self.0.apply(z)));
+    fn act(&self, activation: &Activation, z: &Tensor) -> Tensor {
+        let ((x, b), (y, y_b)) = (apart(z), apart(&activation.apply(z)));
         let run = (&x - b).detach();
         let secant = secant(&(&y - &y_b), &run, &y.zeros_like());
         let surrogate = y.where_self(&run.abs().lt(NEAR), &(x * secant));
@@ -127,13 +126,14 @@ impl Ops for Rescale {
 
 /// The first, second, … entry of all windows, as many as a window has, each `[N, C, *size]`.
 fn entries(pool: Pool, t: &Tensor, size: [i64; 2], beyond: f64) -> impl Iterator<Item = Tensor> {
-    let Pool { kernel, stride, padding } = pool;
-    let padded = t.pad([padding; 4], "constant", beyond);
-    let every = move |t: &Tensor, dim: i64, from: i64, n: i64| {
-        t.slice(dim, from, from + stride * (n - 1) + 1, stride)
+    let Pool { kernel, stride, padding: [rows, columns], dilation } = pool;
+    let padded = t.pad([columns, columns, rows, rows], "constant", beyond);
+    let every = move |t: &Tensor, axis: usize, place: i64| {
+        let (from, step) = (place * dilation[axis], stride[axis]);
+        t.slice(2 + axis as i64, from, from + step * (size[axis] - 1) + 1, step)
     };
-    (0..kernel * kernel)
-        .map(move |i| every(&every(&padded, 2, i / kernel, size[0]), 3, i % kernel, size[1]))
+    (0..kernel[0] * kernel[1])
+        .map(move |i| every(&every(&padded, 0, i / kernel[1]), 1, i % kernel[1]))
 }
 
 /// The scores `[N]` of all but the last row, softmax rescaled too: as log p = z_c − log Σ eᶻ, a

@@ -3,7 +3,7 @@
 
 use crate::{Attribution, Batch, method::backward_rule};
 use anyhow::Result;
-use models::Model;
+use models::{Activation, Model};
 use registry::{Described, Entry, NoOptions};
 use tch::Tensor;
 use toml::Table;
@@ -51,8 +51,7 @@ impl Attribution for Rectified {
     }
 
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
-        let activation = model.activation();
-        let rule = |g: &Tensor, z: &Tensor| match self {
+        let rule = |activation: &Activation, g: &Tensor, z: &Tensor| match self {
             Rectified::Guided => activation.apply(z) * g.relu(),
             Rectified::Deconvolution => z * g.relu(),
         };

@@ -52,7 +52,6 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
 
 /// Passes relevance R back as R = (gradient) · (value), for every tensor on the way.
 struct Rules<'a> {
-    activation: Activation,
     lrp: &'a Lrp,
 }
 
@@ -83,10 +82,10 @@ impl Ops for Rules<'_> {
         swap_gradient(&z, &(raised * share))
     }
 
-    /// All relevance passes, but for what a softplus gives at 0: that part is a bias.
-    fn act(&self, z: &Tensor) -> Tensor {
-        let y = self.activation.apply(z);
-        let at_zero = self.activation.apply(&Tensor::zeros([1], (z.kind(), z.device())));
+    /// All relevance passes, but for what a softplus or a sigmoid gives at 0: that part is a bias.
+    fn act(&self, activation: &Activation, z: &Tensor) -> Tensor {
+        let y = activation.apply(z);
+        let at_zero = activation.apply(&Tensor::zeros([1], (z.kind(), z.device())));
         let share = ((&y - at_zero) / z).nan_to_num(0., 0., 0.).detach();
         swap_gradient(&y.detach(), &(z * share))
     }
@@ -94,7 +93,7 @@ impl Ops for Rules<'_> {
 
 impl Attribution for Lrp {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        let rules = Rules { activation: model.activation(), lrp: self };
+        let rules = Rules { lrp: self };
         let of = |block: Batch| {
             let score = |x: &Tensor| block.target.of(&model.forward(x, &rules));
             grad::grad(&block.x, score) * block.x.detach()

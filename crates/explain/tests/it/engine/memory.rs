@@ -41,11 +41,11 @@ impl Model for Small<'_> {
         self.model.forward(x, ops)
     }
 
-    fn activation(&self) -> Activation {
+    fn activation(&self) -> Option<Activation> {
         self.model.activation()
     }
 
-    fn taps(&self) -> &'static [&'static str] {
+    fn taps(&self) -> Vec<&str> {
         self.model.taps()
     }
 

@@ -72,11 +72,11 @@ impl<F: Fn(&Tensor, &dyn Ops) -> Tensor> Model for Of<F> {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
         (self.1)(x, ops)
     }
-    fn activation(&self) -> Activation {
-        self.0
+    fn activation(&self) -> Option<Activation> {
+        Some(self.0.clone())
     }
-    fn taps(&self) -> &'static [&'static str] {
-        &["hidden"]
+    fn taps(&self) -> Vec<&str> {
+        vec!["hidden"]
     }
 }
 
@@ -107,9 +107,9 @@ fn network(seed: u64, activation: Activation, biases: bool) -> impl Model {
     let _ = built(&b);
     b.params().convert(Kind::Double);
     let (conv, hidden, out) = built(&Builder::frozen(&b.params()));
-    Of(activation, move |x: &Tensor, ops: &dyn Ops| {
-        let maps = ops.tap("hidden", ops.act(&ops.affine(&conv, x)));
-        ops.affine(&out, &ops.act(&ops.affine(&hidden, &maps.flatten(1, -1)))) * 3.
+    Of(activation.clone(), move |x: &Tensor, ops: &dyn Ops| {
+        let maps = ops.tap("hidden", ops.act(&activation, &ops.affine(&conv, x)));
+        ops.affine(&out, &ops.act(&activation, &ops.affine(&hidden, &maps.flatten(1, -1)))) * 3.
     })
 }
 
@@ -144,15 +144,16 @@ fn twins() -> [Box<dyn Model>; 2] {
         let parts = ops.tap("hidden", parts).flatten(1, -1);
         Tensor::stack(&[&parts.sum_dim_intlist([1].as_slice(), false, None) * 0.25, b * 2.], 1)
     };
+    let relu = |ops: &dyn Ops, x: &Tensor| ops.act(&Activation::Relu, x);
     let one = move |x: &Tensor, ops: &dyn Ops| {
         let units = ops.affine(&whole, &x.flatten(1, -1)).unbind(1);
-        let [a, b, e] = [0, 1, 2].map(|i| ops.act(&units[i]));
-        logits(ops, [ops.act(&(a - 1. - b)), -e], &units[1])
+        let [a, b, e] = [0, 1, 2].map(|i| relu(ops, &units[i]));
+        logits(ops, [relu(ops, &(a - 1. - b)), -e], &units[1])
     };
     let two = move |x: &Tensor, ops: &dyn Ops| {
         let units = ops.affine(&then, &ops.affine(&first, &x.flatten(1, -1))).unbind(1);
-        let top = ops.act(&(ops.act(&(&units[0] - 1.)) - ops.act(&units[1])));
-        logits(ops, [top - &units[2], -ops.act(&-&units[2])], &units[1])
+        let top = relu(ops, &(relu(ops, &(&units[0] - 1.)) - relu(ops, &units[1])));
+        logits(ops, [top - &units[2], -relu(ops, &-&units[2])], &units[1])
     };
     [Box::new(Of(Activation::Relu, one)), Box::new(Of(Activation::Relu, two))]
 }
@@ -187,7 +188,7 @@ fn nonlinearity(method: &dyn Attribution) -> f64 {
     let (f, g, batch) = (bent(1), bent(2), of_class(&images(), 0));
     let map = |model: &dyn Model| method.attribute(model, &batch);
     let parts = map(&f) * 2. - map(&g) * 3.;
-    let sum = Of(f.activation(), |x: &Tensor, ops: &dyn Ops| {
+    let sum = Of(f.activation().unwrap(), |x: &Tensor, ops: &dyn Ops| {
         f.forward(x, ops) * 2. - g.forward(x, ops) * 3.
     });
     apart(&map(&sum), &parts)
@@ -211,8 +212,9 @@ fn undeserved(method: &dyn Attribution) -> f64 {
     let keep = Tensor::ones([1, 1, 2, 3], (Kind::Double, Device::Cpu));
     let _ = keep.get(0).get(0).get(1).get(2).fill_(0.);
     let whole = bent(1);
-    let blind =
-        Of(whole.activation(), |x: &Tensor, ops: &dyn Ops| whole.forward(&(x * &keep), ops));
+    let blind = Of(whole.activation().unwrap(), |x: &Tensor, ops: &dyn Ops| {
+        whole.forward(&(x * &keep), ops)
+    });
     let map = method.attribute(&blind, &of_class(&images(), 0));
     largest(&map.narrow(2, 1, 1).narrow(3, 2, 1)) / largest(&map)
 }
@@ -221,7 +223,7 @@ fn undeserved(method: &dyn Attribution) -> f64 {
 fn insensitivity(method: &dyn Attribution) -> f64 {
     let flat = Of(Activation::Relu, |x: &Tensor, ops: &dyn Ops| {
         let pixel = x.flatten(1, -1).select(1, 0);
-        let f: Tensor = -ops.act(&(-pixel + BEND)) + BEND;
+        let f: Tensor = -ops.act(&Activation::Relu, &(-pixel + BEND)) + BEND;
         Tensor::stack(&[&f * 4., f.zeros_like()], 1)
     });
     let x = images();

@@ -29,11 +29,8 @@ impl Model for Network {
     fn forward(&self, x: &Tensor, _ops: &dyn Ops) -> Tensor {
         x.flatten(1, -1).matmul(&self.0).tanh().matmul(&self.1).unsqueeze(1)
     }
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 }
 

@@ -184,12 +184,8 @@ impl Model for Quadratic {
         Tensor::stack(&[form * 0.5, x.matmul(&self.b)], 1)
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 }
 

@@ -42,12 +42,8 @@ impl Model for Small {
         (x - 0.5).flatten(1, -1).matmul(&self.w).tanh().matmul(&self.u)
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Gelu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Gelu)
     }
 }
 
@@ -60,12 +56,8 @@ impl Model for Linear {
         Tensor::stack(&[&f, &f.zeros_like()], 1)
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 }
 

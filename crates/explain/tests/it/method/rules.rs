@@ -178,12 +178,12 @@ impl Model for Squares {
         products.flatten(2, -1).sum_dim_intlist([2].as_slice(), false, None::<Kind>)
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 
-    fn taps(&self) -> &'static [&'static str] {
-        self.taps
+    fn taps(&self) -> Vec<&str> {
+        self.taps.to_vec()
     }
 }
 

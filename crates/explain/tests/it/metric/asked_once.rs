@@ -20,12 +20,8 @@ impl Model for Counted {
         Tensor::stack(&[of(row.square()), of(row.sin())], 1)
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 }
 

@@ -16,12 +16,8 @@ impl Model for Linear {
         x.flatten(1, -1).matmul(&self.0.transpose(0, 1))
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 }
 

@@ -206,7 +206,7 @@ fn options_do_what_they_say() {
 
     // With the statistics of its batch; of one image, because the images of a batch are coupled.
     let (model, (x, y)) = (self::model("resnet20"), images(1, 5));
-    let batch = |x: &Tensor| model.forward(x, &BatchStatistics(model.activation()));
+    let batch = |x: &Tensor| model.forward(x, &BatchStatistics);
     let (w, p) = jacobian(&batch, &x);
     let (found, _) = observe(&mut *ssr("norm = 'batch'"), &Step::new(&model, &x, &y));
     let (running, _) = observe(&mut *ssr(""), &Step::new(&model, &x, &y));

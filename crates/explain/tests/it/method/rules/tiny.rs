@@ -45,15 +45,14 @@ impl Tiny {
 
 impl Model for Tiny {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        ops.affine(&self.out, &ops.act(&ops.affine(&self.hidden, &x.flatten(1, -1))))
+        ops.affine(
+            &self.out,
+            &ops.act(&self.activation, &ops.affine(&self.hidden, &x.flatten(1, -1))),
+        )
     }
 
-    fn activation(&self) -> Activation {
-        self.activation
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
+    fn activation(&self) -> Option<Activation> {
+        Some(self.activation.clone())
     }
 }
 
@@ -91,7 +90,7 @@ fn tiny_networks_have_the_maps_that_plain_arithmetic_gives() {
             close(map(&format!("deeplift:baseline={baseline}")), expected, "deeplift");
         }
     }
-    let elu = Tiny::new(Activation::Elu);
+    let elu = Tiny::new(Activation::ELU);
     let slope = |j: usize| if z[j] > 0. { 1. } else { z[j].exp() };
     close(elu.map("guided", 1), back(|j| V[1][j].max(0.) * slope(j)), "guided of ELU");
     close(elu.map("deconvnet", 1), back(|j| V[1][j].max(0.)), "deconvnet of ELU");
@@ -129,15 +128,11 @@ struct Largest;
 
 impl Model for Largest {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        ops.max_pool(Pool { kernel: 2, stride: 2, padding: 0 }, x).flatten(1, -1)
+        ops.max_pool(Pool::square(2, 2, 0), x).flatten(1, -1)
     }
 
-    fn activation(&self) -> Activation {
-        Activation::Relu
-    }
-
-    fn taps(&self) -> &'static [&'static str] {
-        &[]
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Relu)
     }
 }
 
