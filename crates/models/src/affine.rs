@@ -83,11 +83,21 @@ impl Norm {
     }
 }
 
+/// Weight, `[out, in / groups, height, width]` or `[out, in]`, and bias, `[out]`.
+pub type Weights = (Tensor, Option<Tensor>);
+
+/// Where a layer's weight and bias come from.
+enum Source {
+    /// Stored as they are used.
+    Stored(Weights),
+    /// Computed in every pass from what is stored. A view that is taken once is no substitute: no
+    /// gradient goes through it any more once its tensor was changed in place.
+    Computed(Box<dyn Fn() -> Weights>),
+}
+
 /// A convolution or linear layer and, if it has one, its batch norm.
-#[derive(Debug)]
 pub struct Affine {
-    weight: Tensor,       // [out, in / groups, height, width] or [out, in]
-    bias: Option<Tensor>, // [out]
+    source: Source,
     norm: Option<Norm>,
     conv: Option<Conv>,
 }
@@ -107,7 +117,7 @@ impl Affine {
         let weight = p.weight("weight", &[c_out, c_in / groups, height, width], init);
         let bias = bias.then(|| p.weight("bias", &[c_out], Init::Uniform { fan_in }));
         let norm = norm.map(|n| Norm::new(&b.sub(n), c_out));
-        Affine { weight, bias, norm, conv: Some(conv) }.frozen_as(b)
+        Self::stored((weight, bias), norm, Some(conv)).frozen_as(b)
     }
 
     /// A linear layer with bias.
@@ -121,7 +131,7 @@ impl Affine {
         let init = Init::Uniform { fan_in: n_in };
         let weight = p.weight("weight", &[n_out, n_in], init);
         let bias = bias.then(|| p.weight("bias", &[n_out], init));
-        Affine { weight, bias, norm: None, conv: None }.frozen_as(b)
+        Self::stored((weight, bias), None, None).frozen_as(b)
     }
 
     /// A batch norm with no convolution before it, as in pre-activation networks: one weight of 1
@@ -130,20 +140,33 @@ impl Affine {
         let norm = Norm::new(&b.sub(name), channels);
         let weight = norm.scale.detach().ones_like().view([channels, 1, 1, 1]);
         let conv = Conv { groups: channels, ..Conv::same(channels, channels, 1, 1) };
-        Affine { weight, bias: None, norm: Some(norm), conv: Some(conv) }.frozen_as(b)
+        Self::stored((weight, None), Some(norm), Some(conv)).frozen_as(b)
     }
 
-    /// From tensors that `b` gave: weight `[out, in / groups, height, width]` of a convolution or
-    /// `[out, in]` of a linear layer, bias `[out]`. The weight may be a view of a stored tensor, such
-    /// as its transpose: training then moves the stored one.
-    pub fn of(
+    fn stored(weights: Weights, norm: Option<Norm>, conv: Option<Conv>) -> Self {
+        Affine { source: Source::Stored(weights), norm, conv }
+    }
+
+    /// With a weight and bias that `weights` computes, in every pass, from tensors that `b` gave:
+    /// the transpose of what is stored, say. Gradients reach the stored tensors through it. Where
+    /// `b` builds for explaining, they are computed once, here.
+    pub fn computed(
         b: &Builder,
-        weight: Tensor,
-        bias: Option<Tensor>,
+        weights: impl Fn() -> Weights + 'static,
         norm: Option<Norm>,
         conv: Option<Conv>,
     ) -> Self {
-        Affine { weight, bias, norm, conv }.frozen_as(b)
+        Affine { source: Source::Computed(Box::new(weights)), norm, conv }.frozen_as(b)
+    }
+
+    /// Weight and bias before the norm.
+    fn own(&self) -> Weights {
+        match &self.source {
+            Source::Stored((weight, bias)) => {
+                (weight.shallow_clone(), bias.as_ref().map(Tensor::shallow_clone))
+            }
+            Source::Computed(weights) => weights(),
+        }
     }
 
     /// Whether a batch norm follows.
@@ -157,25 +180,25 @@ impl Affine {
         let (weight, bias) = self.weights();
         let weight = b.lay_out(&precision.cast(&weight));
         let bias = bias.map(|t| precision.cast(&t));
-        Affine { weight, bias, norm: None, conv: self.conv }
+        Self::stored((weight, bias), None, self.conv)
     }
 
     /// The affine map outside training, norm included: weight, bias `[out]`. No graph reaches the
     /// trained weights through it, so explaining and attacking cannot touch them.
-    pub fn weights(&self) -> (Tensor, Option<Tensor>) {
+    pub fn weights(&self) -> Weights {
         let (weight, bias) = tch::no_grad(|| self.fused_weights());
         (weight.detach(), bias.map(|t| t.detach()))
     }
 
     /// The same with gradients into the trained weights.
-    fn fused_weights(&self) -> (Tensor, Option<Tensor>) {
-        let bias = self.bias.as_ref().map(Tensor::shallow_clone);
-        let Some(n) = &self.norm else { return (self.weight.shallow_clone(), bias) };
+    fn fused_weights(&self) -> Weights {
+        let (weight, bias) = self.own();
+        let Some(n) = &self.norm else { return (weight, bias) };
         let gain = &n.scale / (&n.running_var + n.eps).sqrt();
         let mean = bias.map_or_else(|| -&n.running_mean, |bias| bias - &n.running_mean);
-        let mut rows = vec![1; self.weight.dim()];
+        let mut rows = vec![1; weight.dim()];
         rows[0] = -1;
-        (&self.weight * gain.view(rows.as_slice()), Some(&n.shift + mean * gain))
+        (weight * gain.view(rows.as_slice()), Some(&n.shift + mean * gain))
     }
 
     /// The same layer with other weights.
@@ -188,7 +211,8 @@ impl Affine {
 
     /// With running statistics; computes in the type its weights have.
     pub fn eval(&self, x: &Tensor) -> Tensor {
-        let z = self.with(&x.to_kind(self.weight.kind()), &self.weight, self.bias.as_ref());
+        let (weight, bias) = self.own();
+        let z = self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref());
         match &self.norm {
             Some(norm) => norm.apply(&z, Statistics::Running),
             None => z,
@@ -219,14 +243,15 @@ impl Affine {
 
     /// What a training pass has before the norm, and the norm.
     pub(crate) fn before_norm(&self, x: &Tensor, precision: Precision) -> (Tensor, Option<&Norm>) {
-        let weight = precision.cast(&self.weight);
-        let bias = self.bias.as_ref().map(|t| precision.cast(t));
+        let (weight, bias) = self.own();
+        let (weight, bias) = (precision.cast(&weight), bias.map(|t| precision.cast(&t)));
         (self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref()), self.norm.as_ref())
     }
 
     /// With the statistics of this batch, which move nothing; computes in the type of its weights.
     pub fn batch(&self, x: &Tensor) -> Tensor {
-        let z = self.with(&x.to_kind(self.weight.kind()), &self.weight, self.bias.as_ref());
+        let (weight, bias) = self.own();
+        let z = self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref());
         match &self.norm {
             Some(norm) => norm.apply(&z, Statistics::Batch),
             None => z,

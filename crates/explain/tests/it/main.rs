@@ -4,6 +4,7 @@
 
 mod engine {
     //! What methods and metrics share.
+    mod activations;
     mod memory;
 }
 mod method {

@@ -1,7 +1,9 @@
 //! Networks against PyTorch's, their parameters, checkpoints, passes, gradients and keyed noise.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod activation;
 mod foreign;
+mod geometry;
 mod golden;
 mod jvp;
 mod network;
