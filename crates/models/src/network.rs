@@ -39,8 +39,8 @@ pub trait Model {
     }
 }
 
-/// Where a classifier's form comes from.
-#[derive(Clone, Copy)]
+/// Where the form of a classifier comes from.
+#[derive(Clone)]
 pub enum Source {
     /// A line of the registry.
     Zoo(&'static Arch),
