@@ -32,6 +32,7 @@ pub const READERS: &[Reader] = &[
     Reader { name: "index", read: index },
     Reader { name: "log", read: |bytes| reported("log.jsonl", bytes) },
     Reader { name: "method", read: method },
+    Reader { name: "onnx", read: |bytes| alone("model.onnx", bytes, onnx) },
     Reader { name: "pickle", read: |bytes| tensorfile::pickle::parse(bytes).map(drop) },
     Reader { name: "result", read: |bytes| reported("result.json", bytes) },
     Reader { name: "safetensors", read: |bytes| set("tensors", "set.safetensors", bytes) },
@@ -86,6 +87,16 @@ fn tensors(path: &Path) -> Result<()> {
     let mut weights = Weights::open(path)?;
     let names: Vec<String> = weights.names().map(str::to_owned).collect();
     names.iter().try_for_each(|name| weights.tensor(name).map(drop))
+}
+
+/// Every tensor of an ONNX file, and the file with the same weights.
+fn onnx(path: &Path) -> Result<()> {
+    let file = tensorfile::onnx::File::open(path)?;
+    let tensors = file.graph().initializer.iter().map(|proto| Ok((proto, file.tensor(proto)?)));
+    let tensors: Vec<_> = tensors.collect::<Result<_>>()?;
+    let writable = tensors.iter().filter(|(proto, _)| file.check_writable(proto).is_ok());
+    let same: Vec<_> = writable.map(|(proto, tensor)| (*proto, tensor)).collect();
+    file.rewritten(&same, &[("classes", "cat")]).map(drop)
 }
 
 /// An index of shards, beside one shard.

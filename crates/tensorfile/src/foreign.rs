@@ -98,7 +98,7 @@ fn is_text(bytes: &[u8]) -> bool {
 }
 
 /// Whether a header of safetensors follows eight bytes that announce its length.
-fn is_safetensors(bytes: &[u8]) -> bool {
+pub(crate) fn is_safetensors(bytes: &[u8]) -> bool {
     bytes.get(8) == Some(&b'{') && bytes[4..8] == [0; 4]
 }
 

@@ -1,5 +1,5 @@
 //! Named tensors on disk: safetensors with a metadata header, PyTorch checkpoints, safe pickles,
-//! and files that never exist half-written. The only crate that knows these formats.
+//! ONNX models, and files that never exist half-written. The only crate that knows these formats.
 
 use anyhow::{Context, Result, bail};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
@@ -9,6 +9,7 @@ use tch::{Kind, Tensor};
 pub mod atomic;
 pub mod foreign;
 pub mod header;
+pub mod onnx;
 pub mod pickle;
 pub mod torch;
 mod weights;
