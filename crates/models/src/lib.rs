@@ -5,6 +5,7 @@ pub mod activation;
 pub mod affine;
 pub mod checkpoint;
 mod footprint;
+pub mod graph;
 pub mod jvp;
 pub mod network;
 pub mod numeric;

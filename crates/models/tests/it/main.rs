@@ -5,6 +5,7 @@ mod activation;
 mod foreign;
 mod geometry;
 mod golden;
+mod graph;
 mod jvp;
 mod network;
 mod noise;
