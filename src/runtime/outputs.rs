@@ -34,12 +34,9 @@ impl Files {
         self
     }
 
-    /// `option` is data, such as `tensors:FILE,images=adversarial`: what in it is there is read.
+    /// `option` is data, such as `tensors:FILE,images=adversarial`: its file or folder is read.
     pub fn data(self, option: &str, spec: &str) -> Self {
-        let rest = spec.split_once(':').map_or(spec, |(_, rest)| rest);
-        let values = rest.split(',').map(|part| part.split_once('=').map_or(part, |(_, v)| v));
-        let words: Vec<&str> = [spec, rest].into_iter().chain(values).collect();
-        self.reads(option, words.into_iter().filter(|word| Path::new(word).exists()))
+        self.reads(option, data::place(spec))
     }
 
     /// `option` lists methods, whose options may name files to read.

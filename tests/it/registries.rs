@@ -49,10 +49,10 @@ fn of<T: ?Sized>(family: &str, entries: &'static [Entry<T>]) -> Vec<Member> {
 }
 
 fn kinds() -> Vec<Member> {
-    let member = |kind: &data::Source| Member {
+    let member = |kind: &'static data::Source| Member {
         place: format!("kind of data `{}`", kind.name),
         options: kind.options,
-        build: Box::new(|_| Ok(())),
+        build: Box::new(|table| (kind.build)(table).map(|_| ())),
     };
     data::SOURCES.iter().map(member).collect()
 }

@@ -22,7 +22,7 @@ pub struct Features {
     /// What each column is divided by then: its deviation there.
     pub std: Vec<f64>,
     /// The table: the fingerprint of its numbers, and which of its rows are for training, as
-    /// settings say it (`split=0`).
+    /// options say it (`split=0`).
     pub table: Option<(String, String)>,
 }
 

@@ -8,7 +8,6 @@ pub mod fetch;
 mod formats;
 pub mod names;
 mod options;
-mod settings;
 mod source;
 mod spec;
 
@@ -26,6 +25,6 @@ pub use formats::shapes;
 pub use holdout::Holdout;
 pub use images::Images;
 pub use options::{MEMORY, Options, Split};
-pub use source::{SOURCES, Source};
-pub use spec::{load, open, same_place};
+pub use source::{Loader, SOURCES, Source};
+pub use spec::{load, open, place, same_place};
 pub use stream::Files;

@@ -11,17 +11,17 @@ mod shapes;
 mod simulated;
 mod tensors;
 
-pub use kind::Source;
+pub use kind::{Loader, Source};
 
 /// Every kind of data, sorted by name.
 pub const SOURCES: &[Source] = &[
-    arff::KIND,
-    cifar10::KIND,
-    cifar100::KIND,
-    csv::KIND,
-    folder::KIND,
-    mnist::KIND,
-    shapes::KIND,
-    simulated::KIND,
-    tensors::KIND,
+    arff::ENTRY,
+    cifar10::ENTRY,
+    cifar100::ENTRY,
+    csv::ENTRY,
+    folder::ENTRY,
+    mnist::ENTRY,
+    shapes::ENTRY,
+    simulated::ENTRY,
+    tensors::ENTRY,
 ];

@@ -22,7 +22,7 @@ pub fn open(spec: &str, options: &Options) -> Result<Dataset> {
 
 /// Reads the data without a holdout.
 fn read(spec: &str, options: &Options) -> Result<Dataset> {
-    let (kind, rest) = kind_of(spec)?;
+    let (kind, path, text) = parts(spec)?;
     ensure!(
         kind.is_table || options.label_column.is_none(),
         "`--label-column` is for csv and arff, not {}",
@@ -33,39 +33,64 @@ fn read(spec: &str, options: &Options) -> Result<Dataset> {
         "`--channels` is for folders of pictures, not {}",
         kind.name
     );
-    (kind.load)(rest, options)
+    ensure!(kind.is_drawn || path.exists(), "no such file or folder: `{}`", path.display());
+    let mut table = registry::parse(&format!("{}:{text}", kind.name))?;
+    table.remove("name");
+    let loader = (kind.build)(table).with_context(|| format!("`{spec}`"))?;
+    loader.load(path, options)
+}
+
+/// The file or folder that `spec` names; none where it is drawn or nothing is there.
+pub fn place(spec: &str) -> Option<&Path> {
+    let (_, path, _) = parts(spec).ok()?;
+    path.exists().then_some(path)
 }
 
 /// Whether two specifications name the same file or folder, by whatever path, or are the same text.
 pub fn same_place(one: &str, other: &str) -> bool {
-    let place = |spec: &str| {
-        let (_, rest) = kind_of(spec).ok()?;
-        let path = if Path::new(rest).exists() { rest } else { rest.split(',').next()? };
-        Path::new(path).canonicalize().ok()
-    };
+    let place = |spec| place(spec)?.canonicalize().ok();
     one == other || place(one).is_some_and(|one| Some(one) == place(other))
 }
 
-/// Splits `spec` into its kind, one of [`SOURCES`], and the rest.
-fn kind_of(spec: &str) -> Result<(&'static Source, &str)> {
+/// The kind that `spec` names, one of [`SOURCES`], its path and the text of its options.
+fn parts(spec: &str) -> Result<(&'static Source, &Path, &str)> {
     let (word, rest) = spec.split_once(':').unwrap_or((spec, ""));
     if let Some(kind) = SOURCES.iter().find(|kind| kind.name == word) {
-        let given = kind.is_drawn || !rest.is_empty();
-        ensure!(given, "`{word}` needs a path, as in `{word}:PATH`");
-        return Ok((kind, rest));
+        if kind.is_drawn {
+            return Ok((kind, Path::new(""), rest));
+        }
+        ensure!(!rest.is_empty(), "`{word}` needs a path, as in `{word}:PATH`");
+        let (path, text) = path_and_options(rest, kind);
+        return Ok((kind, path, text));
     }
-    let path = Path::new(spec);
-    if path.exists() {
-        return Ok((recognise(path)?, spec));
-    }
-    // A path with settings behind it.
-    if let Some((file, _)) = spec.split_once(',').filter(|(file, _)| Path::new(file).exists()) {
-        return Ok((recognise(Path::new(file))?, spec));
+    if let Some((path, text)) = there(spec) {
+        return Ok((recognise(path)?, path, text));
     }
     let names = names();
     let is_word = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
     ensure!(word == spec || !is_word, "unknown kind of data `{word}`; known kinds: {names}");
     bail!("no such file or folder: `{spec}` (nor is it a kind of data; known kinds: {names})")
+}
+
+/// The path of `PATH,key=value` and its options: the first that is there, else what stands before an
+/// option of the kind.
+fn path_and_options<'a>(rest: &'a str, kind: &Source) -> (&'a Path, &'a str) {
+    there(rest).unwrap_or_else(|| {
+        let settings = kind.options.settings();
+        let starts = settings.iter().filter_map(|s| rest.find(&format!(",{}=", s.name)));
+        let (path, text) = rest.split_at(starts.min().unwrap_or(rest.len()));
+        (Path::new(path), text.trim_start_matches(','))
+    })
+}
+
+/// What is there of `PATH` or `PATH,key=value`, and what stands behind it.
+fn there(text: &str) -> Option<(&Path, &str)> {
+    let whole = Path::new(text).exists().then_some((Path::new(text), ""));
+    let mut commas = text.match_indices(',').map(|(at, _)| (&text[..at], &text[at + 1..]));
+    whole.or_else(|| {
+        let (path, rest) = commas.find(|(path, _)| Path::new(path).exists())?;
+        Some((Path::new(path), rest))
+    })
 }
 
 /// The kind of what is at `path`.

@@ -7,8 +7,10 @@ mod fraction;
 mod options;
 mod parse;
 pub mod seed;
+mod text;
 
 pub use entry::{Entry, Named, build, find, nearest};
 pub use fraction::{fraction, parse_fraction};
 pub use options::{Described, NoOptions, Setting, described, options};
 pub use parse::{parse, split, value_of};
+pub use text::Text;

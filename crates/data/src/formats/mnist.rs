@@ -18,13 +18,8 @@ use names::Part;
 
 pub(crate) use names::is_part;
 
-/// Reads one split from `rest`, a folder and perhaps `,set=NAME`: images u8 [N, 1, 28, 28].
-pub(crate) fn load(rest: &str, split: Split) -> Result<Dataset> {
-    let (path, set) = match rest.rsplit_once(",set=") {
-        Some((path, set)) => (Path::new(path), Some(set)),
-        None => (Path::new(rest), None),
-    };
-    ensure!(path.exists(), "no such file or folder: `{}`", path.display());
+/// Reads one split from a folder, of EMNIST's one `set`: images u8 [N, 1, 28, 28].
+pub(crate) fn load(path: &Path, set: Option<&str>, split: Split) -> Result<Dataset> {
     ensure!(path.is_dir(), "`{}` is a file; give the folder of MNIST's four", path.display());
     let folder = names::folder(path)?;
     let set = chosen(&folder, set)?;

@@ -3,11 +3,12 @@
 //! An image depends on (seed, split, index) alone. Bits are repeatable on one kind of machine.
 //! With `pair=left` or `pair=right` two of them stand side by side, and one of the two makes the class.
 
-use crate::{Dataset, Split, keyed, settings::drawn};
+use crate::{Dataset, Split, keyed};
 use anyhow::{Result, ensure};
 use serde::{Deserialize, Serialize};
 use std::{fmt, num::NonZero, thread};
 use tch::{Kind, Tensor};
+use toml::Table;
 
 mod figure;
 mod scene;
@@ -61,9 +62,9 @@ impl fmt::Display for Shapes {
 }
 
 impl Shapes {
-    /// Reads `seed=0,train=6000,test=1000`; what is left out keeps its default.
-    pub fn parse(text: &str) -> Result<Self> {
-        let shapes: Shapes = drawn("shapes", text)?;
+    /// What is left out keeps its default. Errors: an option is unknown or out of its range.
+    pub fn new(table: Table) -> Result<Self> {
+        let shapes: Shapes = registry::options(table)?;
         shapes.check()?;
         Ok(shapes)
     }

@@ -8,11 +8,13 @@ mod columns;
 mod csv;
 mod label;
 mod rows;
+mod selection;
 mod text;
 
-use crate::{Dataset, Features, Options};
-use anyhow::{Context, Result, bail, ensure};
+use crate::{Dataset, Features, Loader, Options};
+use anyhow::{Context, Result, ensure};
 pub(crate) use rows::rows_of;
+pub(crate) use selection::Selection;
 use std::path::Path;
 use tch::{Kind, Tensor};
 use tensorfile::words::count;
@@ -47,81 +49,48 @@ enum Kinds {
     Text,
 }
 
-/// What follows the path: `PATH,columns=complete,split=0`.
-#[derive(Debug, PartialEq)]
-struct Settings {
-    columns: Choice,
-    /// Seeds which rows are for training.
-    split: Option<u64>,
-    /// Whether all rows are taken; none: where the table is another one than a network knows.
-    all_rows: Option<bool>,
+/// What a file of a table is.
+#[derive(Clone, Copy)]
+pub(crate) enum Format {
+    /// Weka's, with declared columns.
+    Arff,
+    /// Lines of cells, names first.
+    Csv,
 }
 
-#[derive(Debug, PartialEq)]
-enum Choice {
-    /// All that hold numbers.
-    Numbers,
-    /// Those of them that lack none.
-    Complete,
-    Named(Vec<String>),
+/// The loader of tables.
+pub(crate) struct TableFile {
+    format: Format,
+    selection: Selection,
 }
 
-/// Reads `rest`, a path and perhaps settings, as the kind `csv` or `arff`.
-pub(crate) fn load(kind: &str, rest: &str, options: &Options) -> Result<Dataset> {
-    let (path, settings) = Settings::parse(kind, rest)?;
-    let path = Path::new(path);
-    let hint = match rest.contains('=') {
-        true => "; settings behind a path are columns, rows and split",
-        false => "",
-    };
-    ensure!(path.exists(), "no such file or folder: `{}`{hint}", path.display());
-    let told = || format!("`{}`", path.display());
-    ensure!(path.is_file(), "{} is a folder; `{kind}:` reads one file", told());
-    let bytes = crate::read::maybe_gz(path)?;
-    let table = if kind == "arff" { arff::parse(&bytes) } else { csv::parse(&bytes) };
-    let table = table.with_context(told)?;
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let mut set =
-        table.dataset(&format!("{kind}:{file}"), &settings, options).with_context(told)?;
-    set.notes.iter_mut().for_each(|note| *note = format!("`{file}`: {note}"));
-    Ok(set)
+impl TableFile {
+    /// Errors: an option is unknown or does not fit the others.
+    pub fn new(format: Format, options: toml::Table) -> Result<Self> {
+        Ok(TableFile { format, selection: Selection::new(options)? })
+    }
 }
 
-impl Settings {
-    fn parse<'a>(kind: &str, rest: &'a str) -> Result<(&'a str, Self)> {
-        let mut settings = Settings { columns: Choice::Numbers, split: None, all_rows: None };
-        let starts = |key: &str| rest.find(&format!(",{key}="));
-        let end = ["columns", "rows", "split"].into_iter().filter_map(starts).min();
-        let (path, given) = rest.split_at(end.unwrap_or(rest.len()));
-        for part in given.split(',').filter(|part| !part.is_empty()) {
-            let known = format!(
-                "known: columns, rows, split, as in `{kind}:PATH,columns=complete,split=0` or \
-                 `{kind}:PATH,rows=all`"
-            );
-            match part.split_once('=') {
-                Some(("split", seed)) => {
-                    let told = || format!("`{part}` is not a whole number from 0 on");
-                    settings.split = Some(seed.trim().parse().with_context(told)?);
-                }
-                Some(("rows", "all")) => settings.all_rows = Some(true),
-                Some(("rows", "split")) => settings.all_rows = Some(false),
-                Some(("rows", _)) => bail!("`{part}` is neither `rows=all` nor `rows=split`"),
-                Some(("columns", "complete")) => settings.columns = Choice::Complete,
-                Some(("columns", names)) => {
-                    let names = names.split('+').map(|name| name.trim().to_owned()).collect();
-                    settings.columns = Choice::Named(names);
-                }
-                _ => bail!("`{kind}` has no setting `{part}`; {known}"),
-            }
-        }
-        let both = settings.all_rows == Some(true) && settings.split.is_some();
-        ensure!(!both, "`rows=all` and `split=` do not fit each other: all rows, or a fifth");
-        Ok((path, settings))
+impl Loader for TableFile {
+    fn load(&self, path: &Path, options: &Options) -> Result<Dataset> {
+        let (kind, parse): (_, fn(&[u8]) -> Result<Table>) = match self.format {
+            Format::Arff => ("arff", arff::parse),
+            Format::Csv => ("csv", csv::parse),
+        };
+        let told = || format!("`{}`", path.display());
+        ensure!(path.is_file(), "{} is a folder; `{kind}:` reads one file", told());
+        let table = parse(&crate::read::maybe_gz(path)?).with_context(told)?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let mut set = table
+            .dataset(&format!("{kind}:{file}"), &self.selection, options)
+            .with_context(told)?;
+        set.notes.iter_mut().for_each(|note| *note = format!("`{file}`: {note}"));
+        Ok(set)
     }
 }
 
 impl Table {
-    fn dataset(&self, name: &str, settings: &Settings, options: &Options) -> Result<Dataset> {
+    fn dataset(&self, name: &str, selection: &Selection, options: &Options) -> Result<Dataset> {
         let mut notes = self.notes.clone();
         let trained = options.features.as_ref();
         let (n, least) = (self.rows.len(), if trained.is_some() { 1 } else { 2 });
@@ -130,13 +99,15 @@ impl Table {
         let label = self.label(options, &mut notes)?;
         let (classes, labels) = self.classes(label, trained.is_some(), &mut notes)?;
         let columns = match trained {
-            Some(trained) => self.those_of(trained, label, &settings.columns, &mut notes)?,
-            None => self.numbers(label, &settings.columns, &mut notes)?,
+            Some(trained) => {
+                self.those_of(trained, label, selection.columns.as_ref(), &mut notes)?
+            }
+            None => self.numbers(label, selection.columns.as_ref(), &mut notes)?,
         };
         self.told_infinite(&columns, &mut notes);
         self.told_missing(&columns, &mut notes);
         let print = self.fingerprint(&columns);
-        let part = self.part(settings, options, &print, &mut notes)?;
+        let part = self.part(selection, options, &print, &mut notes)?;
         let scales: Vec<(f64, f64)> = match trained.filter(|trained| !trained.mean.is_empty()) {
             Some(trained) => {
                 trained.mean.iter().copied().zip(trained.std.iter().copied()).collect()

@@ -12,22 +12,14 @@ use tensorfile::{TensorFile, words::count};
 /// A set whose header names no classes may not have more than this.
 const MOST_CLASSES: i64 = 100_000;
 
-/// Reads `rest`, a path and perhaps `,images=NAME`.
-pub(crate) fn load(rest: &str, split: Split) -> Result<Dataset> {
-    let (path, images) = rest.rsplit_once(",images=").unwrap_or((rest, "images"));
-    let path = Path::new(path);
-    ensure!(path.exists(), "no such file or folder: `{}`", path.display());
-    read(path, split, images)
-}
-
-/// Reads the file `path`, or the file of `split` in the folder `path`.
-fn read(path: &Path, split: Split, images: &str) -> Result<Dataset> {
+/// Reads the file `path`, or the file of `split` in the folder `path`; its images are called `images`.
+pub(crate) fn load(path: &Path, split: Split, images: &str) -> Result<Dataset> {
     if path.is_dir() {
         let name = if split == Split::Train { "train.safetensors" } else { "test.safetensors" };
         let file = path.join(name);
         ensure!(file.is_file(), "no `{name}` in `{}`", path.display());
         let whole = !path.join("test.safetensors").is_file();
-        return Ok(Dataset { whole, ..read(&file, split, images)? });
+        return Ok(Dataset { whole, ..load(&file, split, images)? });
     }
     let mut file = TensorFile::read(path)?;
     let set = check(&mut file, path, images).with_context(|| format!("`{}`", path.display()))?;

@@ -1,16 +1,16 @@
 //! `arff:`, a table of Weka.
 
 use super::kind::{READ, Source};
-use crate::table;
+use crate::table::{Format, Selection, TableFile};
 
 /// In the list of kinds.
-pub(super) const KIND: Source = Source {
+pub(super) const ENTRY: Source = Source {
     name: "arff",
-    about: "a Weka table, its columns of numbers scaled; a fifth of the rows is for testing, all of a table \
-         that the weights were not trained on: `arff:FILE`, perhaps with `,columns=complete` (those that \
-         lack no value), `,columns=A+B`, `,split=SEED`, `,rows=all`",
+    about: "a Weka table, its columns of numbers scaled: `arff:FILE`, or with options \
+         `arff:FILE,columns=complete`",
+    options: Selection::OPTIONS,
+    build: |table| Ok(Box::new(TableFile::new(Format::Arff, table)?)),
     is_table: true,
     is_file: |name| name.ends_with(".arff"),
-    load: |rest, options| table::load("arff", rest, options),
     ..READ
 };

@@ -1,27 +1,43 @@
 //! `cifar100:`, the files of CIFAR-100.
 
-use super::kind::{READ, Source, existing};
+use super::kind::{Loader, READ, Source, loader};
 use crate::{Dataset, Options, cifar};
-use anyhow::{Result, bail};
+use anyhow::Result;
+use registry::described;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// In the list of kinds.
-pub(super) const KIND: Source = Source {
+pub(super) const ENTRY: Source = Source {
     name: "cifar100",
-    about: "the same of CIFAR-100; with `,labels=coarse` its 20 groups of classes",
+    about: "the same of CIFAR-100: `cifar100:PATH`, or with options `cifar100:PATH,labels=coarse`",
+    options: described::<Cifar100>(&[("labels", "fine: 100 classes; coarse: 20 groups of them")]),
+    build: loader::<Cifar100>,
     is_file: |name| cifar::FINE.is_file(name),
     is_folder_with: |name, is_folder| cifar::FINE.is_inside(name, is_folder),
-    load,
     ..READ
 };
 
-/// Reads `rest`, a path and perhaps `,labels=coarse`.
-fn load(rest: &str, options: &Options) -> Result<Dataset> {
-    let (path, labels) = rest.rsplit_once(",labels=").unwrap_or((rest, "fine"));
-    let path = existing(path)?;
-    let format = match labels {
-        "fine" => &cifar::FINE,
-        "coarse" => &cifar::COARSE,
-        other => bail!("`labels={other}` of `cifar100` is neither fine nor coarse"),
-    };
-    cifar::load(path, format, options.split)
+#[derive(Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+struct Cifar100 {
+    labels: Labels,
+}
+
+#[derive(Default, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Labels {
+    #[default]
+    Fine,
+    Coarse,
+}
+
+impl Loader for Cifar100 {
+    fn load(&self, path: &Path, how: &Options) -> Result<Dataset> {
+        let format = match self.labels {
+            Labels::Fine => &cifar::FINE,
+            Labels::Coarse => &cifar::COARSE,
+        };
+        cifar::load(path, format, how.split)
+    }
 }

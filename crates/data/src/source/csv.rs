@@ -1,16 +1,16 @@
 //! `csv:`, a table of text.
 
 use super::kind::{READ, Source};
-use crate::table;
+use crate::table::{Format, Selection, TableFile};
 
 /// In the list of kinds.
-pub(super) const KIND: Source = Source {
+pub(super) const ENTRY: Source = Source {
     name: "csv",
-    about: "a table whose first line names its columns, with commas, tabs, semicolons or bars (.csv, .tsv); with \
-         the settings of arff",
+    about: "a table whose first line names its columns, with commas, tabs, semicolons or bars (.csv, .tsv)",
+    options: Selection::OPTIONS,
+    build: |table| Ok(Box::new(TableFile::new(Format::Csv, table)?)),
     is_table: true,
     is_file: is_table,
-    load: |rest, options| table::load("csv", rest, options),
     ..READ
 };
 

@@ -1,18 +1,29 @@
 //! What a kind of data says of itself.
 
 use crate::{Dataset, Options};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use registry::{Described, Named, Setting};
+use serde::de::DeserializeOwned;
 use std::path::Path;
+use toml::Table;
 
-/// A kind of data: `NAME:PATH` or, where it is drawn from a seed, `NAME:key=value`.
+/// Reads one kind of data; its fields are the options behind the path.
+pub trait Loader {
+    /// What `how` asks for of the data at `path`, on the CPU. The path exists; of a set that is drawn
+    /// it is empty. Errors name the file and what is wrong.
+    fn load(&self, path: &Path, how: &Options) -> Result<Dataset>;
+}
+
+/// A kind of data: `NAME:PATH,key=value` or, where it is drawn from a seed, `NAME:key=value`.
 pub struct Source {
     /// What stands before the colon.
     pub name: &'static str,
     /// What it reads.
     pub about: &'static str,
-    /// Settings of a set that is drawn.
+    /// What may stand behind the path.
     pub options: Described,
+    /// Its loader with these options.
+    pub build: fn(Table) -> Result<Box<dyn Loader>>,
     /// It is drawn from a seed and has no path.
     pub(crate) is_drawn: bool,
     /// One of its columns is the label.
@@ -23,8 +34,6 @@ pub struct Source {
     pub(crate) is_file: fn(&str) -> bool,
     /// Whether a folder is, by the name in lower case of something in it, and whether that is a folder.
     pub(crate) is_folder_with: fn(&str, bool) -> bool,
-    /// Reads what stands behind the colon.
-    pub(crate) load: fn(&str, &Options) -> Result<Dataset>,
 }
 
 /// What most kinds are: read from a path that has to be named with its kind.
@@ -32,12 +41,12 @@ pub(super) const READ: Source = Source {
     name: "",
     about: "",
     options: Described::NONE,
+    build: |_| unreachable!("every kind says how it is read"),
     is_drawn: false,
     is_table: false,
     has_channels: false,
     is_file: |_| false,
     is_folder_with: |_, _| false,
-    load: |_, _| unreachable!("every kind says how it is read"),
 };
 
 impl Named for Source {
@@ -52,9 +61,10 @@ impl Named for Source {
     }
 }
 
-/// The path `text`. Errors: nothing is there.
-pub(super) fn existing(text: &str) -> Result<&Path> {
-    let path = Path::new(text);
-    ensure!(path.exists(), "no such file or folder: `{text}`");
-    Ok(path)
+/// The loader whose options `table` has, where there is nothing else to check.
+pub(super) fn loader<L>(table: Table) -> Result<Box<dyn Loader>>
+where
+    L: Loader + DeserializeOwned + 'static,
+{
+    Ok(Box::new(registry::options::<L>(table)?))
 }

@@ -1,13 +1,15 @@
 //! `shapes`, silhouettes drawn from a seed.
 
-use super::kind::{READ, Source};
-use crate::shapes::Shapes;
+use super::kind::{Loader, READ, Source};
+use crate::{Dataset, Options, shapes::Shapes};
+use anyhow::Result;
 use registry::described;
+use std::path::Path;
 
 /// In the list of kinds.
-pub(super) const KIND: Source = Source {
+pub(super) const ENTRY: Source = Source {
     name: "shapes",
-    about: "ten silhouettes drawn from a seed: `shapes`, or with settings `shapes:seed=1,train=600`",
+    about: "ten silhouettes drawn from a seed: `shapes`, or with options `shapes:seed=1,train=600`",
     options: described::<Shapes>(&[
         ("seed", "another seed is another set"),
         ("train", "images for training, 1 to 10000000"),
@@ -17,7 +19,13 @@ pub(super) const KIND: Source = Source {
             "left or right: two side by side, of which that one makes the class; without it one",
         ),
     ]),
+    build: |table| Ok(Box::new(Shapes::new(table)?)),
     is_drawn: true,
-    load: |rest, options| Ok(Shapes::parse(rest)?.generate(options.split)),
     ..READ
 };
+
+impl Loader for Shapes {
+    fn load(&self, _: &Path, how: &Options) -> Result<Dataset> {
+        Ok(self.generate(how.split))
+    }
+}

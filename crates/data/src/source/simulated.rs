@@ -1,24 +1,27 @@
 //! `simulated`, two Gaussians in the plane.
 
-use super::kind::{READ, Source};
-use crate::{
-    features,
-    simulated::{self, Simulated},
-};
+use super::kind::{Loader, READ, Source};
+use crate::{Dataset, Options, features, simulated::Simulated};
+use anyhow::Result;
 use registry::described;
+use std::path::Path;
 
 /// In the list of kinds.
-pub(super) const KIND: Source = Source {
+pub(super) const ENTRY: Source = Source {
     name: "simulated",
-    about: "two Gaussians in the plane: `simulated`, or with settings `simulated:points=500`",
+    about: "two Gaussians in the plane: `simulated`, or with options `simulated:points=500`",
     options: described::<Simulated>(&[
         ("seed", "another seed is another set"),
         ("points", "of both splits, 5 to 10000000; a fifth is for testing"),
         ("mean", "of the classes, ± this in both coordinates, 0 or more"),
     ]),
+    build: |table| Ok(Box::new(Simulated::new(table)?)),
     is_drawn: true,
-    load: |rest, options| {
-        features::fitted(simulated::load(rest, options.split)?, options.features.as_ref())
-    },
     ..READ
 };
+
+impl Loader for Simulated {
+    fn load(&self, _: &Path, how: &Options) -> Result<Dataset> {
+        features::fitted(self.draw(how.split), how.features.as_ref())
+    }
+}

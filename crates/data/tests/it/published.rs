@@ -73,7 +73,12 @@ fn cifar100_is_read_from_a_folder_an_archive_or_one_file() {
     told("", &folder, "", "record 0 (counted from 0) has the label 100; CIFAR-100 has 0 to 99");
     fs::write(folder.join("train.bin"), &hundred(&[(1, 1)])[1..]).unwrap();
     told("", &folder, "", "3073 bytes long, but a CIFAR-100 batch has a multiple of 3074");
-    told("cifar100:", &folder, ",labels=rough", "`labels=rough` of `cifar100` is neither");
+    told(
+        "cifar100:",
+        &folder,
+        ",labels=rough",
+        "unknown variant `rough`, expected `fine` or `coarse` in `labels`",
+    );
 }
 
 /// A python batch of two black images, as Python 2 pickled it.

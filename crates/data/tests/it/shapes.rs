@@ -124,6 +124,7 @@ fn of_a_pair_one_half_makes_the_class() {
     assert!(!bool::try_from(masks(&right, 0).any()).expect("one flag"));
     assert!(bool::try_from(masks(&right, 32).any()).expect("one flag"));
     assert_eq!(right.name, "shapes:seed=5,train=6000,test=9,pair=right");
-    let told = format!("{:#}", Shapes::parse("pair=both").expect_err("neither"));
+    let both = load("shapes:pair=both", &Split::Test.into());
+    let told = format!("{:#}", both.expect_err("neither"));
     assert!(told.contains("expected `left` or `right`"), "{told}");
 }

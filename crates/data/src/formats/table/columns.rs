@@ -1,8 +1,9 @@
 //! The columns of numbers of a table, and their scale.
 
 use super::{
-    Choice, Kinds, Table,
+    Kinds, Table,
     cells::{is_infinite, is_missing, looks_like_a_number, number},
+    selection::Columns,
 };
 use crate::{Features, names};
 use anyhow::{Context, Result, bail, ensure};
@@ -12,18 +13,18 @@ impl Table {
     pub(super) fn numbers(
         &self,
         label: usize,
-        choice: &Choice,
+        choice: Option<&Columns>,
         notes: &mut Vec<String>,
     ) -> Result<Vec<usize>> {
         let has_missing = |c: usize| self.cells(c).any(|(_, cell)| is_missing(cell));
-        if let Choice::Named(names) = choice {
+        if let Some(Columns::Named(names)) = choice {
             return names.iter().map(|name| self.named(name, label)).collect();
         }
         let others = (0..self.columns.len()).filter(|&c| c != label);
         let (used, odd): (Vec<usize>, Vec<usize>) =
             others.partition(|&c| self.not_a_number(c).is_none());
-        let used: Vec<usize> =
-            used.into_iter().filter(|&c| *choice == Choice::Numbers || !has_missing(c)).collect();
+        let complete = choice == Some(&Columns::Complete);
+        let used: Vec<usize> = used.into_iter().filter(|&c| !complete || !has_missing(c)).collect();
         ensure!(!used.is_empty(), "no column besides the label holds numbers{}", self.why(&odd));
         odd.iter().for_each(|&c| notes.extend(self.nearly_numbers(c)));
         Ok(used)
@@ -44,12 +45,12 @@ impl Table {
         &self,
         trained: &Features,
         label: usize,
-        choice: &Choice,
+        choice: Option<&Columns>,
         notes: &mut Vec<String>,
     ) -> Result<Vec<usize>> {
         let others: Vec<usize> = (0..self.columns.len()).filter(|&c| c != label).collect();
         let found: Vec<String> = others.iter().map(|&c| self.columns[c].name.clone()).collect();
-        if let Choice::Named(names) = choice {
+        if let Some(Columns::Named(names)) = choice {
             let missing =
                 trained.names.iter().find(|name| names::find(names, name).place().is_none());
             if let Some(missing) = missing {
@@ -83,10 +84,10 @@ impl Table {
     /// Whether who knows what the network takes may miss this column: it holds numbers, or nearly, is
     /// among those that were asked for, and was not left out of the part for training, where that was
     /// said.
-    fn is_missed(&self, column: usize, trained: &Features, choice: &Choice) -> bool {
+    fn is_missed(&self, column: usize, trained: &Features, choice: Option<&Columns>) -> bool {
         let name = &self.columns[column].name;
         let asked = match choice {
-            Choice::Named(names) => names.contains(name),
+            Some(Columns::Named(names)) => names.contains(name),
             _ => true,
         };
         let numbers = self.not_a_number(column).is_none() || self.nearly_numbers(column).is_some();
@@ -184,8 +185,8 @@ impl Table {
 
     /// The place of the column with this name.
     pub(super) fn place(&self, name: &str) -> Result<usize> {
-        let names: Vec<String> = self.columns.iter().map(|column| column.name.clone()).collect();
-        let found = names.iter().position(|column| column == name);
-        found.with_context(|| format!("no column `{name}`; columns: {}", names.join(", ")))
+        let all: Vec<String> = self.columns.iter().map(|column| column.name.clone()).collect();
+        let found = names::find(&all, name).place();
+        found.with_context(|| format!("no column `{name}`; columns: {}", all.join(", ")))
     }
 }

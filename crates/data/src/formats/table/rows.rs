@@ -1,7 +1,11 @@
 //! Which rows of a table are taken: a fifth, drawn by a seed, is for testing. A table other than
 //! the one that a network was trained on has no rows for training: all are taken.
 
-use super::{Settings, Table, cells::number};
+use super::{
+    Table,
+    cells::number,
+    selection::{Rows, Selection},
+};
 use crate::{Options, Split, keyed};
 use anyhow::{Result, ensure};
 use md5::{Digest, Md5};
@@ -14,7 +18,7 @@ pub(super) struct Part {
     pub rows: Vec<usize>,
     /// Those for training.
     pub training: Vec<usize>,
-    /// As a setting says it: `split=0` or `rows=all`.
+    /// As an option says it: `split=0` or `rows=all`.
     pub setting: String,
     /// Whether all are taken.
     pub whole: bool,
@@ -29,10 +33,10 @@ pub(crate) fn rows_of(split: Split, n: usize, seed: u64) -> Vec<usize> {
 }
 
 impl Table {
-    /// The rows that `settings` and `options` ask for; `print` is the table's fingerprint.
+    /// The rows that `selection` and `options` ask for; `print` is the table's fingerprint.
     pub(super) fn part(
         &self,
-        settings: &Settings,
+        selection: &Selection,
         options: &Options,
         print: &str,
         notes: &mut Vec<String>,
@@ -41,8 +45,8 @@ impl Table {
         let trained = options.features.as_ref().and_then(|features| features.table.as_ref());
         let before = trained.filter(|(other, _)| other == print).map(|(_, rows)| rows.as_str());
         let testing = options.split == Split::Test;
-        let other = testing && trained.is_some() && before.is_none() && settings.split.is_none();
-        if settings.all_rows.unwrap_or(other) {
+        let other = testing && trained.is_some() && before.is_none() && selection.split.is_none();
+        if selection.rows.map_or(other, |rows| rows == Rows::All) {
             if other {
                 notes.push(format!(
                     "every row is taken, {n} in all: the network was trained on another table (rows \
@@ -57,7 +61,7 @@ impl Table {
             return Ok(Part { rows: all(), training: all(), setting: ALL.into(), whole: true });
         }
         ensure!(n >= 2, "it has {}; training and testing need at least 2", count(n, "row"));
-        let seed = settings.split.or(before.and_then(seed_of)).unwrap_or(0);
+        let seed = selection.split.or(before.and_then(seed_of)).unwrap_or(0);
         let setting = format!("split={seed}");
         if let Some(rows) = before.filter(|rows| testing && *rows != setting) {
             ensure!(
@@ -89,7 +93,7 @@ impl Table {
     }
 }
 
-/// The setting that takes all rows.
+/// The option that takes all rows.
 const ALL: &str = "rows=all";
 
 fn seed_of(setting: &str) -> Option<u64> {

@@ -98,7 +98,10 @@ fn what_does_not_fit_is_refused_with_both_lists() {
         of(&cut(&[(0, "a"), (1, "b"), (2, "c"), (3, "y")]), ",columns=a+b"),
         &["leaves out `c`"],
     );
-    refused(of("a,b,c,y\n1,2,3,0\n", ",rows=some"), &["`rows=some` is neither `rows=all`"]);
+    refused(
+        of("a,b,c,y\n1,2,3,0\n", ",rows=some"),
+        &["unknown variant `some`, expected `all` or `split` in `rows`"],
+    );
 }
 
 #[test]

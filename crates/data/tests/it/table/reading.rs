@@ -98,6 +98,25 @@ fn columns_can_be_chosen_and_so_can_the_label() {
 }
 
 #[test]
+fn columns_may_be_named_like_numbers_and_files_may_have_commas() {
+    let of = |options: &str| {
+        let dir = tempdir().unwrap();
+        let path = dir.path().join("a,split=b.csv");
+        fs::write(&path, "400,1.50,true,y\n1,2,3,u\n4,5,6,v\n").unwrap();
+        load(&format!("{}{options}", path.display()), &Split::Train.into())
+    };
+    for (name, found) in [("400", "400"), ("1.50", "1.50"), ("true", "true"), ("\"400\"", "400")] {
+        let set = of(&format!(",rows=all,columns={name}")).unwrap();
+        assert_eq!(names(&set).0, [found], "`{name}`");
+    }
+    assert_eq!(of("").unwrap().name, "csv:a,split=b.csv,split=0");
+    let told = format!("{:#}", of(",split=0,rows=all").unwrap_err());
+    assert!(told.contains("`rows=all` and `split=` do not fit each other"), "{told}");
+    let told = format!("{:#}", load("csv:nowhere.csv,split=1", &Split::Train.into()).unwrap_err());
+    assert_eq!(told, "no such file or folder: `nowhere.csv`");
+}
+
+#[test]
 fn signs_between_cells_and_numbers_as_labels() {
     let text = "\u{feff}\"a;b\";c;class\n1,5;2;10\r\n\r\n1.5;2;9\n2;3;10\n4;5;9\n";
     let set = of("csv", text, "", &Split::Train.into()).unwrap();
@@ -152,9 +171,9 @@ fn broken_tables_are_refused_with_the_line() {
         ("csv", "a,b\n1,0\n2,1\n", ",columns=c", &options, "no column `c`; columns: a, b"),
         ("csv", "a,b\n1,0\n2,1\n", ",columns=b", &options, "is the label"),
         ("csv", "a,b\nx,0\n2,1\n", ",columns=a", &options, "holds no numbers: line 2 has `x`"),
-        ("csv", "a,b\n1,0\n2,1\n", ",split=x", &options, "`split=x` is not a whole number"),
-        ("csv", "a,b\n1,0\n2,1\n", ",column=a", &options, "settings behind a path are columns"),
-        ("csv", "a,b\n1,0\n2,1\n", ",split=1,seed=2", &options, "no setting `seed=2`"),
+        ("csv", "a,b\n1,0\n2,1\n", ",split=x", &options, "string \"x\", expected u64 in `split`"),
+        ("csv", "a,b\n1,0\n2,1\n", ",column=a", &options, "unknown field `column`, expected"),
+        ("csv", "a,b\n1,0\n2,1\n", ",split=1,seed=2", &options, "unknown field `seed`, expected"),
         ("csv", "a,b\n1,0\n2,1\n", "", &label("c"), "`--label-column c`: no column `c`"),
         ("arff", "@relation r\n@attribute a numeric\n", "", &options, "no line `@data`"),
         ("arff", "@attribute a\n@data\n", "", &options, "line 1: `@attribute a` has no type"),
