@@ -1,4 +1,5 @@
-//! The architectures: one sorted slice, one file a family.
+//! The architectures: one sorted slice, one file a family. They have no options: a checkpoint names its
+//! architecture by one word, so another width, depth or stem is another entry.
 
 use crate::{Builder, Model};
 use anyhow::{Context, Result, ensure};
