@@ -20,11 +20,8 @@ mod weights;
 pub use self::bench::Bench;
 pub use self::data::{Data, Reading, Set};
 pub use measure::Measure;
-use parse::{
-    NORMS, ON_NAN, beta, fraction, memory, one_of, picture_file, precision, renamed, score,
-    tensor_file,
-};
 pub use parse::{Store, named};
+use parse::{beta, fraction, memory, one_of, picture_file, renamed, tensor_file};
 pub use plane::Plane;
 pub use run::Run;
 pub use target::TargetClass;
@@ -129,7 +126,7 @@ pub struct Train {
     #[arg(long)]
     pub resume: bool,
     /// On a loss that is NaN or infinite: stop, or skip the step and count it
-    #[arg(long, default_value = "stop", value_parser = one_of(ON_NAN))]
+    #[arg(long, default_value = "stop", value_parser = one_of::<OnNan>())]
     pub on_nan: OnNan,
 }
 
@@ -176,8 +173,8 @@ pub struct Subject {
     /// Images per batch [default: 64, or as many as fit into half of the free memory]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
-    /// Type that linear and convolution layers compute in: f32 or bf16
-    #[arg(long, default_value = "f32", value_parser = precision)]
+    /// Type that linear and convolution layers compute in
+    #[arg(long, default_value = "f32", value_parser = one_of::<Precision>())]
     pub precision: Precision,
     /// Do not fold batch norm into convolutions
     #[arg(long)]
@@ -200,8 +197,8 @@ pub struct Explained {
     /// Class that is explained: predicted, label, or a class by name or number
     #[arg(long, default_value_t = TargetClass::Predicted, allow_hyphen_values = true)]
     pub target: TargetClass,
-    /// Output that is explained: logit, prob or logprob of that class
-    #[arg(long, default_value = "logit", value_parser = score)]
+    /// Output of that class that is explained
+    #[arg(long, default_value = "logit", value_parser = one_of::<Score>())]
     pub score: Score,
     /// Maximum inputs per forward pass (a method may take many samples of an image); halved
     /// automatically on GPU out-of-memory [default: 256, or as many as fit into half of the free
@@ -233,7 +230,7 @@ pub struct Eval {
     #[arg(long, value_delimiter = ',', value_parser = fraction, allow_hyphen_values = true)]
     pub eps: Vec<f64>,
     /// Norm of the ball
-    #[arg(long, default_value = "linf", value_parser = one_of(NORMS))]
+    #[arg(long, default_value = "linf", value_parser = one_of::<Norm>())]
     pub norm: Norm,
     /// Compute the largest eigenvalue of the cross-entropy's input Hessian too
     #[arg(long)]
@@ -304,7 +301,7 @@ pub struct Attacking {
     #[arg(long, value_delimiter = ',', value_parser = fraction, allow_hyphen_values = true, default_values = ["2/255", "4/255", "8/255", "16/255"])]
     pub eps: Vec<f64>,
     /// Norm of the ball
-    #[arg(long, default_value = "linf", value_parser = one_of(NORMS))]
+    #[arg(long, default_value = "linf", value_parser = one_of::<Norm>())]
     pub norm: Norm,
     /// Optimiser: sign, adam, apgd, or square, which needs no gradient and attacks any method
     #[arg(long, default_value = "sign")]

@@ -119,7 +119,7 @@ fn config(bytes: &[u8]) -> Result<()> {
 /// An experiment, at its first scales.
 fn experiment(bytes: &[u8]) -> Result<()> {
     alone("experiment.toml", bytes, |path| {
-        let scales = Experiment::read(path, "paper", &[])?.file.scale;
+        let scales = Experiment::read(path, experiment::PAPER, &[])?.file.scale;
         let mut some = scales.keys().take(3);
         some.try_for_each(|scale| Experiment::read(path, scale, &[]).map(drop))
     })

@@ -1,6 +1,6 @@
 //! The arguments of `bench`.
 
-use super::parse::precision;
+use super::parse::one_of;
 use clap::Args;
 use models::Precision;
 
@@ -25,8 +25,9 @@ pub struct Bench {
     /// Maximum inputs per forward pass of a method, samples included
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub chunk: u32,
-    /// f32 or bf16; with bf16 also the error of each map against f32
-    #[arg(long, default_value = "f32", value_parser = precision)]
+    /// Type that linear and convolution layers compute in; with bf16 also the error of each map
+    /// against f32
+    #[arg(long, default_value = "f32", value_parser = one_of::<Precision>())]
     pub precision: Precision,
     /// Also measure peak memory of IG and SmoothGrad with 5,000 samples against 50 (minutes)
     #[arg(long)]

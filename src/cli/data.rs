@@ -2,7 +2,7 @@
 
 use super::{
     Common,
-    parse::{split, tensor_file},
+    parse::{one_of, tensor_file},
 };
 use ::data::{Holdout, Options, Split};
 use clap::{Args, Subcommand};
@@ -60,8 +60,8 @@ pub struct Set {
 /// What of a set is read, and how.
 #[derive(Clone, Debug, Args)]
 pub struct Reading {
-    /// Part of the dataset: test or train
-    #[arg(long, default_value = "test", value_parser = split)]
+    /// Part of the dataset
+    #[arg(long, default_value = "test", value_parser = one_of::<Split>())]
     pub split: Split,
     /// Resize images of folders to this side length
     #[arg(long, value_name = "PIXELS")]

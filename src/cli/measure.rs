@@ -2,7 +2,7 @@
 
 use super::{
     Subject, TargetClass,
-    parse::{NORMS, fraction, json_file, one_of, score},
+    parse::{fraction, json_file, one_of},
 };
 use attack::Norm;
 use clap::Args;
@@ -30,8 +30,8 @@ pub struct Measure {
     /// Class that is explained: predicted, label, or a class by name or number [default: predicted]
     #[arg(long, allow_hyphen_values = true)]
     pub target: Option<TargetClass>,
-    /// Output that is explained: logit, prob or logprob of that class [default: logit]
-    #[arg(long, value_parser = score)]
+    /// Output of that class that is explained [default: logit]
+    #[arg(long, value_parser = one_of::<Score>())]
     pub score: Option<Score>,
     /// Maximum inputs per forward pass, neighbours and samples included; halved automatically on
     /// GPU out-of-memory [default: 256, or as many as fit into half of the free memory]
@@ -45,7 +45,7 @@ pub struct Measure {
     #[arg(long, default_value = "8/255", value_parser = fraction, allow_hyphen_values = true)]
     pub eps: f64,
     /// Norm of its ball
-    #[arg(long, default_value = "linf", value_parser = one_of(NORMS))]
+    #[arg(long, default_value = "linf", value_parser = one_of::<Norm>())]
     pub norm: Norm,
     /// Weights of a network trained on random labels (`train --set data.random_labels=true`), for
     /// `random-labels`

@@ -1,41 +1,34 @@
 //! Words of the command line as values; errors are what clap tells after naming the option.
 
-use ::data::Split;
-use attack::{Beta, Norm};
+use attack::Beta;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use models::{Precision, Score};
 use registry::parse_fraction;
+use serde::{
+    Deserialize, Serialize,
+    de::{DeserializeOwned, IntoDeserializer, value},
+};
 use std::{num::NonZeroUsize, path::PathBuf};
-use train::OnNan;
 
 /// Other names would promise another format, and `attack` puts a `.json` of the same name beside it.
 pub(super) fn tensor_file(text: &str) -> Result<PathBuf, String> {
     ending(text, "safetensors")
 }
 
-/// One of these words, which `--help` lists, as what it means.
-pub(super) fn one_of<T: Clone + Send + Sync + 'static>(
-    words: &'static [(&'static str, T)],
-) -> impl TypedValueParser<Value = T> {
-    let meant = move |typed: String| {
-        let found = words.iter().find(|(word, _)| *word == typed);
-        found.map(|(_, meaning)| meaning.clone()).expect("clap takes these words alone")
-    };
-    PossibleValuesParser::new(words.iter().map(|(word, _)| *word)).map(meant)
+/// One of the words of an enum, which `--help` lists.
+pub(super) fn one_of<T: DeserializeOwned + Clone + Send + Sync + 'static>()
+-> impl TypedValueParser<Value = T> {
+    let meant =
+        |word: String| T::deserialize(IntoDeserializer::<value::Error>::into_deserializer(word));
+    PossibleValuesParser::new(registry::words::<T>().iter().copied()).try_map(meant)
 }
 
-pub(super) const NORMS: &[(&str, Norm)] = &[("linf", Norm::Linf), ("l2", Norm::L2)];
-
-pub(super) const ON_NAN: &[(&str, OnNan)] = &[("stop", OnNan::Stop), ("skip", OnNan::Skip)];
-
 /// How `weights convert` stores numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Store {
     F32,
     F16,
 }
-
-pub(super) const STORES: &[(&str, Store)] = &[("f32", Store::F32), ("f16", Store::F16)];
 
 /// `transfer` puts a `.csv` of the same name beside it.
 pub(super) fn json_file(text: &str) -> Result<PathBuf, String> {
@@ -62,37 +55,12 @@ pub(super) fn beta(text: &str) -> Result<Beta, String> {
     Beta::parse(text).map_err(|e| format!("{e:#}"))
 }
 
-pub(super) fn split(text: &str) -> Result<Split, String> {
-    match text {
-        "test" => Ok(Split::Test),
-        "train" => Ok(Split::Train),
-        _ => Err("write test or train".into()),
-    }
-}
-
 /// `DATA=MODEL`, two names of a class.
 pub(super) fn renamed(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').map(|(from, to)| (from.trim(), to.trim()));
     let pair = pair.filter(|(from, to)| !from.is_empty() && !to.is_empty());
     let pair = pair.map(|(from, to)| (from.to_owned(), to.to_owned()));
     pair.ok_or_else(|| "write the data's name and the model's, such as `car=automobile`".into())
-}
-
-pub(super) fn precision(text: &str) -> Result<Precision, String> {
-    match text {
-        "f32" => Ok(Precision::F32),
-        "bf16" => Ok(Precision::Bf16),
-        _ => Err("write f32 or bf16".into()),
-    }
-}
-
-pub(super) fn score(text: &str) -> Result<Score, String> {
-    match text {
-        "logit" => Ok(Score::Logit),
-        "prob" => Ok(Score::Prob),
-        "logprob" => Ok(Score::Logprob),
-        _ => Err("write logit, prob or logprob".into()),
-    }
 }
 
 /// An amount of memory, in bytes.

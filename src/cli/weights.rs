@@ -2,7 +2,7 @@
 
 use super::{
     Store,
-    parse::{STORES, one_of, tensor_file},
+    parse::{one_of, tensor_file},
 };
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -42,7 +42,7 @@ pub enum Weights {
         #[arg(long, value_name = "PIXELS")]
         size: Option<i64>,
         /// Type of the stored numbers
-        #[arg(long, default_value = "f32", value_parser = one_of(STORES))]
+        #[arg(long, default_value = "f32", value_parser = one_of::<Store>())]
         store: Store,
         /// Class names in the order of the logits: separated by commas, or a file with one name per
         /// line

@@ -9,7 +9,7 @@ use crate::{
     },
     runtime::outputs::Files,
     runtime::ui::Ui,
-    session::threat::{self, Radii},
+    session::threat::Radii,
     session::{self, Loaded},
 };
 use ::attack::{
@@ -81,7 +81,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<Outcome> {
         outcome.say(&at.text(args.norm));
     }
     let rows =
-        rows(&loaded, threat::spelled(args.norm), (&clean, balanced), curvature.as_ref(), &robust);
+        rows(&loaded, &registry::word(&args.norm), (&clean, balanced), curvature.as_ref(), &robust);
     let value = serde_json::json!({
         "origin": loaded.origin(),
         "model": loaded.card,
@@ -326,7 +326,7 @@ impl AtRadius {
     }
 
     fn text(&self, norm: Norm) -> String {
-        let norm = threat::spelled(norm);
+        let norm = registry::word(&norm);
         let mut text = format!("robust accuracy within {} {norm}: {}", self.label, self.accuracy);
         for tally in &self.summary.attacks {
             let _ = write!(text, "\n  {}: broke {} of {}", tally.name, tally.broke, tally.given);

@@ -9,7 +9,6 @@ use crate::{
     runtime::outputs::Files,
     runtime::ui::Ui,
     session,
-    session::threat,
     session::{Loaded, load_beside},
 };
 use anyhow::{Result, ensure};
@@ -105,7 +104,7 @@ fn decides(args: &Measure) -> String {
         random_labels,
         ..
     } = args;
-    let norm = threat::spelled(*norm);
+    let norm = registry::word(norm);
     format!(
         "{metrics:?} {} {method:?} {preset:?} {target:?} {score:?} {attack:?} {eps} {norm} \
          {random_labels:?}",

@@ -37,10 +37,11 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<Outcome> {
                 loaded.classifier.classes = names;
             }
             files.check_writable()?;
-            let (kind, stored) = match store {
-                Store::F32 => (Kind::Float, "f32"),
-                Store::F16 => (Kind::Half, "f16"),
+            let kind = match store {
+                Store::F32 => Kind::Float,
+                Store::F16 => Kind::Half,
             };
+            let stored = registry::word(store);
             checkpoint::save(out, &loaded.classifier, kind, &loaded.metadata)?;
             let arch = loaded.classifier.source.name();
             outcome.say(&format!("{arch} weights as {stored}: {}", out.display()));

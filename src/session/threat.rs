@@ -5,14 +5,6 @@ use anyhow::{Context, Result, ensure};
 use attack::{Ball, Norm};
 use std::path::{Path, PathBuf};
 
-/// As `--norm` takes it.
-pub(crate) fn spelled(norm: Norm) -> &'static str {
-    match norm {
-        Norm::L2 => "l2",
-        Norm::Linf => "linf",
-    }
-}
-
 /// Balls of one norm, each larger than the one before.
 pub(crate) struct Radii(Vec<Ball>);
 

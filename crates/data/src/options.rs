@@ -1,9 +1,11 @@
 //! How a set of data is read.
 
 use crate::{Features, Holdout};
+use serde::{Deserialize, Serialize};
 
 /// Which part of a set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Split {
     /// What a network is trained on.
     Train,

@@ -230,7 +230,7 @@ fn tenth() -> f64 {
 }
 
 fn large() -> Vec<String> {
-    vec!["cpu".into(), "paper".into()]
+    vec!["cpu".into(), crate::PAPER.into()]
 }
 
 /// The text of a file, to say where in it something is wrong.

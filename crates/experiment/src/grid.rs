@@ -44,14 +44,17 @@ pub struct Experiment {
     pub cells: Vec<Cell>,
 }
 
+/// The scale that every experiment has: the settings of the paper, which no `[scale.NAME]` changes.
+pub const PAPER: &str = "paper";
+
 impl Experiment {
     /// Reads `path` at a scale, with other values for some variables, `NAME=VALUE`. Errors: a malformed
     /// file, with its line; a scale or a variable that it does not know.
     pub fn read(path: &Path, scale: &str, set: &[String]) -> Result<Self> {
         let (source, file) = Source::read(path)?;
-        let scales: Vec<&str> = file.scale.keys().map(String::as_str).chain(["paper"]).collect();
+        let scales: Vec<&str> = file.scale.keys().map(String::as_str).chain([PAPER]).collect();
         ensure!(
-            scale == "paper" || file.scale.contains_key(scale),
+            scale == PAPER || file.scale.contains_key(scale),
             "`{}` has no scale `{scale}`; it has {}",
             source.name,
             scales.join(", ")
@@ -73,7 +76,7 @@ impl Experiment {
 
     /// What the folder of its run is called.
     pub fn folder(&self) -> String {
-        if self.scale == "paper" {
+        if self.scale == PAPER {
             self.name.clone()
         } else {
             format!("{}-{}", self.name, self.scale)

@@ -17,7 +17,7 @@ use std::path::Path;
 pub use chart::Chart;
 use claims::verdict;
 pub use claims::{Verdict, shown};
-pub use grid::{Cell, Experiment};
+pub use grid::{Cell, Experiment, PAPER};
 use lookup::Results;
 pub use lookup::UNKNOWN;
 pub use table::{Numbers, Table};

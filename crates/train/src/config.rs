@@ -1,6 +1,7 @@
 //! The settings of one training run, as its TOML file writes them; saved resolved beside its
 //! results.
 
+use crate::objective::Statistics;
 use anyhow::{Context, Result, ensure};
 use data::{Augment, Holdout};
 use models::Precision;
@@ -185,9 +186,9 @@ impl Config {
             "`sync_norm`: `model.frozen_norm` leaves nothing to share"
         );
         for (key, batch) in [("norm", "batch"), ("attack_mode", "train")] {
-            let asked = self.objective.get(key).and_then(Value::as_str);
+            let asked = self.objective.get(key).map(|word| word.clone().try_into());
             ensure!(
-                asked.is_none_or(|asked| asked != "batch" && asked != "train"),
+                asked != Some(Ok(Statistics::Batch)),
                 "`sync_norm` shares the statistics of the training pass, not those of \
                  `objective.{key} = \"{batch}\"`, whose gradients are differentiated again or taken \
                  by every rank as often as it needs; leave one of the two out"

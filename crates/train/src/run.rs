@@ -17,6 +17,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use data::Dataset;
 use models::{Classifier, checkpoint};
+use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -49,7 +50,8 @@ pub struct Job {
 }
 
 /// What happens at a loss or a gradient that is NaN or infinite.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum OnNan {
     /// The run stops with an error that names the step and the loss parts.
     #[default]

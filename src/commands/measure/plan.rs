@@ -160,10 +160,9 @@ impl Plan {
         let metrics = list(self.metrics.iter().map(|(text, _)| text.as_str()).collect());
         let methods = list(self.methods.iter().map(|(text, _)| text.as_str()).collect());
         let Explained { target, score, .. } = &self.explained;
-        let score = json!(score);
         let mut told = format!(
             "measuring {metrics} of {methods}; class {target}, score {}",
-            score.as_str().unwrap_or("logit")
+            registry::word(score)
         );
         if self.needs.attacked {
             told += &format!("; attack {} within {}", self.attack, label(self.ball.eps));

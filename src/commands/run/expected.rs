@@ -5,10 +5,7 @@ use crate::{
     cli::{Attacking, Command, Eval, Explain, Measure, Plane, Subject, Train, Transfer, named},
     commands::{eval, measure},
     results::tidy::AUC,
-    session::{
-        short_name,
-        threat::{Radii, spelled},
-    },
+    session::{short_name, threat::Radii},
 };
 use ::train::{Config, objective::objective};
 use anyhow::Result;
@@ -158,7 +155,7 @@ fn evaluated(args: &Eval) -> Result<Table> {
         }
         let attacked = args.pgd.or(args.apgd).or(args.square).is_some() || args.attack.is_some();
         for ball in radii.balls().iter().filter(|_| attacked) {
-            let of = with(&with(&of, "attack", UNKNOWN), "norm", spelled(args.norm));
+            let of = with(&with(&of, "attack", UNKNOWN), "norm", &registry::word(&args.norm));
             let of = with(&with(&of, "eps", &label(ball.eps)), "eps_value", UNKNOWN);
             table.push(&of, "robust-accuracy", number(["mean", "stderr", "low", "high", "n"]));
             table.push(&of, "l2-change", number(["mean", "min", "max"]));

@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde_json::{Map, json};
 use std::path::Path;
 
-const SCALES: [&str; 3] = ["smoke", "cpu", "paper"];
+const SCALES: [&str; 3] = ["smoke", "cpu", experiment::PAPER];
 
 /// A line for each table and figure, sorted: what makes it, and its state at every scale. Errors: a
 /// file that is malformed at any scale.
@@ -31,13 +31,13 @@ pub(super) fn list(all: &[Ready], args: &Run, common: &Common) -> Result<Outcome
         );
     }
     rows.sort_by_key(|(item, ..)| natural(item));
-    outcome.say(&format!(
-        "{:<36} {:<22} {:>9} {:>9} {:>9}",
-        "table or figure", "recipe", "smoke", "cpu", "paper"
-    ));
+    let line = |item: &str, recipe: &str, [a, b, c]: [&str; 3]| {
+        format!("{item:<36} {recipe:<22} {a:>9} {b:>9} {c:>9}")
+    };
+    outcome.say(&line("table or figure", "recipe", SCALES));
     for (item, recipe, states) in &rows {
-        let [a, b, c] = SCALES.map(|scale| states[scale].as_str().unwrap_or_default());
-        outcome.say(&format!("{item:<36} {recipe:<22} {a:>9} {b:>9} {c:>9}"));
+        let states = SCALES.map(|scale| states[scale].as_str().unwrap_or_default());
+        outcome.say(&line(item, recipe, states));
     }
     let list = rows.iter().map(
         |(item, recipe, states)| json!({ "reproduces": item, "recipe": recipe, "states": states }),

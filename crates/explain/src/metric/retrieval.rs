@@ -28,6 +28,9 @@ pub(super) const ENTRY: Entry<dyn Metric> = Entry {
     build,
 };
 
+/// The column that is a probability, no share of images.
+const EXPLAINED: &str = "explained";
+
 const COLUMNS: [Column; 5] = [
     Column {
         name: "m0-adv",
@@ -50,7 +53,7 @@ const COLUMNS: [Column; 5] = [
         better: Better::Higher,
     },
     Column {
-        name: "explained",
+        name: EXPLAINED,
         about: "probability of the explained class in the clean image under its own map's mask",
         better: Better::Higher,
     },
@@ -144,7 +147,7 @@ impl Retrieval {
 
 impl Metric for Retrieval {
     fn is_share(&self, column: usize) -> bool {
-        self.columns()[column].name != "explained"
+        self.columns()[column].name != EXPLAINED
     }
 
     fn undefined(&self) -> &'static str {

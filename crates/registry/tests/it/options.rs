@@ -115,3 +115,36 @@ fn a_struct_says_what_it_does_not_take() {
     assert!(told.contains("`uphill` or `down-hill`") && told.contains("`way`"), "{told}");
     assert!(read("example:smaples=3").is_err());
 }
+
+#[test]
+fn an_enum_says_its_words() {
+    #[derive(Debug, Deserialize, PartialEq, Serialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum Colour {
+        Grey,
+        DarkBlue,
+    }
+    assert_eq!(registry::words::<Colour>(), ["grey", "dark-blue"]);
+    assert_eq!(registry::word(&Colour::DarkBlue), "dark-blue");
+    assert!(registry::words::<String>().is_empty());
+}
+
+#[test]
+fn a_name_may_read_as_a_number() {
+    #[derive(Deserialize)]
+    struct Named {
+        column: registry::Text,
+    }
+    let read = |text: &str| {
+        let mut table = registry::parse(&format!("x:column={text}"))?;
+        table.remove("name");
+        registry::options::<Named>(table).map(|named| named.column.0)
+    };
+    for (text, name) in
+        [("mass", "mass"), ("400", "400"), ("1.5", "1.5"), ("true", "true"), ("\"1.50\"", "1.50")]
+    {
+        assert_eq!(read(text).unwrap(), name);
+    }
+    let told = read("[1]").unwrap_err().to_string();
+    assert!(told.contains("`[1]` is no name in `column`"), "{told}");
+}

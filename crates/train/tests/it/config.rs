@@ -238,6 +238,7 @@ fn shared_statistics_are_refused_where_they_do_not_reach() {
     for (more, expected) in [
         ("objective = { name = 'ssr', norm = 'batch' }", "`objective.norm = \"batch\"`"),
         ("objective = { name = 'trades', attack_mode = 'train' }", "`objective.attack_mode"),
+        ("objective = { name = 'ssr', norm = 'train' }", "`objective.norm = \"batch\"`"),
     ] {
         let message = format!("{:#}", parse(more).expect_err(more));
         assert!(message.contains("`sync_norm`") && message.contains(expected), "{message}");
