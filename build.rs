@@ -1,6 +1,6 @@
-//! Build script of every crate here: lets binaries and tests find libtorch, and keeps CUDA.
+//! Build script of every crate here: lets binaries, tests and examples find libtorch, and keeps CUDA.
 
-use std::{path::Path, process::Command};
+use std::{fs, path::Path, process::Command};
 
 /// Changes with every commit; not there without a repository.
 const COMMITS: &str = ".git/logs/HEAD";
@@ -13,12 +13,25 @@ fn main() {
         // Without these the linker drops libtorch_cuda.so and `Cuda::is_available` is silently false.
         println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
         println!("cargo:rustc-link-arg=-ltorch");
+        lend(Path::new(&lib));
     }
     if std::env::var("CARGO_PKG_NAME").is_ok_and(|name| name == "gradproof") {
         println!("cargo:rustc-env=GRADPROOF_COMMIT={}", commit().unwrap_or("unknown".into()));
         if Path::new(COMMITS).exists() {
             println!("cargo:rerun-if-changed={COMMITS}");
         }
+    }
+}
+
+/// Examples in documentation know no rpath. Cargo puts folders of build outputs, not others, where
+/// they look for libraries: a link to `lib` is one.
+fn lend(lib: &Path) {
+    let Some(out) = std::env::var_os("OUT_DIR") else { return };
+    let link = Path::new(&out).join("libtorch");
+    let _ = fs::remove_file(&link); // none, or of another libtorch
+    #[cfg(unix)]
+    if std::os::unix::fs::symlink(lib, &link).is_ok() {
+        println!("cargo:rustc-link-search=native={}", link.display());
     }
 }
 

@@ -21,6 +21,47 @@ pub use reference::{MapObjective, Reference};
 use search::Search;
 
 /// An attack on the maps of one method on one network.
+///
+/// ```
+/// use attack::{Ball, Beta, MapAttack, MapObjective, Norm, Reference, Sign};
+/// use explain::Batch;
+/// use models::{Classifier, Model, Target, zoo, zoo::{Normalisation, Shape}};
+/// use tch::{Device, Kind, Tensor};
+///
+/// /// Mass into the top row.
+/// struct TopRow;
+///
+/// impl MapObjective for TopRow {
+///     fn loss(&self, heat: &Tensor, _clean: &Reference) -> Tensor {
+///         -heat.select(1, 0).sum_dim_intlist([1i64].as_slice(), false, heat.kind())
+///     }
+///     fn measure(&self, heat: &Tensor, clean: &Reference) -> Tensor {
+///         self.loss(&heat.to_kind(Kind::Double), clean)
+///     }
+/// }
+///
+/// # let shape = Shape { image: [1, 8, 8], classes: 2 };
+/// # let scale = Normalisation::parse("none", 1)?;
+/// # let model = Classifier::new(zoo::arch("cnn")?, shape, scale, 0, Device::Cpu);
+/// # let x = Tensor::rand([3, 1, 8, 8], (Kind::Float, Device::Cpu));
+/// let target = Target::predicted(&model, &x, Default::default());
+/// let (batch, method) = (Batch::new(&x, &target), explain::method(registry::parse("gxi")?)?);
+/// let attack = MapAttack {
+///     model: &model,
+///     method: &*method,
+///     objective: &TopRow,
+///     optimizer: &Sign::default(),
+///     beta: Beta::fixed(20.),
+///     iterations: 3,
+///     step: 1. / 255.,
+///     restarts: 1,
+/// };
+/// attack.check([1, 8, 8])?;
+/// let (ball, clean) = (Ball::new(Norm::Linf, 4. / 255.)?, attack.reference(&batch, 8));
+/// let found = attack.run(&batch, &clean, &ball, None, &|| ());
+/// assert_eq!(found.adversarial.size(), [3, 1, 8, 8]);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct MapAttack<'a> {
     /// The real network, by which iterates are judged.

@@ -6,6 +6,16 @@ use std::{collections::BTreeSet, path::Path};
 
 /// Reads the data `spec` names, onto the CPU; class folders into memory where they fit. Errors name the
 /// file and what is wrong.
+///
+/// ```
+/// use data::Split;
+///
+/// let set = data::load("shapes:train=6,test=4", &Split::Train.into())?;
+/// assert_eq!((set.len(), set.image_shape()), (6, [3, 32, 32]));
+/// let error = data::load("shapes:tests=4", &Split::Train.into()).unwrap_err();
+/// assert!(format!("{error:#}").contains("unknown field `tests`"));
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub fn load(spec: &str, options: &Options) -> Result<Dataset> {
     open(spec, options)?.in_memory(|_| ())
 }

@@ -21,6 +21,39 @@ pub use results::Better;
 pub use similarity::Similarity;
 
 /// Says which pixels a score comes from.
+///
+/// ```
+/// use explain::{Attribution, Batch};
+/// use models::{Classifier, Model, Target, zoo, zoo::{Normalisation, Shape}};
+/// use tch::{Device, Kind, Tensor};
+///
+/// /// Zeiler & Fergus with a window of one pixel: what f loses without it.
+/// struct OnePixel;
+///
+/// impl Attribution for OnePixel {
+///     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
+///         let f = |x: &Tensor| batch.target.of(&model.logits(x));
+///         let (before, map) = (f(&batch.x), batch.x.zeros_like());
+///         for pixel in 0..batch.x.flatten(1, -1).size()[1] {
+///             let without = batch.x.copy();
+///             let _ = without.flatten(1, -1).select(1, pixel).fill_(0.);
+///             let _ = map.flatten(1, -1).select(1, pixel).copy_(&(&before - f(&without)));
+///         }
+///         map.detach()
+///     }
+/// }
+///
+/// let shape = Shape { image: [1, 8, 8], classes: 2 };
+/// let scale = Normalisation::parse("none", 1)?;
+/// let model = Classifier::new(zoo::arch("cnn")?, shape, scale, 0, Device::Cpu);
+/// let x = Tensor::rand([3, 1, 8, 8], (Kind::Float, Device::Cpu));
+/// let target = Target::predicted(&model, &x, Default::default());
+/// assert_eq!(OnePixel.attribute(&model, &Batch::new(&x, &target)).size(), [3, 1, 8, 8]);
+/// // Those of the registry, by name and options:
+/// let ig = explain::method(registry::parse("ig:points=4")?)?;
+/// assert_eq!(ig.attribute(&model, &Batch::new(&x, &target)).size(), [3, 1, 8, 8]);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub trait Attribution {
     /// Signed maps `[N, C, H, W]` in the type of the images, with no graph.
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor;
@@ -73,6 +106,24 @@ pub trait Attribution {
 pub type Cotangent<'a> = dyn Fn(&Tensor) -> Tensor + 'a;
 
 /// A method with a vector–Jacobian product.
+///
+/// ```
+/// use explain::Batch;
+/// use models::{Classifier, Model, Target, zoo, zoo::{Normalisation, Shape}};
+/// use tch::{Device, Kind, Tensor};
+///
+/// # let shape = Shape { image: [1, 8, 8], classes: 2 };
+/// # let scale = Normalisation::parse("none", 1)?;
+/// # let model = Classifier::new(zoo::arch("cnn")?, shape, scale, 0, Device::Cpu);
+/// # let x = Tensor::rand([3, 1, 8, 8], (Kind::Float, Device::Cpu));
+/// let target = Target::predicted(&model, &x, Default::default());
+/// let gxi = explain::method(registry::parse("gxi")?)?;
+/// let gxi = gxi.differentiable().expect("input × gradient is");
+/// // The gradient of Σ map² / 2: its cotangent is the map.
+/// let (map, gradient) = gxi.pullback(&model, &Batch::new(&x, &target), &|map| map.shallow_clone());
+/// assert_eq!(map.size(), gradient.size());
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub trait Differentiable: Attribution {
     /// The map and (∂map/∂x)ᵀ v for v = `cotangent(map)`, both `[N, C, H, W]`, with no graph.
     /// Memory does not grow with the number of samples a method averages over.

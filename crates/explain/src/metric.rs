@@ -132,6 +132,36 @@ pub struct Needs {
 }
 
 /// Says how good maps are.
+///
+/// ```
+/// use explain::{Attribution, Batch, metric::{Case, Memo, metric}};
+/// use models::{Classifier, Model, Target, zoo, zoo::{Normalisation, Shape}};
+/// use tch::{Device, Kind, Tensor};
+///
+/// # let shape = Shape { image: [1, 8, 8], classes: 2 };
+/// # let scale = Normalisation::parse("none", 1)?;
+/// # let model = Classifier::new(zoo::arch("cnn")?, shape, scale, 0, Device::Cpu);
+/// # let x = Tensor::rand([3, 1, 8, 8], (Kind::Float, Device::Cpu));
+/// let labels = model.logits(&x).argmax(1, false);
+/// let target = Target::logit(&labels);
+/// let (batch, method) = (Batch::new(&x, &target), explain::method(registry::parse("gxi")?)?);
+/// let (maps, memo) = (method.attribute(&model, &batch), Memo::default());
+/// let complexity = metric(registry::parse("complexity")?)?;
+/// let values = complexity.measure(&Case {
+///     model: &model,
+///     method: &*method,
+///     batch: &batch,
+///     maps: &maps,
+///     labels: &labels,
+///     masks: None,
+///     attacked: None,
+///     randomised: &[],
+///     model_cache: &memo,
+///     map_cache: &Memo::default(),
+/// });
+/// assert_eq!((values.len(), values[0].size()), (complexity.columns().len(), vec![3]));
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub trait Metric {
     /// What it gives, in order.
     fn columns(&self) -> &[Column];

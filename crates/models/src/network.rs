@@ -14,6 +14,35 @@ use std::{
 use tch::{Device, Kind, Tensor};
 
 /// A classifier. Its weights are fixed; everything else about a pass is in [`Ops`].
+///
+/// ```
+/// use models::{Activation, Affine, Builder, Model, Ops};
+/// use tch::{Device, Kind, Tensor};
+///
+/// struct OneHidden {
+///     hidden: Affine,
+///     logits: Affine,
+/// }
+///
+/// impl Model for OneHidden {
+///     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
+///         let hidden = ops.act(&Activation::Relu, &ops.affine(&self.hidden, &x.flatten(1, -1)));
+///         ops.affine(&self.logits, &ops.tap("hidden", hidden))
+///     }
+///     fn activation(&self) -> Option<Activation> {
+///         Some(Activation::Relu)
+///     }
+///     fn taps(&self) -> Vec<&str> {
+///         vec!["hidden"]
+///     }
+/// }
+///
+/// let b = Builder::new(0, Device::Cpu);
+/// let hidden = Affine::linear(&b, "hidden", 4, 8);
+/// let model = OneHidden { hidden, logits: Affine::linear(&b, "logits", 8, 3) };
+/// let x = Tensor::rand([5, 1, 2, 2], (Kind::Float, Device::Cpu));
+/// assert_eq!(model.logits(&x).size(), [5, 3]);
+/// ```
 pub trait Model {
     /// x `[N, C, H, W]` -> logits `[N, K]`.
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor;
@@ -63,6 +92,18 @@ impl Source {
 }
 
 /// A network that takes pixels: normalisation is its first step, logits are f32 (or f64).
+///
+/// ```
+/// use models::{Classifier, Model, zoo, zoo::Normalisation};
+/// use tch::{Device, Kind, Tensor};
+///
+/// let arch = zoo::arch("mlp")?;
+/// let scale = Normalisation::parse(arch.normalise, 2)?;
+/// let model = Classifier::new(arch, arch.shape, scale, 0, Device::Cpu);
+/// let x = Tensor::rand([5, 2, 1, 1], (Kind::Float, Device::Cpu));
+/// assert_eq!(model.logits(&x).size(), [5, 2]);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub struct Classifier {
     /// Where its form comes from.
     pub source: Source,

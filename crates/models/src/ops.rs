@@ -37,6 +37,31 @@ impl Pool {
 }
 
 /// How one pass treats each operation. Override one method to change one thing.
+///
+/// ```
+/// use models::{Classifier, Model, Ops, zoo, zoo::Normalisation};
+/// use std::cell::RefCell;
+/// use tch::{Device, Kind, Tensor};
+///
+/// /// The ordinary pass; notes the places of the network.
+/// #[derive(Default)]
+/// struct Noting(RefCell<Vec<String>>);
+///
+/// impl Ops for Noting {
+///     fn tap(&self, name: &str, x: Tensor) -> Tensor {
+///         self.0.borrow_mut().push(name.to_owned());
+///         x
+///     }
+/// }
+///
+/// # let arch = zoo::arch("mlp")?;
+/// # let scale = Normalisation::parse(arch.normalise, 2)?;
+/// # let model = Classifier::new(arch, arch.shape, scale, 0, Device::Cpu);
+/// let noting = Noting::default();
+/// model.forward(&Tensor::zeros([1, 2, 1, 1], (Kind::Float, Device::Cpu)), &noting);
+/// assert_eq!(noting.0.into_inner(), ["hidden1", "hidden2"]);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub trait Ops {
     /// What the network does to pixels first; mean and standard deviation are `[1, C, 1, 1]`.
     fn normalise(&self, x: &Tensor, mean: &Tensor, std: &Tensor) -> Tensor {

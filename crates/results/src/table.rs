@@ -6,6 +6,20 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Rows in the order in which they were found.
+///
+/// ```
+/// use results::{Number, Table, keys};
+///
+/// let mut table = Table::default();
+/// for (method, value) in [("gxi", 0.8), ("ig", 0.9)] {
+///     table.push(&keys([("model", "resnet20"), ("method", method)]), "k-in", Number::exact(value));
+/// }
+/// let row = table.only(&keys([("method", "ig"), ("quantity", "k-in")]))?;
+/// assert_eq!(row.number.mean, Some(0.9));
+/// let error = table.only(&keys([("method", "igg")])).unwrap_err();
+/// assert_eq!(error.to_string(), "no row has method `igg`; there are ig, gxi");
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Table {

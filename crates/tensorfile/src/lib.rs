@@ -18,6 +18,19 @@ pub mod words;
 pub use weights::Weights;
 
 /// What a tensor file holds: named tensors (on the CPU) and the strings of its header.
+///
+/// ```
+/// use tch::Tensor;
+/// use tensorfile::TensorFile;
+///
+/// let path = tempfile::tempdir()?.keep().join("set.safetensors");
+/// let tensors = [("labels".to_owned(), Tensor::from_slice(&[1i64, 0]))].into();
+/// TensorFile { tensors, metadata: Default::default() }.write(&path)?;
+/// let labels = TensorFile::read(&path)?.take("labels")?;
+/// assert_eq!(Vec::<i64>::try_from(labels)?, [1, 0]);
+/// # std::fs::remove_dir_all(path.parent().unwrap())?;
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct TensorFile {
     /// Every tensor by name.

@@ -10,6 +10,15 @@ use tch::{Kind, Tensor};
 
 /// The processes of a run, as one of them sees them. All of them come to the same sums in the same
 /// order.
+///
+/// ```
+/// use tch::Tensor;
+/// use train::{Communicator, SingleProcess};
+///
+/// let one = SingleProcess;
+/// assert_eq!((one.rank(), one.size()), (0, 1));
+/// assert_eq!(one.sum(&Tensor::from_slice(&[3f32])).double_value(&[0]), 3.);
+/// ```
 pub trait Communicator {
     /// Which of them this is, from 0 on. Rank 0 writes the files.
     fn rank(&self) -> usize;

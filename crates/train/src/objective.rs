@@ -22,6 +22,29 @@ mod trades;
 pub type Climb<'a> = dyn Fn(&Tensor) -> (Tensor, Tensor) + 'a;
 
 /// Who looks for bad images near good ones. The root hands one in: training knows no attack.
+///
+/// ```
+/// use tch::{Device, Kind, Tensor};
+/// use train::objective::{Climb, Perturb};
+///
+/// /// One step of the fast gradient sign method.
+/// struct OneStep {
+///     eps: f64,
+/// }
+///
+/// impl Perturb for OneStep {
+///     fn perturb(&self, climb: &Climb, x: &Tensor, _keys: &[u64], scale: f64) -> Tensor {
+///         let (_, gradient) = climb(x);
+///         (x + gradient.sign() * self.eps * scale).clamp(0., 1.)
+///     }
+/// }
+///
+/// let sum = |x: &Tensor| {
+///     (x.sum_dim_intlist([1i64, 2, 3].as_slice(), false, Kind::Float), x.ones_like())
+/// };
+/// let x = Tensor::zeros([2, 1, 2, 2], (Kind::Float, Device::Cpu));
+/// assert_eq!(OneStep { eps: 0.5 }.perturb(&sum, &x, &[0, 1], 1.), x + 0.5);
+/// ```
 pub trait Perturb {
     /// Images near `x` `[N, C, H, W]` where `climb` is large. One key per image seeds what is
     /// random; `scale` in [0, 1] shrinks radius and step.
@@ -157,6 +180,32 @@ impl Loss {
 }
 
 /// A training objective.
+///
+/// ```
+/// use models::{Classifier, zoo, zoo::Normalisation};
+/// use tch::{Device, Kind, Tensor};
+/// use train::objective::{Loss, Objective, Step};
+///
+/// /// The mean square of the logits and the cross-entropy.
+/// struct SmallLogits;
+///
+/// impl Objective for SmallLogits {
+///     fn loss(&mut self, step: &Step) -> Loss {
+///         let logits = step.train_logits(step.x);
+///         let fit = logits.cross_entropy_for_logits(step.y);
+///         let small = logits.square().mean(Kind::Float);
+///         Loss { parts: vec![("fit", fit), ("small", small)], logits, observed: vec![] }
+///     }
+/// }
+///
+/// # let arch = zoo::arch("mlp")?;
+/// # let scale = Normalisation::parse(arch.normalise, 2)?;
+/// # let model = Classifier::new(arch, arch.shape, scale, 0, Device::Cpu);
+/// let x = Tensor::rand([4, 2, 1, 1], (Kind::Float, Device::Cpu));
+/// let y = Tensor::from_slice(&[0i64, 1, 0, 1]);
+/// SmallLogits.loss(&Step::new(&model, &x, &y)).total().backward();
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub trait Objective {
     /// The loss of one batch.
     fn loss(&mut self, step: &Step) -> Loss;

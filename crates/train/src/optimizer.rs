@@ -14,6 +14,18 @@ mod sgd;
 pub type Named = (String, Tensor);
 
 /// Moves weights along their gradients.
+///
+/// ```
+/// use tch::{Device, Kind, Tensor};
+///
+/// let table = "name = \"sgd\"\nlearning_rate = 0.1".parse()?;
+/// let mut sgd = train::optimizer::optimizer(&table)?;
+/// let w = Tensor::ones([1], (Kind::Float, Device::Cpu)).set_requires_grad(true);
+/// (w.square() * 2.).sum(Kind::Float).backward();
+/// sgd.step(&[("w".into(), w.shallow_clone())], sgd.learning_rate());
+/// assert!((w.double_value(&[0]) - 0.6).abs() < 1e-6);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub trait Optimizer {
     /// The learning rate that schedules scale.
     fn learning_rate(&self) -> f64;

@@ -87,6 +87,45 @@ const STATE: &str = "resume.safetensors";
 const LOG: &str = "log.jsonl";
 
 /// Trains to the last epoch and returns the log.
+///
+/// ```
+/// use data::Split;
+/// use models::{Classifier, zoo, zoo::{Normalisation, Shape}};
+/// use std::rc::Rc;
+/// use tch::Device;
+/// use train::{Config, EpochLine, Job, Observer, OnNan, SingleProcess, Tick, run};
+///
+/// #[derive(Default)]
+/// struct Losses(Vec<f64>);
+///
+/// impl Observer for Losses {
+///     fn tick(&mut self, _: &Tick) {}
+///     fn epoch(&mut self, line: &EpochLine) {
+///         self.0.push(line.loss["total"]);
+///     }
+/// }
+///
+/// let settings = "epochs = 2\nbatch_size = 8\n[data]\ntrain = \"shapes\"\n[model]\narch = \"mlp\"\n\
+///                 [optimizer]\nname = \"sgd\"\nlearning_rate = 0.1";
+/// let shape = Shape { image: [3, 32, 32], classes: 10 };
+/// let scale = Normalisation::parse("0.5/0.25", 3)?;
+/// let folder = tempfile::tempdir()?;
+/// let job = Job {
+///     config: Config::parse(settings, &[])?,
+///     model: Classifier::new(zoo::arch("mlp")?, shape, scale, 0, Device::Cpu),
+///     train: data::load("shapes:train=16", &Split::Train.into())?,
+///     test: None,
+///     out: folder.path().join("run"),
+///     resume: false,
+///     adversary: None,
+///     on_nan: OnNan::Stop,
+///     ranks: Rc::new(SingleProcess),
+/// };
+/// let mut losses = Losses::default();
+/// run(&job, &mut losses)?;
+/// assert_eq!(losses.0.len(), 2);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
     let config = &job.config;
     let mut objective = objective::objective(&config.objective)?;

@@ -11,6 +11,14 @@ mod one_cycle;
 mod step;
 
 /// The factor on the learning rate, at `at` epochs of `of` epochs.
+///
+/// ```
+/// let table = "name = \"cosine\"\nwarmup = 1".parse()?;
+/// let cosine = train::schedule::schedule(&table)?;
+/// assert_eq!(cosine.factor(0.5, 10.), 0.5);
+/// assert_eq!(cosine.factor(1., 10.), 1.);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub trait Schedule {
     /// In [0, 1]; `at` is fractional and below `of`.
     fn factor(&self, at: f64, of: f64) -> f64;

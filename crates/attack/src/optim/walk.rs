@@ -5,6 +5,30 @@ use models::noise;
 use tch::Tensor;
 
 /// A way to move through a ball to where an objective is large.
+///
+/// ```
+/// use attack::{Ball, Norm, Objective, Walk, optimizer};
+/// use tch::{Device, Kind, Tensor};
+///
+/// /// −(x − 1)², summed over an image.
+/// struct NearOne;
+///
+/// impl Objective for NearOne {
+///     fn value_and_grad(&self, x: &Tensor, _iteration: u32) -> (Tensor, Tensor) {
+///         (self.value(x), (1. - x) * 2.)
+///     }
+///     fn value(&self, x: &Tensor) -> Tensor {
+///         -(x - 1.).square().sum_dim_intlist([1i64, 2, 3].as_slice(), false, Kind::Float)
+///     }
+/// }
+///
+/// let x = Tensor::zeros([1, 1, 2, 2], (Kind::Float, Device::Cpu));
+/// let (ball, start) = (Ball::new(Norm::Linf, 0.3)?, x.shallow_clone());
+/// let walk = Walk { x: &x, ball, start, start_value: None, steps: 5, step: 0.1, keys: &[0] };
+/// let end = optimizer(registry::parse("sign")?)?.climb(&NearOne, &walk);
+/// assert!((end - 0.3).abs().max().double_value(&[]) < 1e-6);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub trait Optimizer {
     /// Makes `walk.steps` iterates, each shown to `objective`, and returns the images
     /// `[N, C, H, W]` at which it ends. There is no host synchronisation.

@@ -6,6 +6,23 @@ use models::Model;
 use tch::Tensor;
 
 /// An attack on predictions.
+///
+/// ```
+/// use attack::{AttackInput, Ball, Norm, adversary};
+/// use models::{Classifier, Model, zoo, zoo::{Normalisation, Shape}};
+/// use tch::{Device, Kind, Tensor};
+///
+/// # let shape = Shape { image: [1, 8, 8], classes: 2 };
+/// # let scale = Normalisation::parse("none", 1)?;
+/// # let model = Classifier::new(zoo::arch("cnn")?, shape, scale, 0, Device::Cpu);
+/// # let x = Tensor::rand([3, 1, 8, 8], (Kind::Float, Device::Cpu));
+/// let y = model.logits(&x).argmax(1, false);
+/// let ball = Ball::new(Norm::Linf, 8. / 255.)?;
+/// let pgd = adversary(registry::parse("pgd:steps=3")?)?;
+/// let attacked = pgd.attack(&AttackInput::new(&model, (&x, &y), ball, &[0, 1, 2]));
+/// assert!((attacked - &x).abs().max().double_value(&[]) < 8.01 / 255.);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub trait Adversary {
     /// Images of the input's ball and in [0, 1], `[N, C, H, W]`. A misclassified image beats any
     /// that is not; an image that is wrong without an attack stays as it is.

@@ -8,6 +8,16 @@ use std::path::Path;
 use toml::Table;
 
 /// Reads one kind of data; its fields are the options behind the path.
+///
+/// ```
+/// use data::{SOURCES, Split};
+/// use std::path::Path;
+///
+/// let shapes = registry::find("kind of data", SOURCES, "shapes")?;
+/// let loader = (shapes.build)("train = 6\ntest = 4".parse()?)?;
+/// assert_eq!(loader.load(Path::new(""), &Split::Test.into())?.len(), 4);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub trait Loader {
     /// What `how` asks for of the data at `path`, on the CPU. The path exists; of a set that is drawn
     /// it is empty. Errors name the file and what is wrong.

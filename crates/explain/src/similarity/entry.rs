@@ -5,6 +5,16 @@ use registry::Named;
 use tch::Tensor;
 
 /// A metric of two heat maps. It says all that tables, charts and pages show of it.
+///
+/// ```
+/// use explain::similarity::SIMILARITIES;
+/// use tch::{Device, Kind, Tensor};
+///
+/// let cosine = registry::find("similarity", SIMILARITIES, "cosd")?;
+/// let heat = Tensor::rand([2, 4, 4], (Kind::Double, Device::Cpu));
+/// assert!((cosine.score)(&heat, &heat, 4).abs().max().double_value(&[]) < 1e-6);
+/// # Ok::<(), anyhow::Error>(())
+/// ```
 pub struct Similarity {
     /// The name in tables and files.
     pub name: &'static str,
