@@ -73,13 +73,18 @@ impl TableFile {
 
 impl Loader for TableFile {
     fn load(&self, path: &Path, options: &Options) -> Result<Dataset> {
-        let (kind, parse): (_, fn(&[u8]) -> Result<Table>) = match self.format {
-            Format::Arff => ("arff", arff::parse),
-            Format::Csv => ("csv", csv::parse),
+        let kind = match self.format {
+            Format::Arff => "arff",
+            Format::Csv => "csv",
         };
         let told = || format!("`{}`", path.display());
         ensure!(path.is_file(), "{} is a folder; `{kind}:` reads one file", told());
-        let table = parse(&crate::read::maybe_gz(path)?).with_context(told)?;
+        let bytes = crate::read::maybe_gz(path)?;
+        let table = match self.format {
+            Format::Arff => arff::parse(&bytes),
+            Format::Csv => csv::parse(&bytes),
+        };
+        let table = table.with_context(told)?;
         let file = path.file_name().unwrap_or_default().to_string_lossy();
         let mut set = table
             .dataset(&format!("{kind}:{file}"), &self.selection, options)
