@@ -1,4 +1,5 @@
-//! Documents and `--help` are held equal to what the program says. `just bless` writes them anew.
+//! Documents, `--help`, pages and tables are held equal to what the program says. `just bless` writes
+//! them anew.
 
 use std::{
     collections::BTreeSet,
@@ -10,7 +11,7 @@ use std::{
 /// Columns of prose and of `--help`.
 const WIDTH: usize = 100;
 
-fn root() -> PathBuf {
+pub(super) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -29,7 +30,7 @@ fn gradproof(args: &[&str]) -> String {
 }
 
 /// The file has this text; when blessing it is given it.
-fn assert_file(path: &Path, text: &str) {
+pub(super) fn assert_file(path: &Path, text: &str) {
     if blessing() {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();

@@ -274,7 +274,7 @@ fn nothing_is_no_aim() {
 #[test]
 fn a_result_with_nulls_is_read() {
     let place = Place::new("undefined-nulls");
-    place.write("old/a.json", include_str!("../../data/results/nulls.json"));
+    place.write("old/a.json", include_str!("../../data/results/typed/attack-old.json"));
     says(&page(&place, "old"), &["undefined", "1.000"]);
     let csv = place.text("page-old/results.csv");
     assert!(csv.contains(",cdl,,,,") && csv.contains(",cor,1,0,"), "{csv}");

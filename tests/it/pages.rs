@@ -1,0 +1,59 @@
+//! Pages and tables of small committed results are those of `tests/snapshots`; results in an old form
+//! give the same page.
+
+use crate::docs::{assert_file, root};
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Stdio},
+};
+
+/// The forms of results that are read, the newest first.
+const FORMS: [&str; 2] = ["both", "typed"];
+
+/// The page and the CSV of what lies in `folder`, seen from there.
+fn report(folder: &Path) -> (String, String) {
+    let out = tempfile::tempdir().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_gradproof"));
+    program.args(["report", ".", "--quiet", "--out"]).arg(out.path());
+    let output = program.current_dir(folder).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let read = |name: &str| fs::read_to_string(out.path().join(name)).unwrap();
+    (read("index.html"), read("results.csv").replace('\r', ""))
+}
+
+/// `text` with what stands between `open` and `close` left out; the ends stay.
+fn without(text: &str, open: &str, close: &str) -> String {
+    let mut parts = text.split(open);
+    let mut left = parts.next().unwrap().to_owned();
+    for part in parts {
+        let (_, after) = part.split_once(close).unwrap_or_else(|| panic!("no `{close}`"));
+        left += &format!("{open}…{close}{after}");
+    }
+    left
+}
+
+/// A page that can be read: a tag begins a line; pictures, charts and the style sheet left out.
+fn readable(page: &str) -> String {
+    let page = without(page, "<style>", "</style>");
+    let page = without(&without(&page, "<svg", "</svg>"), "base64,", "\"");
+    let page = page.replace('<', "\n<").replace("\n</", "</").replace('>', ">\n");
+    let lines = page.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.fold(String::new(), |text, line| text + line + "\n")
+}
+
+#[test]
+fn pages_and_tables_are_the_snapshots() {
+    let (page, csv) = report(&root().join("tests/data/results").join(FORMS[0]));
+    assert_file(&root().join("tests/snapshots/report/index.html"), &readable(&page));
+    assert_file(&root().join("tests/snapshots/report/results.csv"), &csv);
+}
+
+#[test]
+fn results_in_an_old_form_give_the_same_page() {
+    let pages = FORMS.map(|form| report(&root().join("tests/data/results").join(form)));
+    for (found, form) in pages[1..].iter().zip(&FORMS[1..]) {
+        assert!(found.0 == pages[0].0, "the page of {form} differs");
+        assert!(found.1 == pages[0].1, "the CSV of {form} differs");
+    }
+}
