@@ -5,6 +5,8 @@
 mod number;
 mod provenance;
 mod quantity;
+mod query;
+mod record;
 mod row;
 mod show;
 mod table;
@@ -12,6 +14,8 @@ mod table;
 pub use number::Number;
 pub use provenance::{ModelCard, Origin};
 pub use quantity::{Better, Quantity};
+pub use query::{Grid, Line, Query};
+pub use record::Record;
 pub use row::{Keys, QUANTITY, Row, keys};
 pub use show::{UNDEFINED, effect, label, significant};
 pub use table::Table;

@@ -25,12 +25,17 @@ pub struct Row {
     /// The number.
     #[serde(flatten)]
     pub number: Number,
+    /// Why it is undefined at images, and at how many of them; empty where that was not kept.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<String, u64>,
 }
 
 impl<'de> Deserialize<'de> for Row {
-    /// Strings are keys, everything else is of the number.
+    /// Strings are keys, everything else but the reasons is of the number.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let all = Map::<String, Value>::deserialize(from)?;
+        let mut all = Map::<String, Value>::deserialize(from)?;
+        let reasons = all.remove("reasons").map(serde_json::from_value).transpose();
+        let reasons = reasons.map_err(D::Error::custom)?.unwrap_or_default();
         let (mut keys, mut number) = (Keys::new(), Map::new());
         for (key, value) in all {
             match value {
@@ -39,7 +44,7 @@ impl<'de> Deserialize<'de> for Row {
             }
         }
         let number = serde_json::from_value(Value::Object(number)).map_err(D::Error::custom)?;
-        Ok(Row { keys, number })
+        Ok(Row { keys, number, reasons })
     }
 }
 
@@ -48,7 +53,7 @@ impl Row {
     pub fn new(keys: &Keys, quantity: &str, number: Number) -> Self {
         let mut keys = keys.clone();
         keys.insert(QUANTITY.into(), quantity.into());
-        Row { keys, number }
+        Row { keys, number, reasons: BTreeMap::new() }
     }
 
     /// The value of a key; empty where the row has none.

@@ -1,5 +1,7 @@
 //! Numbers for people.
 
+use crate::{Number, Row};
+
 /// Shown in place of a number that is undefined.
 pub const UNDEFINED: &str = "undefined";
 
@@ -34,9 +36,74 @@ pub fn significant(value: f64) -> String {
     }
 }
 
+impl Number {
+    /// The mean and its standard error, three decimals: `0.271 ± 0.020`; without an error where there
+    /// is none.
+    pub fn with_error(&self) -> String {
+        match (self.mean, self.stderr) {
+            (None, _) => UNDEFINED.into(),
+            (Some(mean), None) => format!("{mean:.3}"),
+            (Some(mean), Some(stderr)) => format!("{mean:.3} ± {stderr:.3}"),
+        }
+    }
+}
+
+impl Row {
+    /// The mean, its interval and what is not in it: `0.27 [0.25, 0.29], 2 undefined: no map`.
+    pub fn with_interval(&self) -> String {
+        let Number { mean, low, high, infinite, undefined, .. } = self.number;
+        let counted = |(count, what): (u64, &str)| (count > 0).then(|| format!("{count} {what}"));
+        // The reasons last, behind a colon.
+        let left_out = [(infinite, "infinite"), (undefined, UNDEFINED)];
+        let mean = mean.map(|mean| match low.zip(high) {
+            Some((low, high)) => {
+                format!("{} [{}, {}]", significant(mean), significant(low), significant(high))
+            }
+            None => significant(mean),
+        });
+        let parts: Vec<String> =
+            mean.into_iter().chain(left_out.into_iter().filter_map(counted)).collect();
+        match parts.is_empty() {
+            true => UNDEFINED.into(),
+            false => parts.join(", ") + &self.why(),
+        }
+    }
+
+    /// `: empty masks`; of several reasons `: 3 empty masks, 1 no map`.
+    fn why(&self) -> String {
+        let each: Vec<String> = match self.reasons.len() {
+            0 => return String::new(),
+            1 => self.reasons.keys().cloned().collect(),
+            _ => self.reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect(),
+        };
+        format!(": {}", each.join(", "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Keys;
+
+    #[test]
+    fn what_is_not_in_a_mean_is_told() {
+        let whole = Number { low: Some(0.5), high: Some(2.), ..Number::exact(1.) };
+        assert_eq!(Number { stderr: Some(0.25), ..whole }.with_error(), "1.000 ± 0.250");
+        assert_eq!([whole.with_error(), Number::default().with_error()], ["1.000", UNDEFINED]);
+        let told = |number, reasons: &[(&str, u64)]| {
+            let reasons = reasons.iter().map(|(reason, count)| ((*reason).to_owned(), *count));
+            Row { reasons: reasons.collect(), ..Row::new(&Keys::new(), "k", number) }
+                .with_interval()
+        };
+        assert_eq!(told(whole, &[]), "1.00 [0.500, 2.00]");
+        assert_eq!(told(Number::default(), &[]), UNDEFINED);
+        let some = Number { infinite: 1, undefined: 2, ..whole };
+        assert_eq!(told(some, &[]), "1.00 [0.500, 2.00], 1 infinite, 2 undefined");
+        let none = Number { undefined: 3, ..Number::default() };
+        assert_eq!(told(none, &[("no map", 3)]), "3 undefined: no map");
+        let two = [("empty masks", 1), ("no map", 2)];
+        assert_eq!(told(none, &two), "3 undefined: 1 empty masks, 2 no map");
+    }
 
     #[test]
     fn numbers_are_short() {
