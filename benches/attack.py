@@ -73,14 +73,20 @@ def rates(program, folder, x, few, plain, fused):
     return found
 
 
+def mean(result, quantity):
+    """The mean in the one row of a quantity."""
+    (row,) = [row for row in result["rows"] if row["quantity"] == quantity]
+    return row["mean"]
+
+
 def areas(program, folder, x, network):
     """Areas under k-in: ours, and theirs where a radius keeps what a smaller one found, as ours does."""
     own = ours(program, folder, len(x), len(x), LONG, EPS)
     labels = map_attacks.cifar10(folder, len(x))[1]
     accuracy = (network(x).argmax(1) == labels).double().mean().item()
-    assert abs(own["accuracy"] - accuracy) < 1e-9, (own["accuracy"], accuracy)
+    assert abs(mean(own, "accuracy") - accuracy) < 1e-9, (mean(own, "accuracy"), accuracy)
     cell = map_attacks.cell(network, "topk", "gxi", x, settings(folder, len(x), LONG, False))
-    return own["auc"]["k-in"], cell["auc_nested"]["k-in"]
+    return mean(own, "k-in-auc"), cell["auc_nested"]["k-in"]
 
 
 def main(program, folder, rounds=5, n=64, few=16):

@@ -59,7 +59,8 @@ def ours(given, weights, name, samples):
     line += ["--data", f"cifar10:{given.folder}", "--limit", given.images, "--batch-size", given.images]
     line += ["--threads", torch.get_num_threads(), "--device", "cpu", "--json", "--quiet"]
     done = subprocess.run([str(word) for word in line], stdout=subprocess.PIPE, check=True)
-    return json.loads(done.stdout)["rows"][0]["values"][column]["mean"]
+    rows = json.loads(done.stdout)["rows"]
+    return next(row["mean"] for row in rows if row["quantity"] == column)
 
 
 def metric(name, samples, numbers):

@@ -10,7 +10,7 @@ mod per_image;
 
 pub use batch_store::{Named, Parts};
 pub use map_attack::{Fitted, Plan};
-pub use per_image::{Judge, Run, auc, table};
+pub use per_image::{Judge, Run, table};
 
 /// What the user is told of images without a map, with a setting of the method that may be why.
 pub fn no_map_warning(count: u64, images: usize, method: &str) -> String {

@@ -2,9 +2,12 @@
 
 use crate::{
     cli::{Attack, Common},
-    evaluation::{Fitted, Judge, Named, Parts, Plan, Run, auc, no_map_warning, table},
+    evaluation::{Fitted, Judge, Named, Parts, Plan, Run, no_map_warning, table},
     outcome::Outcome,
-    results::{AtEps, AttackResult, Change, Tidy, distances, effect, label},
+    results::{
+        AtEps, Attacked, Keys, Number, Record, Table, auc, change, distances, effect, keys, label,
+        quantities,
+    },
     runtime::outputs::Files,
     runtime::ui::Ui,
     session::{self, Loaded},
@@ -13,7 +16,8 @@ use ::attack::Ball;
 use anyhow::{Result, ensure};
 use explain::similarity::in_tables;
 use plot::{AttackedImage, Picture};
-use std::path::{Path, PathBuf};
+use serde_json::{Map, Value};
+use std::path::Path;
 use tch::Tensor;
 
 /// Attacked images in a figure, at most.
@@ -42,12 +46,11 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
 
     let runs = attack(args, &fitted, &loaded, &parts, ui)?;
     let result = result(args, &plan, &loaded, fitted.k, &runs);
-    let json = result.json()?;
     if let Some(out) = &args.out {
         for (ball, run) in plan.radii.balls().iter().zip(&runs) {
             run.write(&plan.radii.file(out, ball.eps), &loaded, &args.method, ball.eps)?;
         }
-        let text = serde_json::to_string_pretty(&json)?;
+        let text = serde_json::to_string_pretty(&result)?;
         let path = out.with_extension("json");
         tensorfile::atomic::write(&path, |f| Ok(f.write_all(text.as_bytes())?))?;
     }
@@ -57,8 +60,9 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
     {
         draw(path, &loaded, args, run, &label(ball.eps))?;
     }
-    if let Some(count) = result.eps.iter().map(|at| at.no_map).max().filter(|count| *count > 0) {
-        let told = no_map_warning(count, result.images, &args.method);
+    let count = Attacked::of(&result, &Keys::new()).no_map();
+    if count > 0 {
+        let told = no_map_warning(count, loaded.data.len(), &args.method);
         let aim = if plan.aims() { ", or at the map that is aimed at" } else { "" };
         ui.note(&format!("{told}{aim}: left out of success and of means"));
     }
@@ -66,7 +70,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
     for path in args.out.iter().chain(&args.figure) {
         outcome.say(&format!("written: {}", path.display()));
     }
-    outcome.with(&json)
+    outcome.with(&result)
 }
 
 /// What is read and written.
@@ -113,33 +117,45 @@ fn attack(
     Ok(runs.into_iter().map(Run::joined).collect())
 }
 
-fn result(args: &Attack, plan: &Plan, loaded: &Loaded, k: i64, runs: &[Run]) -> AttackResult {
-    let file = |out: &PathBuf, eps| Some(name(plan.radii.file(out, eps).file_name()?));
+fn result(args: &Attack, plan: &Plan, loaded: &Loaded, k: i64, runs: &[Run]) -> Record {
     let at = |(ball, run): (&Ball, &Run)| AtEps {
         eps: ball.eps,
         label: label(ball.eps),
         success: run.success_rate(),
-        metrics: run.summaries(),
+        metrics: run.numbers(),
         no_map: run.no_map(),
-        change: Change::of(
-            &run.attacked(&distances(run.tensor("images"), run.tensor("adversarial"))),
-        ),
-        tensors: args.out.as_ref().and_then(|out| file(out, ball.eps)),
+        change: change(&run.attacked(&distances(run.tensor("images"), run.tensor("adversarial")))),
     };
     let eps: Vec<AtEps> = plan.radii.balls().iter().zip(runs).map(at).collect();
     let mut settings = plan.settings(k);
     settings.insert("batch_size".into(), loaded.fits.batch.into());
-    AttackResult {
-        origin: loaded.origin(),
-        model: loaded.card.clone(),
+    let mut rows = Table::default();
+    let model = keys([("model", &loaded.card.name)]);
+    let maps = keys([("method", &args.method), ("attack", &args.how.attack)]);
+    let of = model.clone().into_iter().chain(maps).collect();
+    AtEps::push(&mut rows, &of, &eps, &auc(&eps));
+    let images = loaded.data.len() as u64;
+    let right = runs.first().map_or(f64::NAN, Run::accuracy);
+    rows.push(&model, "accuracy", Number { n: Some(images), ..Number::exact(right) });
+    let tensors: Map<String, Value> = plan
+        .radii
+        .balls()
+        .iter()
+        .filter_map(|ball| {
+            let file = plan.radii.file(args.out.as_ref()?, ball.eps);
+            Some((label(ball.eps), name(file.file_name()?).into()))
+        })
+        .collect();
+    Record {
+        kind: "attack".into(),
+        origin: Some(loaded.origin()),
+        models: vec![loaded.card.clone()],
         data: args.subject.data.clone(),
-        images: loaded.data.len(),
-        accuracy: runs.first().map_or(f64::NAN, Run::accuracy),
-        method: args.method.clone(),
-        attack: args.how.attack.clone(),
+        images: Some(images),
         settings,
-        auc: auc(&eps),
-        eps,
+        quantities: quantities::found(quantities::of_attacks(), &rows),
+        rows,
+        rest: Map::from_iter([("tensors".to_owned(), Value::Object(tensors))]),
     }
 }
 

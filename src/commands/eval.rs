@@ -4,8 +4,9 @@ use crate::{
     cli::{Common, Eval},
     outcome::Outcome,
     results::{
-        Change, UNDEFINED, distances, label,
-        tidy::{accuracy, at_radius, described, l2_change},
+        Number, Quantity, Record, Table as Rows, UNDEFINED, at_radius, change, distances, keys,
+        label,
+        quantities::{self, accuracy, l2_change},
     },
     runtime::outputs::Files,
     runtime::ui::Ui,
@@ -19,11 +20,12 @@ use ::attack::{
         autoattack::{self, standard, warnings},
     },
 };
-use ::results::{Better, Number, Quantity, Table as Rows, keys};
+use ::results::Better;
 use ::train::log::Quantiles;
 use anyhow::{Context, Result, ensure};
 use explain::metric::statistics::wilson;
 use serde::Serialize;
+use serde_json::{Map, json};
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Kind, Tensor};
 use tensorfile::{TensorFile, words::count};
@@ -82,21 +84,18 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<Outcome> {
     }
     let rows =
         rows(&loaded, &registry::word(&args.norm), (&clean, balanced), curvature.as_ref(), &robust);
-    let value = serde_json::json!({
-        "origin": loaded.origin(),
-        "model": loaded.card,
-        "data": args.subject.data,
-        "images": data.len(),
-        "accuracy": clean.fraction,
-        "stderr": clean.stderr,
-        "low": clean.low,
-        "high": clean.high,
-        "balanced_accuracy": balanced,
-        "curvature": curvature,
-        "norm": args.norm,
-        "robust": robust,
-    });
-    outcome.with(&described(value, "eval", &quantities(), &rows)?)
+    let settings = json!({ "norm": args.norm });
+    outcome.with(&Record {
+        kind: "eval".into(),
+        origin: Some(loaded.origin()),
+        models: vec![loaded.card.clone()],
+        data: args.subject.data.clone(),
+        images: Some(data.len() as u64),
+        settings: serde_json::from_value(settings)?,
+        quantities: quantities::found(quantities().into(), &rows),
+        rows,
+        rest: Map::from_iter([("robust".to_owned(), serde_json::to_value(&robust)?)]),
+    })
 }
 
 /// What its numbers are.
@@ -138,13 +137,13 @@ fn rows(
         let mut of = at_radius(&of, at.eps, &at.label);
         of.insert("attack".into(), names.join(", "));
         rows.push(&of, "robust-accuracy", at.accuracy.number());
-        at.change.iter().for_each(|change| rows.push(&of, "l2-change", change.into()));
+        at.change.iter().for_each(|change| rows.push(&of, "l2-change", *change));
     }
     rows
 }
 
 /// A fraction of images, its standard error, and Wilson's 95 % interval.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 struct Share {
     fraction: f64,
     /// None of one image, and of none or all, of which it would be 0.
@@ -183,7 +182,7 @@ impl std::fmt::Display for Share {
 }
 
 /// Of the images whose curvature is finite.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug)]
 struct Curvature {
     mean: Option<f64>,
     median: Option<f64>,
@@ -305,14 +304,16 @@ fn attacks(args: &Eval) -> Result<Vec<NamedAdversary>> {
     Ok(attacks)
 }
 
-/// What the attacks did within one radius.
+/// What the attacks did within one radius. In the result stands beside the rows what each attack broke.
 #[derive(Debug, Serialize)]
 struct AtRadius {
     eps: f64,
     label: String,
+    #[serde(skip)]
     accuracy: Share,
     /// How far the images moved, those that no attack broke too.
-    change: Option<Change>,
+    #[serde(skip)]
+    change: Option<Number>,
     summary: Summary,
     warnings: Vec<String>,
 }
@@ -322,7 +323,7 @@ impl AtRadius {
         let images = summary.images as usize;
         let accuracy = Share::of(summary.robust as f64 / images as f64, images);
         let warnings = warnings(&summary);
-        AtRadius { eps, label: label(eps), accuracy, change: Change::of(moved), summary, warnings }
+        AtRadius { eps, label: label(eps), accuracy, change: change(moved), summary, warnings }
     }
 
     fn text(&self, norm: Norm) -> String {

@@ -5,15 +5,15 @@ use crate::{
     evaluation::no_map_warning,
     outcome::Outcome,
     results::{
+        Better, Number, Quantity, Record, Table, keys,
+        quantities::{self, of_measures},
         suffixed,
-        tidy::{described, of_measures},
     },
     runtime::oom,
     runtime::outputs::Files,
     runtime::ui::Ui,
     session::{self, Loaded},
 };
-use ::results::{Better, Number, Quantity, Table, keys};
 use anyhow::{Context, Result, ensure};
 use explain::{
     Attribution,
@@ -99,19 +99,22 @@ fn found(
         outcome.say(&format!("figure: {}", path.display()));
     }
     let rows = rows(loaded, methods, &explained.gaps, &no_map);
-    let value = serde_json::json!({
-        "origin": loaded.origin(),
-        "model": loaded.card,
-        "data": args.subject.data,
-        "images": loaded.data.len(),
-        "methods": methods.iter().map(|m| &m.spelled).collect::<Vec<_>>(),
-        "gaps": explained.gaps,
-        "no_map": no_map,
+    let rest = serde_json::json!({
         "notes": notes,
         "out": methods.iter().filter_map(|m| m.out.as_ref()).collect::<Vec<_>>(),
         "figure": args.figure,
     });
-    outcome.with(&described(value, "explain", &quantities(), &rows)?)
+    outcome.with(&Record {
+        kind: "explain".into(),
+        origin: Some(loaded.origin()),
+        models: vec![loaded.card.clone()],
+        data: args.subject.data.clone(),
+        images: Some(loaded.data.len() as u64),
+        quantities: quantities::found(quantities().into(), &rows),
+        rows,
+        rest: serde_json::from_value(rest)?,
+        ..Record::default()
+    })
 }
 
 /// What its numbers are.

@@ -5,14 +5,19 @@ use crate::{
     cli::{Common, Measure, Subject},
     evaluation::{Named, Parts, no_map_warning},
     outcome::Outcome,
-    results::{MeasureResult, MeasuredColumn, MeasuredRow, Statistic, Tidy},
+    results::{
+        Keys, Number, QUANTITY, Quantity, Record, Row, Table, keys, of_share, over_images,
+        quantities,
+    },
     runtime::outputs::Files,
     runtime::ui::Ui,
     session,
     session::{Loaded, load_beside},
 };
+use ::results::{Line, Query};
 use anyhow::{Result, ensure};
-use explain::{Better, metric::statistics::spearman};
+use explain::metric::statistics::spearman;
+use serde_json::Map;
 use std::{collections::BTreeMap, path::Path};
 use tch::{Kind, Tensor};
 use tensorfile::words::count;
@@ -62,21 +67,22 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<Outcome> {
 
     let found = measure(args, &plan, (&models, unlearnt.as_ref()), &parts, ui)?;
     let result = result(args, &plan, &models, &found);
-    let json = result.json()?;
     if let Some(out) = &args.out {
         save(&out.with_extension("jsonl"), &lines(&plan, &models, &found)?)?;
-        save(&out.with_extension("csv"), &result.rows().1.csv()?)?;
-        save(out, &serde_json::to_string_pretty(&json)?)?;
+        save(&out.with_extension("csv"), &result.rows.csv()?)?;
+        save(out, &serde_json::to_string_pretty(&result)?)?;
     }
     parts.done()?;
-    for row in result.measured.iter().filter(|row| row.empty_maps > 0) {
-        ui.note(&no_map_warning(row.empty_maps, result.images, &row.method));
+    for row in result.rows.filter(&keys([(QUANTITY, "no-map")])) {
+        if let Some(count) = row.number.mean.filter(|count| *count > 0.) {
+            ui.note(&no_map_warning(count as u64, models[0].data.len(), row.key("method")));
+        }
     }
     outcome.say(&table::table(&result));
     if let Some(path) = &args.out {
         outcome.say(&format!("written: {0}, {0}l and a .csv", path.display()));
     }
-    outcome.with(&json)
+    outcome.with(&result)
 }
 
 /// What is read and written.
@@ -151,73 +157,80 @@ fn numbers(named: &Named, key: &str) -> Vec<f64> {
     Vec::try_from(&column).expect("f64 on the CPU")
 }
 
-fn result(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> MeasureResult {
-    let columns = plan.columns.iter().map(|column| MeasuredColumn {
-        key: column.key.clone(),
-        metric: plan.metrics[column.metric].0.clone(),
-        about: column.about.into(),
-        higher_is_better: column.better == Better::Higher,
-    });
-    let row = |(i, named): (usize, &Named)| MeasuredRow {
-        model: i / plan.methods.len(),
-        method: plan.methods[i % plan.methods.len()].0.clone(),
-        empty_maps: numbers(named, cases::EMPTY).iter().sum::<f64>() as u64,
-        values: plan
-            .columns
-            .iter()
-            .map(|c| (c.key.clone(), statistic(c, named, args.subject.seed)))
-            .collect(),
-    };
-    let rows: Vec<MeasuredRow> = found.iter().enumerate().map(row).collect();
-    MeasureResult {
-        origin: models[0].origin(),
+fn result(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> Record {
+    let mut rows = Table::default();
+    for (i, named) in found.iter().enumerate() {
+        let model = &models[i / plan.methods.len()].card.name;
+        let mut of = keys([("model", model), ("method", &plan.methods[i % plan.methods.len()].0)]);
+        let empty = numbers(named, cases::EMPTY).iter().sum::<f64>();
+        rows.push(&of, "no-map", Number::exact(empty));
+        for column in &plan.columns {
+            of.insert("metric".into(), plan.metrics[column.metric].0.clone());
+            rows.rows.push(row(&of, column, named, args.subject.seed));
+        }
+    }
+    for (method, rho) in rank_correlation(plan, models.len(), &rows) {
+        let rho = Number { mean: rho, ..Number::default() };
+        rows.push(&keys([("method", method)]), "rank-correlation", rho);
+    }
+    let columns = plan.columns.iter().map(|c| Quantity::new(&c.key, &c.key, c.about, c.better));
+    let own = quantities::found(quantities::of_measures().into(), &rows);
+    Record {
+        kind: "measure".into(),
+        origin: Some(models[0].origin()),
         models: models.iter().map(|loaded| loaded.card.clone()).collect(),
         data: args.subject.data.clone(),
-        images: models[0].data.len(),
+        images: Some(models[0].data.len() as u64),
         settings: plan.settings(args, &models[0]),
-        rank_correlation: rank_correlation(plan, models.len(), &rows),
-        columns: columns.collect(),
-        measured: rows,
+        quantities: columns.chain(own).collect(),
+        rows,
+        rest: Map::new(),
     }
 }
 
 /// A column of a row over all images, with why it is undefined at some.
-fn statistic(column: &Key, named: &Named, seed: u64) -> Statistic {
+fn row(of: &Keys, column: &Key, named: &Named, seed: u64) -> Row {
     let values = numbers(named, &column.key);
     let flags = [cases::EMPTY, cases::CONSTANT, cases::NO_OBJECT].map(|flag| numbers(named, flag));
-    let reason = |i: usize| column.reason([0, 1, 2].map(|flag| flags[flag][i] > 0.));
-    let undefined = (0..values.len()).filter(|&i| values[i].is_nan());
-    let of_all = match column.share {
-        true => Statistic::of_share(&values),
-        false => Statistic::of(&values, seed),
+    let number = match column.share {
+        true => of_share(&values),
+        false => over_images(&values, seed),
     };
-    of_all.because(undefined.map(reason))
+    let mut row = Row::new(of, &column.key, number);
+    for i in (0..values.len()).filter(|&i| values[i].is_nan()) {
+        let reason = column.reason([0, 1, 2].map(|flag| flags[flag][i] > 0.));
+        *row.reasons.entry(reason.into()).or_default() += 1;
+    }
+    row
 }
 
 /// Of each method: Spearman's ρ over models of how robust the score is and how robust the maps are
 /// (Tan & Tian 2023, Table 1); two models would always say 1 or −1. Models without one of the means are
 /// left out.
-fn rank_correlation(
-    plan: &Plan,
+fn rank_correlation<'a>(
+    plan: &'a Plan,
     models: usize,
-    rows: &[MeasuredRow],
-) -> BTreeMap<String, Option<f64>> {
-    let keys = ["lipschitz", "model-lipschitz"];
-    if models < 3 || keys.iter().any(|key| plan.columns.iter().all(|c| c.key != **key)) {
+    rows: &Table,
+) -> BTreeMap<&'a str, Option<f64>> {
+    let names = ["lipschitz", "model-lipschitz"];
+    if models < 3 || names.iter().any(|name| plan.columns.iter().all(|c| c.key != **name)) {
         return BTreeMap::new();
     }
-    let of = |method: &String| {
-        let own = rows.iter().filter(|row| row.method == *method);
-        let pair = |row: &MeasuredRow| {
-            let [maps, score] = keys.map(|key| row.values[key].mean);
-            maps.zip(score)
+    let of = |method: &'a String| {
+        let query = Query { quantities: &names, down: &["model"], ..ACROSS };
+        let grids = query.of(rows.filter(&keys([("method", method)])));
+        let pair = |line: &Line| -> Option<(f64, f64)> {
+            line.cells[0]?.number.mean.zip(line.cells[1]?.number.mean)
         };
-        let (maps, scores): (Vec<f64>, Vec<f64>) = own.filter_map(pair).unzip();
+        let lines = grids.iter().flat_map(|grid| &grid.lines);
+        let (maps, scores): (Vec<f64>, Vec<f64>) = lines.filter_map(pair).unzip();
         let rho = (maps.len() > 2).then(|| spearman(&maps, &scores));
-        (method.clone(), rho.filter(|rho| !rho.is_nan()))
+        (method.as_str(), rho.filter(|rho| !rho.is_nan()))
     };
     plan.methods.iter().map(|(spelled, _)| of(spelled)).collect()
 }
+
+const ACROSS: Query = Query { quantities: &[], each: &[], down: &[], across: &[QUANTITY] };
 
 /// One JSON line an image and model. A number that is undefined or infinite is `null`.
 fn lines(plan: &Plan, models: &[Loaded], found: &[Named]) -> Result<String> {

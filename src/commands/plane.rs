@@ -4,12 +4,11 @@ use crate::{
     cli::{Common, Plane},
     grid2d::{Range, edges, grid, pairs, range, rows},
     outcome::Outcome,
-    results::tidy::described,
+    results::{Better, Number, Quantity, Record, Table, keys, quantities},
     runtime::oom,
     runtime::outputs::Files,
     session,
 };
-use ::results::{Better, Number, Quantity, Table, keys};
 use anyhow::{Context, Result, ensure};
 use explain::{Attribution, Batch};
 use models::{
@@ -71,12 +70,6 @@ pub fn run(args: &Plane, common: &Common) -> Result<Outcome> {
         let map = method.attribute(&*model, &batch);
         maps.push((name, pairs(&map.view([-1, 2]))?));
     }
-    let points = args.at.iter().zip(&values).enumerate().map(|(i, (at, value))| {
-        let of =
-            |(name, map): &(&String, Vec<(f64, f64)>)| json!({ "method": name, "map": map[i] });
-        json!({ "at": at, "value": value, "maps": maps.iter().map(of).collect::<Vec<_>>() })
-    });
-    let points: Vec<_> = points.collect();
     for (i, (at, value)) in args.at.iter().zip(&values).enumerate() {
         outcome.say(&format!("at {}/{}: {value:.4}", at.0, at.1));
         for (name, map) in &maps {
@@ -88,8 +81,13 @@ pub fn run(args: &Plane, common: &Common) -> Result<Outcome> {
         outcome.say(&format!("written: {}", path.display()));
     }
     let rows = tidy(args, &values, &maps);
-    let value = json!({ "points": points, "figure": args.figure });
-    outcome.with(&described(value, "plane", &quantities(), &rows)?)
+    outcome.with(&Record {
+        kind: "plane".into(),
+        quantities: quantities::found(quantities().into(), &rows),
+        rows,
+        rest: serde_json::from_value(json!({ "figure": args.figure }))?,
+        ..Record::default()
+    })
 }
 
 /// What its numbers are.

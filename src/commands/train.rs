@@ -5,7 +5,7 @@ use crate::{
     cli::{Common, Train},
     commands::doctor,
     outcome::Outcome,
-    results::tidy::{described, of_training},
+    results::{Record, quantities},
     runtime::device,
     runtime::launcher,
     runtime::outputs::Files,
@@ -111,9 +111,23 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
     };
     let epochs = count(last.epoch, "epoch");
     outcome.say(&format!("{found} after {epochs}: {}", weights.display()));
-    let value = serde_json::json!({ "weights": weights, "last": last });
-    let (quantities, rows) = of_training(last);
-    outcome.with(&described(value, "train", &quantities, &rows)?)
+    outcome.with(&record(last, &weights)?)
+}
+
+/// The last epoch as rows.
+fn record(last: &EpochLine, weights: &Path) -> Result<Record> {
+    let (quantities, rows) = quantities::of_training(last);
+    let (seconds, speed) = (last.seconds, last.images_per_second);
+    let rest = serde_json::json!({
+        "weights": weights, "epochs": last.epoch, "seconds": seconds, "images_per_second": speed,
+    });
+    Ok(Record {
+        kind: "train".into(),
+        quantities: quantities::found(quantities, &rows),
+        rows,
+        rest: serde_json::from_value(rest)?,
+        ..Record::default()
+    })
 }
 
 /// What is trained, on what, and where.

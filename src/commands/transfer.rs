@@ -3,16 +3,16 @@
 
 use crate::{
     cli::{Common, Transfer},
-    evaluation::{Parts, Plan, Run, auc, no_map_warning},
+    evaluation::{Parts, Plan, Run, no_map_warning},
     outcome::Outcome,
     report,
-    results::{AtEps, Maps, Tidy, TransferCell, TransferResult, label},
+    results::{AtEps, Matrix as Found, Number, Record, Table, auc, keys, label, quantities},
     runtime::outputs::Files,
     runtime::ui::Ui,
     session::{self, Loaded, methods},
 };
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde_json::Map;
 use std::path::Path;
 use tch::Tensor;
 
@@ -60,43 +60,36 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<Outcome> {
     models.iter().for_each(|loaded| loaded.announce(ui));
 
     let runs = work(&matrix, &models[0], &parts, ui)?;
-    let names = |methods: &[String]| -> Vec<Maps> {
-        let of = |model| methods.iter().map(move |m| Maps { model, method: m.clone() });
-        (0..models.len()).flat_map(of).collect()
-    };
     let mut settings = plans[0].settings(matrix.k());
     settings.insert("batch_size".into(), models[0].fits.batch.into());
-    let result = TransferResult {
-        origin: models[0].origin(),
+    let rows = rows(args, &models, [&from, &to], (&matrix, &plans[0], &runs));
+    let result = Record {
+        kind: "transfer".into(),
+        origin: Some(models[0].origin()),
         models: models.iter().map(|loaded| loaded.card.clone()).collect(),
-        accuracy: (0..models.len())
-            .map(|model| runs.at(model * to.len(), 0)[0].accuracy())
-            .collect(),
         data: args.subject.data.clone(),
-        images: models[0].data.len(),
-        attack: args.how.attack.clone(),
+        images: Some(models[0].data.len() as u64),
         settings,
-        sources: names(&from),
-        targets: names(&to),
-        cells: cells(&matrix, &plans[0], &runs),
+        quantities: quantities::found(quantities::of_attacks(), &rows),
+        rows,
+        rest: Map::new(),
     };
-    let json = result.json()?;
-    write(args, &result, &json)?;
+    write(args, &result)?;
     parts.done()?;
-    for (from, maps) in result.sources.iter().enumerate() {
-        let cells = result.cells.iter().filter(|cell| cell.from == from);
-        let count = cells.flat_map(|cell| &cell.eps).map(|at| at.no_map).max().unwrap_or(0);
+    let found = Found::of(&result);
+    for from in &found.sources {
+        let counts = found.targets.iter().map(|to| found.cell(*from, *to).no_map());
+        let (count, [model, method]) = (counts.max().unwrap_or(0), from);
         if count > 0 {
-            let told = no_map_warning(count, result.images, &maps.method);
-            let model = &result.models[maps.model].name;
+            let told = no_map_warning(count, models[0].data.len(), method);
             ui.note(&format!("{told} (`{model}`): left out of success and of means"));
         }
     }
-    outcome.say(&table::table(&result));
+    outcome.say(&table::table(&found));
     for path in args.out.iter().chain(&args.figure) {
         outcome.say(&format!("written: {}", path.display()));
     }
-    outcome.with(&json)
+    outcome.with(&result)
 }
 
 fn sources<'a>(models: &'a [Loaded], plans: &'a [Plan<'a>]) -> Result<Vec<Source<'a>>> {
@@ -155,29 +148,54 @@ fn work(matrix: &Matrix, loaded: &Loaded, parts: &Parts, ui: &Ui) -> Result<Runs
     Ok(runs.joined())
 }
 
-fn cells(matrix: &Matrix, plan: &Plan, runs: &Runs) -> Vec<TransferCell> {
-    let cell = |from: usize, to: usize| {
-        let at = |(ball, run): (&::attack::Ball, &Run)| {
-            let mut metrics = run.summaries();
-            metrics.insert("kept".into(), run.summary(run.tensor("kept")));
-            let (success, no_map) = (run.success_rate(), run.no_map());
-            let (eps, label) = (ball.eps, label(ball.eps));
-            AtEps { eps, label, success, no_map, metrics, change: None, tensors: None }
-        };
-        let eps: Vec<AtEps> = plan.radii.balls().iter().zip(runs.at(to, from)).map(at).collect();
-        TransferCell { from, to, auc: auc(&eps), eps }
-    };
-    let row = |from| (0..matrix.targets.len()).map(move |to| cell(from, to));
-    (0..matrix.sources.len()).flat_map(row).collect()
+/// The numbers of every cell, and how accurate the models are.
+fn rows(
+    args: &Transfer,
+    models: &[Loaded],
+    [from, to]: [&[String]; 2],
+    (matrix, plan, runs): (&Matrix, &Plan, &Runs),
+) -> Table {
+    let mut rows = Table::default();
+    let name = |model: usize| models[model].card.name.as_str();
+    for source in 0..matrix.sources.len() {
+        for target in 0..matrix.targets.len() {
+            let of = keys([
+                ("from_model", name(source / from.len())),
+                ("from_method", &from[source % from.len()]),
+                ("model", name(target / to.len())),
+                ("method", &to[target % to.len()]),
+                ("attack", &args.how.attack),
+            ]);
+            let eps = cell(plan, runs.at(target, source));
+            AtEps::push(&mut rows, &of, &eps, &auc(&eps));
+        }
+    }
+    for (model, loaded) in models.iter().enumerate() {
+        let right = Number::exact(runs.at(model * to.len(), 0)[0].accuracy());
+        let right = Number { n: Some(loaded.data.len() as u64), ..right };
+        rows.push(&keys([("model", name(model))]), "accuracy", right);
+    }
+    rows
 }
 
-fn write(args: &Transfer, result: &TransferResult, json: &Value) -> Result<()> {
+fn cell(plan: &Plan, runs: &[Run]) -> Vec<AtEps> {
+    let at = |(ball, run): (&::attack::Ball, &Run)| {
+        let mut metrics = run.numbers();
+        metrics.insert("kept".into(), run.number(run.tensor("kept")));
+        let (success, no_map) = (run.success_rate(), run.no_map());
+        let (eps, label) = (ball.eps, label(ball.eps));
+        AtEps { eps, label, success, no_map, metrics, change: None }
+    };
+    plan.radii.balls().iter().zip(runs).map(at).collect()
+}
+
+fn write(args: &Transfer, result: &Record) -> Result<()> {
     let save = |path: &Path, text: &str| {
         tensorfile::atomic::write(path, |file| Ok(file.write_all(text.as_bytes())?))
     };
     if let Some(out) = &args.out {
-        save(&out.with_extension("csv"), &result.rows().1.csv()?)?;
-        save(out, &serde_json::to_string_pretty(json)?)?;
+        save(&out.with_extension("csv"), &result.rows.csv()?)?;
+        save(out, &serde_json::to_string_pretty(result)?)?;
     }
     args.figure.as_ref().map_or(Ok(()), |path| plot::heatmap(path, &report::heatmap(result)))
 }

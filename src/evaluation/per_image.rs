@@ -2,7 +2,7 @@
 
 use super::batch_store::Named;
 use crate::{
-    results::{AtEps, AttackResult, Summary, UNDEFINED},
+    results::{Attacked, Keys, Number, QUANTITY, Record, UNDEFINED, keys, of_images},
     session::Loaded,
 };
 use ::attack::Outcome;
@@ -130,7 +130,7 @@ impl Run {
 
     /// Fraction of the images with a map that have an accepted iterate; none if no image has a map.
     pub fn success_rate(&self) -> Option<f64> {
-        Summary::of(&self.attacked(self.tensor("success")), None).mean
+        of_images(&self.attacked(self.tensor("success")), None).mean
     }
 
     /// Clean accuracy on these images.
@@ -140,16 +140,16 @@ impl Run {
     }
 
     /// Every similarity and the confidence.
-    pub fn summaries(&self) -> BTreeMap<String, Summary> {
+    pub fn numbers(&self) -> BTreeMap<String, Number> {
         let names = SIMILARITIES.iter().map(|m| m.name).chain(["confidence"]);
-        names.map(|name| (name.to_owned(), self.summary(self.tensor(name)))).collect()
+        names.map(|name| (name.to_owned(), self.number(self.tensor(name)))).collect()
     }
 
     /// Of per-image values; those of images without a map are undefined.
-    pub fn summary(&self, values: &Tensor) -> Summary {
+    pub fn number(&self, values: &Tensor) -> Number {
         let no_map = self.tensor("has_map").eq(0.);
         let values = values.to_kind(Kind::Double).masked_fill(&no_map, f64::NAN);
-        Summary::of(&values, Some(self.tensor("success")))
+        of_images(&values, Some(self.tensor("success")))
     }
 
     /// The file of SPEC's `attack --out`.
@@ -162,30 +162,17 @@ impl Run {
     }
 }
 
-/// Trapezoid over log2(255 ε) of each metric's mean, none where one of these is undefined; empty with
-/// fewer than two positive radii.
-pub fn auc(eps: &[AtEps]) -> BTreeMap<String, Option<f64>> {
-    let at: Vec<&AtEps> = eps.iter().filter(|at| at.eps > 0.).collect();
-    let Some(first) = at.first().filter(|_| at.len() > 1) else { return BTreeMap::new() };
-    let area = |name: &String| {
-        let piece = |pair: &[&AtEps]| {
-            let width = (pair[1].eps / pair[0].eps).log2();
-            Some(width * (pair[0].metrics[name].mean? + pair[1].metrics[name].mean?) / 2.)
-        };
-        at.windows(2).map(piece).sum()
-    };
-    first.metrics.keys().map(|name| (name.clone(), area(name))).collect()
-}
-
-/// The result as a table for people.
-pub fn table(result: &AttackResult) -> String {
+/// The result of an attack as a table for people.
+pub fn table(record: &Record) -> String {
+    let all = Attacked::of(record, &Keys::new());
+    let accuracy = record.rows.filter(&keys([(QUANTITY, "accuracy")])).next();
+    let images = count(record.images.unwrap_or(0) as usize, "image");
     let mut text = format!(
-        "{} on {} of {}: {}, clean accuracy {:.1} %\n{:>8} {:>9}",
-        result.attack,
-        result.method,
-        result.model.name,
-        count(result.images, "image"),
-        100. * result.accuracy,
+        "{} on {} of {}: {images}, clean accuracy {:.1} %\n{:>8} {:>9}",
+        all.key("attack"),
+        all.key("method"),
+        all.key("model"),
+        100. * accuracy.and_then(|row| row.number.mean).unwrap_or(f64::NAN),
         "eps",
         "success"
     );
@@ -194,29 +181,37 @@ pub fn table(result: &AttackResult) -> String {
     for name in &names {
         let _ = write!(text, " {name:>16}");
     }
-    for at in &result.eps {
-        let success = at.success.map_or(UNDEFINED.into(), |s| format!("{:.1} %", 100. * s));
-        let _ = write!(text, "\n{:>8} {success:>9}", at.label);
+    for (_, eps) in all.radii() {
+        let mean = all.number(eps, "success").and_then(|number| number.mean);
+        let success = mean.map_or(UNDEFINED.into(), |s| format!("{:.1} %", 100. * s));
+        let _ = write!(text, "\n{eps:>8} {success:>9}");
         for name in &names {
-            let _ = write!(text, " {:>16}", at.metrics[*name].shown());
+            let shown = all.number(eps, name).map(Number::with_error).unwrap_or_default();
+            let _ = write!(text, " {shown:>16}");
         }
     }
-    if !result.auc.is_empty() {
+    if all.has_areas() {
         let _ = write!(text, "\n{:>8} {:>9}", "AUC", "");
         for name in &names {
-            let area = result.auc[*name].map_or(UNDEFINED.into(), |area| format!("{area:.3}"));
+            let area = all.area(name).and_then(|number| number.mean);
+            let area = area.map_or(UNDEFINED.into(), |area| format!("{area:.3}"));
             let _ = write!(text, " {area:>16}");
         }
     }
-    let without = result.eps.iter().map(|at| at.no_map).max().unwrap_or(0);
-    if without > 0 {
-        let images = count(result.images, "image");
-        let _ = write!(text, "\nno map: {without} of {images}, left out");
+    if all.no_map() > 0 {
+        let _ = write!(text, "\nno map: {} of {images}, left out", all.no_map());
     }
-    for at in &result.eps {
-        for (name, s) in at.metrics.iter().filter(|(_, s)| s.undefined > at.no_map) {
-            let more = s.undefined - at.no_map;
-            let _ = write!(text, "\n{}: {name} {UNDEFINED} at {more} more, left out", at.label);
+    text + &left_out(&all)
+}
+
+/// Images where a number is undefined though they have a map.
+fn left_out(all: &Attacked) -> String {
+    let mut text = String::new();
+    for (_, eps) in all.radii() {
+        let no_map = all.number(eps, "no-map").and_then(|number| number.mean).unwrap_or(0.) as u64;
+        for row in all.at(eps).filter(|row| row.number.undefined > no_map) {
+            let (name, more) = (row.quantity(), row.number.undefined - no_map);
+            let _ = write!(text, "\n{eps}: {name} {UNDEFINED} at {more} more, left out");
         }
     }
     text

@@ -1,16 +1,16 @@
 //! Finds results and training logs below folders. A JSON file of another kind is passed over; one
 //! that is broken, or begins like a result and is none, is an error, never a missing row.
 
-use super::{Found, Inputs, Measured, Training, Transferred, experiment::SUMMARY, pictures};
-use crate::results::{AttackResult, EpochLine, MeasureResult, TransferResult, tidy};
+use super::{Found, Inputs, Training, experiment::SUMMARY, pictures};
+use crate::results::{self, EpochLine, Record};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::{ffi::OsStr, fs};
 
-/// Reads every result of `attack`, `transfer` and `measure` (`*.json`), the pictures it names and every training log
-/// (`log.jsonl`) below `dirs`. Errors: no such folder, a broken file, nothing found.
+/// Reads every result (`*.json`), the pictures of attacks and every training log (`log.jsonl`) below
+/// `dirs`. Errors: no such folder, a broken file, nothing found.
 pub fn collect(dirs: &[PathBuf]) -> Result<Inputs> {
     let mut files = BTreeMap::new(); // by canonical path: a file found twice counts once
     for dir in dirs {
@@ -32,33 +32,31 @@ pub fn collect(dirs: &[PathBuf]) -> Result<Inputs> {
             inputs.runs.push((path.parent().unwrap_or(Path::new("")).to_owned(), read));
             continue;
         }
-        match read_result(&path)? {
-            Some(Read::Attack(result)) => {
-                let wall = pictures::read(&path, &result)
-                    .with_context(|| format!("the pictures of `{}`", path.display()))?;
-                inputs.results.push(Found { path, result: *result, wall });
-            }
-            Some(Read::Transfer(result)) => {
-                inputs.transfers.push(Transferred { path, result: *result });
-            }
-            Some(Read::Measure(result)) => {
-                inputs.measures.push(Measured { path, result: *result });
-            }
-            None => {}
-        }
+        let Some(record) = read_result(&path)? else { continue };
+        let wall = match record.kind.as_str() {
+            "attack" => pictures::read(&path, &record)
+                .with_context(|| format!("the pictures of `{}`", path.display()))?,
+            _ => None,
+        };
+        inputs.results.push(Found { path, record, wall });
     }
-    let Inputs { results, transfers, measures, trainings, runs } = &inputs;
-    let attacked = !(results.is_empty() && transfers.is_empty());
-    if !attacked && runs.is_empty() && measures.is_empty() && trainings.is_empty() {
+    let place = |kind: &str| ORDER.iter().position(|known| *known == kind).unwrap_or(ORDER.len());
+    inputs.results.sort_by_key(|found| place(&found.record.kind));
+    let Inputs { results, trainings, runs } = &inputs;
+    if results.is_empty() && runs.is_empty() && trainings.is_empty() {
         let dirs: Vec<String> = dirs.iter().map(|d| format!("`{}`", d.display())).collect();
         bail!(
-            "nothing to report below {}: found no result of `gradproof attack`, `transfer` or `measure` \
-             (*.json), no log of `gradproof train` (log.jsonl) and no finished `gradproof run`",
+            "nothing to report below {}: found no result of `gradproof attack`, `transfer`, `measure` or \
+             of another kind (*.json), no log of `gradproof train` (log.jsonl) and no finished \
+             `gradproof run`",
             dirs.join(", ")
         );
     }
     Ok(inputs)
 }
+
+/// Kinds in the order of pages; others come after them.
+const ORDER: [&str; 3] = ["attack", "transfer", "measure"];
 
 /// Adds the files of interest at or below `path`; `seen` ends loops of links.
 fn walk(
@@ -95,59 +93,19 @@ fn walk(
     Ok(())
 }
 
-enum Read {
-    Attack(Box<AttackResult>),
-    Transfer(Box<TransferResult>),
-    Measure(Box<MeasureResult>),
-}
-
 /// The result in `path`; none if it holds something else.
-fn read_result(path: &Path) -> Result<Option<Read>> {
-    let text =
-        fs::read_to_string(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+fn read_result(path: &Path) -> Result<Option<Record>> {
+    let told = || format!("cannot read `{}`", path.display());
+    let text = fs::read_to_string(path).with_context(told)?;
     let value: Value = serde_json::from_str(&text)
         .with_context(|| format!("`{}` is not a whole JSON file", path.display()))?;
-    let named = |command: &str| {
-        path.file_stem().is_some_and(|stem| stem.to_string_lossy().starts_with(command))
-    };
-    let alike = |keys: &[&str]| keys.iter().all(|key| value.get(key).is_some());
-    if alike(&["origin", "attack", "cells"]) || named("transfer") {
-        let told = || format!("`{}` is not a result of `gradproof transfer`", path.display());
-        let result: TransferResult =
-            serde_json::from_value(tidy::typed(value)?).with_context(told)?;
-        result.check().with_context(told)?;
-        return Ok(Some(Read::Transfer(Box::new(result))));
+    let record = results::record(value, path)?;
+    if let Some(record) = &record {
+        let kind = &record.kind;
+        let wrong = || format!("`{}` is not a result of `gradproof {kind}`", path.display());
+        results::check(record).with_context(wrong)?;
     }
-    if alike(&["origin", "columns", "rows"]) {
-        let told = || format!("`{}` is not a result of `gradproof measure`", path.display());
-        let result: MeasureResult =
-            serde_json::from_value(tidy::typed(value)?).with_context(told)?;
-        result.check().with_context(told)?;
-        return Ok(Some(Read::Measure(Box::new(result))));
-    }
-    if !named("attack") && !alike(&["origin", "attack", "eps"]) {
-        return Ok(None);
-    }
-    let told = || format!("`{}` is not a result of `gradproof attack`", path.display());
-    let result: AttackResult = serde_json::from_value(tidy::typed(value)?).with_context(told)?;
-    check(&result).with_context(told)?;
-    Ok(Some(Read::Attack(Box::new(result))))
-}
-
-fn check(result: &AttackResult) -> Result<()> {
-    let share = |name: &str, v: f64| {
-        ensure!((0.0..=1.0).contains(&v), "`{name}` is {v}, which is not in [0, 1]");
-        Ok(())
-    };
-    share("accuracy", result.accuracy)?;
-    ensure!(!result.eps.is_empty(), "it has no radius in `eps`");
-    for at in &result.eps {
-        ensure!(at.eps >= 0.0, "the radius `{}` is {}", at.label, at.eps);
-        at.success.map_or(Ok(()), |success| share("success", success))?;
-    }
-    let ascending = result.eps.windows(2).all(|pair| pair[0].eps < pair[1].eps);
-    ensure!(ascending, "its radii are not in ascending order");
-    Ok(())
+    Ok(record)
 }
 
 /// The epochs of a log. A last line without its end was cut off by a kill and is passed over; of an

@@ -1,12 +1,14 @@
 //! The page of an experiment, as HTML and as Markdown: the question, what became of the paper's claims,
 //! tables and figures in the paper's form with its printed numbers beside ours, settings and cost.
 
-use super::html::{duration, scrolling, text};
+use super::html::{column, duration, scrolling};
 use super::page::document;
 use super::save;
+use super::sections::attacks::{drawn, legend as legend_of};
 use anyhow::{Context, Result};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use experiment::{Chart, Experiment, Numbers, Report, Table, Verdict, shown};
+use experiment::{Cell, Chart, Experiment, Numbers, Report, Table, Verdict, shown};
+use maud::{Markup, html};
 use plot::{Figure, svg};
 use results::UNDEFINED;
 use serde::{Deserialize, Serialize};
@@ -56,32 +58,30 @@ fn summary(experiment: &Experiment, report: &Report) -> Summary {
 }
 
 /// A table with a line and a link for each run; `from` is where the index will be.
-pub(super) fn index(runs: &[(PathBuf, Summary)], from: &Path) -> String {
+pub(super) fn index(runs: &[(PathBuf, Summary)], from: &Path) -> Markup {
+    let page = |folder: &Path| relative(&folder.join("index.html"), from).display().to_string();
+    let table = html! {
+        table class="words runs" {
+            thead { tr { @for name in ["experiment", "scale", "claims", "after"] { (column(name)) } } }
+            tbody {
+                @for (folder, run) in runs {
+                    tr {
+                        th scope="row" {
+                            a href=(page(folder)) { (run.title) } code { (run.experiment) }
+                        }
+                        td { (run.scale) }
+                        td { (told(run.claims)) }
+                        td { (run.reproduces.join("; ")) }
+                    }
+                }
+            }
+        }
+    };
     if runs.is_empty() {
-        return String::new();
+        html! {}
+    } else {
+        scrolling("experiments", &table)
     }
-    let rows: String = runs
-        .iter()
-        .map(|(folder, run)| {
-            let page = relative(&folder.join("index.html"), from);
-            format!(
-                "<tr><th scope=\"row\"><a href=\"{}\">{}</a><code>{}</code></th><td>{}</td>\
-                 <td>{}</td><td>{}</td></tr>",
-                text(&page.display().to_string()),
-                text(&run.title),
-                text(&run.experiment),
-                text(&run.scale),
-                told(run.claims),
-                text(&run.reproduces.join("; ")),
-            )
-        })
-        .collect();
-    let head = ["experiment", "scale", "claims", "after"];
-    let head: String = head.iter().map(|name| format!("<th scope=\"col\">{name}</th>")).collect();
-    let table = format!(
-        "<table class=\"words runs\"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    );
-    scrolling("experiments", &table)
 }
 
 /// How many claims hold, do not, were not tested; those that there are.
@@ -108,75 +108,80 @@ fn mark(verdict: &Verdict) -> &'static str {
 }
 
 /// Writes the PNG of a figure; returns what stands on the page.
-fn draw(run: &Path, number: usize, chart: &Chart) -> Result<String> {
+fn draw(run: &Path, number: usize, chart: &Chart) -> Result<Markup> {
     let file = run.join(format!("figure-{number}.png"));
     match chart {
         Chart::Panels { title, panels, legend } => {
-            let drawn =
+            let figure =
                 Figure { title: title.clone(), panels: panels.clone(), legend: legend.clone() };
-            plot::chart(&file, &drawn)?;
-            let charts: String = panels
+            plot::chart(&file, &figure)?;
+            let charts = panels
                 .iter()
                 .map(|panel| svg(panel, &format!("{title}: {}", panel.title)))
                 .collect::<Result<_>>()?;
-            let names =
-                if legend.is_empty() { String::new() } else { super::section::legend(legend)? };
-            Ok(format!("<h3>{}</h3>{names}<div class=\"charts\">{charts}</div>\n", text(title)))
+            let names = if legend.is_empty() {
+                html! {}
+            } else {
+                legend_of(legend)?
+            };
+            Ok(html! { h3 { (title) } (names) (drawn(charts)) })
         }
         Chart::Heatmap(map) => {
             plot::heatmap(&file, map)?;
-            Ok(format!("<figure>{}</figure>\n", embedded(&file, &map.title)?))
+            let picture = embedded(&file, &map.title)?;
+            Ok(html! { figure { (picture) } })
         }
         Chart::Pictures { title, files } => {
-            let each = files.iter().map(|(caption, file)| {
-                let alt = format!("{title}: {caption}");
-                Ok(format!(
-                    "<figure>{}<figcaption>{}</figcaption></figure>",
-                    embedded(file, &alt)?,
-                    text(caption)
-                ))
-            });
-            Ok(format!("<h3>{}</h3>{}\n", text(title), each.collect::<Result<String>>()?))
+            let each = files
+                .iter()
+                .map(|(caption, file)| {
+                    Ok((caption, embedded(file, &format!("{title}: {caption}"))?))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            Ok(html! {
+                h3 { (title) }
+                @for (caption, picture) in each {
+                    figure { (picture) figcaption { (caption) } }
+                }
+            })
         }
     }
 }
 
 /// A PNG inside the page.
-fn embedded(file: &Path, alt: &str) -> Result<String> {
+fn embedded(file: &Path, alt: &str) -> Result<Markup> {
     let bytes = fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    Ok(format!(
-        "<img class=\"wide\" src=\"data:image/png;base64,{}\" alt=\"{}\">",
-        STANDARD.encode(bytes),
-        text(alt)
-    ))
+    let data = format!("data:image/png;base64,{}", STANDARD.encode(bytes));
+    Ok(html! { img class="wide" src=(data) alt=(alt); })
 }
 
 fn page(
     experiment: &Experiment,
     report: &Report,
-    figures: &[String],
+    figures: &[Markup],
     run: &Path,
 ) -> Result<String> {
     let file = &experiment.file;
-    let tables: String = report.tables.iter().map(html_table).collect();
-    let notes = match file.notes.is_empty() {
-        true => String::new(),
-        false => format!("<p>{}</p>", text(&file.notes)),
+    let notes = html! {
+        @if !file.notes.is_empty() { p { (file.notes) } }
+        (settings(experiment, run))
     };
     let parts = [
         ("claims", "Claims", claims(report)),
-        ("figures", "Figures", figures.concat()),
-        ("tables", "Tables", tables),
-        ("settings", "Settings and cost", notes + &settings(experiment, run)?),
+        ("figures", "Figures", html! { @for figure in figures { (figure) } }),
+        ("tables", "Tables", html! { @for table in &report.tables { (html_table(table)) } }),
+        ("settings", "Settings and cost", notes),
     ];
     let from = match file.reproduces.is_empty() {
         true => String::new(),
         false => format!(" After {}.", file.reproduces.join("; ")),
     };
     let lead = format!("{}{from} Scale: {}.{}", file.question, experiment.scale, part(report));
-    let footer = "The same numbers for other programs: <code>results.csv</code>, every result under \
-                  <code>cells/</code>; the figures as PNG files.";
-    Ok(document(&file.title, &text(&lead), &parts, footer))
+    let footer = html! {
+        "The same numbers for other programs: " code { "results.csv" } ", every result under "
+        code { "cells/" } "; the figures as PNG files."
+    };
+    Ok(document(&file.title, &lead, &parts, &footer))
 }
 
 /// What is said of a run that is not finished.
@@ -189,79 +194,85 @@ fn part(report: &Report) -> String {
     }
 }
 
-fn claims(report: &Report) -> String {
-    let item = |(claim, verdict): &(String, Verdict)| {
-        format!(
-            "<li class=\"{}\">{} <strong>{}</strong></li>",
-            mark(verdict),
-            text(claim),
-            text(&verdict.text())
-        )
-    };
-    let items: String = report.claims.iter().map(item).collect();
-    if items.is_empty() { items } else { format!("<ul class=\"claims\">{items}</ul>") }
+fn claims(report: &Report) -> Markup {
+    html! {
+        @if !report.claims.is_empty() {
+            ul class="claims" {
+                @for (claim, verdict) in &report.claims {
+                    li class=(mark(verdict)) { (claim) " " strong { (verdict.text()) } }
+                }
+            }
+        }
+    }
 }
 
 fn cell(numbers: &Numbers) -> (String, Option<String>) {
     (numbers.ours.map_or("–".into(), shown), numbers.printed.map(|printed| printed.to_string()))
 }
 
-fn html_table(table: &Table) -> String {
-    let heads = table.rows.iter().map(|name| format!("<th scope=\"col\">{}</th>", text(name)));
-    let columns = table.columns.iter().map(|(labels, name)| {
-        let above: String =
-            labels.iter().map(|label| format!("<small>{}</small> ", text(label))).collect();
-        format!("<th scope=\"col\">{above}{}</th>", text(name))
-    });
-    let head: String = heads.chain(columns).collect();
-    let printed =
-        table.lines.iter().any(|(_, numbers)| numbers.iter().any(|n| n.printed.is_some()));
-    let mut body = String::new();
-    for (labels, numbers) in &table.lines {
-        let names = labels.iter().map(|label| format!("<th scope=\"row\">{}</th>", text(label)));
-        let cells = numbers.iter().map(|numbers| {
-            let (ours, printed) = cell(numbers);
-            let printed = printed.map_or_else(String::new, |n| format!(" <small>({n})</small>"));
-            format!("<td>{ours}{printed}</td>")
-        });
-        body += &format!("<tr>{}</tr>", names.chain(cells).collect::<String>());
+fn html_table(table: &Table) -> Markup {
+    let mut all = table.lines.iter().flat_map(|(_, numbers)| numbers);
+    let printed = all.any(|numbers| numbers.printed.is_some());
+    let made = html! {
+        table {
+            thead { tr {
+                @for name in &table.rows { (column(name)) }
+                @for (labels, name) in &table.columns {
+                    th scope="col" { @for label in labels { small { (label) } " " } (name) }
+                }
+            } }
+            tbody {
+                @for (labels, numbers) in &table.lines {
+                    tr {
+                        @for label in labels { th scope="row" { (label) } }
+                        @for (ours, printed) in numbers.iter().map(cell) {
+                            td { (ours) @if let Some(n) = printed { " " small { "(" (n) ")" } } }
+                        }
+                    }
+                }
+            }
+        }
+    };
+    html! {
+        h3 { (table.title) }
+        (scrolling(&table.title, &made))
+        @if printed { p class="note" { "In brackets: what the paper prints." } }
     }
-    let note =
-        if printed { "<p class=\"note\">In brackets: what the paper prints.</p>" } else { "" };
-    let made = format!("<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>");
-    format!("<h3>{}</h3>{}{note}\n", text(&table.title), scrolling(&table.title, &made))
 }
 
 /// Every variable and command, and how long it took.
-fn settings(experiment: &Experiment, run: &Path) -> Result<String> {
-    let vars = experiment.vars.iter().map(|(name, value)| {
-        format!("<tr><th scope=\"row\">{}</th><td>{}</td></tr>", text(name), text(value))
-    });
-    let vars: String = vars.collect();
-    let mut total = 0.;
-    let mut rows = String::new();
-    for cell in &experiment.cells {
-        let step = &experiment.steps[cell.step];
-        let file = run.join("times").join(&step.name).join(format!("{}.json", cell.id));
-        let times: Value =
-            fs::read(&file).ok().and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
-        let seconds = times["seconds"].as_f64();
-        total += seconds.unwrap_or(0.);
-        let _ = write!(
-            rows,
-            "<tr><th scope=\"row\">{}<code>gradproof {}</code></th><td>{}</td></tr>",
-            text(&cell.name(experiment)),
-            text(&cell.command),
-            seconds.map_or("–".into(), duration)
-        );
+fn settings(experiment: &Experiment, run: &Path) -> Markup {
+    let seconds = |cell: &Cell| {
+        let folder = run.join("times").join(&experiment.steps[cell.step].name);
+        let text = fs::read(folder.join(format!("{}.json", cell.id))).ok();
+        let times: Value = text.and_then(|b| serde_json::from_slice(&b).ok()).unwrap_or_default();
+        times["seconds"].as_f64()
+    };
+    let cells: Vec<(&Cell, Option<f64>)> =
+        experiment.cells.iter().map(|cell| (cell, seconds(cell))).collect();
+    let total = cells.iter().filter_map(|(_, seconds)| *seconds).sum();
+    let vars = html! {
+        table class="words" { tbody {
+            @for (name, value) in &experiment.vars { tr { th scope="row" { (name) } td { (value) } } }
+        } }
+    };
+    let commands = html! {
+        table class="words" { tbody {
+            @for (cell, seconds) in &cells {
+                tr {
+                    th scope="row" {
+                        (cell.name(experiment)) code { "gradproof " (cell.command) }
+                    }
+                    td { (seconds.map_or("–".into(), duration)) }
+                }
+            }
+        } }
+    };
+    html! {
+        p { (words::count(cells.len(), "cell")) ", " (duration(total)) " altogether." }
+        (scrolling("variables", &vars))
+        details { summary { "Every command" } (scrolling("commands", &commands)) }
     }
-    Ok(format!(
-        "<p>{}, {} altogether.</p>{}<details><summary>Every command</summary>{}</details>",
-        words::count(experiment.cells.len(), "cell"),
-        duration(total),
-        scrolling("variables", &format!("<table class=\"words\"><tbody>{vars}</tbody></table>")),
-        scrolling("commands", &format!("<table class=\"words\"><tbody>{rows}</tbody></table>"))
-    ))
 }
 
 fn markdown(experiment: &Experiment, report: &Report, run: &Path) -> Result<String> {

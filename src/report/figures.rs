@@ -1,7 +1,9 @@
 //! The charts and walls of a report: what they show, and their PNG files.
 
 use super::group::Group;
-use super::{Inputs, Training, transfers};
+use super::sections::transfers::heatmap;
+use super::{Inputs, Training};
+use crate::results::Matrix;
 use anyhow::Result;
 use explain::similarity::in_tables;
 use plot::{Figure, Panel, Point, Series, XAxis};
@@ -14,22 +16,21 @@ pub(super) fn write(dir: &Path, inputs: &Inputs, groups: &[Group]) -> Result<()>
     for group in groups {
         let panels = panels(group);
         if !panels.is_empty() {
-            let name = free(&mut used, &["curves", group.method, &group.attack]);
+            let name = free(&mut used, &["curves", group.method, group.attack]);
             let legend = group.entries.iter().map(|e| (e.slot, e.label.clone())).collect();
             plot::chart(&dir.join(name), &Figure { title: group.title(), panels, legend })?;
         }
         for entry in &group.entries {
             if let Some(wall) = &entry.found.wall {
-                let name = free(&mut used, &["wall", &entry.label, group.method, &group.attack]);
+                let name = free(&mut used, &["wall", &entry.label, group.method, group.attack]);
                 let title = format!("{}: {} at {}", entry.label, group.title(), wall.eps);
                 plot::attack_gallery(&dir.join(name), &title, &wall.rows)?;
             }
         }
     }
-    for found in &inputs.transfers {
-        let map = transfers::heatmap(&found.result);
-        let name = free(&mut used, &["transfer", &found.result.title()]);
-        plot::heatmap(&dir.join(name), &map)?;
+    for found in inputs.of("transfer") {
+        let name = free(&mut used, &["transfer", &Matrix::of(&found.record).title()]);
+        plot::heatmap(&dir.join(name), &heatmap(&found.record))?;
     }
     for training in &inputs.trainings {
         let (panels, legend) = history(training);
@@ -55,16 +56,16 @@ fn free(used: &mut BTreeSet<String>, parts: &[&str]) -> String {
 
 /// A chart a metric, a line a model; none if every run has one radius.
 pub(super) fn panels(group: &Group) -> Vec<Panel> {
-    if group.entries.iter().all(|entry| entry.result().eps.len() < 2) {
+    if group.entries.iter().all(|entry| entry.run().radii().len() < 2) {
         return vec![];
     }
     let mut panels = vec![];
     for metric in in_tables() {
         let line = |entry: &super::group::Entry| {
-            let at = entry.result().eps.iter().filter_map(|at| {
-                let summary = at.metrics.get(metric.name)?;
-                let (mean, stderr) = (summary.mean?, summary.stderr.unwrap_or(0.));
-                Some(Point::new(at.eps, at.label.clone(), mean, stderr))
+            let run = entry.run();
+            let at = run.radii().into_iter().filter_map(|(eps, label)| {
+                let number = run.number(label, metric.name)?;
+                Some(Point::new(eps, label.to_owned(), number.mean?, number.stderr.unwrap_or(0.)))
             });
             Series { color_index: entry.slot, points: at.collect() }
         };

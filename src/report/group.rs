@@ -1,13 +1,13 @@
 //! Puts results side by side that can be compared: one data set, method and attack, several models.
 
 use super::{Found, Inputs};
-use crate::results::{AttackResult, ModelCard};
+use crate::results::{Attacked, Keys, ModelCard, Number, QUANTITY, keys};
 use std::collections::BTreeMap;
 
 /// Results that differ in the model only.
 pub(super) struct Group<'a> {
     pub(super) method: &'a str,
-    pub(super) attack: String,
+    pub(super) attack: &'a str,
     pub(super) data: &'a str,
     /// Natural training first, then by name.
     pub(super) entries: Vec<Entry<'a>>,
@@ -23,8 +23,25 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    pub(super) fn result(&self) -> &AttackResult {
-        &self.found.result
+    /// Its numbers at each radius.
+    pub(super) fn run(&self) -> Attacked<'_> {
+        Attacked::of(&self.found.record, &Keys::new())
+    }
+
+    /// The model that was attacked.
+    pub(super) fn card(&self) -> &ModelCard {
+        &self.found.record.models[0]
+    }
+
+    /// Images attacked.
+    pub(super) fn images(&self) -> usize {
+        self.found.record.images.unwrap_or(0) as usize
+    }
+
+    /// Clean accuracy on these images.
+    pub(super) fn accuracy(&self) -> Number {
+        let row = self.found.record.rows.only(&keys([(QUANTITY, "accuracy")]));
+        row.map_or(Number::default(), |row| row.number)
     }
 }
 
@@ -38,11 +55,11 @@ impl Group<'_> {
 /// Every result, in groups in the order of data, attack and method.
 pub(super) fn groups(inputs: &Inputs) -> Vec<Group<'_>> {
     let slots = slots(inputs);
-    let mut groups: BTreeMap<(&str, String, &str), Vec<Entry>> = BTreeMap::new();
-    for found in &inputs.results {
-        let result = &found.result;
-        let key = (result.data.as_str(), result.attack.clone(), result.method.as_str());
-        let (slot, label) = slots[&key_of(&result.model)].clone();
+    let mut groups: BTreeMap<(&str, &str, &str), Vec<Entry>> = BTreeMap::new();
+    for found in inputs.of("attack") {
+        let run = Attacked::of(&found.record, &Keys::new());
+        let key = (found.record.data.as_str(), run.key("attack"), run.key("method"));
+        let (slot, label) = slots[&key_of(&found.record.models[0])].clone();
         groups.entry(key).or_default().push(Entry { found, label, slot });
     }
     let groups = groups.into_iter().map(|((data, attack, method), mut entries)| {
@@ -64,7 +81,7 @@ fn key_of(model: &ModelCard) -> ModelKey<'_> {
 /// them that no other model has.
 fn slots(inputs: &Inputs) -> BTreeMap<ModelKey<'_>, (usize, String)> {
     let models: BTreeMap<ModelKey, &ModelCard> =
-        inputs.results.iter().map(|f| (key_of(&f.result.model), &f.result.model)).collect();
+        inputs.of("attack").map(|f| &f.record.models[0]).map(|card| (key_of(card), card)).collect();
     let names: Vec<[String; 3]> = models.values().map(|model| names(model)).collect();
     let label = |own: &[String; 3]| {
         let unique = |i: &usize| names.iter().filter(|other| other[*i] == own[*i]).count() == 1;

@@ -1,47 +1,30 @@
-//! Small pieces of HTML. Everything that comes from a file or a user passes through [`text`].
+//! Small pieces of HTML, by a template engine that escapes (docs/decisions/html.md), and numbers for
+//! the page.
 
 use crate::results::UNDEFINED;
 use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use maud::{Markup, html};
 use plot::Picture;
 
 /// Pictures with longer sides are averaged down for the page; the PNG files keep every pixel.
 const SIDE: usize = 160;
 
-/// `raw` as HTML text or attribute value.
-pub(super) fn text(raw: &str) -> String {
-    let mut safe = String::with_capacity(raw.len());
-    for c in raw.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            other => safe.push(other),
-        }
-    }
-    safe
-}
-
 /// `picture` inside the page, described by `alt`.
-pub(super) fn image(picture: &Picture, alt: &str) -> Result<String> {
+pub(super) fn image(picture: &Picture, alt: &str) -> Result<Markup> {
     let small = picture.reduced(SIDE);
-    let data = STANDARD.encode(small.png()?);
-    Ok(format!(
-        "<img src=\"data:image/png;base64,{data}\" width=\"{}\" height=\"{}\" alt=\"{}\">",
-        small.width,
-        small.height,
-        text(alt)
-    ))
+    let data = format!("data:image/png;base64,{}", STANDARD.encode(small.png()?));
+    Ok(html! { img src=(data) width=(small.width) height=(small.height) alt=(alt); })
 }
 
 /// A table in a box of its own that scrolls sideways; `label` names it for screen readers.
-pub(super) fn scrolling(label: &str, table: &str) -> String {
-    let label = text(label);
-    format!(
-        "<div class=\"scroll\" role=\"region\" aria-label=\"{label}\" tabindex=\"0\">{table}</div>\n"
-    )
+pub(super) fn scrolling(label: &str, table: &Markup) -> Markup {
+    html! { div class="scroll" role="region" aria-label=(label) tabindex="0" { (table) } }
+}
+
+/// The head of a column.
+pub(super) fn column(name: &str) -> Markup {
+    html! { th scope="col" { (name) } }
 }
 
 /// A number of three decimals, with a real minus sign; of NaN, that it is undefined.

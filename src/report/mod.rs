@@ -6,35 +6,37 @@ mod experiment;
 mod figures;
 mod group;
 mod html;
-mod measured;
 mod metric;
 mod page;
 mod pictures;
-mod section;
+mod sections;
 mod tables;
-mod transfers;
 
-use crate::results::{AttackResult, EpochLine, MeasureResult, TransferResult};
+use crate::results::{EpochLine, Record};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
 pub use collect::collect;
 pub use experiment::experiment;
-pub use transfers::heatmap;
+pub use sections::transfers::heatmap;
 
 /// What a report is made of.
 #[derive(Debug, Default)]
 pub struct Inputs {
-    /// Attack results, in the order of their paths.
+    /// Results: attacks, transfers, measurements, then other kinds; of each kind in the order of their
+    /// paths.
     pub results: Vec<Found>,
-    /// Transfer results, in the order of their paths.
-    pub transfers: Vec<Transferred>,
-    /// Measured explanations, in the order of their paths.
-    pub measures: Vec<Measured>,
     /// Trainings that left a log, in the order of their paths.
     pub trainings: Vec<Training>,
     /// Folders of finished experiments, in order; what is in them is on their own pages.
     runs: Vec<(PathBuf, experiment::Summary)>,
+}
+
+impl Inputs {
+    /// The results of one kind.
+    fn of(&self, kind: &str) -> impl Iterator<Item = &Found> {
+        self.results.iter().filter(move |found| found.record.kind == kind)
+    }
 }
 
 /// One result and where it was found.
@@ -43,27 +45,9 @@ pub struct Found {
     /// The JSON file.
     pub path: PathBuf,
     /// What it says.
-    pub result: AttackResult,
-    /// Some of its images; none if it kept none, or the file with them is gone.
+    pub record: Record,
+    /// Some of its images; none if it is of no attack, it kept none, or the file with them is gone.
     pub wall: Option<Wall>,
-}
-
-/// One transfer result and where it was found.
-#[derive(Debug)]
-pub struct Transferred {
-    /// The JSON file.
-    pub path: PathBuf,
-    /// What it says.
-    pub result: TransferResult,
-}
-
-/// One measurement and where it was found.
-#[derive(Debug)]
-pub struct Measured {
-    /// The JSON file.
-    pub path: PathBuf,
-    /// What it says.
-    pub result: MeasureResult,
 }
 
 /// Attacked images at one radius.

@@ -1,7 +1,7 @@
 //! The pictures of an attack, from the tensors it kept. Only this file of the report knows tensors.
 
 use super::Wall;
-use crate::results::{AtEps, AttackResult, effect};
+use crate::results::{Attacked, Keys, Record, effect};
 use anyhow::{Context, Result, ensure};
 use explain::similarity::in_tables;
 use plot::{AttackedImage, Picture};
@@ -14,22 +14,24 @@ const ROWS: i64 = 5;
 /// The radius shown, or the nearest to it that kept its tensors.
 const SHOWN: f64 = 8.0 / 255.0;
 
-/// The first images of `result`, whose JSON file is `path`. None if no tensors were kept, or their
+/// The first images of an attack, whose JSON file is `path`. None if no tensors were kept, or their
 /// file is gone. Errors: a broken file, tensors that do not belong together.
-pub(super) fn read(path: &Path, result: &AttackResult) -> Result<Option<Wall>> {
+pub(super) fn read(path: &Path, record: &Record) -> Result<Option<Wall>> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let far = |at: &AtEps| (at.eps.max(1e-9) / SHOWN).log2().abs();
-    let kept = result.eps.iter().filter_map(|at| {
-        let file = folder.join(at.tensors.as_ref()?);
-        file.is_file().then_some((at, file))
+    let far = |eps: f64| (eps.max(1e-9) / SHOWN).log2().abs();
+    let radii = Attacked::of(record, &Keys::new()).radii();
+    let kept = radii.into_iter().filter_map(|(eps, label)| {
+        let file = folder.join(record.rest.get("tensors")?.get(label)?.as_str()?);
+        file.is_file().then_some((eps, label, file))
     });
-    let Some((at, file)) = kept.min_by(|a, b| far(a.0).total_cmp(&far(b.0))) else {
+    let Some((_, label, file)) = kept.min_by(|a, b| far(a.0).total_cmp(&far(b.0))) else {
         return Ok(None);
     };
     let tensors = TensorFile::read(&file)?;
-    let rows = rows(&Kept::of(tensors)?, &result.model.classes);
+    let classes = record.models.first().map_or(&[][..], |card| &card.classes);
+    let rows = rows(&Kept::of(tensors)?, classes);
     let rows = rows.with_context(|| format!("in `{}`", file.display()))?;
-    Ok((!rows.is_empty()).then(|| Wall { eps: at.label.clone(), rows }))
+    Ok((!rows.is_empty()).then(|| Wall { eps: label.to_owned(), rows }))
 }
 
 /// The tensors of `gradproof attack --out`, checked against each other.

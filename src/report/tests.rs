@@ -1,17 +1,60 @@
 //! The report end to end, on made-up results.
 
 use super::*;
-use crate::results::{AtEps, ModelCard, Origin, Summary};
+use crate::results::{AtEps, Better, ModelCard, Number, Origin, QUANTITY, Quantity, Table, keys};
+use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fs};
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;
 
+/// An attack on maps that is made up.
+pub(super) struct Run {
+    pub model: ModelCard,
+    pub data: String,
+    pub method: String,
+    pub attack: String,
+    pub accuracy: f64,
+    pub settings: BTreeMap<String, Value>,
+    pub eps: Vec<AtEps>,
+    pub auc: BTreeMap<String, Option<f64>>,
+    /// The file with the images of each radius, by its label.
+    pub tensors: Map<String, Value>,
+    pub origin: Origin,
+}
+
+impl Run {
+    pub fn record(&self) -> Record {
+        let mut rows = Table::default();
+        let mut of = keys([("model", self.model.name.as_str())]);
+        rows.push(&of, "accuracy", Number { n: Some(7), ..Number::exact(self.accuracy) });
+        of.extend(keys([("method", self.method.as_str()), ("attack", &self.attack)]));
+        AtEps::push(&mut rows, &of, &self.eps, &self.auc);
+        let names = rows.distinct(QUANTITY).into_iter();
+        let quantities = names.map(|name| Quantity::new(name, name, name, Better::Higher));
+        Record {
+            kind: "attack".into(),
+            origin: Some(self.origin.clone()),
+            models: vec![self.model.clone()],
+            data: self.data.clone(),
+            images: Some(7),
+            settings: self.settings.clone(),
+            quantities: quantities.collect(),
+            rows,
+            rest: Map::from_iter([("tensors".into(), Value::Object(self.tensors.clone()))]),
+        }
+    }
+
+    fn found(&self, path: &str) -> Found {
+        Found { path: path.into(), record: self.record(), wall: None }
+    }
+}
+
 /// A run at 2, 4, 8 and 16 of 255 with every metric of the table.
-pub(super) fn result(training: &str, method: &str) -> AttackResult {
+pub(super) fn run(training: &str, method: &str) -> Run {
     let at = |k: u32| {
         let metric = |mean: f64| {
-            let (mean, stderr) = (Some(mean), Some(0.01 * f64::from(k)));
-            Summary { mean, stderr, successes: mean, n: Some(7), undefined: 0 }
+            let stderr = Some(0.01 * f64::from(k));
+            Number { stderr, mean_of_successes: Some(mean), n: Some(7), ..Number::exact(mean) }
         };
         let strength = 1.0 - f64::from(k) / 20.0;
         let metrics = ["k-in", "cor", "cdl", "cosd"].map(|name| (name.into(), metric(strength)));
@@ -22,10 +65,9 @@ pub(super) fn result(training: &str, method: &str) -> AttackResult {
             no_map: 0,
             metrics: BTreeMap::from(metrics),
             change: None,
-            tensors: None,
         }
     };
-    AttackResult {
+    Run {
         origin: Origin {
             command: "gradproof attack --seed 1".into(),
             version: "0.1.0".into(),
@@ -42,19 +84,19 @@ pub(super) fn result(training: &str, method: &str) -> AttackResult {
             classes: vec!["cat".into(), "<dog>".into()],
         },
         data: "shapes".into(),
-        images: 7,
         accuracy: 0.95,
         method: method.into(),
         attack: "topk".into(),
         settings: BTreeMap::from([("k".into(), 20.into())]),
         eps: [2, 4, 8, 16].map(at).into(),
         auc: BTreeMap::from([("k-in".into(), Some(1.5)), ("cor".into(), Some(2.0))]),
+        tensors: Map::new(),
     }
 }
 
-fn put(dir: &Path, name: &str, result: &AttackResult) {
+fn put(dir: &Path, name: &str, run: &Run) {
     fs::create_dir_all(dir).unwrap();
-    fs::write(dir.join(name), serde_json::to_string(result).unwrap()).unwrap();
+    fs::write(dir.join(name), serde_json::to_string(&run.record()).unwrap()).unwrap();
 }
 
 /// A log of a training that was resumed in epoch 2 and killed in epoch 3.
@@ -95,10 +137,10 @@ fn message(dirs: &[PathBuf]) -> String {
 #[test]
 fn everything_is_found_once_and_written() {
     let (dir, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let mut shown = result("natural", "gxi");
-    shown.eps[2].tensors = Some("adv.safetensors".into());
+    let mut shown = run("natural", "gxi");
+    shown.tensors.insert("8/255".into(), "adv.safetensors".into());
     put(&dir.path().join("a"), "attack-gxi.json", &shown);
-    put(&dir.path().join("b"), "other-name.json", &result("ssr", "gxi"));
+    put(&dir.path().join("b"), "other-name.json", &run("ssr", "gxi"));
     tensors(7).write(&dir.path().join("a/adv.safetensors")).unwrap();
     fs::write(dir.path().join("a/settings.json"), "{\"eps\": 3}").unwrap();
     put_log(&dir.path().join("train"));
@@ -146,7 +188,7 @@ fn everything_is_found_once_and_written() {
 #[test]
 fn hostile_names_are_escaped_everywhere() {
     let evil = "<script>alert('1')</script> & \"x\",";
-    let mut hostile = result("natural", "gxi");
+    let mut hostile = run("natural", "gxi");
     hostile.model.training = evil.into();
     hostile.model.arch = evil.into();
     hostile.model.name = evil.into();
@@ -159,21 +201,20 @@ fn hostile_names_are_escaped_everywhere() {
     hostile.eps[1].label = evil.into();
     let summary = hostile.eps[0].metrics["k-in"];
     hostile.eps[0].metrics.insert(evil.into(), summary);
-    let found = Found { path: evil.into(), result: hostile, wall: None };
+    let found = hostile.found(evil);
     let training = Training { name: evil.into(), epochs: vec![] };
     let inputs = Inputs { results: vec![found], trainings: vec![training], ..Inputs::default() };
     let dir = tempfile::tempdir().unwrap();
     let page = fs::read_to_string(write(dir.path(), &inputs).unwrap()).unwrap();
     assert!(!page.contains("<script") && !page.contains("\"x\""));
-    assert!(page.contains("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt; &amp; &quot;x&quot;,"));
+    assert!(page.contains("&lt;script&gt;alert('1')&lt;/script&gt; &amp; &quot;x&quot;,"));
     let csv = fs::read_to_string(dir.path().join("results.csv")).unwrap();
     assert!(csv.contains("\"<script>alert('1')</script> & \"\"x\"\",\""), "{csv}");
 }
 
 #[test]
 fn a_line_for_each_number() {
-    let found =
-        |training| Found { path: "r.json".into(), result: result(training, "gxi"), wall: None };
+    let found = |training| run(training, "gxi").found("r.json");
     let inputs = Inputs { results: vec![found("natural"), found("ssr")], ..Inputs::default() };
     let csv = tables::csv(&inputs).unwrap();
     let mut lines = csv.lines();
@@ -183,16 +224,16 @@ fn a_line_for_each_number() {
     }
     // Of each result: at 4 radii 4 similarities, success and images without a map; 2 areas; accuracy.
     assert_eq!(lines.count(), 2 * (4 * (4 + 2) + 2 + 1));
-    let json: Vec<AttackResult> = serde_json::from_str(&tables::json(&inputs).unwrap()).unwrap();
+    let json: Vec<Record> = serde_json::from_str(&tables::json(&inputs).unwrap()).unwrap();
     assert_eq!(json.len(), 2);
 }
 
 #[test]
 fn models_are_called_by_the_shortest_name_that_tells_them_apart() {
     let found = |training: &str, name: &str, file: &str| {
-        let mut result = result(training, "gxi");
-        result.model.name = name.into();
-        Found { path: file.into(), result, wall: None }
+        let mut run = run(training, "gxi");
+        run.model.name = name.into();
+        run.found(file)
     };
     let results = vec![
         found("ssr", "last", "c/attack.json"),
@@ -217,17 +258,17 @@ fn bad_input_is_named() {
     assert!(message(&dirs).contains("log.jsonl"));
 
     let broken = dir.path().join("attack.json");
-    let whole = serde_json::to_string(&result("natural", "gxi")).unwrap();
+    let whole = serde_json::to_string(&run("natural", "gxi").record()).unwrap();
     fs::write(&broken, &whole[..whole.len() / 2]).unwrap();
     assert!(message(&dirs).contains("attack.json` is not a whole JSON file"));
     fs::write(&broken, "{}").unwrap();
     assert!(message(&dirs).contains("attack.json` is not a result"));
 
-    let mut wrong = result("natural", "gxi");
+    let mut wrong = run("natural", "gxi");
     wrong.accuracy = 95.0;
     put(dir.path(), "attack.json", &wrong);
     assert!(message(&dirs).contains("`accuracy` is 95"));
-    wrong = result("natural", "gxi");
+    wrong = run("natural", "gxi");
     wrong.eps.swap(0, 1);
     put(dir.path(), "attack.json", &wrong);
     assert!(message(&dirs).contains("ascending"));
@@ -242,8 +283,8 @@ fn pictures_that_do_not_belong_together_are_an_error() {
     let dir = tempfile::tempdir().unwrap();
     let dirs = [dir.path().to_owned()];
     let file = dir.path().join("adv.safetensors");
-    let mut shown = result("natural", "gxi");
-    shown.eps[0].tensors = Some("adv.safetensors".into());
+    let mut shown = run("natural", "gxi");
+    shown.tensors.insert("2/255".into(), "adv.safetensors".into());
     put(dir.path(), "attack.json", &shown);
     assert!(collect(&dirs).unwrap().results[0].wall.is_none(), "tensors may be gone");
 

@@ -1,6 +1,6 @@
 //! The whole path on `shapes`: train, evaluate, explain, attack, report; what is in every file.
 
-use crate::place::{Place, Run, SHAPES, model, training};
+use crate::place::{Place, Run, SHAPES, mean as mean_of, model, training};
 use models::{Classifier, Model, Precision, checkpoint};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
@@ -79,7 +79,7 @@ fn a_training_leaves_its_files() {
 
     let place = Place::with_model("eval");
     let eval = place.ok(&format!("eval --weights model.safetensors --data {SHAPES} --json")).json();
-    let accuracy = eval["accuracy"].as_f64().expect("a number");
+    let accuracy = mean_of(&eval, &[("quantity", "accuracy")]);
     assert_eq!(format!("{accuracy:.4}"), header["test_accuracy"]);
     assert_eq!(line["test_accuracy"].as_f64(), Some(accuracy));
 }
@@ -235,23 +235,23 @@ fn attacked_images_and_their_report() {
     let said = attack(&place, &format!("{run} --json")).json();
     is_png(&place, "a/adv.png");
     let mut kept = vec![];
-    for (i, eps) in RADII.into_iter().enumerate() {
+    for eps in RADII {
         let name = format!("a/adv-eps{eps}.safetensors");
         let file = place.tensors(&name);
         check_attack(&file, eps / 255.);
-        let at = &said["eps"][i];
-        assert_eq!(at["label"], format!("{eps}/255"));
+        let label = format!("{eps}/255");
+        let of = |quantity| mean_of(&said, &[("eps", label.as_str()), ("quantity", quantity)]);
         let mean = file.tensors["k-in"].mean(Kind::Double).double_value(&[]);
-        let summary = at["metrics"]["k-in"]["mean"].as_f64().expect("a number");
+        let summary = of("k-in");
         assert!((mean - summary).abs() < 1e-6, "k-in {summary} instead of {mean}");
         let success = file.tensors["success"].to_kind(Kind::Double).mean(Kind::Double);
-        assert_eq!(at["success"].as_f64(), Some(success.double_value(&[])));
+        assert_eq!(of("success"), success.double_value(&[]));
         kept.push((name, summary));
     }
     assert!(kept[0].1 < 1., "no map was moved at all");
     assert!(kept[1].1 <= kept[0].1, "the larger ball holds the smaller: {kept:?}");
     // log2(8) − log2(4) = 1: the area is the mean of the two ends.
-    let auc = said["auc"]["k-in"].as_f64().expect("a number");
+    let auc = mean_of(&said, &[("quantity", "k-in-auc")]);
     assert!((auc - (kept[0].1 + kept[1].1) / 2.).abs() < 1e-9);
 
     report(&place);

@@ -158,6 +158,25 @@ impl Run {
     }
 }
 
+/// The rows of a result with all of these keys.
+pub fn rows<'a>(result: &'a Value, keys: &[(&str, &str)]) -> Vec<&'a Value> {
+    let rows = result["rows"].as_array().expect("rows").iter();
+    rows.filter(|row| keys.iter().all(|(key, value)| row[*key] == *value)).collect()
+}
+
+/// The one of them.
+pub fn row<'a>(result: &'a Value, keys: &[(&str, &str)]) -> &'a Value {
+    match rows(result, keys)[..] {
+        [row] => row,
+        ref all => panic!("{} rows of {keys:?} in {result}", all.len()),
+    }
+}
+
+/// Its mean.
+pub fn mean(result: &Value, keys: &[(&str, &str)]) -> f64 {
+    row(result, keys)["mean"].as_f64().expect("a mean")
+}
+
 impl From<Output> for Run {
     fn from(output: Output) -> Self {
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");

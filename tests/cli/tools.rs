@@ -1,6 +1,6 @@
 //! `data make|info`, `weights info|convert`, `models`, `list` and `doctor`.
 
-use crate::place::{Place, SHAPES, model, says};
+use crate::place::{Place, SHAPES, mean, model, says};
 use tch::Kind;
 use tensorfile::TensorFile;
 
@@ -31,8 +31,8 @@ fn a_made_set_is_the_set() {
     let weights = model();
     std::fs::copy(weights, place.at("model.safetensors")).expect("a copy");
     let accuracy = |data: &str| {
-        place.ok(&format!("eval --weights model.safetensors --data {data} --json")).json()["accuracy"]
-            .clone()
+        let line = format!("eval --weights model.safetensors --data {data} --json");
+        mean(&place.ok(&line).json(), &[("quantity", "accuracy")])
     };
     assert_eq!(accuracy(data), accuracy(SHAPES));
     let again = place.ok(&format!("data make {SHAPES} --out again.safetensors"));

@@ -1,7 +1,7 @@
 //! What is said once, counted in words that fit, and with its reason; what would fail late is refused
 //! before the work.
 
-use crate::place::{CONFIG, Place, SHAPES, says};
+use crate::place::{CONFIG, Place, SHAPES, mean as mean_of, row, rows, says};
 use serde_json::Value;
 use tch::Tensor;
 
@@ -31,7 +31,7 @@ fn what_is_undefined_has_its_reason() {
     says(&said.stdout, &[", 2 undefined: no map"]);
     assert_eq!(said.stderr.matches("no map").count(), 1, "{}", said.stderr);
     let kept: Value = serde_json::from_str(&place.text("m/m.json")).expect("JSON");
-    let mass = &kept["measured"][0]["values"]["mass"];
+    let mass = rows(&kept, &[("quantity", "mass")])[0];
     assert_eq!(mass["reasons"], serde_json::json!({"empty masks": 6, "no map": 2}));
     place.ok("report m --out page");
     says(&place.text("page/index.html"), &["8 undefined: 6 empty masks, 2 no map"]);
@@ -53,6 +53,7 @@ fn a_share_of_all_images_has_an_interval() {
     says(&said.stdout, &["accuracy 100.00 % (", "95 % interval ", " to 100.00 %)"]);
     let found = place.ok(&format!("{line} --json")).json();
     let n = found["images"].as_f64().expect("a count");
+    let found = rows(&found, &[("quantity", "accuracy")])[0].clone();
     assert_eq!((&found["stderr"], found["high"].as_f64()), (&Value::Null, Some(1.)));
     let low = found["low"].as_f64().expect("a number");
     assert!((low - n / (n + 3.841_458_8)).abs() < 1e-6, "{low} of {n}");
@@ -61,7 +62,7 @@ fn a_share_of_all_images_has_an_interval() {
     let pointing =
         format!("measure localisation --weights model.safetensors --data {SHAPES} --method gxi");
     let found = place.ok(&format!("{pointing} --limit 2 --json")).json();
-    let pointing = &found["measured"][0]["values"]["pointing"];
+    let pointing = row(&found, &[("quantity", "pointing")]);
     assert!(pointing["high"].as_f64() > pointing["low"].as_f64(), "{pointing}");
 }
 
@@ -112,7 +113,7 @@ fn a_control_is_not_robust_by_construction() {
          --method random --json"
     );
     let found = place.ok(&line).json();
-    let mean = |key: &str| found["measured"][0]["values"][key]["mean"].as_f64().expect("a mean");
+    let mean = |key: &str| mean_of(&found, &[("quantity", key)]);
     // 20 of 1024 pixels at random, and noise against noise.
     assert!(mean("k-in") < 0.2 && mean("lipschitz") > 10., "{found}");
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The forms of results that are read, the newest first.
-const FORMS: [&str; 2] = ["both", "typed"];
+const FORMS: [&str; 3] = ["rows", "both", "typed"];
 
 /// The page and the CSV of what lies in `folder`, seen from there.
 fn report(folder: &Path) -> (String, String) {
@@ -56,4 +56,44 @@ fn results_in_an_old_form_give_the_same_page() {
         assert!(found.0 == pages[0].0, "the page of {form} differs");
         assert!(found.1 == pages[0].1, "the CSV of {form} differs");
     }
+}
+
+/// A kind of result that no code knows is a table on the page and rows of the CSV.
+#[test]
+fn a_kind_that_nobody_knows_is_tabulated() {
+    let folder = tempfile::tempdir().unwrap();
+    let weighed = serde_json::json!({
+        "kind": "weigh",
+        "quantities": [
+            {"name": "mass", "title": "mass", "about": "mass <in kg>", "better": "lower"},
+            {"name": "count", "title": "count", "about": "how many", "better": "neither"},
+        ],
+        "rows": [
+            {"shop": "north", "fruit": "pear", "quantity": "mass", "mean": 0.125, "low": 0.1, "high": 0.15},
+            {"shop": "north", "fruit": "pear", "quantity": "count", "mean": 7},
+            {"shop": "north", "fruit": "fig & date", "quantity": "mass", "mean": null, "undefined": 2,
+             "reasons": {"no scales": 2}},
+        ],
+    });
+    fs::write(folder.path().join("w.json"), weighed.to_string()).unwrap();
+    let (page, csv) = report(folder.path());
+    let page = readable(&page);
+    let cells = |cells: &[&str]| cells.iter().map(|cell| format!("<td>\n{cell}</td>\n")).collect();
+    let cells: [String; 2] =
+        [cells(&["0.125 [0.100, 0.150]", "7.00"]), cells(&["2 undefined: no scales", "–"])];
+    let lines = ["pear", "fig &amp; date"].into_iter().zip(cells);
+    for line in lines.map(|(name, cells)| format!("<th scope=\"row\">\n{name}</th>\n{cells}</tr>"))
+    {
+        assert!(page.contains(&line), "no `{line}` in {page}");
+    }
+    for word in
+        ["mass ↓</th>", "mass &lt;in kg&gt;</dd>", "weigh: ./w.json</h3>", "shop north.</p>"]
+    {
+        assert!(page.contains(word), "no `{word}` in {page}");
+    }
+    let head = "file,fruit,kind,shop,quantity,mean,stderr,low,high,";
+    assert!(csv.starts_with(head), "{csv}");
+    assert!(csv.contains("./w.json,pear,weigh,north,mass,0.125,,0.1,0.15,"), "{csv}");
+    assert!(csv.contains("./w.json,fig & date,weigh,north,mass,,,"), "{csv}");
+    assert_eq!(csv.lines().count(), 4);
 }

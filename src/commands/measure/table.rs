@@ -1,48 +1,60 @@
 //! What was measured as text: a block a model, a line a number, a column a method.
 
-use crate::results::{MeasureResult, MeasuredRow, UNDEFINED};
+use crate::results::{QUANTITY, Record, Row, UNDEFINED, keys};
+use ::results::{Grid, Query};
 use std::fmt::Write;
 use tensorfile::words::count;
 
 /// Characters a line may have before further methods get lines of their own.
 const WIDEST: usize = 110;
 
+/// A block for each model.
+const BLOCKS: Query =
+    Query { quantities: &[], each: &["model"], down: &[QUANTITY], across: &["method"] };
+
 /// Means and their intervals.
-pub(super) fn table(result: &MeasureResult) -> String {
+pub(super) fn table(record: &Record) -> String {
     let mut text = format!(
         "means over {} of {} with 95 % intervals; ↑ higher is better, ↓ lower",
-        count(result.images, "image"),
-        result.data
+        count(record.images.unwrap_or(0) as usize, "image"),
+        record.data
     );
-    for (i, model) in result.models.iter().enumerate() {
-        let rows: Vec<_> = result.measured.iter().filter(|row| row.model == i).collect();
-        for together in fitting(result, &rows) {
+    let measured = record.rows.rows.iter().filter(|row| row.keys.contains_key("metric"));
+    for grid in BLOCKS.of(measured) {
+        for together in fitting(&grid) {
             text += "\n\n";
-            text += &block(result, &model.name, together);
+            text += &block(record, &grid, together);
         }
     }
-    if !result.rank_correlation.is_empty() {
+    let ranks = keys([(QUANTITY, "rank-correlation")]);
+    let mut ranks = record.rows.filter(&ranks).peekable();
+    if ranks.peek().is_some() {
         text += "\n\nrank correlation of lipschitz and model-lipschitz over models";
-        for (method, rho) in &result.rank_correlation {
-            let rho = rho.map_or(UNDEFINED.into(), |rho| format!("{rho:.2}"));
-            let _ = write!(text, "\n{method}: {rho}");
-        }
+    }
+    for row in ranks {
+        let rho = row.number.mean.map_or(UNDEFINED.into(), |rho| format!("{rho:.2}"));
+        let _ = write!(text, "\n{}: {rho}", row.key("method"));
     }
     text
 }
 
-/// Methods side by side, as many as a line holds.
-fn fitting<'a>(result: &MeasureResult, rows: &'a [&'a MeasuredRow]) -> Vec<&'a [&'a MeasuredRow]> {
-    let widest = rows.iter().flat_map(|row| column(result, row)).map(|cell| cell.chars().count());
-    let each = widest.max().unwrap_or(0) + 2;
-    rows.chunks((WIDEST.saturating_sub(24) / each).max(1)).collect()
+/// Columns side by side, as many as a line holds.
+fn fitting(grid: &Grid) -> Vec<std::ops::Range<usize>> {
+    let cells = (0..grid.columns.len()).flat_map(|i| column(grid, i));
+    let each = cells.map(|cell| cell.chars().count()).max().unwrap_or(0) + 2;
+    let (step, all) = ((WIDEST.saturating_sub(24) / each).max(1), grid.columns.len());
+    (0..all).step_by(step).map(|first| first..(first + step).min(all)).collect()
 }
 
-fn block(result: &MeasureResult, model: &str, rows: &[&MeasuredRow]) -> String {
-    let heads = result.columns.iter().map(|c| format!("{} {}", c.key, c.better().arrow()));
+fn block(record: &Record, grid: &Grid, together: std::ops::Range<usize>) -> String {
+    let head = |name: &str| {
+        let arrow = record.quantity(name).map_or("", |quantity| quantity.better.arrow());
+        format!("{name} {arrow}")
+    };
+    let heads = grid.lines.iter().map(|line| head(line.head[0]));
     let columns: Vec<Vec<String>> =
-        std::iter::once([model.to_owned()].into_iter().chain(heads).collect())
-            .chain(rows.iter().map(|row| column(result, row)))
+        std::iter::once([grid.of[0].to_owned()].into_iter().chain(heads).collect())
+            .chain(together.map(|i| column(grid, i)))
             .collect();
     let width =
         |cells: &Vec<String>| cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
@@ -56,7 +68,8 @@ fn block(result: &MeasureResult, model: &str, rows: &[&MeasuredRow]) -> String {
 }
 
 /// A method and its numbers.
-fn column(result: &MeasureResult, row: &MeasuredRow) -> Vec<String> {
-    let values = result.columns.iter().map(|c| row.values[&c.key].shown());
-    [row.method.clone()].into_iter().chain(values).collect()
+fn column(grid: &Grid, i: usize) -> Vec<String> {
+    let shown = |row: Option<&Row>| row.map(Row::with_interval).unwrap_or_default();
+    let values = grid.lines.iter().map(|line| shown(line.cells[i]));
+    [grid.columns[i][0].to_owned()].into_iter().chain(values).collect()
 }

@@ -4,7 +4,7 @@
 use crate::{
     cli::{Attacking, Command, Eval, Explain, Measure, Plane, Subject, Train, Transfer, named},
     commands::{eval, measure},
-    results::tidy::AUC,
+    results::AUC,
     session::{short_name, threat::Radii},
 };
 use ::train::{Config, objective::objective};

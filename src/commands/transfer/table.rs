@@ -1,6 +1,6 @@
 //! The matrix of one metric as text.
 
-use crate::results::{TransferResult, UNDEFINED};
+use crate::results::{Matrix, UNDEFINED};
 use explain::similarity::in_tables;
 use std::fmt::Write;
 use tensorfile::words::count;
@@ -9,22 +9,19 @@ use tensorfile::words::count;
 const WIDEST: usize = 110;
 
 /// The first similarity of tables, of every row and column.
-pub(super) fn table(result: &TransferResult) -> String {
+pub(super) fn table(result: &Matrix) -> String {
     let (rows, mut columns) = (result.labels(&result.sources), result.labels(&result.targets));
     let metric = in_tables()[0].name;
     let corner = "attacked \\ judged";
     let width = |all: &[String], least: usize| {
         all.iter().map(|label| label.chars().count()).fold(least, usize::max)
     };
-    let mut text = format!(
-        "{metric}, {}: {}, {}\n",
-        result.over(),
-        result.title(),
-        count(result.images, "image")
-    );
-    let shown = |from: usize, to: usize| {
-        let value = result.cell(from, to).and_then(|cell| cell.value(metric));
-        value.map_or(UNDEFINED.into(), |value| format!("{value:.3}"))
+    let images = count(result.record.images.unwrap_or(0) as usize, "image");
+    let mut text = format!("{metric}, {}: {}, {}\n", result.over(), result.title(), images);
+    let values = result.values(metric);
+    let shown = |from: usize, to: usize| match values[from][to] {
+        value if value.is_nan() => UNDEFINED.into(),
+        value => format!("{value:.3}"),
     };
     let left = width(&rows, corner.len());
     if left + columns.len() * (width(&columns, 6) + 2) > WIDEST {
@@ -46,12 +43,14 @@ pub(super) fn table(result: &TransferResult) -> String {
             let _ = write!(text, "  {:>cell$}", shown(from, to));
         }
     }
-    for cell in &result.cells {
-        let most = cell.eps.iter().filter_map(|at| Some(at.metrics.get(metric)?.undefined)).max();
-        if let Some(n) = most.filter(|n| *n > 0) {
-            let (from, to) = (&rows[cell.from], &columns[cell.to]);
-            let images = count(result.images, "image");
-            let _ = write!(text, "\n{from}, {to}: {UNDEFINED} at {n} of {images}");
+    for (from, row) in result.sources.iter().zip(&rows) {
+        for (to, column) in result.targets.iter().zip(&columns) {
+            let cell = result.cell(*from, *to);
+            let radii = cell.radii().into_iter();
+            let most = radii.filter_map(|(_, eps)| Some(cell.number(eps, metric)?.undefined)).max();
+            if let Some(n) = most.filter(|n| *n > 0) {
+                let _ = write!(text, "\n{row}, {column}: {UNDEFINED} at {n} of {images}");
+            }
         }
     }
     text

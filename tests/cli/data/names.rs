@@ -1,6 +1,6 @@
 //! Classes and columns are matched by name wherever weights and data meet, or refused.
 
-use crate::place::{Place, Run, says};
+use crate::place::{Place, Run, mean, says};
 use std::{collections::BTreeMap, fs};
 use tch::{Kind, Tensor};
 use tensorfile::TensorFile;
@@ -17,7 +17,7 @@ fn place(name: &str) -> Place {
 fn right(run: &Run) -> (u64, u64) {
     let found = run.json();
     let images = found["images"].as_u64().expect("a count");
-    let accuracy = found["accuracy"].as_f64().expect("a share");
+    let accuracy = mean(&found, &[("quantity", "accuracy")]);
     ((accuracy * images as f64).round() as u64, images)
 }
 
@@ -55,7 +55,7 @@ fn a_subset_of_the_classes_is_found_by_name() {
     assert_eq!(right(&run), wanted);
     says(&run.stderr, &["by name", &format!("{} is 9", names[9])]);
     let balanced = each.iter().map(|(right, n)| *right as f64 / *n as f64).sum::<f64>() / 3.;
-    let found = run.json()["balanced_accuracy"].as_f64().expect("a share");
+    let found = mean(&run.json(), &[("quantity", "balanced-accuracy")]);
     assert!((found - balanced).abs() < 1e-12, "over classes that occur: {found}, not {balanced}");
     // In another order in the header of a tensor file, and by another command.
     place

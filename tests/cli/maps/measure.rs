@@ -1,18 +1,20 @@
 //! `measure`: its files and tables, going on where a killed run stopped, presets, what it refuses;
 //! maps that find the object against those that do not.
 
-use crate::place::{CONFIG, Place, SHAPES, says};
+use crate::place::{CONFIG, Place, SHAPES, mean, rows, says};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 const SUBJECT: &str = "--weights model.safetensors --data shapes:seed=0,train=64,test=16 --limit 8";
 const CHEAP: &str = "lipschitz:samples=2,faithfulness:cells=3,infidelity:samples=8,sensitivity:samples=2,\
                      deletion:steps=4,insertion:steps=4,preservation:steps=4,relevance:steps=4,retrieval,\
                      localisation,complexity,similarity,randomisation,gap:samples=4";
 
-fn values<'a>(result: &'a Value, model: usize, method: &str) -> &'a Value {
-    let rows = result["measured"].as_array().expect("rows");
-    let row = rows.iter().find(|row| row["model"] == model && row["method"] == method);
-    &row.unwrap_or_else(|| panic!("no row {model}, {method}"))["values"]
+/// The rows of a model, by its place, and a method, by quantity.
+fn values<'a>(result: &'a Value, model: usize, method: &str) -> BTreeMap<&'a str, &'a Value> {
+    let model = result["models"][model]["name"].as_str().expect("a name");
+    let own = rows(result, &[("model", model), ("method", method)]).into_iter();
+    own.map(|row| (row["quantity"].as_str().expect("a name"), row)).collect()
 }
 
 fn numbers(result: &Value) -> Value {
@@ -28,20 +30,18 @@ fn every_metric_leaves_its_files() {
     let said =
         place.ok(&format!("measure {CHEAP} {SUBJECT} --method {methods} --out m/m.json --json"));
     let said = said.json();
-    let columns = said["columns"].as_array().expect("columns");
-    for row in said["measured"].as_array().expect("rows") {
-        for column in columns {
-            let value = &row["values"][column["key"].as_str().expect("a key")];
-            let infinite = value["infinite"].as_u64().expect("a count");
-            let [low, mean, high] = ["low", "mean", "high"].map(|k| value[k].as_f64());
-            assert!(infinite == 8 || (low <= mean && mean <= high), "{column}: {value}");
-        }
+    let columns = values(&said, 0, "gxi").len() - 1;
+    for value in said["rows"].as_array().expect("rows") {
+        let [low, mean, high] = ["low", "mean", "high"].map(|k| value[k].as_f64());
+        let exact = value["quantity"] == "no-map" || value["infinite"] == 8;
+        assert!(exact || (low <= mean && mean <= high), "{value}");
     }
     // The area of one metric under two names; those of one name are told apart.
     let gxi = values(&said, 0, "gxi");
-    assert_eq!(gxi["deletion:steps=4 deletion"], gxi["relevance:steps=4 deletion"]);
+    assert_eq!(gxi["deletion:steps=4 deletion"]["mean"], gxi["relevance:steps=4 deletion"]["mean"]);
     // What is drawn for an image does not depend on the method, nor the model's own number.
-    assert_eq!(gxi["model-lipschitz"], values(&said, 0, "random")["model-lipschitz"]);
+    let random = values(&said, 0, "random")["model-lipschitz"];
+    assert_eq!(gxi["model-lipschitz"]["mean"], random["mean"]);
     let kept: Value = serde_json::from_str(&place.text("m/m.json")).expect("JSON");
     assert_eq!(kept, said);
 
@@ -55,7 +55,7 @@ fn every_metric_leaves_its_files() {
     }
     let mean = gxi["mass"]["mean"].as_f64().expect("a mean");
     assert!((sum / 8. - mean).abs() < 1e-12, "{sum} and {mean}");
-    assert_eq!(place.text("m/m.csv").lines().count(), 1 + 3 * (columns.len() + 1));
+    assert_eq!(place.text("m/m.csv").lines().count(), 1 + 3 * (columns + 1));
     assert_eq!(place.at("m").read_dir().expect("a folder").count(), 3, "parts stayed");
 
     place.ok("report m --out page");
@@ -64,7 +64,8 @@ fn every_metric_leaves_its_files() {
         &["<h2>Measured</h2>", "smoothgrad:samples=2", "pointing"],
     );
     let mut torn = kept.clone();
-    torn["measured"][0]["values"].as_object_mut().expect("values").remove("mass");
+    let torn_rows = torn["rows"].as_array_mut().expect("rows");
+    torn_rows.retain(|row| row["quantity"] != "mass" || row["method"] != "gxi");
     place.write("torn/m.json", torn.to_string());
     says(&place.refused("report torn --out new"), &["torn/m.json", "gxi", "`mass`"]);
 }
@@ -80,8 +81,8 @@ fn batches_chunks_and_offsets_change_nothing() {
     };
     let whole = line("");
     let cut = line("--batch-size 3 --chunk 5");
-    for (key, value) in values(&whole, 0, "smoothgrad:samples=2").as_object().expect("values") {
-        let [a, b] = [value, &values(&cut, 0, "smoothgrad:samples=2")[key]]
+    for (key, value) in values(&whole, 0, "smoothgrad:samples=2") {
+        let [a, b] = [value, values(&cut, 0, "smoothgrad:samples=2")[key]]
             .map(|v| v["mean"].as_f64().expect("a mean"));
         assert!((a - b).abs() <= 1e-3 * a.abs().max(1e-3), "{key}: {a} and {b}");
     }
@@ -100,7 +101,7 @@ fn a_killed_measure_goes_on() {
          --weights model.safetensors,other1/last.safetensors,other2/last.safetensors"
     );
     let whole = place.ok(&format!("{line} --json")).json();
-    assert!(whole["rank_correlation"]["gxi"].is_f64());
+    mean(&whole, &[("quantity", "rank-correlation"), ("method", "gxi")]);
     if place.killed_at(&format!("{line} --out a/m.json --quiet"), "a/m.parts/000000000.safetensors")
     {
         let other = format!("{line} --out a/m.json --resume --seed 1 --quiet");

@@ -1,7 +1,6 @@
 //! `plane`: maps of functions of two numbers, drawn; what is refused.
 
-use crate::place::{Place, says};
-use serde_json::json;
+use crate::place::{Place, mean, says};
 
 const RUN: &str = "\
 epochs = 1
@@ -20,18 +19,20 @@ fn a_gradient_turns_between_neighbours() {
     let place = Place::new("plane");
     let line = "plane --function ridges --method saliency,unigrad:radius=1000,samples=2000 --at 20/11.9,20/12.1";
     let result = place.ok(&format!("{line} --figure plane.png --json")).json();
-    let [first, second] = [&result["points"][0], &result["points"][1]];
-    assert_eq!(first["maps"][0], json!({ "method": "saliency", "map": [1., 0.] }));
-    assert_eq!(second["maps"][0]["map"], json!([0., 1.]));
-    for point in [first, second] {
-        let smooth = point["maps"][1]["map"][0].as_f64().expect("a number");
+    let map = |method: &str, point: &str, feature: &str| {
+        mean(&result, &[("method", method), ("point", point), ("feature", feature)])
+    };
+    let gradient = |point| [map("saliency", point, "0"), map("saliency", point, "1")];
+    assert_eq!([gradient("20/11.9"), gradient("20/12.1")], [[1., 0.], [0., 1.]]);
+    for point in ["20/11.9", "20/12.1"] {
+        let smooth = map("unigrad:radius=1000,samples=2000", point, "0");
         assert!((smooth - 0.5).abs() < 0.05, "{smooth}");
     }
     assert!(place.read("plane.png").starts_with(b"\x89PNG"));
     let again = place.ok(&format!("{line} --figure again.png --json")).json();
     assert_eq!(
-        (&again["points"], place.read("again.png")),
-        (&result["points"], place.read("plane.png"))
+        (&again["rows"], place.read("again.png")),
+        (&result["rows"], place.read("plane.png"))
     );
     says(&place.ok(line).stdout, &["at 20/11.9: 16.0000", "saliency", "1.0000    0.0000"]);
 }

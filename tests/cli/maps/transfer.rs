@@ -1,16 +1,15 @@
 //! `transfer`: its diagonal is `attack`; its files; going on where a killed run stopped; what it
 //! refuses.
 
-use crate::place::{CONFIG, Place, SHAPES, says};
+use crate::place::{CONFIG, Place, SHAPES, mean, row, rows, says};
 use serde_json::Value;
 
 const SUBJECT: &str = "--weights model.safetensors --data shapes:seed=0,train=64,test=16 --limit 8";
 const HOW: &str = "--attack topk --iters 2 --eps 4/255,8/255";
 
-fn cell(result: &Value, from: usize, to: usize) -> &Value {
-    let cells = result["cells"].as_array().expect("cells");
-    let found = cells.iter().find(|c| c["from"] == from && c["to"] == to);
-    found.unwrap_or_else(|| panic!("no cell {from}, {to}"))
+/// Keys of what the images made against one method do to the maps of another.
+fn cell<'a>(from: &'a str, to: &'a str, quantity: &'a str) -> [(&'a str, &'a str); 3] {
+    [("from_method", from), ("method", to), ("quantity", quantity)]
 }
 
 /// What is the same whenever and wherever it was found.
@@ -28,28 +27,33 @@ fn the_diagonal_is_what_attack_finds() {
     let out = "--out t/transfer.json --figure t/heat.png --json";
     let line = format!("transfer {SUBJECT} --from {list} --to {list},random {HOW} {out}");
     let said = place.ok(&line).json();
-    for (i, method) in methods.iter().enumerate() {
+    for method in methods {
         let attack = place.ok(&format!("attack {SUBJECT} --method {method} {HOW} --json")).json();
-        let own = cell(&said, i, i);
-        for (mine, theirs) in own["eps"].as_array().expect("radii").iter().zip([0, 1]) {
-            let theirs = &attack["eps"][theirs];
-            assert_eq!(mine["success"], theirs["success"], "{method}");
-            for (metric, summary) in theirs["metrics"].as_object().expect("metrics") {
-                assert_eq!(mine["metrics"][metric], *summary, "{metric} of {method}");
+        for theirs in rows(&attack, &[("method", method)]) {
+            if theirs["quantity"] == "l2-change" {
+                continue;
+            }
+            let mut keys =
+                cell(method, method, theirs["quantity"].as_str().expect("a name")).to_vec();
+            keys.extend(theirs["eps"].as_str().map(|eps| ("eps", eps)));
+            for statistic in ["mean", "stderr", "mean_of_successes", "n", "undefined"] {
+                assert_eq!(row(&said, &keys)[statistic], theirs[statistic], "{method}: {theirs}");
             }
         }
-        assert_eq!(said["accuracy"][0], attack["accuracy"]);
-        assert_eq!(own["auc"]["k-in"], attack["auc"]["k-in"]);
+        let accuracy = [("quantity", "accuracy")];
+        assert_eq!(mean(&said, &accuracy), mean(&attack, &accuracy));
         // One model: what keeps the prediction for one method keeps it for every other.
-        for to in 0..3 {
-            assert_eq!(cell(&said, i, to)["eps"][1]["metrics"]["kept"]["mean"], 1.);
+        for to in ["gxi", "smoothgrad:samples=2", "random"] {
+            let kept = [&cell(method, to, "kept")[..], &[("eps", "8/255")]].concat();
+            assert_eq!(mean(&said, &kept), 1.);
         }
         // Maps that know nothing of the image are drawn anew: k of 1024 pixels agree by chance.
-        let control = cell(&said, i, 2)["auc"]["k-in"].as_f64().expect("a number");
+        let control = mean(&said, &cell(method, "random", "k-in-auc"));
         assert!(control < 0.2, "{control}");
     }
-    let off = &cell(&said, 0, 1)["auc"]["k-in"];
-    assert!(off.as_f64().expect("a number") < 1. && *off != cell(&said, 1, 1)["auc"]["k-in"]);
+    let [gxi, smooth] = methods;
+    let off = mean(&said, &cell(gxi, smooth, "k-in-auc"));
+    assert!(off < 1. && off != mean(&said, &cell(smooth, smooth, "k-in-auc")));
 
     let kept: Value = serde_json::from_str(&place.text("t/transfer.json")).expect("JSON");
     assert_eq!(kept, said);
@@ -66,10 +70,13 @@ fn the_diagonal_is_what_attack_finds() {
     place.ok("report t --out page");
     let page = place.text("page/index.html");
     says(&page, &["<h2>Transfer</h2>", "smoothgrad:samples=2", "judged"]);
-    assert!(place.text("page/results.json").contains("\"cells\""));
+    assert!(place.text("page/results.json").contains("\"from_method\""));
     let mut torn = numbers(&kept);
     torn["origin"] = kept["origin"].clone();
-    torn["cells"].as_array_mut().expect("cells").pop();
+    torn["rows"]
+        .as_array_mut()
+        .expect("rows")
+        .retain(|row| row["from_method"] != "smoothgrad:samples=2" || row["method"] != "random");
     place.write("torn/t.json", torn.to_string());
     says(&place.refused("report torn --out new"), &["torn/t.json", "row 1 and column 2"]);
 }
@@ -86,7 +93,8 @@ fn a_killed_transfer_goes_on() {
     );
     let whole = place.ok(&format!("{line} --json")).json();
     assert_eq!(whole["models"][1]["name"], "other");
-    assert_eq!(cell(&whole, 1, 0)["eps"].as_array().map(Vec::len), Some(2));
+    let back = [("from_model", "other"), ("model", "model"), ("quantity", "k-in")];
+    assert_eq!(rows(&whole, &back).len(), 2, "a row for each radius");
 
     let out = "--out k/transfer.json --json --resume";
     let part = "k/transfer.parts/000000000.safetensors";

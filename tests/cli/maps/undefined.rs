@@ -1,7 +1,7 @@
 //! What nothing says is `undefined`, counted and in no mean: images without a map, places without an
 //! object, one image's interval; networks whose numbers are out of range are refused.
 
-use crate::place::{Place, says};
+use crate::place::{Place, mean, row, rows, says};
 use serde_json::Value;
 use tch::{Kind, Tensor};
 
@@ -54,13 +54,15 @@ fn an_image_without_a_map_is_in_no_mean() {
     let line = format!("attack --weights model.safetensors --data data.safetensors {HOW}");
     let run = place.ok(&format!("{line} --out o/attack.safetensors --json"));
     says(&run.stderr, &["warning: no map by `gxi`, zero everywhere, at 1 of 4 images"]);
-    for at in run.json()["eps"].as_array().expect("radii") {
-        assert_eq!((&at["no_map"], &at["success"]), (&1.into(), &1.0.into()), "{at}");
-        let file = place.tensors(&format!("o/{}", at["tensors"].as_str().expect("a name")));
+    let said = run.json();
+    for (eps, file) in said["tensors"].as_object().expect("files by radius") {
+        let of = |quantity| row(&said, &[("eps", eps), ("quantity", quantity)]);
+        assert_eq!((&of("no-map")["mean"], &of("success")["mean"]), (&1.0.into(), &1.0.into()));
+        let file = place.tensors(&format!("o/{}", file.as_str().expect("a name")));
         assert_eq!(whole(&file.tensors["has_map"]), [1, 0, 1, 1]);
         assert_eq!(whole(&file.tensors["success"]), [1, 0, 1, 1]);
         for name in ["cdl", "cor", "cosd", "k-in", "confidence"] {
-            let summary = &at["metrics"][name];
+            let summary = of(name);
             assert_eq!((&summary["n"], &summary["undefined"]), (&3.into(), &1.into()), "{name}");
             let values = Vec::<f64>::try_from(file.tensors[name].to_kind(Kind::Double));
             let values = values.expect("numbers");
@@ -82,20 +84,25 @@ fn an_image_without_a_map_is_in_no_mean() {
     assert!(csv.lines().any(counted), "{csv}");
     let maps = "explain --weights model.safetensors --data data.safetensors --method gxi,saliency";
     let said = place.ok(&format!("{maps} --out maps.safetensors --json")).json();
-    assert_eq!(said["no_map"], serde_json::json!([1, 0]));
+    let no_map = |method| mean(&said, &[("quantity", "no-map"), ("method", method)]);
+    assert_eq!([no_map("gxi"), no_map("saliency")], [1., 0.]);
 
     let line = "transfer --weights model.safetensors --data data.safetensors --attack topk --iters 1 \
                 --eps 4/255,8/255 --from gxi,saliency";
     let said = place.ok(&format!("{line} --out t/transfer.json --figure t/f.png --json")).json();
-    let undefined = |from: usize, to: usize| {
-        let cell = said["cells"].as_array().expect("cells").iter();
-        let cell = cell.clone().find(|c| c["from"] == from && c["to"] == to).expect("a cell");
-        let at = &cell["eps"][0];
-        [&at["no_map"], &at["metrics"]["k-in"]["undefined"], &at["metrics"]["kept"]["undefined"]]
-            .map(|n| n.as_u64().expect("a count"))
+    let undefined = |from: &str, to: &str| {
+        let of = |name| {
+            let keys =
+                [("from_method", from), ("method", to), ("eps", "4/255"), ("quantity", name)];
+            row(&said, &keys)
+        };
+        let no_map = of("no-map")["mean"].as_f64().expect("a count");
+        let [k_in, kept] = ["k-in", "kept"].map(|name| of(name)["undefined"].as_u64());
+        [no_map as u64, k_in.expect("a count"), kept.expect("a count")]
     };
-    assert_eq!([undefined(0, 0), undefined(0, 1)], [[1, 1, 1]; 2]);
-    assert_eq!([undefined(1, 0), undefined(1, 1)], [[0, 1, 0], [0; 3]]);
+    assert_eq!([undefined("gxi", "gxi"), undefined("gxi", "saliency")], [[1, 1, 1]; 2]);
+    let other = "saliency";
+    assert_eq!([undefined(other, "gxi"), undefined(other, other)], [[0, 1, 0], [0; 3]]);
     page(&place, "t");
 }
 
@@ -105,10 +112,12 @@ fn no_image_with_a_map_leaves_every_number_undefined() {
     let subject = "--weights model.safetensors --data data.safetensors";
     let attack = format!("attack {subject} {HOW}");
     let said = place.ok(&format!("{attack} --out o/a.safetensors --figure f.png --json")).json();
-    assert_eq!(said["auc"]["k-in"], Value::Null);
-    for key in ["/eps/0/success", "/eps/0/change", "/eps/0/metrics/cor/mean", "/auc/cosd"] {
-        assert_eq!(said.pointer(key), Some(&Value::Null), "{key}");
+    for quantity in ["success", "cor", "k-in-auc", "cosd-auc"] {
+        for row in rows(&said, &[("quantity", quantity)]) {
+            assert_eq!(row.get("mean"), Some(&Value::Null), "{row}");
+        }
     }
+    assert!(rows(&said, &[("quantity", "l2-change")]).is_empty(), "{said}");
     let table = place.ok(&attack).stdout;
     assert!(!table.contains("NaN") && !table.contains('±'), "{table}");
     assert_eq!(table.matches("undefined").count(), 2 * 6 + 5, "{table}");
@@ -119,13 +128,14 @@ fn no_image_with_a_map_leaves_every_number_undefined() {
     let line = format!("measure {metrics} {subject} --method gxi,ig:points=2 --out o/m.json");
     let run = place.ok(&format!("{line} --json"));
     let said = run.json();
-    for row in said["measured"].as_array().expect("rows") {
-        assert_eq!(row["empty_maps"], 4);
-        for (key, value) in row["values"].as_object().expect("values") {
-            let own = key == "model-lipschitz";
-            assert_eq!(value["undefined"], if own { 0 } else { 4 }, "{key}: {value}");
-            assert_eq!((value["mean"].is_null(), &value["infinite"]), (!own, &0.into()), "{key}");
+    for value in said["rows"].as_array().expect("rows") {
+        if value["quantity"] == "no-map" {
+            assert_eq!(value["mean"], 4.0);
+            continue;
         }
+        let own = value["quantity"] == "model-lipschitz";
+        assert_eq!(value["undefined"], if own { 0 } else { 4 }, "{value}");
+        assert_eq!((value["mean"].is_null(), value.get("infinite")), (!own, None), "{value}");
     }
     says(&run.stderr, &["warning: no map by `ig:points=2`, zero everywhere, at 4 of 4 images"]);
     says(&place.ok(&line).stdout, &["4 undefined: no map"]);
@@ -178,15 +188,17 @@ fn one_image_has_no_interval() {
     let subject = "--weights model.safetensors --data data.safetensors --limit 1";
     let attack = format!("attack {subject} {HOW} --out o/a.safetensors");
     let said = place.ok(&format!("{attack} --json")).json();
-    assert!(said["eps"][0]["metrics"]["cor"]["mean"].is_f64());
-    assert_eq!(said["eps"][0]["metrics"]["cor"]["stderr"], Value::Null);
+    for row in rows(&said, &[("quantity", "cor")]) {
+        assert!(row["mean"].is_f64() && row.get("stderr").is_none(), "{row}");
+    }
     let measure = format!("measure complexity {subject} --method gxi --out o/m.json");
     let said = place.ok(&format!("{measure} --json")).json();
-    let entropy = &said["measured"][0]["values"]["entropy"];
+    let entropy = row(&said, &[("quantity", "entropy")]);
     assert!(entropy["mean"].is_f64() && entropy["n"] == 1, "{entropy}");
     assert!(entropy["low"].is_null() && entropy["high"].is_null(), "{entropy}");
     let eval = format!("eval {subject} --pgd 1");
-    assert_eq!(place.ok(&format!("{eval} --json")).json()["stderr"], Value::Null);
+    let said = place.ok(&format!("{eval} --json")).json();
+    assert!(row(&said, &[("quantity", "accuracy")]).get("stderr").is_none(), "{said}");
     for line in [&attack, &measure, &eval] {
         let said = place.ok(line).stdout;
         assert!(!said.contains('±') && !said.contains(" ["), "{said}");
@@ -207,9 +219,10 @@ fn an_absent_object_is_neither_hit_nor_missed() {
     let line = "measure localisation --weights model.safetensors --data data.safetensors \
                 --method gxi,random";
     let said = place.ok(&format!("{line} --json")).json();
-    for row in said["measured"].as_array().expect("rows") {
-        for key in ["mass", "pointing", "rank"] {
-            let value = &row["values"][key];
+    for key in ["mass", "pointing", "rank"] {
+        let found = rows(&said, &[("quantity", key)]);
+        assert_eq!(found.len(), 2, "{said}");
+        for value in found {
             assert_eq!([&value["n"], &value["undefined"]], [1, 3], "{key}: {value}");
         }
     }
@@ -227,16 +240,25 @@ fn networks_that_say_nothing_are_not_robust() {
     head("huge.safetensors", &|weight| weight.sign() * 3e38);
     let dead = "--weights dead.safetensors --data data.safetensors";
     let said = place.ok(&format!("attack {dead} {HOW} --json")).json();
-    assert_eq!((&said["eps"][1]["no_map"], &said["eps"][1]["success"]), (&4.into(), &Value::Null));
+    for (no_map, success) in rows(&said, &[("quantity", "no-map")])
+        .into_iter()
+        .zip(rows(&said, &[("quantity", "success")]))
+    {
+        assert_eq!((&no_map["mean"], &success["mean"]), (&4.0.into(), &Value::Null));
+    }
     let said = place.ok(&format!("measure faithfulness {dead} --method gxi,random --json")).json();
-    for row in said["measured"].as_array().expect("rows") {
-        assert_eq!(row["values"]["pearson"]["undefined"], 4, "{row}");
-        assert_eq!(row["values"]["spearman"]["mean"], Value::Null, "{row}");
+    for method in ["gxi", "random"] {
+        let of = |quantity| row(&said, &[("method", method), ("quantity", quantity)]);
+        assert_eq!(of("pearson")["undefined"], 4, "{method}");
+        assert_eq!(of("spearman")["mean"], Value::Null, "{method}");
     }
     // A probability of exactly 1 has no gradient; a logit has.
     let sure = format!("attack --weights sure.safetensors --data data.safetensors {HOW} --json");
-    assert_eq!(place.ok(&format!("{sure} --score prob")).json()["eps"][0]["no_map"], 4);
-    assert_eq!(place.ok(&sure).json()["eps"][0]["no_map"], 0);
+    let no_map = |line: &str| {
+        let said = place.ok(line).json();
+        rows(&said, &[("quantity", "no-map")])[0]["mean"].as_f64().expect("a count")
+    };
+    assert_eq!([no_map(&format!("{sure} --score prob")), no_map(&sure)], [4., 0.]);
 
     let huge = "--weights huge.safetensors --data data.safetensors --offset 1";
     for line in [

@@ -1,6 +1,6 @@
 //! Robust training from the recipes at their smallest scale, and accuracy under attack.
 
-use crate::place::{Place, SHAPES, says};
+use crate::place::{Place, SHAPES, mean, says};
 use std::path::Path;
 use tch::Kind;
 
@@ -60,9 +60,11 @@ fn accuracy_under_attack() {
     let eval = format!("eval --weights model.safetensors --data {SHAPES}");
     let line = format!("{eval} --pgd 3 --apgd 3 --square 20 --eps 0,4/255 --out adv.safetensors");
     let found = place.ok(&format!("{line} --curvature --json")).json();
-    assert!(found["curvature"]["mean"].as_f64().expect("a number") > 0.);
+    assert!(mean(&found, &[("quantity", "curvature")]) > 0.);
     let at = |i: usize| &found["robust"][i];
-    assert_eq!(at(0)["accuracy"]["fraction"], found["accuracy"], "a radius of 0 changes nothing");
+    let unmoved = mean(&found, &[("quantity", "robust-accuracy"), ("eps", "0/255")]);
+    let clean = mean(&found, &[("quantity", "accuracy")]);
+    assert_eq!(unmoved, clean, "a radius of 0 changes nothing");
     assert_eq!(at(1)["label"], "4/255");
     let names = ["pgd:steps=3", "apgd-ce:steps=3", "apgd-dlr:steps=3", "square:queries=20"];
     let attacks = at(1)["summary"]["attacks"].as_array().expect("a list");
@@ -83,6 +85,7 @@ fn accuracy_under_attack() {
     assert_eq!(t("robust").sum(Kind::Int64).int64_value(&[]) as u64, open.expect("counted"));
     let again = place.ok(&format!("{line} --batch-size 5 --json")).json();
     assert_eq!(again["robust"], found["robust"], "whatever the batch");
+    assert_eq!(again["rows"], found["rows"], "whatever the batch");
 
     let text = place.ok(&format!("{eval} --attack standard --limit 1 --eps 16/255")).stdout;
     says(

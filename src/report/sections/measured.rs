@@ -1,0 +1,104 @@
+//! Measured explanations: a table a model, its numbers by its methods, and what each number is.
+
+use super::view::{Best, Format, View};
+use crate::report::{
+    Inputs,
+    html::{UNCHECKED, list, scrolling},
+};
+use crate::results::{QUANTITY, Record, Row, UNDEFINED, keys};
+use ::results::{Grid, Query};
+use maud::{Markup, html};
+use tensorfile::words::count;
+
+const NOTE: &str = "Means over images with 95 % intervals, Wilson's of shares and by bootstrap of others; ↑ higher is better, ↓ lower. The \
+                    best mean of a line is bold, that of the control `random` left out. Intervals that overlap do not tell methods apart. Images where a number is \
+                    undefined or infinite are counted and in no mean.";
+
+const VIEW: View = View {
+    query: Query { quantities: &[], each: &["model"], down: &[QUANTITY], across: &["method"] },
+    format: Format::Interval,
+    best: Best::OfLine,
+    arrows: true,
+};
+
+/// The section of the page; empty without a measurement.
+pub(in crate::report) fn section(inputs: &Inputs) -> Markup {
+    html! {
+        @if inputs.of("measure").next().is_some() {
+            p class="note" { (NOTE) }
+            @for found in inputs.of("measure") { (one(&found.record)) }
+        }
+    }
+}
+
+/// The rows of a metric.
+fn measured(record: &Record) -> impl Iterator<Item = &Row> {
+    record.rows.rows.iter().filter(|row| row.keys.contains_key("metric"))
+}
+
+fn one(record: &Record) -> Markup {
+    let words = |key: &str| record.setting(key).unwrap_or("–");
+    let mut settings = format!("class {}, score {}", words("target"), words("score"));
+    if record.settings.contains_key("attack") {
+        settings += &format!(", attack {} within {}", words("attack"), words("eps"));
+    }
+    let own = |name: &str| measured(record).any(|row| row.quantity() == name);
+    html! {
+        p {
+            (count(record.images.unwrap_or(0) as usize, "image")) " of " (record.data) "; "
+            (settings) "."
+        }
+        @for grid in VIEW.query.of(measured(record)) { (table(record, &grid)) }
+        (ranks(record))
+        dl {
+            @for quantity in record.quantities.iter().filter(|quantity| own(&quantity.name)) {
+                dt { (quantity.name) } dd { (quantity.about) }
+            }
+        }
+    }
+}
+
+fn table(record: &Record, grid: &Grid) -> Markup {
+    let model = grid.of[0];
+    let lines = grid.lines.iter().map(|line| {
+        let cells = VIEW.cells(grid, std::slice::from_ref(line), &record.quantities).remove(0);
+        (VIEW.name(VIEW.query.down, &line.head, &record.quantities), cells)
+    });
+    let table = html! {
+        table class="measured" {
+            caption { (model) }
+            thead { tr { th {} (VIEW.heads(grid, &record.quantities)) } }
+            tbody { @for (name, cells) in lines { tr { th scope="row" { (name) } (cells) } } }
+        }
+    };
+    let empty = keys([("model", model), (QUANTITY, "no-map")]);
+    let empty = record.rows.filter(&empty).filter_map(|row| {
+        let images = row.number.mean.filter(|count| *count > 0.)?;
+        Some(format!("{} by {}", count(images as usize, "image"), row.key("method")))
+    });
+    let empty: Vec<String> = empty.collect();
+    let checked =
+        grid.lines.iter().flat_map(|line| &line.cells).flatten().all(|row| row.number.n.is_some());
+    html! {
+        (scrolling(model, &table))
+        @if !empty.is_empty() { p { "No map, zero everywhere: " (list(&empty)) "." } }
+        @if !checked { p { (UNCHECKED) } }
+    }
+}
+
+fn ranks(record: &Record) -> Markup {
+    let rows = keys([(QUANTITY, "rank-correlation")]);
+    let each = record.rows.filter(&rows).map(|row| {
+        let rho = row.number.mean.map_or(UNDEFINED.into(), |rho| format!("{rho:.2}"));
+        format!("{} {rho}", row.key("method"))
+    });
+    let each: Vec<String> = each.collect();
+    html! {
+        @if !each.is_empty() {
+            p {
+                "Rank correlation over models of how steep the score is and how steep the maps are: "
+                (list(&each)) "."
+            }
+        }
+    }
+}
