@@ -1,7 +1,6 @@
 //! What commands that attack or measure maps share: the attack as the command line asks for it, its
 //! per-image results, and the finished batches that a killed run goes on behind.
 
-use crate::runtime::oom;
 use tensorfile::words;
 
 mod batch_store;
@@ -15,7 +14,8 @@ pub use per_image::{Judge, Run, table};
 /// What the user is told of images without a map, with a setting of the method that may be why.
 pub fn no_map_warning(count: u64, images: usize, method: &str) -> String {
     let images = words::count(images, "image");
-    let why = oom::method(method).ok().and_then(|method| method.vanishes());
+    let why =
+        registry::parse(method).and_then(explain::method).ok().and_then(|method| method.vanishes());
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
     format!("warning: no map by `{method}`, zero everywhere, at {count} of {images}{why}")
 }

@@ -3,6 +3,5 @@
 pub mod device;
 pub mod launcher;
 pub mod memory;
-pub mod oom;
 pub mod outputs;
 pub mod ui;

@@ -12,12 +12,12 @@ use crate::{
     results::{ModelCard, Origin},
     runtime::device,
     runtime::memory::Fits,
-    runtime::ui::Ui,
+    runtime::ui::{self, Ui},
 };
 use anyhow::{Context, Result, ensure};
 use classes::{Fitted, Known};
 use data::{Dataset, Features};
-use explain::{Attribution, Batch};
+use explain::{Attribution, Batch, engine::chunks::ChunkLimit};
 use models::{
     Classifier, Model, Target, checkpoint,
     checkpoint::Hints,
@@ -252,7 +252,8 @@ impl Loaded {
             TargetClass::Class(class) => y.full_like(self.class(class)?),
         };
         let target = Target { class, score };
-        Ok(Batch { x: x.shallow_clone(), target, keys, chunk: self.chunk(how.chunk) })
+        let limit = ChunkLimit::new(ui::complain);
+        Ok(Batch { x: x.shallow_clone(), target, keys, chunk: self.chunk(how.chunk), limit })
     }
 
     /// Images a pass: those asked for, or as many as fit.

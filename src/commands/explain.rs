@@ -9,7 +9,6 @@ use crate::{
         quantities::{self, of_measures},
         suffixed,
     },
-    runtime::oom,
     runtime::outputs::Files,
     runtime::ui::Ui,
     session::{self, Loaded},
@@ -140,7 +139,7 @@ fn methods(args: &Explain) -> Result<Vec<Method>> {
     let all = session::methods("--method", &args.method)?;
     let several = all.len() > 1;
     let one = |spelled: String| {
-        let method = oom::method(&spelled)?;
+        let method = explain::method(registry::parse(&spelled)?)?;
         let suffix = spelled.replace([':', ',', '=', '/'], "-");
         let out = args.out.as_ref().map(|out| match several {
             true => suffixed(out, &suffix),

@@ -5,12 +5,12 @@ use crate::{
     grid2d::{Range, edges, grid, pairs, range, rows},
     outcome::Outcome,
     results::{Better, Number, Quantity, Record, Table, keys, quantities},
-    runtime::oom,
     runtime::outputs::Files,
+    runtime::ui,
     session,
 };
 use anyhow::{Context, Result, ensure};
-use explain::{Attribution, Batch};
+use explain::{Attribution, Batch, engine::chunks::ChunkLimit};
 use models::{
     Model, Target,
     checkpoint::{self, Hints},
@@ -116,7 +116,7 @@ fn tidy(args: &Plane, values: &[f64], maps: &[(&String, Vec<(f64, f64)>)]) -> Ta
 
 fn methods(args: &Plane) -> Result<Methods> {
     let named = |name: String| {
-        let method = oom::method(&name);
+        let method = registry::parse(&name).and_then(explain::method);
         Ok((name.clone(), method.with_context(|| format!("method `{name}`"))?))
     };
     session::methods("--method", &args.method)?.into_iter().map(named).collect()
@@ -148,7 +148,7 @@ fn batch(points: &Tensor, class: i64, seed: u64) -> Batch {
     let n = x.size()[0];
     let target = Target::logit(&Tensor::full([n], class, (Kind::Int64, Device::Cpu)));
     let keys = (0..n as u64).map(|point| noise::key(seed, point, 0)).collect();
-    Batch { keys, ..Batch::new(&x, &target) }
+    Batch { keys, limit: ChunkLimit::new(ui::complain), ..Batch::new(&x, &target) }
 }
 
 /// The function at rows `[N, 2, 1, 1]`, f64 `[N]`.
@@ -183,7 +183,7 @@ fn draw(
         ));
     }
     left.push(("level lines".to_owned(), edges(&plane, &level)?));
-    let saliency = oom::method("saliency")?;
+    let saliency = explain::method(registry::parse("saliency")?)?;
     let gradient = saliency.attribute(model, &whole).view_as(&plane).abs();
     let first = gradient.select(-1, 0).greater_tensor(&gradient.select(-1, 1));
     let thin = |t: &Tensor| t.slice(0, 0, None, COARSE).slice(1, 0, None, COARSE).contiguous();

@@ -1,8 +1,9 @@
 //! What a person sees: notes and progress on stderr, results on stdout, one JSON object on stdout
 //! with `--json`.
 
-use crate::{outcome::Outcome, runtime::oom};
+use crate::outcome::Outcome;
 use anyhow::Result;
+use explain::engine::oom;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::{
     io::{self, ErrorKind, IsTerminal, Write},
@@ -80,10 +81,11 @@ pub fn report_panic(panic: &std::panic::PanicHookInfo) {
         return;
     }
     if oom::exhausted(text) {
-        return complain(
-            "the memory is full: a smaller batch needs less (`--batch-size N`; in training \
-             `--set batch_size=N`)",
-        );
+        let what = oom::given_up(text).map_or_else(String::new, |what| format!(", {what}"));
+        return complain(&format!(
+            "the memory is full{what}: a smaller batch needs less (`--batch-size N`; in training \
+             `--set batch_size=N`)"
+        ));
     }
     let first = text.lines().next().unwrap_or_default().split("\\nException raised").next();
     let place = panic.location().map(|l| format!(" ({}:{})", l.file(), l.line()));

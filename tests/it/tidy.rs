@@ -175,6 +175,22 @@ const ARROWS: &[(&str, &[&str])] = &[
 ];
 
 #[test]
+fn methods_and_metrics_cut_no_passes() {
+    let places = ["crates/explain/src/method", "crates/explain/src/metric"].map(|p| root().join(p));
+    let mut seen = 0;
+    for (path, text) in rust_files() {
+        if !places.iter().any(|place| path.starts_with(place)) {
+            continue;
+        }
+        seen += 1;
+        for cut in ["step_by(", ".chunk", "chunks(", ".split(", "catch_unwind"] {
+            assert!(!text.contains(cut), "{}: `{cut}`; use `engine::chunks`", path.display());
+        }
+    }
+    assert!(seen > 20, "{seen} files");
+}
+
+#[test]
 fn crates_depend_only_along_the_arrows() {
     let ours: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
     let found = fs::read_dir(root().join("crates")).unwrap();

@@ -1,6 +1,9 @@
 //! What a method is given: images, what is explained about each, and what seeds its draws.
 
-use crate::Attribution;
+use crate::{
+    Attribution,
+    engine::chunks::{self, ChunkLimit},
+};
 use models::{Model, Target, noise};
 use tch::Tensor;
 
@@ -18,19 +21,28 @@ pub struct Batch {
     pub keys: Vec<u64>,
     /// Images a pass at most; a method's samples count as images.
     pub chunk: i64,
+    /// Fewer, once memory was exhausted.
+    pub limit: ChunkLimit,
 }
 
 impl Batch {
     /// The keys are those of images 0, 1, … of seed 0; a chunk is 256 images.
     pub fn new(x: &Tensor, target: &Target) -> Self {
         let keys = (0..x.size()[0] as u64).map(|image| noise::key(0, image, 0)).collect();
-        Batch { x: x.shallow_clone(), target: target.narrow(0, x.size()[0]), keys, chunk: CHUNK }
+        let target = target.narrow(0, x.size()[0]);
+        let limit = ChunkLimit::new(|_| ());
+        Batch { x: x.shallow_clone(), target, keys, chunk: CHUNK, limit }
     }
 
     /// Other images with the same targets, keys and chunk.
     pub fn at(&self, x: &Tensor) -> Self {
-        let (keys, chunk) = (self.keys.clone(), self.chunk);
-        Batch { x: x.shallow_clone(), target: self.target.narrow(0, x.size()[0]), keys, chunk }
+        Batch {
+            x: x.shallow_clone(),
+            target: self.target.narrow(0, x.size()[0]),
+            keys: self.keys.clone(),
+            chunk: self.chunk,
+            limit: self.limit.clone(),
+        }
     }
 
     /// These images moved to `x`, for maps by `method`: it draws there what it draws here, or, where
@@ -49,26 +61,14 @@ impl Batch {
             target: self.target.narrow(start, n),
             keys: self.keys[start as usize..(start + n) as usize].to_vec(),
             chunk: self.chunk,
+            limit: self.limit.clone(),
         }
-    }
-
-    /// All images in blocks of `most`, in order; the last may have fewer.
-    pub fn blocks(&self, most: i64) -> impl Iterator<Item = Batch> + '_ {
-        let (n, most) = (self.x.size()[0], most.max(1));
-        (0..n.max(1)).step_by(most as usize).map(move |at| self.narrow(at, most.min(n - at)))
-    }
-
-    /// Maps and logits of all images, a chunk of them at a time.
-    pub(crate) fn joined(&self, of: impl Fn(&Batch) -> (Tensor, Tensor)) -> (Tensor, Tensor) {
-        let (maps, logits): (Vec<_>, Vec<_>) =
-            self.blocks(self.chunk).map(|block| of(&block)).unzip();
-        (Tensor::cat(&maps, 0), Tensor::cat(&logits, 0))
     }
 
     /// Logits `[N, K]`, a chunk at a time, with no graph.
     pub fn logits(&self, model: &dyn Model) -> Tensor {
-        let each = self.blocks(self.chunk).map(|block| tch::no_grad(|| model.logits(&block.x)));
-        Tensor::cat(&each.collect::<Vec<_>>(), 0)
+        let [logits] = tch::no_grad(|| chunks::map(self, |pass| [model.logits(&pass.block.x)]));
+        logits
     }
 
     /// The explained score of each image `[N]`, a chunk at a time, with no graph.
@@ -87,6 +87,7 @@ impl Batch {
             },
             keys: rows.iter().map(|&row| self.keys[row as usize]).collect(),
             chunk: self.chunk,
+            limit: self.limit.clone(),
         }
     }
 

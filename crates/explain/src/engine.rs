@@ -1,7 +1,9 @@
-//! What methods share: passes over blocks of images and samples, averages of gradients, linear
-//! surrogates, and the retry when memory is exhausted.
+//! What methods and metrics share: passes over images and samples, made smaller when memory is
+//! exhausted, averages of gradients, and linear surrogates.
 
+pub mod chunks;
 pub(crate) mod gradient_average;
+pub(crate) mod limited;
 pub(crate) mod normal_equations;
 pub mod oom;
 pub mod surrogate;

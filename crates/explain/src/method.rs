@@ -1,6 +1,9 @@
 //! Attribution methods, a file each, and the list of them.
 
-use crate::Attribution;
+use crate::{
+    Attribution,
+    engine::{chunks::ChunkLimit, limited::Limited},
+};
 use anyhow::Result;
 use registry::Entry;
 use toml::Table;
@@ -45,7 +48,9 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
     smoothgrad::UNIGRAD,
 ];
 
-/// The method that `table` (`name` and options) asks for.
+/// The method that `table` (`name` and options) asks for. Where memory is exhausted, its passes get
+/// smaller and stay so.
 pub fn method(table: Table) -> Result<Box<dyn Attribution>> {
-    registry::build("method", METHODS, table)
+    let limit = ChunkLimit::named(&registry::spelled(&table));
+    Ok(Box::new(Limited { method: registry::build("method", METHODS, table)?, limit }))
 }

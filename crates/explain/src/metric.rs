@@ -1,7 +1,7 @@
 //! Measures of explanations: one number an image from a model, a method and its maps. What is drawn
 //! is keyed by image, so neither the batch nor the chunk changes a number.
 
-use crate::{Attribution, Batch};
+use crate::{Attribution, Batch, engine::chunks::ChunkLimit};
 use anyhow::Result;
 use models::Model;
 use registry::Entry;
@@ -27,6 +27,7 @@ pub mod statistics;
 use results::Better;
 
 /// What is measured: the maps of one method for a batch of images, and what made them.
+#[derive(Clone, Copy)]
 pub struct Case<'a> {
     /// The network that is explained.
     pub model: &'a dyn Model,
@@ -50,15 +51,13 @@ pub struct Case<'a> {
     pub map_cache: &'a Memo,
 }
 
-/// Results of passes that several metrics or methods ask for, made once. By what they are, how they
-/// are made, and the chunk: a pass that is made again with a smaller one, for want of memory, finds
-/// nothing that is cut otherwise.
+/// Results that several metrics or methods ask for, made once, by what they are. None depends on
+/// how passes are cut.
 #[derive(Debug, Default)]
 pub struct Memo(RefCell<BTreeMap<String, Tensor>>);
 
 impl Memo {
-    fn get(&self, case: &Case, what: &str, make: impl FnOnce() -> Tensor) -> Tensor {
-        let what = format!("{what} in passes of {}", case.batch.chunk);
+    fn get(&self, what: String, make: impl FnOnce() -> Tensor) -> Tensor {
         let found = self.0.borrow().get(&what).map(Tensor::shallow_clone);
         found.unwrap_or_else(|| {
             let made = make();
@@ -217,7 +216,10 @@ pub const METRICS: &[Entry<dyn Metric>] = &[
     similarity::ENTRY,
 ];
 
-/// The metric that `table` (`name` and options) asks for; undefined where there is no map.
+/// The metric that `table` (`name` and options) asks for; undefined where there is no map. Where
+/// memory is exhausted, its passes get smaller and stay so.
 pub fn metric(table: Table) -> Result<Box<dyn Metric>> {
-    Ok(Box::new(defined::Defined(registry::build("metric", METRICS, table)?)))
+    let limit = ChunkLimit::named(&registry::spelled(&table));
+    let metric = registry::build("metric", METRICS, table)?;
+    Ok(Box::new(defined::Defined { metric, limit }))
 }

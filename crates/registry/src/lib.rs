@@ -53,6 +53,6 @@ mod words;
 pub use entry::{Entry, Named, build, find, nearest};
 pub use fraction::{fraction, parse_fraction};
 pub use options::{Described, NoOptions, Setting, described, options};
-pub use parse::{parse, split, value_of};
+pub use parse::{parse, spelled, split, value_of};
 pub use text::Text;
 pub use words::{word, words};

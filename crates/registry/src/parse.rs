@@ -20,6 +20,18 @@ pub fn parse(text: &str) -> Result<Table> {
     Ok(table)
 }
 
+/// `NAME:key=value,…` of a table with `name` in it, its keys sorted: the inverse of [`parse`].
+pub fn spelled(table: &Table) -> String {
+    let word = |value: &Value| match value {
+        Value::String(text) if !text.contains([',', '=', ':', '"']) => text.clone(),
+        other => other.to_string(),
+    };
+    let options = table.iter().filter(|(key, _)| *key != "name");
+    let options: Vec<_> = options.map(|(key, value)| format!("{key}={}", word(value))).collect();
+    let name = table.get("name").map_or_else(String::new, word);
+    if options.is_empty() { name } else { format!("{name}:{}", options.join(",")) }
+}
+
 /// What stands between commas that are not inside brackets or quotes.
 fn parts(text: &str) -> Vec<&str> {
     let (mut parts, mut from, mut depth, mut quoted) = (vec![], 0, 0, false);

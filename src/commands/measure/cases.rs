@@ -1,12 +1,7 @@
 //! The cases of one model: what metrics are told of a batch.
 
 use super::plan::{Plan, Strike};
-use crate::{
-    cli::Measure,
-    evaluation::Named,
-    runtime::oom::{ChunkLimit, chunk_limit},
-    session::Loaded,
-};
+use crate::{cli::Measure, evaluation::Named, session::Loaded};
 use ::attack::{AttackInput, Beta, MapAttack, MapObjective, Optimizer};
 use anyhow::{Context, Result};
 use explain::{
@@ -31,8 +26,6 @@ const BETA: f64 = 20.;
 pub(super) struct Cases<'a> {
     plan: &'a Plan,
     loaded: &'a Loaded,
-    /// One a metric.
-    limits: Vec<ChunkLimit>,
     /// With layers drawn anew.
     randomised: Vec<(Randomness, Classifier)>,
     /// Trained on random labels.
@@ -65,8 +58,7 @@ impl<'a> Cases<'a> {
     ) -> Self {
         let wanted = plan.needs.randomised;
         let randomised = if wanted { randomised(&loaded.model, args) } else { vec![] };
-        let limits = plan.metrics.iter().map(|(name, _)| chunk_limit(name)).collect();
-        Cases { plan, loaded, limits, randomised, unlearnt }
+        Cases { plan, loaded, randomised, unlearnt }
     }
 
     /// The numbers of a batch, one entry a method, on the CPU. `tick` is called after every metric.
@@ -111,8 +103,8 @@ impl<'a> Cases<'a> {
                 model_cache: &model_cache,
                 map_cache: &Memo::default(),
             };
-            let columns = plan.metrics.iter().zip(&self.limits).flat_map(|((_, metric), limit)| {
-                let columns = limit.fit(&batch, |batch| metric.measure(&Case { batch, ..case }));
+            let columns = plan.metrics.iter().flat_map(|(_, metric)| {
+                let columns = metric.measure(&case);
                 tick();
                 columns
             });

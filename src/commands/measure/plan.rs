@@ -4,7 +4,6 @@ use super::preset::{Preset, preset};
 use crate::{
     cli::{Explained, Measure, TargetClass},
     results::label,
-    runtime::oom,
     session::Loaded,
     session::methods,
     session::threat::Radii,
@@ -81,7 +80,9 @@ impl Plan {
         let metrics =
             metrics.into_iter().map(|text| Ok((text.clone(), metric(registry::parse(&text)?)?)));
         let metrics = metrics.collect::<Result<Vec<_>>>()?;
-        let built = spelled.into_iter().map(|text| Ok((text.clone(), oom::method(&text)?)));
+        let built = spelled
+            .into_iter()
+            .map(|text| Ok((text.clone(), explain::method(registry::parse(&text)?)?)));
         let attack = usual(&args.attack, |p| p.attack, "pgd");
         let wanted = |of: fn(&Needs) -> bool| metrics.iter().any(|(_, m)| of(&m.needs()));
         let needs = Needs {

@@ -2,7 +2,10 @@
 //! SmoothGrad, UniGrad and integrated gradients are points, weights and factors; this file is all
 //! that differentiates. Memory grows with `Batch::chunk`, not with the number of points.
 
-use crate::{Attribution, Batch, Cotangent, Differentiable};
+use crate::{
+    Attribution, Batch, Cotangent, Differentiable,
+    engine::chunks::{self, Pass},
+};
 use anyhow::Result;
 use models::{
     Model,
@@ -62,63 +65,6 @@ pub(crate) trait SamplePoints {
 #[derive(Debug)]
 pub(crate) struct Average<P>(pub P);
 
-/// One pass: some samples of some images of a batch, sample after sample.
-pub(crate) struct Pass {
-    /// The images, once.
-    pub block: Batch,
-    /// Number of the first image in the whole batch.
-    pub first: i64,
-    /// The samples taken of each.
-    pub taken: Vec<u64>,
-}
-
-impl Pass {
-    /// The passes over `count` samples of each image of `batch`.
-    pub fn all(batch: &Batch, count: u64) -> Vec<Pass> {
-        let n = batch.x.size()[0];
-        let block = batch.chunk.clamp(1, n.max(1));
-        let together = (batch.chunk / block).max(1) as usize;
-        let samples: Vec<u64> = (0..count).collect();
-        let mut passes = vec![];
-        for first in (0..n).step_by(block as usize) {
-            for taken in samples.chunks(together) {
-                let block = batch.narrow(first, block.min(n - first));
-                passes.push(Pass { block, first, taken: taken.to_vec() });
-            }
-        }
-        passes
-    }
-
-    /// The block once for each sample, with images `x` in place of its own.
-    pub fn repeated(&self, x: &Tensor) -> Batch {
-        let times = self.taken.len();
-        let class = self.block.target.class.repeat([times as i64]);
-        Batch {
-            x: x.repeat([times as i64, 1, 1, 1]),
-            target: models::Target { class, score: self.block.target.score },
-            keys: self.block.keys.repeat(times),
-            chunk: self.block.chunk,
-        }
-    }
-
-    /// The sample number of every row of [`Pass::repeated`].
-    pub fn samples(&self) -> Vec<u64> {
-        let n = self.block.keys.len();
-        self.taken.iter().flat_map(|&sample| std::iter::repeat_n(sample, n)).collect()
-    }
-
-    /// Rows of [`Pass::repeated`] added up image by image: `[N, C, H, W]`.
-    pub fn summed(&self, rows: &Tensor) -> Tensor {
-        let shape = [&[self.taken.len() as i64], &self.block.x.size()[..]].concat();
-        rows.view(&shape[..]).sum_dim_intlist([0i64].as_slice(), false, rows.kind())
-    }
-
-    /// This block's part of a tensor of the whole batch.
-    pub fn part(&self, whole: &Tensor) -> Tensor {
-        whole.narrow(0, self.first, self.block.keys.len() as i64)
-    }
-}
-
 impl<P: SamplePoints> Average<P> {
     /// Σ w c ⊙ ∇f over the points of a pass, and the logits there; a graph reaches `x` if it wants
     /// one.
@@ -146,28 +92,28 @@ impl<P: SamplePoints> Average<P> {
     }
 
     /// The map; and the logits at the images, where the only point is the image.
-    fn map(&self, model: &dyn Model, batch: &Batch, passes: &[Pass]) -> (Tensor, Option<Tensor>) {
+    fn map(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Option<Tensor>) {
         let map = batch.x.detach().zeros_like();
         let mut logits = vec![];
-        for pass in passes {
-            let (sum, here) = self.passed(model, pass, &pass.block.x.detach());
+        let passed = |pass: &Pass| self.passed(model, pass, &pass.block.x.detach());
+        chunks::each(batch, self.0.count(), passed, |pass, (sum, here)| {
             let _ = pass.part(&map).g_add_(&sum.detach());
             // Those at other points would pile up with the samples.
             if self.0.is_image() {
                 logits.push(here);
             }
-        }
+        });
         (map, self.0.is_image().then(|| Tensor::cat(&logits, 0)))
     }
 }
 
 impl<P: SamplePoints> Attribution for Average<P> {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        self.map(model, batch, &Pass::all(batch, self.0.count())).0
+        self.map(model, batch).0
     }
 
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
-        let (map, logits) = self.map(model, batch, &Pass::all(batch, self.0.count()));
+        let (map, logits) = self.map(model, batch);
         (map, logits.unwrap_or_else(|| batch.logits(model)))
     }
 
@@ -250,18 +196,14 @@ impl<P: SamplePoints> Differentiable for Average<P> {
         batch: &Batch,
         cotangent: &Cotangent,
     ) -> (Tensor, Tensor) {
-        let passes = Pass::all(batch, self.0.count());
-        if let [pass] = &passes[..] {
-            let (map, back) = self.pulled(model, pass, &Pulled::Chosen(cotangent));
+        let count = self.0.count();
+        let whole = |pass: &Pass| self.pulled(model, pass, &Pulled::Chosen(cotangent));
+        if let Some((map, back)) = chunks::at_once(batch, count, whole) {
             return (map.expect("it was asked for"), back);
         }
-        let (map, _) = self.map(model, batch, &passes);
+        let (map, _) = self.map(model, batch);
         let v = cotangent(&map);
-        let total = map.zeros_like();
-        for pass in &passes {
-            let (_, back) = self.pulled(model, pass, &Pulled::Known(pass.part(&v)));
-            let _ = pass.part(&total).g_add_(&back);
-        }
-        (map, total)
+        let back = |pass: &Pass| self.pulled(model, pass, &Pulled::Known(pass.part(&v))).1;
+        (map, chunks::sum(batch, count, back))
     }
 }

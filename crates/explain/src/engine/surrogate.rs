@@ -1,7 +1,9 @@
 //! Maps that are linear in f at perturbed copies of an image: the weighted linear model that LIME,
 //! KernelSHAP and C-LIME fit, in f64, and the passes and products that all of them share.
 
-use crate::{Attribution, Batch, Cotangent, Differentiable, sampling::features::Groups};
+use crate::{
+    Attribution, Batch, Cotangent, Differentiable, engine::chunks, sampling::features::Groups,
+};
 use anyhow::Result;
 use models::{
     Model, Target,
@@ -127,22 +129,21 @@ fn still(values: &Tensor, kind: Kind) -> Tensor {
 }
 
 impl<S: Surrogate> Linear<S> {
-    fn blocks(&self, batch: &Batch) -> Vec<Batch> {
-        batch.blocks(batch.chunk / self.0.samples(&batch.x)).collect()
+    /// Images of a block whose copies fill a pass of `chunk`.
+    fn images(&self, batch: &Batch) -> impl Fn(i64) -> i64 + use<S> {
+        let samples = self.0.samples(&batch.x);
+        move |chunk| chunk / samples
     }
 
-    /// The maps, and f at the copies of each block.
-    fn values(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Vec<Tensor>) {
-        let mut maps = vec![];
-        let mut values = vec![];
-        for block in self.blocks(batch) {
-            let copies = self.0.copies(&block);
-            let all = self.scores(model, &block, &*copies);
+    /// The maps, and f at all copies, f64 `[N, S]`.
+    fn values(&self, model: &dyn Model, batch: &Batch) -> [Tensor; 2] {
+        chunks::map_sized(batch, self.images(batch), |pass| {
+            let block = &pass.block;
+            let copies = self.0.copies(block);
+            let all = self.scores(model, block, &*copies);
             let map = copies.map(&all).to_kind(batch.x.kind()).reshape(block.x.size());
-            maps.push(map.masked_fill(&still(&all, batch.x.kind()), 0.));
-            values.push(all);
-        }
-        (Tensor::cat(&maps, 0), values)
+            [map.masked_fill(&still(&all, batch.x.kind()), 0.), all]
+        })
     }
 
     /// f at all copies of `block`, f64 `[N, S]`. Each pass writes into the one tensor: a small one left
@@ -150,10 +151,9 @@ impl<S: Surrogate> Linear<S> {
     fn scores(&self, model: &dyn Model, block: &Batch, copies: &dyn PerturbedInputs) -> Tensor {
         let (images, samples) = (block.x.size()[0], self.0.samples(&block.x));
         let all = Tensor::empty([images, samples], (Kind::Double, block.x.device()));
-        for (start, n) in passes(block, samples) {
-            let z = copies.at(&block.x.detach(), start, n);
-            all.narrow(1, start, n).copy_(&score(model, &block.target, &z));
-        }
+        fill(block, samples, &all, |start, n| {
+            score(model, &block.target, &copies.at(&block.x.detach(), start, n))
+        });
         all
     }
 
@@ -163,9 +163,8 @@ impl<S: Surrogate> Linear<S> {
         let v = v.detach().to_kind(Kind::Double);
         let (to_values, to_weights) =
             tch::no_grad(|| (copies.transposed(&v), copies.to_weights(values, &v)));
-        let x = block.x.detach().set_requires_grad(true);
-        let mut total = x.detach().zeros_like();
-        for (start, n) in passes(block, self.0.samples(&block.x)) {
+        sum(block, self.0.samples(&block.x), &block.x.detach().zeros_like(), |start, n| {
+            let x = block.x.detach().set_requires_grad(true);
             let part = |t: &Tensor| t.narrow(1, start, n).to_kind(x.kind());
             let out = tch::with_grad(|| {
                 let z = copies.at(&x, start, n);
@@ -176,21 +175,37 @@ impl<S: Surrogate> Linear<S> {
                     None => out,
                 }
             });
-            total += pull(&out, &x, Graph::Free);
-        }
-        total
+            pull(&out, &x, Graph::Free)
+        })
     }
 }
 
-/// Copies `start..start + n` at a time, for as many images as `block` has.
-pub(crate) fn passes(block: &Batch, samples: i64) -> impl Iterator<Item = (i64, i64)> + use<> {
-    let mut most = block.chunk;
-    if block.x.device() == Device::Cpu {
-        let size = block.x.size();
-        most = most.min(NUMBERS / size[1..].iter().product::<i64>().max(1));
+/// Images of a pass on a CPU at most; elsewhere the chunk alone bounds it.
+fn most(block: &Batch) -> i64 {
+    match block.x.device() {
+        Device::Cpu => NUMBERS / block.x.size()[1..].iter().product::<i64>().max(1),
+        _ => i64::MAX,
     }
-    let side = (most / block.x.size()[0].max(1)).max(1);
-    (0..samples).step_by(side as usize).map(move |start| (start, side.min(samples - start)))
+}
+
+/// Writes what `of` gives for samples `start..start + n`, `[N, n, …]`, into `all`, `[N, count, …]`.
+pub(crate) fn fill(block: &Batch, count: i64, all: &Tensor, of: impl Fn(i64, i64) -> Tensor) {
+    chunks::samples(block, (count, most(block)), of, |(start, n), part| {
+        all.narrow(1, start, n).copy_(&part);
+    });
+}
+
+/// What `of` gives for samples `start..start + n`, added to `total`.
+pub(crate) fn sum(
+    block: &Batch,
+    count: i64,
+    total: &Tensor,
+    of: impl Fn(i64, i64) -> Tensor,
+) -> Tensor {
+    chunks::samples(block, (count, most(block)), of, |_, part| {
+        let _ = total.shallow_clone().g_add_(&part);
+    });
+    total.shallow_clone()
 }
 
 /// f at copies `[N, n, C, H, W]` -> `[N, n]`.
@@ -203,7 +218,10 @@ fn score(model: &dyn Model, target: &Target, z: &Tensor) -> Tensor {
 
 impl<S: Surrogate> Attribution for Linear<S> {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        tch::no_grad(|| self.values(model, batch).0)
+        tch::no_grad(|| {
+            let [map, _] = self.values(model, batch);
+            map
+        })
     }
 
     fn check(&self, _model: &dyn Model, image: [i64; 3]) -> Result<()> {
@@ -230,18 +248,13 @@ impl<S: Surrogate> Differentiable for Linear<S> {
         batch: &Batch,
         cotangent: &Cotangent,
     ) -> (Tensor, Tensor) {
-        let (map, values) = tch::no_grad(|| self.values(model, batch));
+        let [map, values] = tch::no_grad(|| self.values(model, batch));
         let v = cotangent(&map);
-        let mut start = 0;
-        let blocks = self.blocks(batch);
-        let flows = blocks.iter().zip(&values).map(|(block, values)| {
-            let n = block.x.size()[0];
-            start += n;
-            // The map of an image that says nothing is zero wherever the image goes.
-            let v = v.narrow(0, start - n, n).masked_fill(&still(values, batch.x.kind()), 0.);
-            self.flow(model, block, values, &v)
+        // The map of an image that says nothing is zero wherever the image goes.
+        let v = v.masked_fill(&still(&values, batch.x.kind()), 0.);
+        let [flow] = chunks::map_sized(batch, self.images(batch), |pass| {
+            [self.flow(model, &pass.block, &pass.part(&values), &pass.part(&v))]
         });
-        let flow = Tensor::cat(&flows.collect::<Vec<_>>(), 0);
         (map, flow)
     }
 }

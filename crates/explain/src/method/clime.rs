@@ -4,7 +4,7 @@
 use crate::{
     Attribution, Batch,
     engine::normal_equations::{Normal, Ridge},
-    engine::surrogate::{Linear, PerturbedInputs, Surrogate, passes, sample_keys},
+    engine::surrogate::{Linear, PerturbedInputs, Surrogate, fill, sample_keys, sum},
 };
 use anyhow::{Result, ensure};
 use models::noise;
@@ -125,9 +125,7 @@ impl Draws {
         let x = &self.block.x;
         let shape = [&[x.size()[0], samples], &x.size()[1..]].concat();
         let all = Tensor::empty(&shape[..], (x.kind(), x.device()));
-        for (start, n) in passes(&self.block, samples) {
-            all.narrow(1, start, n).copy_(&self.at(start, n));
-        }
+        fill(&self.block, samples, &all, |start, n| self.at(start, n));
         all
     }
 }
@@ -161,12 +159,9 @@ struct Correlated {
 }
 
 impl Correlated {
-    /// The draws, f64 `[N, n, D]`, a pass at a time, with where they start.
-    fn passes(&self) -> impl Iterator<Item = (i64, Tensor)> + '_ {
-        passes(&self.draws.block, self.samples).map(|(start, n)| {
-            let e = self.draws.at(start, n);
-            (start, e.flatten(2, -1).to_kind(Kind::Double))
-        })
+    /// Draws `start..start + n`, f64 `[N, n, D]`.
+    fn rows(&self, start: i64, n: i64) -> Tensor {
+        self.draws.at(start, n).flatten(2, -1).to_kind(Kind::Double)
     }
 }
 
@@ -181,13 +176,19 @@ impl PerturbedInputs for Correlated {
 
     fn map(&self, values: &Tensor) -> Tensor {
         let off = centred(values).unsqueeze(1) / self.scale;
-        let part = |(start, e): (i64, Tensor)| off.narrow(2, start, e.size()[1]).matmul(&e);
-        self.passes().map(part).reduce(|a, b| a + b).expect("two samples at least")
+        let x = &self.draws.block.x;
+        let zero = x.flatten(1, -1).unsqueeze(1).zeros_like().to_kind(Kind::Double);
+        sum(&self.draws.block, self.samples, &zero, |start, n| {
+            off.narrow(2, start, n).matmul(&self.rows(start, n))
+        })
     }
 
     fn transposed(&self, v: &Tensor) -> Tensor {
         let v = v.flatten(1, -1).unsqueeze(-1);
-        let along: Vec<_> = self.passes().map(|(_, e)| e.matmul(&v).squeeze_dim(-1)).collect();
-        centred(&Tensor::cat(&along, 1)) / self.scale
+        let along = v.new_empty([v.size()[0], self.samples], (v.kind(), v.device()));
+        fill(&self.draws.block, self.samples, &along, |start, n| {
+            self.rows(start, n).matmul(&v).squeeze_dim(-1)
+        });
+        centred(&along) / self.scale
     }
 }

@@ -1,7 +1,7 @@
 //! Grad-CAM (Selvaraju et al. 2017): the activations of a tap, each channel weighted by its mean
 //! gradient, summed, cut at 0 and upsampled bilinearly. Coarse: one value for all channels of a pixel.
 
-use crate::{Attribution, Batch};
+use crate::{Attribution, Batch, engine::chunks};
 use anyhow::{Result, ensure};
 use models::{
     Model, Ops,
@@ -69,7 +69,8 @@ impl Attribution for GradCam {
     }
 
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
-        batch.joined(|block| self.one_pass(model, block))
+        let [map, logits] = chunks::map(batch, |pass| self.one_pass(model, &pass.block).into());
+        (map, logits)
     }
 
     fn check(&self, model: &dyn Model, _image: [i64; 3]) -> Result<()> {

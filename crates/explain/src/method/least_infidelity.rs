@@ -7,7 +7,7 @@
 use crate::{
     Attribution, Batch,
     engine::{
-        gradient_average::Pass,
+        chunks,
         normal_equations::{Normal, Ridge},
     },
     metric::Units,
@@ -51,7 +51,7 @@ pub(crate) const SQUARE: Entry<dyn Attribution> = Entry {
 };
 
 /// Numbers of perturbations that are solved for at once, at most; one image may have more.
-const SOLVED: usize = 4_000_000;
+const SOLVED: i64 = 4_000_000;
 
 /// Numbers of perturbations of one image, at most, where the user does not say how many: 1 GiB.
 const MOST: i64 = 1 << 27;
@@ -78,13 +78,10 @@ impl LeastInfidelity {
         let (n, c, h, w) = batch.x.size4().expect("images have four dimensions");
         let d = if self.units == Units::Gradient { c * h * w } else { h * w };
         let all = Tensor::empty([n, count as i64, d], (batch.x.kind(), batch.x.device()));
-        for pass in Pass::all(batch, count) {
+        chunks::fill(batch, count, &all.transpose(0, 1), |pass| {
             let images = pass.repeated(&pass.block.x);
-            let i = self.perturbations.along(self.units, &images, &pass.samples());
-            let (taken, own) = (pass.taken.len() as i64, pass.block.keys.len() as i64);
-            let place = all.narrow(0, pass.first, own).narrow(1, pass.taken[0] as i64, taken);
-            { place }.copy_(&i.view([taken, own, d]).transpose(0, 1));
-        }
+            self.perturbations.along(self.units, &images, &pass.samples())
+        });
         all
     }
 }
@@ -95,33 +92,26 @@ impl Attribution for LeastInfidelity {
         let count = self.perturbations.count(h, w);
         let samples = count as i64;
         let values = Tensor::zeros([samples, n], (batch.x.kind(), batch.x.device()));
-        for pass in Pass::all(batch, count) {
+        chunks::fill(batch, count, &values, |pass| {
             let copies = pass.repeated(&pass.block.x);
             let i = self.perturbations.drawn(&copies, &pass.samples());
-            let found = copies.at(&(&copies.x - i)).scores(model);
-            let (taken, own) = (pass.taken.len() as i64, pass.block.keys.len() as i64);
-            let place = values.narrow(0, pass.taken[0] as i64, taken);
-            let mut place = place.narrow(1, pass.first, own);
-            place.copy_(&found.view([taken, own]));
-        }
-        let numbers = batch.x.size()[1..].iter().product::<i64>();
-        let together = (SOLVED / (samples * numbers) as usize).max(1) as i64;
-        let mut maps = vec![];
-        for first in (0..n).step_by(together as usize) {
-            let part = batch.narrow(first, together.min(n - first));
-            let own = part.keys.len() as i64;
-            let i = self.along(&part, count);
+            copies.at(&(&copies.x - i)).scores(model)
+        });
+        let together = (SOLVED / (samples * c * h * w)).max(1);
+        let [map] = chunks::map_most(batch, together, |pass| {
+            let part = &pass.block;
+            let i = self.along(part, count);
             let clean = part.scores(model).unsqueeze(1);
-            let delta = clean - values.narrow(1, first, own).transpose(0, 1);
+            let delta = clean - pass.part(&values.transpose(0, 1));
             // The shortest Φ of least (IᵀΦ − Δ)² + λ|Φ|², λ = ridge · trace(IᵀI)/D.
             let normal = Normal::new(i, &Ridge::Relative(self.ridge));
             let phi = normal.fitted(&delta.to_kind(Kind::Double)).to_kind(batch.x.kind());
-            maps.push(match self.units {
-                Units::Gradient => phi.view_as(&part.x),
-                Units::Contribution => (phi / c as f64).view([own, 1, h, w]).expand_as(&part.x),
-            });
-        }
-        Tensor::cat(&maps, 0)
+            match self.units {
+                Units::Gradient => [phi.view_as(&part.x)],
+                Units::Contribution => [(phi / c as f64).view([-1, 1, h, w]).expand_as(&part.x)],
+            }
+        });
+        map
     }
 
     fn check(&self, _model: &dyn Model, [c, h, w]: [i64; 3]) -> Result<()> {

@@ -3,6 +3,7 @@
 
 use crate::{
     Attribution, Batch,
+    engine::chunks,
     sampling::baseline::{Baseline, check_pixel},
 };
 use anyhow::{Result, ensure};
@@ -137,11 +138,11 @@ impl Mask {
 
 impl Attribution for Mask {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        let of = |part: Batch| {
-            let mask = self.fitted(model, &part);
+        let [map] = chunks::map(batch, |pass| {
+            let (part, mask) = (&pass.block, self.fitted(model, &pass.block));
             let map: Tensor = 1. - Self::spread(&mask, &part.x);
-            map.expand_as(&part.x)
-        };
-        Tensor::cat(&batch.blocks(batch.chunk).map(of).collect::<Vec<_>>(), 0)
+            [map.expand_as(&part.x)]
+        });
+        map
     }
 }

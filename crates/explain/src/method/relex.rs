@@ -5,7 +5,7 @@
 
 use crate::{
     Attribution, Batch, Cotangent, Differentiable,
-    engine::gradient_average::Pass,
+    engine::chunks::{self, Pass},
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
 use anyhow::{Result, ensure};
@@ -101,8 +101,8 @@ struct State {
 /// The way to the masks of a block of images.
 struct Trajectory {
     block: Batch,
-    /// Over the samples of one step.
-    passes: Vec<Pass>,
+    /// Number of the first in the whole batch.
+    first: i64,
     /// Where each step began, and the gradient there.
     steps: Vec<(State, Tensor)>,
     /// The masks it came to.
@@ -151,14 +151,13 @@ impl RelEx {
     }
 
     /// The gradient of a block's loss in the mask.
-    fn gradient(&self, model: &dyn Model, passes: &[Pass], step: u64, mask: &Tensor) -> Tensor {
-        let sum = mask.zeros_like();
-        for pass in passes {
-            let mask = mask.detach().set_requires_grad(true);
+    fn gradient(&self, model: &dyn Model, block: &Batch, step: u64, mask: &Tensor) -> Tensor {
+        let [sum] = chunks::sums(block, self.samples, [mask.zeros_like()], |pass| {
+            let mask = pass.part(mask).detach().set_requires_grad(true);
             let x = pass.block.x.detach();
             let loss = tch::with_grad(|| self.loss(model, (pass, step), &x, &mask));
-            let _ = sum.shallow_clone().g_add_(&pull(&loss, &mask, Graph::Free));
-        }
+            [pull(&loss, &mask, Graph::Free)]
+        });
         sum
     }
 
@@ -172,15 +171,15 @@ impl RelEx {
 
     /// The walks of all images, a block of them at a time; with their steps to go `back`.
     fn walks(&self, model: &dyn Model, batch: &Batch, back: bool) -> Vec<Trajectory> {
-        batch.blocks(batch.chunk).map(|block| self.walk(model, block, back)).collect()
+        chunks::blocks(batch, |chunk| chunk, |pass| self.walk(model, pass, back))
     }
 
-    fn walk(&self, model: &dyn Model, block: Batch, back: bool) -> Trajectory {
-        let passes = Pass::all(&block, self.samples);
+    fn walk(&self, model: &dyn Model, pass: &Pass, back: bool) -> Trajectory {
+        let block = pass.block.at(&pass.block.x);
         let mut at = self.start(&block);
         let mut steps = vec![];
         for step in 0..self.steps {
-            let g = self.gradient(model, &passes, step, &at.mask);
+            let g = self.gradient(model, &block, step, &at.mask);
             let next = self.stepped(&at, &g);
             if back {
                 steps.push((at, g));
@@ -188,13 +187,13 @@ impl RelEx {
             at = next;
         }
         let last = at.mask.expand_as(&block.x);
-        Trajectory { block, passes, steps, last }
+        Trajectory { block, first: pass.first, steps, last }
     }
 
     /// What flows from the last masks of a walk back to its images.
     fn back(&self, model: &dyn Model, walk: &Trajectory, v: &Tensor) -> Tensor {
         let leaf = |t: &Tensor| t.detach().set_requires_grad(true);
-        let flow = walk.block.x.detach().zeros_like();
+        let mut flow = walk.block.x.detach().zeros_like();
         let v = match self.shared {
             true => v.sum_dim_intlist([1i64].as_slice(), true, v.kind()),
             false => v.shallow_clone(),
@@ -209,23 +208,22 @@ impl RelEx {
             });
             let [mask, velocity, to_g] =
                 [&before.mask, &before.velocity, &g].map(|t| pull(&out, t, Graph::Keep).detach());
-            (to_mask, to_velocity) = (mask, velocity);
-            for pass in &walk.passes {
-                let (x, mask) = (leaf(&pass.block.x), leaf(&at.mask));
+            to_velocity = velocity;
+            [flow, to_mask] = chunks::sums(&walk.block, self.samples, [flow, mask], |pass| {
+                let (x, mask) = (leaf(&pass.block.x), leaf(&pass.part(&at.mask)));
                 let out = tch::with_grad(|| {
                     let loss = self.loss(model, (pass, step as u64), &x, &mask);
-                    (pull(&loss, &mask, Graph::Keep) * &to_g).sum(None::<Kind>)
+                    (pull(&loss, &mask, Graph::Keep) * pass.part(&to_g)).sum(None::<Kind>)
                 });
-                let _ = flow.shallow_clone().g_add_(&pull(&out, &x, Graph::Keep).detach());
-                to_mask += pull(&out, &mask, Graph::Free);
-            }
+                [pull(&out, &x, Graph::Keep), pull(&out, &mask, Graph::Free)]
+            });
         }
         flow
     }
 }
 
 /// What is found for each walk, one after the other.
-fn joined(walks: &[Trajectory], of: impl FnMut(&Trajectory) -> Tensor) -> Tensor {
+fn joined(walks: &[Trajectory], of: impl Fn(&Trajectory) -> Tensor) -> Tensor {
     Tensor::cat(&walks.iter().map(of).collect::<Vec<_>>(), 0)
 }
 
@@ -249,11 +247,9 @@ impl Differentiable for RelEx {
         let walks = self.walks(model, batch, true);
         let map = joined(&walks, |walk| walk.last.shallow_clone());
         let v = cotangent(&map);
-        let mut first = 0;
         let flow = joined(&walks, |walk| {
-            let n = walk.block.keys.len() as i64;
-            first += n;
-            self.back(model, walk, &v.narrow(0, first - n, n))
+            let part = v.narrow(0, walk.first, walk.block.keys.len() as i64);
+            self.back(model, walk, &part)
         });
         (map, flow)
     }

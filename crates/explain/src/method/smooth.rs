@@ -4,7 +4,7 @@
 
 use crate::{
     Attribution, Batch, Cotangent, Differentiable,
-    engine::gradient_average::Pass,
+    engine::chunks::{self, Pass},
     method,
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
@@ -86,12 +86,10 @@ impl Smooth {
 
 impl Attribution for Smooth {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        let map = batch.x.detach().zeros_like();
-        for pass in Pass::all(batch, self.noise.samples) {
-            let near = tch::no_grad(|| self.neighbours(&pass, &pass.block.x));
-            let maps = self.inner.attribute(model, &near);
-            let _ = pass.part(&map).g_add_(&pass.summed(&maps));
-        }
+        let map = chunks::sum(batch, self.noise.samples, |pass| {
+            let near = tch::no_grad(|| self.neighbours(pass, &pass.block.x));
+            pass.summed(&self.inner.attribute(model, &near))
+        });
         map / self.noise.samples as f64
     }
 
@@ -127,15 +125,14 @@ impl Differentiable for Smooth {
         let inner = self.inner.differentiable().expect("offered only where the inner method is");
         let map = self.attribute(model, batch);
         let v = cotangent(&map) / self.noise.samples as f64;
-        let total = map.zeros_like();
-        for pass in Pass::all(batch, self.noise.samples) {
+        let flow = chunks::sum(batch, self.noise.samples, |pass| {
             let x = pass.block.x.detach().set_requires_grad(true);
-            let near = tch::with_grad(|| self.neighbours(&pass, &x));
+            let near = tch::with_grad(|| self.neighbours(pass, &x));
             let v = pass.part(&v).repeat([pass.taken.len() as i64, 1, 1, 1]);
             let u = inner.vjp(model, &near.at(&near.x.detach()), &v);
             let flow = tch::with_grad(|| (&near.x * u).sum(None::<Kind>));
-            let _ = pass.part(&total).g_add_(&pull(&flow, &x, Graph::Free));
-        }
-        (map, total)
+            pull(&flow, &x, Graph::Free)
+        });
+        (map, flow)
     }
 }

@@ -2,6 +2,7 @@
 //! good nor bad.
 
 use crate::{
+    engine::chunks::ChunkLimit,
     heatmap::{has_mass, heat},
     metric::{Case, Column, Metric, Needs},
 };
@@ -9,25 +10,33 @@ use anyhow::Result;
 use tch::Tensor;
 
 /// A metric, undefined where there is no map.
-pub(super) struct Defined(pub Box<dyn Metric>);
+pub(super) struct Defined {
+    pub metric: Box<dyn Metric>,
+    /// Of its passes.
+    pub limit: ChunkLimit,
+}
 
 impl Metric for Defined {
     fn columns(&self) -> &[Column] {
-        self.0.columns()
+        self.metric.columns()
     }
 
     fn needs(&self) -> Needs {
-        self.0.needs()
+        self.metric.needs()
     }
 
     fn check(&self, image: [i64; 3]) -> Result<()> {
-        self.0.check(image)
+        self.metric.check(image)
     }
 
     fn measure(&self, case: &Case) -> Vec<Tensor> {
         let none = has_mass(&heat(case.maps)).logical_not();
-        let columns = self.0.measure(case).into_iter().enumerate();
-        let defined = |(i, numbers): (usize, Tensor)| match self.0.is_of_map(i) {
+        let columns = self
+            .metric
+            .measure(&Case { batch: &self.limit.on(case.batch), ..*case })
+            .into_iter()
+            .enumerate();
+        let defined = |(i, numbers): (usize, Tensor)| match self.metric.is_of_map(i) {
             true => numbers.masked_fill(&none, f64::NAN),
             false => numbers,
         };
@@ -35,14 +44,14 @@ impl Metric for Defined {
     }
 
     fn is_of_map(&self, column: usize) -> bool {
-        self.0.is_of_map(column)
+        self.metric.is_of_map(column)
     }
 
     fn is_share(&self, column: usize) -> bool {
-        self.0.is_share(column)
+        self.metric.is_share(column)
     }
 
     fn undefined(&self) -> &'static str {
-        self.0.undefined()
+        self.metric.undefined()
     }
 }

@@ -128,7 +128,7 @@ impl Faithfulness {
         // A grid is the same for every image.
         let groups = self.features.of(&x.narrow(0, 0, 1));
         let what = format!("drops {:?} {}", self.features, self.reference);
-        let drops = case.model_cache.get(case, &what, || self.drops(case, &groups));
+        let drops = case.model_cache.get(what, || self.drops(case, &groups));
         let far = x.to_kind(Kind::Double) - self.reference;
         let maps = case.maps.to_kind(Kind::Double);
         let all = drops.ones_like().to_kind(Kind::Bool);

@@ -4,7 +4,7 @@
 
 use crate::{
     Batch,
-    engine::gradient_average::Pass,
+    engine::chunks::{self, Pass},
     metric::{
         Better, Case, Column, Metric, Units,
         lipschitz::{Aggregate, Draws, Neighbourhood, each, scores, seen, zeros},
@@ -174,24 +174,25 @@ const COLUMNS: &[Column] = &[
 ];
 
 impl Infidelity {
-    /// The images of `batch`, each under its own draws, pass by pass.
-    fn passes(&self, batch: &Batch) -> (u64, Vec<Pass>) {
+    /// The images of `batch`, each with draws of its own, and how many there are.
+    fn drawn(&self, batch: &Batch) -> (Batch, u64) {
         let (_, _, h, w) = batch.x.size4().expect("images have four dimensions");
         let keys = batch.keys_of(noise::name_id("infidelity"));
-        let count = self.perturbations.count(h, w);
-        (count, Pass::all(&Batch { keys, ..batch.at(&batch.x) }, count))
+        (Batch { keys, ..batch.at(&batch.x) }, self.perturbations.count(h, w))
     }
 
-    /// f(x) − f(x − I) of the rows of each pass, f64, one pass after the other.
+    /// f(x) − f(x − I) of each draw and image, f64 `[S, N]`.
     fn drops(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        let f = scores(model, batch);
-        let of = |pass: &Pass| {
+        let (batch, count) = self.drawn(batch);
+        let f = scores(model, &batch);
+        let all = f.new_empty([count as i64, f.size()[0]], (Kind::Double, f.device()));
+        chunks::fill(&batch, count, &all, |pass| {
             let images = pass.repeated(&pass.block.x);
             let moved = &images.x - self.perturbations.drawn(&images, &pass.samples());
             let after = tch::no_grad(|| images.target.of(&model.logits(&moved)));
             each(pass, &f) - after
-        };
-        Tensor::cat(&self.passes(batch).1.iter().map(of).collect::<Vec<_>>(), 0)
+        });
+        all
     }
 
     /// IᵀΦ of the rows of a pass, f64.
@@ -205,16 +206,14 @@ impl Infidelity {
     /// Of the maps of `batch`, f64 `[N]`. Three sums are kept, not the samples.
     fn of(&self, batch: &Batch, maps: &Tensor, drops: &Tensor) -> Tensor {
         let sums = [zeros(batch), zeros(batch), zeros(batch)];
-        let (count, passes) = self.passes(batch);
-        let mut done = 0;
-        for pass in &passes {
-            let told = self.told(pass, maps);
-            let drop = drops.narrow(0, done, told.size()[0]);
-            done += told.size()[0];
+        let (batch, count) = self.drawn(batch);
+        let told = |pass: &Pass| self.told(pass, maps);
+        chunks::each(&batch, count, told, |pass, told| {
+            let drop = pass.place(drops).reshape(told.size());
             for (sum, rows) in sums.iter().zip([&told * &told, &told * &drop, &drop * &drop]) {
                 Aggregate::Mean.take(sum, pass, &rows, count);
             }
-        }
+        });
         let [told, both, drop] = sums;
         let least = match self.scaling {
             // A map that tells nothing is scaled by 0; then `both` is 0 as well.
@@ -233,17 +232,20 @@ impl Metric for Infidelity {
     fn measure(&self, case: &Case) -> Vec<Tensor> {
         let drops = |at: &Batch, place: &str| {
             let what = format!("drops {:?} {place}", self.perturbations);
-            case.model_cache.get(case, &what, || self.drops(case.model, at))
+            case.model_cache.get(what, || self.drops(case.model, at))
         };
         let here = self.of(case.batch, case.maps, &drops(case.batch, "at the images"));
         let Some(near) = &self.near else { return vec![here] };
         let most = here.copy();
-        for (i, (pass, points)) in near.passes(case.batch).enumerate() {
-            let maps = case.method.attribute(case.model, &seen(case.method, &pass, &points));
-            let place = format!("in part {i} of {:?}", near.noise);
-            let there = self.of(&points, &maps, &drops(&points, &place));
-            Aggregate::Max.take(&most, &pass, &there, near.noise.samples);
-        }
+        let there = |pass: &Pass, points: &Batch| {
+            let maps = case.method.attribute(case.model, &seen(case.method, pass, points));
+            let images = pass.first..pass.first + pass.block.keys.len() as i64;
+            let place = format!("at points {:?} of images {images:?} {:?}", pass.taken, near.noise);
+            self.of(points, &maps, &drops(points, &place))
+        };
+        near.each(case.batch, there, |pass, there| {
+            Aggregate::Max.take(&most, pass, &there, near.noise.samples);
+        });
         vec![here, most]
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     Attribution, Batch,
-    engine::gradient_average::Pass,
+    engine::chunks::{self, Pass},
     metric::{Better, Case, Column, Metric},
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
@@ -58,20 +58,28 @@ pub(super) enum Draws {
 }
 
 impl Neighbourhood {
-    /// Each pass over the images of `batch` and their neighbours. A neighbour has the class of its
-    /// image, and its key where draws are shared.
-    pub fn passes<'a>(&'a self, batch: &Batch) -> impl Iterator<Item = (Pass, Batch)> + 'a {
-        Pass::all(batch, self.noise.samples).into_iter().map(|pass| {
-            let images = pass.repeated(&pass.block.x);
-            let keys = images.keys_of(noise::name_id(self.id));
-            let drawn = Batch { keys, ..images.at(&images.x) };
-            let points = tch::no_grad(|| self.noise.around(&drawn, &pass.samples()));
-            let mut near = images.at(&points);
-            if self.draws == Draws::Fresh {
-                near.keys = fresh(&pass, &near);
-            }
-            (pass, near)
-        })
+    /// What `make` gives for each pass over the images of `batch` and their neighbours, for `take`. A
+    /// neighbour has the class of its image, and its key where draws are shared.
+    pub fn each<T>(
+        &self,
+        batch: &Batch,
+        make: impl Fn(&Pass, &Batch) -> T,
+        take: impl FnMut(&Pass, T),
+    ) {
+        let near = |pass: &Pass| make(pass, &self.near(pass));
+        chunks::each(batch, self.noise.samples, near, take);
+    }
+
+    fn near(&self, pass: &Pass) -> Batch {
+        let images = pass.repeated(&pass.block.x);
+        let keys = images.keys_of(noise::name_id(self.id));
+        let drawn = Batch { keys, ..images.at(&images.x) };
+        let points = tch::no_grad(|| self.noise.around(&drawn, &pass.samples()));
+        let mut near = images.at(&points);
+        if self.draws == Draws::Fresh {
+            near.keys = fresh(pass, &near);
+        }
+        near
     }
 }
 
@@ -120,9 +128,9 @@ pub(super) fn zeros(batch: &Batch) -> Tensor {
 
 /// The explained score of each image, f64 `[N]`.
 pub(super) fn scores(model: &dyn Model, batch: &Batch) -> Tensor {
-    let of = |pass: Pass| pass.block.target.of(&model.logits(&pass.block.x));
-    let found: Vec<Tensor> = tch::no_grad(|| Pass::all(batch, 1).into_iter().map(of).collect());
-    Tensor::cat(&found, 0).to_kind(Kind::Double)
+    let of = |pass: &Pass| [pass.block.target.of(&model.logits(&pass.block.x))];
+    let [found] = tch::no_grad(|| chunks::map(batch, of));
+    found.to_kind(Kind::Double)
 }
 
 /// This pass's part of a tensor of the whole batch, in f64, for each of its rows.
@@ -254,20 +262,23 @@ impl Metric for Lipschitz {
         let (maps, f) = (self.view(case.maps), scores(case.model, case.batch));
         let kept = [zeros(case.batch), zeros(case.batch)];
         let farthest = zeros(case.batch);
-        for (pass, near) in self.near.passes(case.batch) {
+        let moved = |pass: &Pass, near: &Batch| {
             let (moved, logits) =
-                case.method.with_logits(case.model, &seen(case.method, &pass, &near));
-            let explained = norm.of(&(self.view(&moved) - each(&pass, &maps)));
-            let scored = (near.target.of(&logits) - each(&pass, &f)).abs();
-            let apart = norm.of(&(&near.x - each(&pass, &case.batch.x)));
+                case.method.with_logits(case.model, &seen(case.method, pass, near));
+            let explained = norm.of(&(self.view(&moved) - each(pass, &maps)));
+            let scored = (near.target.of(&logits) - each(pass, &f)).abs();
+            let apart = norm.of(&(&near.x - each(pass, &case.batch.x)));
+            (explained, scored, apart)
+        };
+        self.near.each(case.batch, moved, |pass, (explained, scored, apart)| {
             // A neighbour that rounding puts on the image says nothing.
-            Aggregate::Max.take(&farthest, &pass, &apart, samples);
+            Aggregate::Max.take(&farthest, pass, &apart, samples);
             let apart = apart.masked_fill(&apart.eq(0.), f64::INFINITY);
             let by = if ratio { apart } else { apart.ones_like() };
             for (kept, rows) in kept.iter().zip([explained, scored]) {
-                aggregate.take(kept, &pass, &(rows / &by), samples);
+                aggregate.take(kept, pass, &(rows / &by), samples);
             }
-        }
+        });
         let still = farthest.eq(0.);
         kept.map(|kept| kept.masked_fill(&still, f64::NAN)).into()
     }

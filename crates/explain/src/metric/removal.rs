@@ -5,6 +5,7 @@
 
 use crate::{
     Batch,
+    engine::chunks,
     heatmap::{has_order, heat},
     metric::{Better, Case, Column, Metric},
     sampling::baseline::Baseline,
@@ -72,17 +73,15 @@ pub(super) fn at_copies(
     copies: i64,
     copy: impl Fn(&Tensor, &Tensor) -> Tensor,
 ) -> Tensor {
-    let Batch { x, target, chunk, .. } = case.batch;
-    let (rows, side) = (x.size()[0] * copies, (*chunk).max(1));
-    let parts = (0..rows).step_by(side as usize).map(|start| {
-        let end = rows.min(start + side);
-        let row = Tensor::arange_start(start, end, (Kind::Int64, x.device()));
+    let Batch { x, target, .. } = case.batch;
+    let scores = chunks::rows(case.batch, x.size()[0] * copies, |start, n| {
+        let row = Tensor::arange_start(start, start + n, (Kind::Int64, x.device()));
         let image = row.floor_divide_scalar(copies);
         let z = copy(&image, &(row - &image * copies));
         let target = Target { class: target.class.index_select(0, &image), score };
         target.of(&case.model.logits(&z)).to_kind(Kind::Double)
     });
-    Tensor::cat(&parts.collect::<Vec<_>>(), 0).view([-1, copies])
+    scores.view([-1, copies])
 }
 
 /// The place of each pixel when the largest comes first, from 0, the earlier of two equal ones
@@ -221,7 +220,7 @@ impl Removal {
 
     /// The area under `curve`, f64 `[N]`.
     fn area(&self, case: &Case, curve: Curve) -> Tensor {
-        case.map_cache.get(case, &format!("{curve:?} {self:?}"), || self.made(case, curve))
+        case.map_cache.get(format!("{curve:?} {self:?}"), || self.made(case, curve))
     }
 
     fn made(&self, case: &Case, curve: Curve) -> Tensor {

@@ -3,7 +3,10 @@
 //! where the paper's code multiplies normalised ones: what is masked there is the mean colour. A mask
 //! that hides every pixel is none: what depends on it is undefined.
 
-use crate::metric::{Better, Case, Column, Metric, Needs};
+use crate::{
+    engine::chunks,
+    metric::{Better, Case, Column, Metric, Needs},
+};
 use anyhow::{Result, ensure};
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
@@ -133,15 +136,13 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
 impl Retrieval {
     /// Logits `[N, K]` of `x` under the masks of `maps`, NaN where a mask hides every pixel.
     fn seen(&self, case: &Case, maps: &Tensor, x: &Tensor) -> Tensor {
-        let (images, side) = (x.size()[0], case.batch.chunk.max(1));
-        let parts = (0..images).step_by(side as usize).map(|start| {
-            let part = |t: &Tensor| t.narrow(0, start, side.min(images - start));
-            let (x, mask) = (part(x), self.mask.of(&part(maps)));
+        let [logits] = chunks::map(case.batch, |pass| {
+            let (x, mask) = (pass.part(x), self.mask.of(&pass.part(maps)));
             let seen = ((&x - self.baseline) * &mask + self.baseline).to_kind(x.kind());
             let hidden = mask.flatten(1, -1).amax([1].as_slice(), true).eq(0.);
-            case.model.logits(&seen).masked_fill(&hidden, f64::NAN)
+            [case.model.logits(&seen).masked_fill(&hidden, f64::NAN)]
         });
-        Tensor::cat(&parts.collect::<Vec<_>>(), 0)
+        logits
     }
 }
 

@@ -1,11 +1,15 @@
 //! Sensitivity of explanations (Yeh et al. 2019, Definition 3.1): how much of a map changes within an
 //! ℓ∞ ball, over sampled points, which bounds the true maximum from below.
 
-use crate::metric::{
-    Better, Case, Column, Metric,
-    lipschitz::{Aggregate, Draws, Neighbourhood, each, norm, seen, zeros},
+use crate::{
+    Batch,
+    engine::chunks::Pass,
+    metric::{
+        Better, Case, Column, Metric,
+        lipschitz::{Aggregate, Draws, Neighbourhood, each, norm, seen, zeros},
+    },
+    sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
-use crate::sampling::{neighbours::Noise, smoothing_kernel::Kernel};
 use anyhow::Result;
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
@@ -81,14 +85,16 @@ impl Metric for Sensitivity {
         let before = lengths(case.maps);
         let maps = case.maps / &before;
         let kept = [Aggregate::Max, Aggregate::Mean].map(|keep| (keep, zeros(case.batch)));
-        for (pass, near) in self.near.passes(case.batch) {
-            let moved = case.method.attribute(case.model, &seen(case.method, &pass, &near));
-            let by = if self.unit { lengths(&moved) } else { each(&pass, &before) };
-            let changed = norm(&(moved / by - each(&pass, &maps)), 2.);
+        let changed = |pass: &Pass, near: &Batch| {
+            let moved = case.method.attribute(case.model, &seen(case.method, pass, near));
+            let by = if self.unit { lengths(&moved) } else { each(pass, &before) };
+            norm(&(moved / by - each(pass, &maps)), 2.)
+        };
+        self.near.each(case.batch, changed, |pass, changed| {
             for (keep, kept) in &kept {
-                keep.take(kept, &pass, &changed, self.near.noise.samples);
+                keep.take(kept, pass, &changed, self.near.noise.samples);
             }
-        }
+        });
         kept.map(|(_, kept)| kept).into()
     }
 }

@@ -27,6 +27,20 @@ fn options_are_read_as_typed_values() {
 }
 
 #[test]
+fn a_table_is_spelled_as_it_was_parsed() {
+    for text in [
+        "gxi",
+        "ig:points=5,rule=left",
+        "smooth:inner=\"ig:points=3\",size=0.1",
+        "a:b=[[0, 1], [1, 0]]",
+    ] {
+        let table = registry::parse(text).unwrap();
+        assert_eq!(registry::spelled(&table), text);
+        assert_eq!(registry::parse(&registry::spelled(&table)).unwrap(), table);
+    }
+}
+
+#[test]
 fn lists_keep_options_with_their_member() {
     let list = "gxi,smoothgrad:sigma=0.1,samples=5, ig:betas=[1,2],from=black,saliency";
     let members =

@@ -2,7 +2,7 @@
 //! nonlinearity slopes are Δoutput/Δinput between image and baseline, so maps sum to f(x) − f(b).
 //! Attention and layer norm have their gradient at the image instead: on Swin a gap remains.
 
-use crate::{Attribution, Batch};
+use crate::{Attribution, Batch, engine::chunks};
 use anyhow::{Result, ensure};
 use models::{Activation, Model, Ops, Pool, Score, Target, grad};
 use registry::{Entry, described};
@@ -61,8 +61,9 @@ impl DeepLift {
 impl Attribution for DeepLift {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         // The baseline is one image more.
-        let parts = batch.blocks(batch.chunk - 1).map(|block| self.one_pass(model, &block));
-        Tensor::cat(&parts.collect::<Vec<_>>(), 0)
+        let images = |chunk| chunk - 1;
+        let [map] = chunks::map_sized(batch, images, |pass| [self.one_pass(model, &pass.block)]);
+        map
     }
 
     fn convergence_delta(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {

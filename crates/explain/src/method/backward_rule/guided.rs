@@ -1,7 +1,7 @@
 //! Guided back-propagation (Springenberg et al. 2015) and the deconvolution rule (Zeiler & Fergus
 //! 2014). Smooth activations have no mask: guided multiplies by their slope, deconvolution does not.
 
-use crate::{Attribution, Batch, method::backward_rule};
+use crate::{Attribution, Batch, engine::chunks, method::backward_rule};
 use anyhow::Result;
 use models::{Activation, Model};
 use registry::{Described, Entry, NoOptions};
@@ -55,6 +55,8 @@ impl Attribution for Rectified {
             Rectified::Guided => activation.apply(z) * g.relu(),
             Rectified::Deconvolution => z * g.relu(),
         };
-        batch.joined(|block| backward_rule::backward(model, block, rule))
+        let [map, logits] =
+            chunks::map(batch, |pass| backward_rule::backward(model, &pass.block, rule).into());
+        (map, logits)
     }
 }

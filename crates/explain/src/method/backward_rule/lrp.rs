@@ -2,7 +2,7 @@
 //! (Montavon et al. 2019), as gradient times input of surrogates. Biases, the normalisation's mean
 //! among them, keep their share; attention and layer norm pass gradient times input.
 
-use crate::{Attribution, Batch};
+use crate::{Attribution, Batch, engine::chunks};
 use anyhow::{Result, ensure};
 use models::{
     Activation, Affine, Model, Ops,
@@ -94,10 +94,10 @@ impl Ops for Rules<'_> {
 impl Attribution for Lrp {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         let rules = Rules { lrp: self };
-        let of = |block: Batch| {
-            let score = |x: &Tensor| block.target.of(&model.forward(x, &rules));
-            grad::grad(&block.x, score) * block.x.detach()
-        };
-        Tensor::cat(&batch.blocks(batch.chunk).map(of).collect::<Vec<_>>(), 0)
+        let [map] = chunks::map(batch, |pass| {
+            let Batch { x, target, .. } = &pass.block;
+            [grad::grad(x, |x| target.of(&model.forward(x, &rules))) * x.detach()]
+        });
+        map
     }
 }

@@ -1,13 +1,15 @@
 //! Memory: neither the chunk nor a pass that finds no room and is made again changes a number, for
 //! every method and every metric, and no method makes a larger pass than it may.
 
+mod retry;
+
 use explain::{
     Attribution, Batch, METHODS, Metric,
-    engine::oom::{ChunkLimit, RetryOnOom},
+    engine::chunks::ChunkLimit,
     metric::{self, Attacked, Case, METRICS, Memo, Randomised, Randomness},
 };
 use models::{Activation, Classifier, Model, Ops, Score, Target, noise, zoo, zoo::Shape};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use tch::{Device, Kind, Tensor};
 use testkit::few::few;
 use testkit::rule::{filled, images};
@@ -69,6 +71,19 @@ fn chunked(batch: &Batch, chunk: i64) -> Batch {
     Batch { chunk, ..batch.at(&batch.x) }
 }
 
+/// With no memory of passes that did not fit.
+fn unlimited(batch: &Batch) -> Batch {
+    Batch { limit: ChunkLimit::new(warned), ..batch.at(&batch.x) }
+}
+
+thread_local! {
+    static WARNINGS: RefCell<Vec<String>> = const { RefCell::new(vec![]) };
+}
+
+fn warned(line: &str) {
+    WARNINGS.with_borrow_mut(|all| all.push(line.to_owned()));
+}
+
 fn cotangent(map: &Tensor) -> Tensor {
     let v = noise::normal(&[77], &map.size(), Device::Cpu).squeeze_dim(0).to_kind(map.kind());
     v + map // so that a wrong map makes a wrong product
@@ -123,8 +138,7 @@ fn memory_that_is_exhausted_half_way_changes_no_map() {
     for after in [0, 1, 2] {
         for ((name, method), (_, expected)) in few(METHODS, &[]).into_iter().zip(&plain) {
             let expected = made(&**expected, &model, &batch);
-            let retried = RetryOnOom { method, limit: ChunkLimit::new(name, |_| ()) };
-            let found = made(&retried, &Small::new(&model, 4, after), &batch);
+            let found = made(&*method, &Small::new(&model, 4, after), &unlimited(&batch));
             assert_same(&found, &expected, &format!("{name}, full after {after} passes"));
         }
     }
@@ -177,11 +191,7 @@ impl<'a> World<'a> {
             model_cache: &Memo::default(),
             map_cache: &Memo::default(),
         };
-        let rooms: Vec<ChunkLimit> =
-            metrics.iter().map(|_| ChunkLimit::new("metric", |_| ())).collect();
-        let each = metrics.iter().zip(&rooms);
-        each.flat_map(|(m, room)| room.fit(batch, |b| m.measure(&Case { batch: b, ..case })))
-            .collect()
+        metrics.iter().flat_map(|metric| metric.measure(&case)).collect()
     }
 }
 
