@@ -1,6 +1,5 @@
 //! The command line: what can be asked, with defaults and units. Parsing does no work.
 
-use crate::runtime::device::Choice;
 use attack::{Beta, Norm};
 use clap::{Args, Parser, Subcommand};
 use models::{Precision, Score};
@@ -8,6 +7,7 @@ use std::path::PathBuf;
 use train::OnNan;
 
 mod bench;
+mod common;
 mod data;
 mod measure;
 mod parse;
@@ -19,9 +19,10 @@ mod weights;
 
 pub use self::bench::Bench;
 pub use self::data::{Data, Reading, Set};
+pub use common::Common;
 pub use measure::Measure;
 pub use parse::{Store, named};
-use parse::{beta, fraction, memory, one_of, picture_file, renamed, tensor_file};
+use parse::{beta, fraction, one_of, picture_file, renamed, tensor_file};
 pub use plane::Plane;
 pub use run::Run;
 pub use target::TargetClass;
@@ -36,36 +37,6 @@ pub struct Cli {
     pub command: Command,
     #[command(flatten)]
     pub common: Common,
-}
-
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Common options")]
-pub struct Common {
-    /// Device: auto, cpu, cuda or cuda:N
-    #[arg(long, global = true, default_value_t = Choice::Auto)]
-    pub device: Choice,
-    /// CPU threads [default: all cores]
-    #[arg(long, global = true, value_name = "N")]
-    pub threads: Option<u16>,
-    /// Memory for decoded images of a folder; larger folders are streamed from disk [default: 4GB]
-    #[arg(long, global = true, value_name = "AMOUNT", value_parser = memory)]
-    pub memory: Option<u64>,
-    /// Print one JSON object on stdout, everything else on stderr
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// Suppress messages and progress bars
-    #[arg(long, short, global = true)]
-    pub quiet: bool,
-    /// Print more messages
-    #[arg(long, short, global = true)]
-    pub verbose: bool,
-}
-
-impl Common {
-    /// Bytes of decoded images kept in memory.
-    pub fn memory(&self) -> u64 {
-        self.memory.unwrap_or(::data::MEMORY)
-    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -17,7 +17,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use classes::{Fitted, Known};
 use data::{Dataset, Features};
-use explain::{Attribution, Batch, engine::chunks::ChunkLimit};
+use explain::{Attribution, Batch, engine::limit::ChunkLimit};
 use models::{
     Classifier, Model, Target, checkpoint,
     checkpoint::Hints,

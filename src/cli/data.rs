@@ -1,7 +1,7 @@
 //! The arguments of `data`.
 
 use super::{
-    Common,
+    common::Common,
     parse::{one_of, tensor_file},
 };
 use ::data::{Holdout, Options, Split};

@@ -10,7 +10,7 @@ use crate::{
     session,
 };
 use anyhow::{Context, Result, ensure};
-use explain::{Attribution, Batch, engine::chunks::ChunkLimit};
+use explain::{Attribution, Batch, engine::limit::ChunkLimit};
 use models::{
     Model, Target,
     checkpoint::{self, Hints},

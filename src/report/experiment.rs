@@ -1,8 +1,8 @@
 //! The page of an experiment, as HTML and as Markdown: the question, what became of the paper's claims,
 //! tables and figures in the paper's form with its printed numbers beside ours, settings and cost.
 
+use super::document::document;
 use super::html::{column, duration, scrolling};
-use super::page::document;
 use super::save;
 use super::sections::attacks::{drawn, legend as legend_of};
 use anyhow::{Context, Result};

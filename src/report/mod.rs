@@ -2,6 +2,7 @@
 //! PNG and its numbers as JSON and CSV beside it. It computes no metric, it only shows them.
 
 mod collect;
+mod document;
 mod experiment;
 mod figures;
 mod group;

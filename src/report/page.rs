@@ -1,16 +1,14 @@
 //! The page itself: one HTML file without a script and without any other file.
 
+use super::document::document;
 use super::group::{Entry, Group};
 use super::html::list;
 use super::sections::{any, attacks, details, measured, pictures, trainings, transfers};
 use super::{Inputs, experiment};
 use anyhow::Result;
-use maud::{DOCTYPE, Markup, PreEscaped, html};
-use plot::dark_rules;
+use maud::html;
 use std::{collections::BTreeSet, path::Path};
 use tensorfile::words::count;
-
-const STYLE: &str = include_str!("style.css");
 
 /// The whole page.
 pub(super) fn page(inputs: &Inputs, groups: &[Group], dir: &Path) -> Result<String> {
@@ -36,47 +34,6 @@ pub(super) fn page(inputs: &Inputs, groups: &[Group], dir: &Path) -> Result<Stri
         " beside this page; the figures as PNG files."
     };
     Ok(document(title, &summary(inputs, groups), &parts, &footer))
-}
-
-/// An HTML page of sections, each an id, a title and what stands there; empty ones are left out.
-pub(super) fn document(
-    title: &str,
-    lead: &str,
-    parts: &[(&str, &str, Markup)],
-    footer: &Markup,
-) -> String {
-    let shown = || parts.iter().filter(|(_, _, html)| !html.0.is_empty());
-    let style =
-        format!("{STYLE}@media screen and (prefers-color-scheme: dark) {{\n{}}}\n", dark_rules());
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                title { "gradproof report" }
-                style { (PreEscaped(style)) }
-            }
-            body {
-                header {
-                    p class="brand" { "gradproof report" }
-                    h1 { (title) }
-                    p class="lead" { (lead) }
-                    nav aria-label="sections" {
-                        @for (id, title, _) in shown() { a href=(format!("#{id}")) { (title) } }
-                    }
-                }
-                main {
-                    @for (id, title, html) in shown() {
-                        section id=(id) { h2 { (title) } (html) }
-                    }
-                }
-                footer { (footer) }
-            }
-        }
-    };
-    page.into_string()
 }
 
 /// One sentence: what was done.

@@ -16,7 +16,7 @@ const TYPICAL_FILE: usize = 105;
 /// Share of the lines that the command line may have, in percent.
 const ROOT_PERCENT: usize = 30;
 
-fn root() -> PathBuf {
+pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
@@ -40,7 +40,7 @@ fn files(dir: &Path, end: &str) -> Vec<PathBuf> {
     found
 }
 
-fn read(path: &Path) -> String {
+pub fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap()
 }
 

@@ -3,6 +3,7 @@
 pub(crate) mod augment;
 pub(crate) mod batches;
 pub(crate) mod describe;
+pub(crate) mod fitted;
 pub(crate) mod holdout;
 pub(crate) mod images;
 pub(crate) mod keyed;

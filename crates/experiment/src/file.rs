@@ -5,6 +5,9 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{collections::BTreeMap, path::Path};
 use toml::{Spanned, Value};
 
+/// The scale that every experiment has: the settings of the paper, which no `[scale.NAME]` changes.
+pub const PAPER: &str = "paper";
+
 /// One question, the commands that answer it, and what the answer looks like.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -230,7 +233,7 @@ fn tenth() -> f64 {
 }
 
 fn large() -> Vec<String> {
-    vec!["cpu".into(), crate::PAPER.into()]
+    vec!["cpu".into(), PAPER.into()]
 }
 
 /// The text of a file, to say where in it something is wrong.

@@ -1,7 +1,7 @@
 //! From a file to the cells of a run: every combination of the choices of a step, as a command line.
 
 use super::{
-    file::{File, Source, StepSpec},
+    file::{File, PAPER, Source, StepSpec},
     step::{Choice, Step, combinations},
     vars::{Vars, check_length, filled, known, vars},
 };
@@ -43,9 +43,6 @@ pub struct Experiment {
     /// One command each, step by step.
     pub cells: Vec<Cell>,
 }
-
-/// The scale that every experiment has: the settings of the paper, which no `[scale.NAME]` changes.
-pub const PAPER: &str = "paper";
 
 impl Experiment {
     /// Reads `path` at a scale, with other values for some variables, `NAME=VALUE`. Errors: a malformed

@@ -1,10 +1,7 @@
 //! What a method is given: images, what is explained about each, and what seeds its draws.
 
-use crate::{
-    Attribution,
-    engine::chunks::{self, ChunkLimit},
-};
-use models::{Model, Target, noise};
+use crate::{Attribution, engine::limit::ChunkLimit};
+use models::{Target, noise};
 use tch::Tensor;
 
 /// Images a pass, where nothing else is asked for.
@@ -63,17 +60,6 @@ impl Batch {
             chunk: self.chunk,
             limit: self.limit.clone(),
         }
-    }
-
-    /// Logits `[N, K]`, a chunk at a time, with no graph.
-    pub fn logits(&self, model: &dyn Model) -> Tensor {
-        let [logits] = tch::no_grad(|| chunks::map(self, |pass| [model.logits(&pass.block.x)]));
-        logits
-    }
-
-    /// The explained score of each image `[N]`, a chunk at a time, with no graph.
-    pub fn scores(&self, model: &dyn Model) -> Tensor {
-        tch::no_grad(|| self.target.of(&self.logits(model)))
     }
 
     /// The images that `rows` names, as often as it names them; gradients flow back to `x`.

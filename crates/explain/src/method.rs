@@ -2,7 +2,7 @@
 
 use crate::{
     Attribution,
-    engine::{chunks::ChunkLimit, limited::Limited},
+    engine::{limit::ChunkLimit, limited::Limited},
 };
 use anyhow::Result;
 use registry::Entry;

@@ -1,7 +1,7 @@
 //! Measures of explanations: one number an image from a model, a method and its maps. What is drawn
 //! is keyed by image, so neither the batch nor the chunk changes a number.
 
-use crate::{Attribution, Batch, engine::chunks::ChunkLimit};
+use crate::{Attribution, Batch, engine::limit::ChunkLimit};
 use anyhow::Result;
 use models::Model;
 use registry::Entry;

@@ -16,6 +16,7 @@ use tch::{Device, Kind, Tensor};
 use tensorfile::{TensorFile, Weights};
 
 mod find;
+mod fitting;
 mod reason;
 mod scale;
 mod shape;
@@ -187,7 +188,7 @@ pub fn contents(path: &Path, hints: &Hints) -> Result<Contents> {
     let mut notes = vec![];
     let mut hints = hints.clone();
     if hints.arch.is_none() && !file.metadata.contains_key("arch") {
-        let fitting = shape::fitting(&mut file, hints.entry.as_deref());
+        let fitting = fitting::fitting(&mut file, hints.entry.as_deref());
         hints.arch = fitting.first().map(|name| (*name).to_owned());
         notes.extend(hints.arch.iter().map(|_| reason::proposal(&fitting)));
     }

@@ -1,7 +1,7 @@
-//! What a network is to everybody else, and the classifier: a network with its normalisation.
+//! The classifier: a network with its normalisation.
 
 use crate::{
-    Activation, Builder, Ops, Params, Plain, Precision,
+    Activation, Builder, Model, Ops, Params, Precision,
     ops::Softening,
     params::to_channels_last,
     zoo::{Arch, Normalisation, Shape},
@@ -12,61 +12,6 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 use tch::{Device, Kind, Tensor};
-
-/// A classifier. Its weights are fixed; everything else about a pass is in [`Ops`].
-///
-/// ```
-/// use models::{Activation, Affine, Builder, Model, Ops};
-/// use tch::{Device, Kind, Tensor};
-///
-/// struct OneHidden {
-///     hidden: Affine,
-///     logits: Affine,
-/// }
-///
-/// impl Model for OneHidden {
-///     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-///         let hidden = ops.act(&Activation::Relu, &ops.affine(&self.hidden, &x.flatten(1, -1)));
-///         ops.affine(&self.logits, &ops.tap("hidden", hidden))
-///     }
-///     fn activation(&self) -> Option<Activation> {
-///         Some(Activation::Relu)
-///     }
-///     fn taps(&self) -> Vec<&str> {
-///         vec!["hidden"]
-///     }
-/// }
-///
-/// let b = Builder::new(0, Device::Cpu);
-/// let hidden = Affine::linear(&b, "hidden", 4, 8);
-/// let model = OneHidden { hidden, logits: Affine::linear(&b, "logits", 8, 3) };
-/// let x = Tensor::rand([5, 1, 2, 2], (Kind::Float, Device::Cpu));
-/// assert_eq!(model.logits(&x).size(), [5, 3]);
-/// ```
-pub trait Model {
-    /// x `[N, C, H, W]` -> logits `[N, K]`.
-    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor;
-
-    /// The nonlinearity, if it is the same everywhere.
-    fn activation(&self) -> Option<Activation> {
-        None
-    }
-
-    /// Names that `forward` passes to [`Ops::tap`], input side first.
-    fn taps(&self) -> Vec<&str> {
-        vec![]
-    }
-
-    /// Whether `forward` is linear but for what it leaves to [`Ops`].
-    fn nonlinear_only_in_ops(&self) -> bool {
-        false
-    }
-
-    /// The ordinary pass: x `[N, C, H, W]` -> logits `[N, K]`.
-    fn logits(&self, x: &Tensor) -> Tensor {
-        self.forward(x, &Plain)
-    }
-}
 
 /// Where the form of a classifier comes from.
 #[derive(Clone)]

@@ -10,6 +10,7 @@ use tch::Tensor;
 
 mod container;
 mod rebuild;
+mod storage;
 
 use container::Checkpoint;
 

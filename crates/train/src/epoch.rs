@@ -1,10 +1,11 @@
 //! One epoch: batches, of which each rank has its share, steps, and the line of the log.
 
+mod stats;
+
 use crate::{
     EpochLine, Job, Observer, OnNan, Tick,
     communicator::{self, Share},
     ema::Ema,
-    epoch_stats::{Spoilt, Sums},
     objective::{Loss, Objective, Step},
     optimizer::{Optimizer, clip_gradients},
     schedule::Schedule,
@@ -12,6 +13,7 @@ use crate::{
 use anyhow::{Result, bail, ensure};
 use data::{Last, Shuffle};
 use models::{SyncTraining, noise};
+use stats::{Spoilt, Sums};
 use std::time::Instant;
 use tch::{Kind, Tensor};
 

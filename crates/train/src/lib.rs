@@ -6,13 +6,13 @@ pub mod config;
 pub mod curvature;
 pub mod ema;
 mod epoch;
-mod epoch_stats;
 pub mod evaluate;
+mod job;
 pub mod log;
 pub mod objective;
 pub mod optimizer;
 pub mod resume;
-pub mod run;
+mod run;
 pub mod schedule;
 
 #[cfg(feature = "mpi")]
@@ -21,5 +21,6 @@ pub use communicator::{Communicator, SingleProcess};
 pub use config::{Config, DataConfig};
 pub use curvature::curvature;
 pub use evaluate::accuracy;
+pub use job::{Job, Observer, OnNan, Tick};
 pub use log::EpochLine;
-pub use run::{Job, Observer, OnNan, Tick, run};
+pub use run::run;

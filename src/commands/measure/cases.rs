@@ -1,8 +1,8 @@
 //! The cases of one model: what metrics are told of a batch.
 
-use super::plan::{Plan, Strike};
+use super::plan::{Plan, Strike, map_attack};
 use crate::{cli::Measure, evaluation::Named, session::Loaded};
-use ::attack::{AttackInput, Beta, MapAttack, MapObjective, Optimizer};
+use ::attack::{AttackInput, MapObjective, Optimizer};
 use anyhow::{Context, Result};
 use explain::{
     Attribution, Batch,
@@ -18,11 +18,6 @@ pub(super) const EMPTY: &str = "empty";
 pub(super) const CONSTANT: &str = "constant";
 pub(super) const NO_OBJECT: &str = "no object";
 
-/// The steps of Ghorbani et al. 2019, as `gradproof attack` makes them.
-const ITERATIONS: u32 = 50;
-const STEP: f64 = 0.5 / 255.;
-const BETA: f64 = 20.;
-
 pub(super) struct Cases<'a> {
     plan: &'a Plan,
     loaded: &'a Loaded,
@@ -30,23 +25,6 @@ pub(super) struct Cases<'a> {
     randomised: Vec<(Randomness, Classifier)>,
     /// Trained on random labels.
     unlearnt: Option<&'a Loaded>,
-}
-
-pub(super) fn map_attack<'a>(
-    loaded: &'a Loaded,
-    method: &'a dyn Attribution,
-    (objective, optimizer): (&'a dyn MapObjective, &'a dyn Optimizer),
-) -> MapAttack<'a> {
-    MapAttack {
-        model: &loaded.model,
-        method,
-        objective,
-        optimizer,
-        beta: Beta::fixed(BETA),
-        iterations: ITERATIONS,
-        step: STEP,
-        restarts: 1,
-    }
 }
 
 impl<'a> Cases<'a> {

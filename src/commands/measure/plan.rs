@@ -4,11 +4,9 @@ use super::preset::{Preset, preset};
 use crate::{
     cli::{Explained, Measure, TargetClass},
     results::label,
-    session::Loaded,
-    session::methods,
-    session::threat::Radii,
+    session::{Loaded, methods, threat::Radii},
 };
-use ::attack::{Adversary, Ball, MapObjective, Optimizer, adversary};
+use ::attack::{Adversary, Ball, Beta, MapAttack, MapObjective, Optimizer, adversary};
 use anyhow::{Context, Result, bail, ensure};
 use explain::{
     Attribution, Better, Metric,
@@ -18,6 +16,11 @@ use models::Score;
 use registry::Named;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// The steps of Ghorbani et al. 2019, as `gradproof attack` makes them.
+const ITERATIONS: u32 = 50;
+const STEP: f64 = 0.5 / 255.;
+const BETA: f64 = 20.;
 
 /// The metrics and the methods they are asked of.
 pub(super) struct Plan {
@@ -145,7 +148,7 @@ impl Plan {
                 );
                 let told = || format!("attack `{}` on method `{text}`", self.attack);
                 let how = (&**loss, &**rule);
-                super::cases::map_attack(loaded, &**method, how).check(image).with_context(told)?;
+                map_attack(loaded, &**method, how).check(image).with_context(told)?;
             }
         }
         if let Strike::Prediction(name, adversary) = &self.strike {
@@ -245,4 +248,22 @@ fn strike(text: &str) -> Result<Strike> {
     let maps = ::attack::ATTACKS.iter().map(Named::name).collect::<Vec<_>>().join(", ");
     let predictions = ::attack::ADVERSARIES.iter().map(Named::name).collect::<Vec<_>>().join(", ");
     bail!("unknown attack `{name}`; known on predictions: {predictions}; on maps: {maps}")
+}
+
+/// The attack on maps of metrics that ask for one.
+pub(super) fn map_attack<'a>(
+    loaded: &'a Loaded,
+    method: &'a dyn Attribution,
+    (objective, optimizer): (&'a dyn MapObjective, &'a dyn Optimizer),
+) -> MapAttack<'a> {
+    MapAttack {
+        model: &loaded.model,
+        method,
+        objective,
+        optimizer,
+        beta: Beta::fixed(BETA),
+        iterations: ITERATIONS,
+        step: STEP,
+        restarts: 1,
+    }
 }

@@ -1,7 +1,7 @@
 //! `simulated`, two Gaussians in the plane.
 
 use super::kind::{Loader, READ, Source};
-use crate::{Dataset, Options, features, simulated::Simulated};
+use crate::{Dataset, Options, dataset::fitted, simulated::Simulated};
 use anyhow::Result;
 use registry::described;
 use std::path::Path;
@@ -22,6 +22,6 @@ pub(super) const ENTRY: Source = Source {
 
 impl Loader for Simulated {
     fn load(&self, _: &Path, how: &Options) -> Result<Dataset> {
-        features::fitted(self.draw(how.split), how.features.as_ref())
+        fitted::fitted(self.draw(how.split), how.features.as_ref())
     }
 }

@@ -1,7 +1,7 @@
 //! `tensors:`, safetensors files of images and labels.
 
 use super::kind::{Loader, READ, Source, loader};
-use crate::{Dataset, Options, features, tensors};
+use crate::{Dataset, Options, dataset::fitted, tensors};
 use anyhow::Result;
 use registry::{Text, described};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,6 @@ impl Default for Tensors {
 impl Loader for Tensors {
     fn load(&self, path: &Path, how: &Options) -> Result<Dataset> {
         let set = tensors::load(path, how.split, &self.images.0)?;
-        features::fitted(set, how.features.as_ref())
+        fitted::fitted(set, how.features.as_ref())
     }
 }

@@ -2,50 +2,22 @@
 //! cuts here. A pass that exhausts the memory is made again in passes of half as many images; what
 //! earlier passes gave is kept, and later passes begin with what there was memory for.
 
-use crate::{Batch, engine::oom};
-use std::{cell::Cell, rc::Rc};
+use crate::{
+    Batch,
+    engine::{limit::ChunkLimit, oom},
+};
+use models::Model;
 use tch::Tensor;
-use tensorfile::words::count;
-
-/// Images per pass that there was memory for until now. Batches made of one another share it.
-#[derive(Clone, Debug)]
-pub struct ChunkLimit {
-    what: Rc<str>,
-    images: Rc<Cell<i64>>,
-    warn: fn(&str),
-}
-
-impl ChunkLimit {
-    /// No limit yet. Each time it is lowered, `warn` is given one line for the user.
-    pub fn new(warn: fn(&str)) -> Self {
-        ChunkLimit { what: "".into(), images: Rc::new(Cell::new(i64::MAX)), warn }
-    }
-
-    /// No limit yet for the passes of the method or metric called `name`; nobody is warned.
-    pub(crate) fn named(name: &str) -> Self {
-        ChunkLimit { what: format!(" of `{name}`").into(), ..ChunkLimit::new(|_| ()) }
-    }
-
-    /// `batch` under this limit in place of its own, whose warnings go to the same place.
-    pub(crate) fn on(&self, batch: &Batch) -> Batch {
-        let limit = ChunkLimit { warn: batch.limit.warn, ..self.clone() };
-        Batch { chunk: chunk(batch), limit, ..batch.at(&batch.x) }
-    }
-
-    /// Lowers the limit after passes of `tried` images.
-    fn lower(&self, tried: i64, images: i64) {
-        self.images.set(images);
-        (self.warn)(&format!(
-            "warning: no memory for passes of {}{}; from now on they have {images} at most",
-            count(tried, "image"),
-            self.what
-        ));
-    }
-}
 
 /// Images per pass at most, 1 or more: [`Batch::chunk`], or fewer after memory was exhausted.
 pub(crate) fn chunk(batch: &Batch) -> i64 {
     batch.chunk.min(batch.limit.images.get()).max(1)
+}
+
+/// `batch` under `limit` in place of its own, whose warnings go to the same place.
+pub(crate) fn under(limit: &ChunkLimit, batch: &Batch) -> Batch {
+    let limit = limit.warning_as(&batch.limit);
+    Batch { chunk: chunk(batch), limit, ..batch.at(&batch.x) }
 }
 
 /// What `pass`, of `rows` images, gives; none where there was no memory for it: then the chunk is at
@@ -288,5 +260,18 @@ pub(crate) fn samples(
             take((start, n), made);
             start += n;
         }
+    }
+}
+
+impl Batch {
+    /// Logits `[N, K]`, a chunk at a time, with no graph.
+    pub fn logits(&self, model: &dyn Model) -> Tensor {
+        let [logits] = tch::no_grad(|| map(self, |pass| [model.logits(&pass.block.x)]));
+        logits
+    }
+
+    /// The explained score of each image `[N]`, a chunk at a time, with no graph.
+    pub fn scores(&self, model: &dyn Model) -> Tensor {
+        tch::no_grad(|| self.target.of(&self.logits(model)))
     }
 }

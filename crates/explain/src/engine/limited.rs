@@ -1,6 +1,9 @@
 //! What memory was found for belongs to a method: one that needs more does not slow down others.
 
-use crate::{Attribution, Batch, Cotangent, Differentiable, engine::chunks::ChunkLimit};
+use crate::{
+    Attribution, Batch, Cotangent, Differentiable,
+    engine::{chunks, limit::ChunkLimit},
+};
 use anyhow::Result;
 use models::Model;
 use tch::Tensor;
@@ -13,11 +16,11 @@ pub(crate) struct Limited {
 
 impl Attribution for Limited {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        self.method.attribute(model, &self.limit.on(batch))
+        self.method.attribute(model, &chunks::under(&self.limit, batch))
     }
 
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
-        self.method.with_logits(model, &self.limit.on(batch))
+        self.method.with_logits(model, &chunks::under(&self.limit, batch))
     }
 
     fn check(&self, model: &dyn Model, image: [i64; 3]) -> Result<()> {
@@ -25,7 +28,7 @@ impl Attribution for Limited {
     }
 
     fn convergence_delta(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
-        self.method.convergence_delta(model, &self.limit.on(batch), map)
+        self.method.convergence_delta(model, &chunks::under(&self.limit, batch), map)
     }
 
     fn note(&self, image: [i64; 3]) -> Option<String> {
@@ -53,6 +56,6 @@ impl Differentiable for Limited {
         cotangent: &Cotangent,
     ) -> (Tensor, Tensor) {
         let method = self.method.differentiable().expect("offered only where the method is");
-        method.pullback(model, &self.limit.on(batch), cotangent)
+        method.pullback(model, &chunks::under(&self.limit, batch), cotangent)
     }
 }

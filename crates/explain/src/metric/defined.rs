@@ -2,7 +2,7 @@
 //! good nor bad.
 
 use crate::{
-    engine::chunks::ChunkLimit,
+    engine::{chunks, limit::ChunkLimit},
     heatmap::{has_mass, heat},
     metric::{Case, Column, Metric, Needs},
 };
@@ -33,7 +33,7 @@ impl Metric for Defined {
         let none = has_mass(&heat(case.maps)).logical_not();
         let columns = self
             .metric
-            .measure(&Case { batch: &self.limit.on(case.batch), ..*case })
+            .measure(&Case { batch: &chunks::under(&self.limit, case.batch), ..*case })
             .into_iter()
             .enumerate();
         let defined = |(i, numbers): (usize, Tensor)| match self.metric.is_of_map(i) {

@@ -1,6 +1,6 @@
 //! Why a file does not fit, in words: what else it fits, and what its names say.
 
-use super::{Hints, find::Found, shape};
+use super::{Hints, find::Found, fitting, shape};
 use crate::zoo::{self, Arch};
 use std::collections::BTreeMap;
 use tensorfile::Weights;
@@ -10,7 +10,7 @@ const SHOWN: usize = 8;
 
 /// The message for a file that does not say its architecture.
 pub(super) fn without_arch(file: &mut Weights, hints: &Hints) -> String {
-    let fitting = shape::fitting(file, hints.entry.as_deref());
+    let fitting = fitting::fitting(file, hints.entry.as_deref());
     match fitting.is_empty() {
         false => format!("the file does not say its architecture; {}", proposal(&fitting)),
         true => {
@@ -35,7 +35,7 @@ pub(super) fn of_misfit(
     entry: Option<&str>,
 ) -> String {
     let others: Vec<&str> =
-        shape::fitting(file, entry).into_iter().filter(|name| *name != arch.name).collect();
+        fitting::fitting(file, entry).into_iter().filter(|name| *name != arch.name).collect();
     let names: Vec<&str> = file.names().collect();
     let has = |end: &str| names.iter().any(|name| name.ends_with(end));
     let has_running = |names: &[&str]| names.iter().any(|n| n.ends_with("running_var"));

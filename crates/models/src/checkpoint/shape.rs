@@ -1,7 +1,6 @@
 //! The image shape and the number of classes of a network, from the shapes of its tensors; and
 //! which architectures a file's tensors fit.
 
-use super::{find, scale};
 use crate::{
     Builder, Params,
     zoo::{self, Arch, Shape},
@@ -45,7 +44,7 @@ pub(super) fn sketch(arch: &Arch, shape: &Shape, names: &BTreeSet<String>) -> Rc
     builder.params()
 }
 
-fn sizes(arch: &Arch, shape: &Shape, names: &BTreeSet<String>) -> Sizes {
+pub(super) fn sizes(arch: &Arch, shape: &Shape, names: &BTreeSet<String>) -> Sizes {
     let tensors = sketch(arch, shape, names).tensors();
     tensors.into_iter().map(|(name, tensor)| (name, tensor.size())).collect()
 }
@@ -90,24 +89,6 @@ pub(super) fn of_tensors(arch: &Arch, given: &Sizes, size: Option<i64>) -> Shape
         return published;
     }
     (1..=LARGEST).map(|side| with(side, side)).find(fits).unwrap_or(published)
-}
-
-/// The architectures that the file's tensors fit, all of them.
-pub(super) fn fitting(file: &mut Weights, entry: Option<&str>) -> Vec<&'static str> {
-    let names: BTreeSet<String> = file.names().map(str::to_owned).collect();
-    let mut fits = |arch: &&Arch| {
-        if !find::is_whole(&names, arch) {
-            return false;
-        }
-        let Ok(mut found) = find::find(&names, arch, entry, &mut |_, _| Ok(true)) else {
-            return false;
-        };
-        let _ = scale::stored(file, &mut found);
-        let given = shapes(file, &found.tensors);
-        let (shape, there) = (of_tensors(arch, &given, None), given.keys().cloned().collect());
-        arch.check(&shape).is_ok() && sizes(arch, &shape, &there) == given
-    };
-    zoo::ARCHS.iter().filter(|arch| fits(arch)).map(|arch| arch.name).collect()
 }
 
 /// The shapes of tensors, by the network's names.

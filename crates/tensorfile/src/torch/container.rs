@@ -169,7 +169,7 @@ fn item_sizes(value: &Value, sizes: &mut HashMap<String, usize>) {
             item_sizes(&object.state, sizes);
         }
         Value::Persistent(id) => {
-            if let Ok(storage) = super::rebuild::Storage::parse(id) {
+            if let Ok(storage) = super::storage::Storage::parse(id) {
                 sizes.insert(storage.key.to_owned(), storage.item_size());
             }
         }

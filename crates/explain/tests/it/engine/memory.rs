@@ -5,7 +5,7 @@ mod retry;
 
 use explain::{
     Attribution, Batch, METHODS, Metric,
-    engine::chunks::ChunkLimit,
+    engine::limit::ChunkLimit,
     metric::{self, Attacked, Case, METRICS, Memo, Randomised, Randomness},
 };
 use models::{Activation, Classifier, Model, Ops, Score, Target, noise, zoo, zoo::Shape};
