@@ -3,6 +3,7 @@
 
 mod ends;
 mod inline;
+pub mod operators;
 mod order;
 
 pub use ends::{Input, input, output};
