@@ -9,6 +9,7 @@ mod graph;
 mod jvp;
 mod network;
 mod noise;
+mod operators;
 mod sync_norm;
 mod toy;
 mod zoo;

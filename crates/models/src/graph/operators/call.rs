@@ -172,7 +172,7 @@ pub(super) fn fits(shape: &[i64]) -> Result<()> {
 
 /// The same where a shape has more numbers than the `before` that it is made of.
 pub(super) fn grown(shape: &[i64], before: usize) -> Result<()> {
-    let all = shape.iter().try_fold(1i64, |n, &d| n.checked_mul(d));
+    let all = shape.iter().try_fold(1i64, |n, &d| n.checked_mul(d).filter(|_| d >= 0));
     if all.is_some_and(|n| n as usize <= before) { Ok(()) } else { fits(shape) }
 }
 

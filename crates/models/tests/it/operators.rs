@@ -1,0 +1,336 @@
+//! Every ONNX operator against onnxruntime, its derivatives against finite differences, what it asks
+//! of the pass, and what it refuses. Reference: tests/reference/onnx_operators.py.
+
+use models::{
+    Activation, Ops, Plain, Pool,
+    graph::{
+        Node, nodes,
+        operators::{Call, OPERATORS, find},
+    },
+};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+use tch::{Device, Kind, Tensor};
+use tensorfile::onnx::{File, proto::AttributeProto};
+
+struct Case {
+    name: String,
+    node: Node,
+    inputs: Vec<Option<Tensor>>,
+    outputs: Vec<Tensor>,
+}
+
+impl Case {
+    fn operator(&self) -> &str {
+        &self.node.operator
+    }
+
+    fn run(&self, inputs: &[Option<Tensor>], ops: &dyn Ops) -> Vec<Tensor> {
+        let operator = find(self.operator()).unwrap_or_else(|| panic!("{} is there", self.name));
+        let made = operator.apply(&Call { node: &self.node, inputs, ops });
+        made.unwrap_or_else(|error| panic!("{}: {error:#}", self.name))
+    }
+}
+
+fn cases() -> Vec<Case> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/operators.safetensors");
+    let mut parts: BTreeMap<String, BTreeMap<String, Tensor>> = BTreeMap::new();
+    for (name, tensor) in Tensor::read_safetensors(path).unwrap() {
+        let (case, part) = name.split_once('/').unwrap();
+        parts.entry(case.to_owned()).or_default().insert(part.to_owned(), tensor);
+    }
+    let case = |(name, mut parts): (String, BTreeMap<String, Tensor>)| {
+        let bytes = Vec::<u8>::try_from(parts.remove("model").unwrap()).unwrap();
+        let file = File::of_bytes(bytes, Path::new(&name)).unwrap();
+        let known = |operator: &str| find(operator).is_some();
+        let node = nodes(file.model(), file.graph(), &known).unwrap().remove(0);
+        let input = |value: &String| {
+            value.strip_prefix('i').map(|i| parts[&format!("in{i}")].shallow_clone())
+        };
+        let inputs = node.inputs.iter().map(input).collect();
+        let outputs = (0..node.outputs.len()).map(|i| parts[&format!("out{i}")].shallow_clone());
+        Case { outputs: outputs.collect(), name, inputs, node }
+    };
+    parts.into_iter().map(case).collect()
+}
+
+#[test]
+fn operators_are_sorted_and_each_has_a_case() {
+    let names: Vec<&str> = OPERATORS.iter().map(|operator| operator.name).collect();
+    assert!(names.is_sorted_by(|a, b| a < b), "{names:?}");
+    let cases = cases();
+    let tested: BTreeSet<&str> = cases.iter().map(Case::operator).collect();
+    assert_eq!(tested, names.into_iter().collect());
+    assert!(find("Conv").is_some() && find("ai.onnx.ml.ZipMap").is_none() && find("").is_none());
+}
+
+#[test]
+fn numbers_agree_with_onnxruntime() {
+    let mut wrong = vec![];
+    for case in cases() {
+        let made = tch::no_grad(|| case.run(&case.inputs, &Plain));
+        for (made, expected) in made.iter().zip(&case.outputs) {
+            let (a, b) = (made.to_kind(Kind::Double), expected.to_kind(Kind::Double));
+            if a.size() != b.size() || made.kind() != expected.kind() {
+                wrong.push(format!("{}: {made:?}, not {expected:?}", case.name));
+                continue;
+            }
+            if b.numel() == 0 {
+                continue;
+            }
+            let far = f64::try_from((a - &b).abs().max()).unwrap();
+            let most = f64::try_from(b.abs().max()).unwrap().max(1e-3);
+            let bound = if made.is_floating_point() { 1e-6 * most } else { 0. };
+            if far.is_nan() || far > bound {
+                wrong.push(format!("{}: {far:e} of {most:e}", case.name));
+            }
+        }
+        if made.len() < case.outputs.len() {
+            wrong.push(format!("{}: {} outputs", case.name, made.len()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Places of inputs that are settings, or statistics: they have no gradient.
+fn is_setting(operator: &str, i: usize) -> bool {
+    match operator {
+        "Resize" | "Upsample" => i > 0,
+        "BatchNormalization" => i > 2,
+        _ => false,
+    }
+}
+
+/// Σ wᵢ yᵢ of every output that is floats, where the inputs lie at `t` along a line.
+fn loss(case: &Case, t: &Tensor) -> Option<Tensor> {
+    let moved = |(i, input): (usize, &Option<Tensor>)| {
+        let x = input.as_ref()?;
+        if !x.is_floating_point() {
+            return Some(x.shallow_clone());
+        }
+        let x = x.to_kind(Kind::Double);
+        if x.numel() < 2 || is_setting(case.operator(), i) {
+            return Some(x);
+        }
+        let count = Tensor::arange(x.numel() as i64, (Kind::Double, Device::Cpu));
+        let along = (count * (1.7 + i as f64) + 0.3).sin().reshape(x.size());
+        Some(x + along * t)
+    };
+    let inputs: Vec<Option<Tensor>> = case.inputs.iter().enumerate().map(moved).collect();
+    let made = case.run(&inputs, &Plain);
+    let weighed = made.iter().filter(|y| y.is_floating_point()).map(|y| {
+        let count = Tensor::arange(y.numel() as i64, (Kind::Double, Device::Cpu));
+        (y.reshape([-1]) * (count * 0.9 + 0.2).cos()).sum(Kind::Double)
+    });
+    weighed.reduce(|a, b| a + b)
+}
+
+/// The derivative of the loss where the line is at `t`, and that of the derivative.
+fn derivatives(case: &Case, t: f64) -> Option<[f64; 2]> {
+    let t = Tensor::from(t).set_requires_grad(true);
+    let slope = |y: &Tensor| {
+        let linked = y.requires_grad();
+        linked.then(|| Tensor::run_backward(&[y], &[&t], true, true).remove(0))
+    };
+    let first = slope(&loss(case, &t)?)?;
+    let second = slope(&first).map_or(0., |second| f64::try_from(second).unwrap());
+    Some([f64::try_from(&first).unwrap(), second])
+}
+
+#[test]
+fn derivatives_agree_with_finite_differences() {
+    let (mut flat, mut wrong) = (BTreeSet::new(), vec![]);
+    let cases = cases();
+    for case in &cases {
+        let Some(here) = derivatives(case, 0.) else {
+            flat.insert(case.operator());
+            continue;
+        };
+        let h = 1e-6;
+        let value = |t: f64| f64::try_from(loss(case, &Tensor::from(t)).unwrap()).unwrap();
+        let first = |t: f64| derivatives(case, t).unwrap()[0];
+        let across = [(value(h) - value(-h)) / (2. * h), (first(h) - first(-h)) / (2. * h)];
+        for (order, (here, across)) in here.into_iter().zip(across).enumerate() {
+            if (here - across).abs() > 1e-6 * (1. + across.abs()) {
+                wrong.push(format!("{}, order {}: {here}, not {across}", case.name, order + 1));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    // Some cases of the others are of integers.
+    let smooth: BTreeSet<&str> =
+        cases.iter().filter(|case| derivatives(case, 0.).is_some()).map(Case::operator).collect();
+    let never: Vec<&str> = flat.difference(&smooth).copied().collect();
+    let expected = "And Constant ConstantOfShape Equal EyeLike Greater GreaterOrEqual Less LessOrEqual \
+                    Not Or Range Shape Size Xor";
+    assert_eq!(never.join(" "), expected);
+}
+
+/// What is asked of the pass.
+#[derive(Default)]
+struct Asked(RefCell<BTreeSet<&'static str>>);
+
+impl Ops for Asked {
+    fn act(&self, activation: &Activation, x: &Tensor) -> Tensor {
+        self.0.borrow_mut().insert("act");
+        activation.apply(x)
+    }
+
+    fn max_pool(&self, pool: Pool, x: &Tensor) -> Tensor {
+        self.0.borrow_mut().insert("max_pool");
+        pool.apply(x)
+    }
+
+    fn other(&self, y: Tensor) -> Tensor {
+        self.0.borrow_mut().insert("other");
+        y
+    }
+}
+
+#[test]
+fn the_pass_treats_what_is_not_linear() {
+    let mut by: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    let cases = cases();
+    for case in &cases {
+        let asked = Asked::default();
+        case.run(&case.inputs, &asked);
+        for what in asked.0.take() {
+            by.entry(what).or_default().insert(case.operator().to_owned());
+        }
+    }
+    let all = |what: &str| by[what].iter().cloned().collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        all("act"),
+        "Celu Clip Elu Gelu HardSigmoid HardSwish LeakyRelu Mish PRelu Relu Selu Sigmoid Softplus \
+         Swish Tanh"
+    );
+    assert_eq!(all("max_pool"), "MaxPool");
+    assert_eq!(
+        all("other"),
+        "Abs Ceil Cos Div Einsum Erf Exp Floor GlobalMaxPool GroupNormalization \
+         InstanceNormalization LRN LayerNormalization Log LogSoftmax MatMul Max Min Mod Mul Pow \
+         Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMin ReduceProd \
+         ReduceSumSquare Round Sign Sin Softmax Softsign Sqrt Swish"
+    );
+}
+
+fn ints(name: &str, values: &[i64]) -> (String, AttributeProto) {
+    let ints = AttributeProto { ints: values.to_vec(), r#type: Some(7), ..Default::default() };
+    (name.to_owned(), ints)
+}
+
+fn int(name: &str, value: i64) -> (String, AttributeProto) {
+    let int = AttributeProto { i: Some(value), r#type: Some(2), ..Default::default() };
+    (name.to_owned(), int)
+}
+
+#[test]
+fn what_cannot_be_is_an_error_and_no_allocation() {
+    let x = |shape: &[i64]| Tensor::zeros(shape, (Kind::Float, Device::Cpu));
+    let list = |values: &[i64]| Tensor::from_slice(values);
+    let (most, least) = (i64::MAX, i64::MIN);
+    let image = || x(&[1, 4, 5, 5]);
+    let w = || x(&[4, 4, 3, 3]);
+    let line = || x(&[4]);
+    let rows: Vec<(&str, Vec<Tensor>, Vec<(String, AttributeProto)>)> = vec![
+        ("Relu", vec![], vec![]),
+        ("Sigmoid", vec![list(&[1])], vec![]),
+        ("Add", vec![line(), x(&[3])], vec![]),
+        ("Add", vec![x(&[1 << 20, 1]), x(&[1, 1 << 20])], vec![]),
+        ("Where", vec![x(&[1 << 20, 1, 1]), x(&[1 << 10, 1]), x(&[1 << 10])], vec![]),
+        ("MatMul", vec![x(&[1 << 20, 1]), x(&[1, 1 << 20])], vec![]),
+        ("MatMul", vec![x(&[2, 3]), x(&[2, 3])], vec![]),
+        ("Gemm", vec![x(&[2, 3]), x(&[2, 3])], vec![]),
+        ("Gemm", vec![x(&[2, 3]), x(&[3, 4]), x(&[5, 2, 4])], vec![]),
+        ("Conv", vec![image(), w()], vec![ints("strides", &[0, 1])]),
+        ("Conv", vec![image(), w()], vec![ints("pads", &[1 << 19; 4])]),
+        ("Conv", vec![image(), w()], vec![ints("pads", &[-1, 0, 0, 0])]),
+        ("Conv", vec![image(), w()], vec![ints("pads", &[most; 4])]),
+        ("Conv", vec![image(), w()], vec![ints("dilations", &[most, 1])]),
+        ("Conv", vec![image(), w()], vec![int("group", 0)]),
+        ("Conv", vec![image(), w()], vec![int("group", 3)]),
+        ("Conv", vec![image(), w()], vec![ints("kernel_shape", &[5, 5])]),
+        ("Conv", vec![image(), x(&[4, 4])], vec![]),
+        ("Conv", vec![image(), x(&[4, 3, 1, 1])], vec![]),
+        ("ConvTranspose", vec![image(), w()], vec![ints("strides", &[1 << 20, 1 << 20])]),
+        ("ConvTranspose", vec![image(), w()], vec![ints("pads", &[9, 9, 9, 9])]),
+        ("MaxPool", vec![image()], vec![]),
+        ("MaxPool", vec![image()], vec![ints("kernel_shape", &[0, 1])]),
+        ("MaxPool", vec![image()], vec![ints("kernel_shape", &[9, 9])]),
+        ("MaxPool", vec![image()], vec![ints("kernel_shape", &[least, 2])]),
+        ("AveragePool", vec![image()], vec![ints("kernel_shape", &[2, 2, 2])]),
+        ("AveragePool", vec![image()], vec![int("kernel_shape", 2)]),
+        ("LRN", vec![image()], vec![int("size", most)]),
+        ("BatchNormalization", vec![image(), line(), line(), line(), x(&[3])], vec![]),
+        ("GroupNormalization", vec![image(), line(), line()], vec![int("num_groups", 0)]),
+        ("LayerNormalization", vec![image(), line()], vec![int("axis", 7)]),
+        ("Softmax", vec![line()], vec![int("axis", least)]),
+        ("Reshape", vec![line(), list(&[1 << 40, 1 << 40])], vec![]),
+        ("Reshape", vec![line(), list(&[3, -1])], vec![]),
+        ("Reshape", vec![line(), list(&[4, 0])], vec![]),
+        ("Flatten", vec![line()], vec![int("axis", 3)]),
+        ("Transpose", vec![image()], vec![ints("perm", &[0, 0, 1, 2])]),
+        ("Concat", vec![line(), x(&[1, 4])], vec![int("axis", 0)]),
+        ("Squeeze", vec![image(), list(&[1])], vec![]),
+        ("Unsqueeze", vec![line(), list(&[0, 0])], vec![]),
+        ("Expand", vec![line(), list(&[1 << 40, 4])], vec![]),
+        ("Expand", vec![line(), list(&[-3, 4])], vec![]),
+        ("Tile", vec![line(), list(&[1 << 40])], vec![]),
+        ("Tile", vec![line(), list(&[-1])], vec![]),
+        ("Split", vec![line(), list(&[most, most])], vec![]),
+        ("Split", vec![line()], vec![int("num_outputs", 0)]),
+        ("Slice", vec![line(), list(&[0]), list(&[1]), list(&[0]), list(&[0])], vec![]),
+        ("Slice", vec![line(), list(&[0]), list(&[1]), list(&[2])], vec![]),
+        ("Gather", vec![line(), list(&[4])], vec![]),
+        ("Gather", vec![line(), x(&[1])], vec![]),
+        ("GatherElements", vec![line(), list(&[-5])], vec![]),
+        ("GatherND", vec![line(), list(&[0, 0])], vec![]),
+        ("GatherND", vec![line(), list(&[4])], vec![]),
+        ("ScatterND", vec![line(), list(&[4]).reshape([1, 1]), x(&[1])], vec![]),
+        ("CumSum", vec![line(), list(&[2])], vec![]),
+        ("DepthToSpace", vec![image()], vec![int("blocksize", 0)]),
+        ("SpaceToDepth", vec![image()], vec![int("blocksize", 2)]),
+        ("EyeLike", vec![x(&[1 << 15, 1]).expand([1 << 15, 1 << 15], false)], vec![]),
+        ("Constant", vec![], vec![]),
+        ("ConstantOfShape", vec![list(&[1 << 15, 1 << 15])], vec![]),
+        ("ConstantOfShape", vec![list(&[-1])], vec![]),
+        ("Range", vec![list(&[0]), list(&[most]), list(&[1])], vec![]),
+        ("Range", vec![list(&[0]), list(&[1]), list(&[0])], vec![]),
+        ("Cast", vec![line()], vec![int("to", 99)]),
+        ("Pad", vec![line(), list(&[1 << 40, 0])], vec![]),
+        ("Pad", vec![line(), list(&[least, most])], vec![]),
+        ("Pad", vec![line(), list(&[-3, -3])], vec![]),
+        ("Resize", vec![line(), x(&[0]), Tensor::from_slice(&[1e30f32])], vec![]),
+        ("Resize", vec![line(), x(&[0]), Tensor::from_slice(&[-1f32])], vec![]),
+        ("Div", vec![list(&[1]), list(&[0])], vec![]),
+        ("Einsum", vec![line()], vec![]),
+        ("PRelu", vec![line(), x(&[3, 4])], vec![]),
+        ("ReduceMean", vec![line()], vec![ints("axes", &[0, 0])]),
+    ];
+    for (operator, inputs, attributes) in rows {
+        let node = Node {
+            operator: operator.to_owned(),
+            label: "/here".to_owned(),
+            inputs: vec![],
+            outputs: vec!["y".to_owned()],
+            attributes: attributes.into_iter().collect(),
+            opset: 17,
+        };
+        let given: Vec<Option<Tensor>> = inputs.iter().map(|t| Some(t.shallow_clone())).collect();
+        let call = Call { node: &node, inputs: &given, ops: &Plain };
+        let told = format!("{operator} of {inputs:?}, {:?}", node.attributes);
+        let error = match tch::no_grad(|| find(operator).unwrap().apply(&call)) {
+            Ok(made) => panic!("{told}: {made:?}"),
+            Err(error) => format!("{error:#}"),
+        };
+        assert!(error.starts_with(&format!("node `/here` (`{operator}`): ")), "{told}: {error}");
+        assert!(error.lines().count() == 1 && error.len() < 300, "{told}: {error}");
+    }
+    // The least integer by −1 is itself.
+    let call = [Some(list(&[least, 8])), Some(list(&[-1, -1]))];
+    let case = cases().into_iter().find(|case| case.operator() == "Div").unwrap();
+    assert_eq!(Vec::<i64>::try_from(&case.run(&call, &Plain)[0]).unwrap(), [least, -8]);
+}
