@@ -4,7 +4,7 @@ what they are given, and onnxruntime's outputs.
     pip install -r tests/reference/requirements.txt && python tests/reference/onnx_operators.py
 
 A case `Operator.number` is `…/model`, the bytes of a file; `…/in0` and so on, its inputs; `…/out0`
-and so on, its outputs. Where onnxruntime has no kernel, the outputs are onnx's reference evaluator's: of `LRN` of an even
+and so on, its outputs, floats as f32. Where onnxruntime has no kernel, the outputs are onnx's reference evaluator's: of `LRN` of an even
 size. That one has a fault: it leaves channels alone that are more than the images.
 """
 
@@ -52,8 +52,8 @@ def run(model, feeds):
         return ReferenceEvaluator(model).run(None, feeds)
 
 
-def case(op, *inputs, opset=17, outputs=1, **attributes):
-    """One node; None is an input that is left out."""
+def case(op, *inputs, opset=17, outputs=1, stored=None, **attributes):
+    """One node; None is an input that is left out. `stored` is how many outputs are, if not all."""
     count = CASES[op] = CASES.get(op, -1) + 1
     name = f"{op}.{count}"
     given = {f"i{i}": array for i, array in enumerate(inputs) if array is not None}
@@ -79,8 +79,9 @@ def case(op, *inputs, opset=17, outputs=1, **attributes):
     ARRAYS[f"{name}/model"] = np.frombuffer(model.SerializeToString(), np.uint8)
     for key, array in given.items():
         ARRAYS[f"{name}/in{key[1:]}"] = array
-    for i, array in enumerate(results):
-        ARRAYS[f"{name}/out{i}"] = np.asarray(array)
+    for i, array in enumerate(results[:stored]):
+        array = np.asarray(array)
+        ARRAYS[f"{name}/out{i}"] = array.astype(np.float32) if array.dtype in (np.float16, np.float64) else array
 
 
 def pointwise():
@@ -223,6 +224,8 @@ def shapes():
 
 def makers():
     case("Constant", value=numpy_helper.from_array(normal(2, 3)))
+    case("Constant", value=numpy_helper.from_array(np.float16([0.5, -1.25])))
+    case("Constant", value=numpy_helper.from_array(np.float64([0.5, -1.25])))
     case("Constant", value_float=1.5)
     case("Constant", value_floats=[1.5, -2.0])
     case("Constant", value_int=3)
@@ -234,9 +237,15 @@ def makers():
     case("Range", np.array(2), np.array(1), np.array(3))
     case("Cast", np.float32([-1.7, 0.0, 2.9]), to=TensorProto.INT64)
     case("Cast", np.float32([-1.7, 0.0, 2.9]), to=TensorProto.BOOL)
+    case("Cast", np.float32([-1.7, 0.0, 2.9]), to=TensorProto.INT32)
     case("Cast", np.float32([-1.7, 0.0, 2.9]), to=TensorProto.FLOAT)
+    case("Cast", np.float32([-1.75, 0.0, 2.5]), to=TensorProto.FLOAT16)
+    case("Cast", whole(-1, 0, 2), to=TensorProto.DOUBLE)
     case("Cast", whole(-1, 0, 2), to=TensorProto.FLOAT)
     case("Cast", np.array([True, False]), to=TensorProto.INT64)
+    case("DequantizeLinear", np.uint8([[3, 200], [7, 0]]), number(0.5), np.array(128, np.uint8))
+    case("DequantizeLinear", np.int8([[3, -100], [7, 0]]), np.float32([0.5, 0.25]), np.int8([1, -2]), axis=0)
+    case("DequantizeLinear", np.int8([[3, -100], [7, 0]]), np.float32([0.5, 0.25]))
     case("CastLike", whole(-1, 0, 2), normal(1), opset=19)
     case("CastLike", np.float32([1.5, -2.5]), whole(1), opset=19)
     case("CastLike", np.float32([1.5, -2.5]), normal(1), opset=19)
@@ -289,6 +298,7 @@ def norms():
     s, b, m, v = normal(4), normal(4), normal(4), positive(4)
     case("BatchNormalization", x, s, b, m, v, opset=15)
     case("BatchNormalization", x, s, b, m, v, opset=8, epsilon=1e-3)
+    case("BatchNormalization", x, s, b, m, v, opset=15, training_mode=1, outputs=3, stored=1)
     case("BatchNormalization", normal(3, 4), s, b, m, v, opset=9)
     case("BatchNormalization", normal(3, 4, 2), s, b, m, v, opset=14)
     case("LayerNormalization", normal(2, 3, 4), normal(4), normal(4))
@@ -296,6 +306,10 @@ def norms():
     case("LayerNormalization", normal(2, 3, 4), normal(3, 4), normal(3, 4), axis=1)
     case("InstanceNormalization", x, s, b)
     case("InstanceNormalization", normal(2, 4, 5), s, b, epsilon=1e-3)
+    case("RMSNormalization", normal(2, 3, 4), normal(4), opset=23)
+    case("RMSNormalization", normal(2, 3, 4), normal(3, 4), opset=23, axis=1, epsilon=1e-3)
+    case("LpNormalization", normal(2, 3, 4))
+    case("LpNormalization", normal(2, 3, 4), p=1, axis=1)
     case("GroupNormalization", x, normal(2), normal(2), opset=18, num_groups=2)
     case("GroupNormalization", x, s, b, opset=21, num_groups=2)
     for op in ["Softmax", "LogSoftmax"]:

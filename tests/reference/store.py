@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 
-TYPES = {"bool": "BOOL", "float32": "F32", "float64": "F64", "int64": "I64", "uint8": "U8"}
+TYPES = {"bool": "BOOL", "float32": "F32", "float64": "F64", "int32": "I32", "int64": "I64", "int8": "I8", "uint8": "U8"}
 
 
 def write(path, arrays):

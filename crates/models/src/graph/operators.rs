@@ -68,6 +68,7 @@ pub const OPERATORS: &[Operator] = &[
     line("Cos", |call| arithmetic::map(call, Tensor::f_cos)),
     line("CumSum", index::cum_sum),
     line("DepthToSpace", shape::depth_to_space),
+    line("DequantizeLinear", make::dequantize),
     line("Div", arithmetic::div),
     line("Dropout", shape::same),
     line("Einsum", arithmetic::einsum),
@@ -100,6 +101,7 @@ pub const OPERATORS: &[Operator] = &[
     line("LessOrEqual", |call| arithmetic::both(call, Tensor::f_le_tensor)),
     line("Log", |call| arithmetic::map(call, Tensor::f_log)),
     line("LogSoftmax", |call| reduce::soft(call, |x, axis| x.f_log_softmax(axis, None))),
+    line("LpNormalization", norm::lp),
     line("MatMul", arithmetic::matmul),
     line("Max", |call| call.other(arithmetic::fold(call, Tensor::f_maximum)?)),
     line("MaxPool", window::max_pool),
@@ -114,6 +116,7 @@ pub const OPERATORS: &[Operator] = &[
     line("PRelu", nonlinear::prelu),
     line("Pad", resample::pad),
     line("Pow", arithmetic::pow),
+    line("RMSNormalization", norm::rms),
     line("Range", make::range),
     line("Reciprocal", |call| arithmetic::map(call, Tensor::f_reciprocal)),
     line("ReduceL1", |call| {
@@ -121,9 +124,7 @@ pub const OPERATORS: &[Operator] = &[
             x.f_abs()?.f_sum_dim_intlist(over, keep, x.kind())
         })?)
     }),
-    line("ReduceL2", |call| {
-        call.other(reduce::reduce(call, |x, over, keep| x.f_norm_scalaropt_dim(2., over, keep))?)
-    }),
+    line("ReduceL2", reduce::l2),
     line("ReduceLogSumExp", |call| {
         call.other(reduce::reduce(call, |x, over, keep| x.f_logsumexp(over, keep))?)
     }),

@@ -10,6 +10,7 @@ mod jvp;
 mod network;
 mod noise;
 mod operators;
+mod operators_wrong;
 mod sync_norm;
 mod toy;
 mod zoo;

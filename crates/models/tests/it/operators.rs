@@ -1,5 +1,5 @@
-//! Every ONNX operator against onnxruntime, its derivatives against finite differences, what it asks
-//! of the pass, and what it refuses. Reference: tests/reference/onnx_operators.py.
+//! Every ONNX operator against onnxruntime, its derivatives against finite differences, and what it
+//! asks of the pass. Reference: tests/reference/onnx_operators.py.
 
 use models::{
     Activation, Ops, Plain, Pool,
@@ -14,28 +14,28 @@ use std::{
     path::Path,
 };
 use tch::{Device, Kind, Tensor};
-use tensorfile::onnx::{File, proto::AttributeProto};
+use tensorfile::onnx::File;
 
-struct Case {
-    name: String,
-    node: Node,
-    inputs: Vec<Option<Tensor>>,
+pub struct Case {
+    pub name: String,
+    pub node: Node,
+    pub inputs: Vec<Option<Tensor>>,
     outputs: Vec<Tensor>,
 }
 
 impl Case {
-    fn operator(&self) -> &str {
+    pub fn operator(&self) -> &str {
         &self.node.operator
     }
 
-    fn run(&self, inputs: &[Option<Tensor>], ops: &dyn Ops) -> Vec<Tensor> {
+    pub fn run(&self, inputs: &[Option<Tensor>], ops: &dyn Ops) -> Vec<Tensor> {
         let operator = find(self.operator()).unwrap_or_else(|| panic!("{} is there", self.name));
         let made = operator.apply(&Call { node: &self.node, inputs, ops });
         made.unwrap_or_else(|error| panic!("{}: {error:#}", self.name))
     }
 }
 
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/operators.safetensors");
     let mut parts: BTreeMap<String, BTreeMap<String, Tensor>> = BTreeMap::new();
     for (name, tensor) in Tensor::read_safetensors(path).unwrap() {
@@ -51,8 +51,9 @@ fn cases() -> Vec<Case> {
             value.strip_prefix('i').map(|i| parts[&format!("in{i}")].shallow_clone())
         };
         let inputs = node.inputs.iter().map(input).collect();
-        let outputs = (0..node.outputs.len()).map(|i| parts[&format!("out{i}")].shallow_clone());
-        Case { outputs: outputs.collect(), name, inputs, node }
+        let output = |i| parts.get(&format!("out{i}")).map(Tensor::shallow_clone);
+        let outputs = (0..node.outputs.len()).filter_map(output).collect();
+        Case { outputs, name, inputs, node }
     };
     parts.into_iter().map(case).collect()
 }
@@ -210,127 +211,9 @@ fn the_pass_treats_what_is_not_linear() {
     assert_eq!(all("max_pool"), "MaxPool");
     assert_eq!(
         all("other"),
-        "Abs Ceil Cos Div Einsum Erf Exp Floor GlobalMaxPool GroupNormalization \
-         InstanceNormalization LRN LayerNormalization Log LogSoftmax MatMul Max Min Mod Mul Pow \
-         Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMin ReduceProd \
+        "Abs BatchNormalization Ceil Cos Div Einsum Erf Exp Floor GlobalMaxPool GroupNormalization \
+         InstanceNormalization LRN LayerNormalization Log LogSoftmax LpNormalization MatMul Max Min Mod Mul Pow \
+         RMSNormalization Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMin ReduceProd \
          ReduceSumSquare Round Sign Sin Softmax Softsign Sqrt Swish"
     );
-}
-
-fn ints(name: &str, values: &[i64]) -> (String, AttributeProto) {
-    let ints = AttributeProto { ints: values.to_vec(), r#type: Some(7), ..Default::default() };
-    (name.to_owned(), ints)
-}
-
-fn int(name: &str, value: i64) -> (String, AttributeProto) {
-    let int = AttributeProto { i: Some(value), r#type: Some(2), ..Default::default() };
-    (name.to_owned(), int)
-}
-
-#[test]
-fn what_cannot_be_is_an_error_and_no_allocation() {
-    let x = |shape: &[i64]| Tensor::zeros(shape, (Kind::Float, Device::Cpu));
-    let list = |values: &[i64]| Tensor::from_slice(values);
-    let (most, least) = (i64::MAX, i64::MIN);
-    let image = || x(&[1, 4, 5, 5]);
-    let w = || x(&[4, 4, 3, 3]);
-    let line = || x(&[4]);
-    let rows: Vec<(&str, Vec<Tensor>, Vec<(String, AttributeProto)>)> = vec![
-        ("Relu", vec![], vec![]),
-        ("Sigmoid", vec![list(&[1])], vec![]),
-        ("Add", vec![line(), x(&[3])], vec![]),
-        ("Add", vec![x(&[1 << 20, 1]), x(&[1, 1 << 20])], vec![]),
-        ("Where", vec![x(&[1 << 20, 1, 1]), x(&[1 << 10, 1]), x(&[1 << 10])], vec![]),
-        ("MatMul", vec![x(&[1 << 20, 1]), x(&[1, 1 << 20])], vec![]),
-        ("MatMul", vec![x(&[2, 3]), x(&[2, 3])], vec![]),
-        ("Gemm", vec![x(&[2, 3]), x(&[2, 3])], vec![]),
-        ("Gemm", vec![x(&[2, 3]), x(&[3, 4]), x(&[5, 2, 4])], vec![]),
-        ("Conv", vec![image(), w()], vec![ints("strides", &[0, 1])]),
-        ("Conv", vec![image(), w()], vec![ints("pads", &[1 << 19; 4])]),
-        ("Conv", vec![image(), w()], vec![ints("pads", &[-1, 0, 0, 0])]),
-        ("Conv", vec![image(), w()], vec![ints("pads", &[most; 4])]),
-        ("Conv", vec![image(), w()], vec![ints("dilations", &[most, 1])]),
-        ("Conv", vec![image(), w()], vec![int("group", 0)]),
-        ("Conv", vec![image(), w()], vec![int("group", 3)]),
-        ("Conv", vec![image(), w()], vec![ints("kernel_shape", &[5, 5])]),
-        ("Conv", vec![image(), x(&[4, 4])], vec![]),
-        ("Conv", vec![image(), x(&[4, 3, 1, 1])], vec![]),
-        ("ConvTranspose", vec![image(), w()], vec![ints("strides", &[1 << 20, 1 << 20])]),
-        ("ConvTranspose", vec![image(), w()], vec![ints("pads", &[9, 9, 9, 9])]),
-        ("MaxPool", vec![image()], vec![]),
-        ("MaxPool", vec![image()], vec![ints("kernel_shape", &[0, 1])]),
-        ("MaxPool", vec![image()], vec![ints("kernel_shape", &[9, 9])]),
-        ("MaxPool", vec![image()], vec![ints("kernel_shape", &[least, 2])]),
-        ("AveragePool", vec![image()], vec![ints("kernel_shape", &[2, 2, 2])]),
-        ("AveragePool", vec![image()], vec![int("kernel_shape", 2)]),
-        ("LRN", vec![image()], vec![int("size", most)]),
-        ("BatchNormalization", vec![image(), line(), line(), line(), x(&[3])], vec![]),
-        ("GroupNormalization", vec![image(), line(), line()], vec![int("num_groups", 0)]),
-        ("LayerNormalization", vec![image(), line()], vec![int("axis", 7)]),
-        ("Softmax", vec![line()], vec![int("axis", least)]),
-        ("Reshape", vec![line(), list(&[1 << 40, 1 << 40])], vec![]),
-        ("Reshape", vec![line(), list(&[3, -1])], vec![]),
-        ("Reshape", vec![line(), list(&[4, 0])], vec![]),
-        ("Flatten", vec![line()], vec![int("axis", 3)]),
-        ("Transpose", vec![image()], vec![ints("perm", &[0, 0, 1, 2])]),
-        ("Concat", vec![line(), x(&[1, 4])], vec![int("axis", 0)]),
-        ("Squeeze", vec![image(), list(&[1])], vec![]),
-        ("Unsqueeze", vec![line(), list(&[0, 0])], vec![]),
-        ("Expand", vec![line(), list(&[1 << 40, 4])], vec![]),
-        ("Expand", vec![line(), list(&[-3, 4])], vec![]),
-        ("Tile", vec![line(), list(&[1 << 40])], vec![]),
-        ("Tile", vec![line(), list(&[-1])], vec![]),
-        ("Split", vec![line(), list(&[most, most])], vec![]),
-        ("Split", vec![line()], vec![int("num_outputs", 0)]),
-        ("Slice", vec![line(), list(&[0]), list(&[1]), list(&[0]), list(&[0])], vec![]),
-        ("Slice", vec![line(), list(&[0]), list(&[1]), list(&[2])], vec![]),
-        ("Gather", vec![line(), list(&[4])], vec![]),
-        ("Gather", vec![line(), x(&[1])], vec![]),
-        ("GatherElements", vec![line(), list(&[-5])], vec![]),
-        ("GatherND", vec![line(), list(&[0, 0])], vec![]),
-        ("GatherND", vec![line(), list(&[4])], vec![]),
-        ("ScatterND", vec![line(), list(&[4]).reshape([1, 1]), x(&[1])], vec![]),
-        ("CumSum", vec![line(), list(&[2])], vec![]),
-        ("DepthToSpace", vec![image()], vec![int("blocksize", 0)]),
-        ("SpaceToDepth", vec![image()], vec![int("blocksize", 2)]),
-        ("EyeLike", vec![x(&[1 << 15, 1]).expand([1 << 15, 1 << 15], false)], vec![]),
-        ("Constant", vec![], vec![]),
-        ("ConstantOfShape", vec![list(&[1 << 15, 1 << 15])], vec![]),
-        ("ConstantOfShape", vec![list(&[-1])], vec![]),
-        ("Range", vec![list(&[0]), list(&[most]), list(&[1])], vec![]),
-        ("Range", vec![list(&[0]), list(&[1]), list(&[0])], vec![]),
-        ("Cast", vec![line()], vec![int("to", 99)]),
-        ("Pad", vec![line(), list(&[1 << 40, 0])], vec![]),
-        ("Pad", vec![line(), list(&[least, most])], vec![]),
-        ("Pad", vec![line(), list(&[-3, -3])], vec![]),
-        ("Resize", vec![line(), x(&[0]), Tensor::from_slice(&[1e30f32])], vec![]),
-        ("Resize", vec![line(), x(&[0]), Tensor::from_slice(&[-1f32])], vec![]),
-        ("Div", vec![list(&[1]), list(&[0])], vec![]),
-        ("Einsum", vec![line()], vec![]),
-        ("PRelu", vec![line(), x(&[3, 4])], vec![]),
-        ("ReduceMean", vec![line()], vec![ints("axes", &[0, 0])]),
-    ];
-    for (operator, inputs, attributes) in rows {
-        let node = Node {
-            operator: operator.to_owned(),
-            label: "/here".to_owned(),
-            inputs: vec![],
-            outputs: vec!["y".to_owned()],
-            attributes: attributes.into_iter().collect(),
-            opset: 17,
-        };
-        let given: Vec<Option<Tensor>> = inputs.iter().map(|t| Some(t.shallow_clone())).collect();
-        let call = Call { node: &node, inputs: &given, ops: &Plain };
-        let told = format!("{operator} of {inputs:?}, {:?}", node.attributes);
-        let error = match tch::no_grad(|| find(operator).unwrap().apply(&call)) {
-            Ok(made) => panic!("{told}: {made:?}"),
-            Err(error) => format!("{error:#}"),
-        };
-        assert!(error.starts_with(&format!("node `/here` (`{operator}`): ")), "{told}: {error}");
-        assert!(error.lines().count() == 1 && error.len() < 300, "{told}: {error}");
-    }
-    // The least integer by −1 is itself.
-    let call = [Some(list(&[least, 8])), Some(list(&[-1, -1]))];
-    let case = cases().into_iter().find(|case| case.operator() == "Div").unwrap();
-    assert_eq!(Vec::<i64>::try_from(&case.run(&call, &Plain)[0]).unwrap(), [least, -8]);
 }

@@ -1,6 +1,6 @@
 //! Operators that make numbers of none, or of another type.
 
-use super::call::{Call, fits, one};
+use super::call::{Call, axis, fits, one};
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
@@ -70,4 +70,27 @@ pub(super) fn cast_like(call: &Call) -> Result<Vec<Tensor>> {
     let like = call.input(1)?;
     let kind = if like.is_floating_point() { Kind::Float } else { like.kind() };
     cast_to(call.input(0)?, kind)
+}
+
+/// (x − zero) · scale, each one number, or one for every place along an axis.
+pub(super) fn dequantize(call: &Call) -> Result<Vec<Tensor>> {
+    let (x, scale) = (call.input(0)?, call.floats(1)?);
+    ensure!(call.int("block_size", 0)? == 0, "scales of blocks are not supported");
+    let x = x.to_device(scale.device()).to_kind(scale.kind());
+    let along = |t: &Tensor| -> Result<Tensor> {
+        if t.numel() == 1 {
+            return Ok(t.f_reshape([0i64; 0])?);
+        }
+        let at = axis(call.int("axis", 1)?, x.dim())?;
+        let n = x.size()[at];
+        ensure!(t.size() == [n], "{:?} numbers along an axis of {n}", t.size());
+        let mut shape = vec![1; x.dim()];
+        shape[at] = n;
+        Ok(t.f_reshape(shape)?)
+    };
+    let x = match call.like(2, scale) {
+        Some(zero) => x.f_sub(&along(&zero)?)?,
+        None => x.shallow_clone(),
+    };
+    one(x.f_mul(&along(scale)?)?)
 }

@@ -1,6 +1,6 @@
 //! Operators that normalise: by running statistics, or by those of the input itself.
 
-use super::call::{Call, axis, one};
+use super::call::{Call, axis, broadcast, one};
 use anyhow::{Context, Result, ensure};
 use tch::Tensor;
 
@@ -62,4 +62,25 @@ pub(super) fn group(call: &Call) -> Result<Vec<Tensor>> {
     ensure!(groups >= 1 && channels % groups == 0, "{groups} groups of {channels} channels");
     let (scale, shift) = (per_channel(call, 1, x, groups)?, per_channel(call, 2, x, groups)?);
     call.other(x.f_group_norm(groups, scale, shift, call.float("epsilon", 1e-5)?, true)?)
+}
+
+/// By the root of the mean of squares over the dimensions from `axis` on; no shift.
+pub(super) fn rms(call: &Call) -> Result<Vec<Tensor>> {
+    let x = call.floats(0)?;
+    call.input(1)?;
+    let from = axis(call.int("axis", -1)?, x.dim())? as i64;
+    let over: Vec<i64> = (from..x.dim() as i64).collect();
+    let mean = x.f_square()?.f_mean_dim(over, true, x.kind())?;
+    let y = x * (mean + call.float("epsilon", 1e-5)?).f_rsqrt()?;
+    let scale = call.like(1, x).unwrap_or_else(|| x.ones_like());
+    ensure!(broadcast(&y.size(), &scale.size())? == y.size(), "a scale {:?}", scale.size());
+    call.other(y.f_mul(&scale)?)
+}
+
+/// By the sum of absolute values, or by the root of that of squares.
+pub(super) fn lp(call: &Call) -> Result<Vec<Tensor>> {
+    let x = call.floats(0)?;
+    let (at, p) = (axis(call.int("axis", -1)?, x.dim())? as i64, call.int("p", 2)?);
+    ensure!(p == 1 || p == 2, "its `p` is {p}");
+    call.other(x.f_div(&x.f_norm_scalaropt_dim(p, [at], true)?)?)
 }

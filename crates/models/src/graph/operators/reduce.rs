@@ -31,6 +31,13 @@ pub(super) fn sum(call: &Call) -> Result<Vec<Tensor>> {
     one(reduce(call, |x, over, keep| x.f_sum_dim_intlist(over, keep, x.kind()))?)
 }
 
+/// The root of the sum of squares, with gradient 0 at 0.
+pub(super) fn l2(call: &Call) -> Result<Vec<Tensor>> {
+    // tch panics on an error of a function that is given a scalar: `norm` refuses integers.
+    call.floats(0)?;
+    call.other(reduce(call, |x, over, keep| x.f_norm_scalaropt_dim(2., over, keep))?)
+}
+
 pub(super) fn prod(call: &Call) -> Result<Vec<Tensor>> {
     call.other(reduce(call, |x, over, keep| {
         let mut y = x.shallow_clone();
