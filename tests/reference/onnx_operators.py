@@ -4,8 +4,9 @@ what they are given, and onnxruntime's outputs.
     pip install -r tests/reference/requirements.txt && python tests/reference/onnx_operators.py
 
 A case `Operator.number` is `…/model`, the bytes of a file; `…/in0` and so on, its inputs; `…/out0`
-and so on, its outputs, floats as f32. Where onnxruntime has no kernel, the outputs are onnx's reference evaluator's: of `LRN` of an even
-size. That one has a fault: it leaves channels alone that are more than the images.
+and so on, its outputs, floats as f32. Where onnxruntime has no kernel, the outputs are onnx's
+reference evaluator's: of `LRN` of an even size. That one has a fault: it leaves channels alone that
+are more than the images.
 """
 
 import argparse

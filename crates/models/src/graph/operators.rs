@@ -70,7 +70,7 @@ pub const OPERATORS: &[Operator] = &[
     line("DepthToSpace", shape::depth_to_space),
     line("DequantizeLinear", make::dequantize),
     line("Div", arithmetic::div),
-    line("Dropout", shape::same),
+    line("Dropout", shape::dropout),
     line("Einsum", arithmetic::einsum),
     line("Elu", nonlinear::elu),
     line("Equal", |call| arithmetic::both(call, Tensor::f_eq_tensor)),

@@ -14,7 +14,7 @@ use std::{
     path::Path,
 };
 use tch::{Device, Kind, Tensor};
-use tensorfile::onnx::File;
+use tensorfile::onnx::{File, proto::AttributeProto};
 
 pub struct Case {
     pub name: String,
@@ -216,4 +216,29 @@ fn the_pass_treats_what_is_not_linear() {
          RMSNormalization Reciprocal ReduceL1 ReduceL2 ReduceLogSumExp ReduceMax ReduceMin ReduceProd \
          ReduceSumSquare Round Sign Sin Softmax Softsign Sqrt Swish"
     );
+}
+
+#[test]
+fn before_opset_7_an_axis_says_where_the_second_input_lies() {
+    let case = |operator: &str, axis: Option<i64>| {
+        let axis = axis.map(|i| AttributeProto { i: Some(i), ..Default::default() });
+        let node = Node {
+            operator: operator.to_owned(),
+            label: "y".to_owned(),
+            inputs: vec![],
+            outputs: vec!["y".to_owned()],
+            attributes: axis.map(|axis| ("axis".to_owned(), axis)).into_iter().collect(),
+            opset: 6,
+        };
+        Case { name: operator.to_owned(), node, inputs: vec![], outputs: vec![] }
+    };
+    let count = |n: i64| Tensor::arange(n, (Kind::Float, Device::Cpu));
+    let (x, row) = (count(24).reshape([2, 3, 2, 2]) - 12, count(3) + 1);
+    let inputs = [Some(x.shallow_clone()), Some(row.shallow_clone())];
+    let channels = row.reshape([3, 1, 1]);
+    assert_eq!(case("Mul", Some(1)).run(&inputs, &Plain)[0], &x * &channels);
+    assert_eq!(case("PRelu", None).run(&inputs, &Plain)[0], x.relu() + x.clamp_max(0.) * channels);
+    let inputs = [Some(x.shallow_clone()), Some(count(2))];
+    assert_eq!(case("Add", Some(3)).run(&inputs, &Plain)[0], &x + count(2));
+    assert_eq!(case("Add", Some(-1)).run(&inputs, &Plain)[0], &x + count(2));
 }

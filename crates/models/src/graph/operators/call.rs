@@ -51,9 +51,20 @@ impl Call<'_> {
         Ok(given.iter().map(|t| t.to_device(device)).collect())
     }
 
-    /// The first two inputs, of one device. Errors: one is missing, they do not broadcast.
+    /// The first two inputs, of one device. Before opset 7, `axis` says from which dimension of the
+    /// first on the second lies. Errors: one is missing, they do not broadcast.
     pub(super) fn pair(&self) -> Result<[Tensor; 2]> {
         let (a, b) = (self.input(0)?, self.input(1)?);
+        let old = self.node.opset < 7 && self.node.attributes.contains_key("axis");
+        let aligned = match old {
+            true => {
+                let from = axis(self.int("axis", 0)?, a.dim().max(1))?;
+                let behind = a.dim().saturating_sub(from + b.dim());
+                b.f_reshape([b.size(), vec![1; behind]].concat())?
+            }
+            false => b.shallow_clone(),
+        };
+        let b = &aligned;
         let shape = broadcast(&a.size(), &b.size())?;
         grown(&shape, a.numel().max(b.numel()))?;
         let device = if a.device().is_cuda() { a.device() } else { b.device() };

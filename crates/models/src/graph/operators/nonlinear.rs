@@ -45,11 +45,14 @@ pub(super) fn leaky_relu(call: &Call) -> Result<Vec<Tensor>> {
     call.act(&Activation::LeakyRelu { slope: call.float("alpha", 0.01)? })
 }
 
-/// Its slopes broadcast to the input.
+/// Its slopes broadcast to the input; before opset 7 several in a row are those of channels.
 pub(super) fn prelu(call: &Call) -> Result<Vec<Tensor>> {
     let x = call.floats(0)?;
     call.input(1)?;
-    let slope = call.like(1, x).unwrap_or_else(|| x.zeros_like());
+    let mut slope = call.like(1, x).unwrap_or_else(|| x.zeros_like());
+    if call.node.opset < 7 && slope.dim() == 1 && slope.numel() > 1 {
+        slope = slope.f_reshape([slope.size(), vec![1; x.dim().saturating_sub(2)]].concat())?;
+    }
     let shape = broadcast(&x.size(), &slope.size())?;
     ensure!(shape == x.size(), "slopes {:?} of an input {:?}", slope.size(), x.size());
     call.act(&Activation::PRelu { slope: Rc::new(slope) })

@@ -23,9 +23,16 @@ pub(super) fn reshape(call: &Call) -> Result<Vec<Tensor>> {
     one(x.f_reshape(shape)?)
 }
 
-/// The input itself: dropout of a network that is not trained.
+/// The input itself.
 pub(super) fn same(call: &Call) -> Result<Vec<Tensor>> {
     one(call.input(0)?.shallow_clone())
+}
+
+/// The input itself, or an error where the file was exported in training mode.
+pub(super) fn dropout(call: &Call) -> Result<Vec<Tensor>> {
+    let training = call.number(2)?.is_some_and(|training| training != 0.);
+    ensure!(!training, "it drops numbers at random; export after `model.eval()`");
+    same(call)
 }
 
 /// Two dimensions: those before the axis and those from it.

@@ -18,8 +18,8 @@ struct Window {
 }
 
 impl Window {
-    /// Of an input whose sizes after the channels are `size`. Errors: numbers outside of what can be,
-    /// another count than axes.
+    /// Of an input whose sizes after the channels are `size`. Errors: numbers outside of what can
+    /// be, another count than axes.
     fn of(call: &Call, size: &[i64], kernel: Vec<i64>) -> Result<Self> {
         let rank = size.len();
         let list = |name: &str, default: i64, count: usize, least: i64| {
