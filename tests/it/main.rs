@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 mod docs;
+mod onnx_data;
 mod pages;
 mod readers;
 mod real_data;

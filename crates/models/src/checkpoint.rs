@@ -22,6 +22,7 @@ mod scale;
 mod shape;
 
 use find::Found;
+pub use onnx::is_onnx;
 
 /// What a user can say about a file; what its header says is used where this is silent.
 #[derive(Clone, Debug, Default)]

@@ -25,7 +25,7 @@ pub(super) struct Origin {
 }
 
 /// Whether a file is ONNX, by its first bytes.
-pub(super) fn is_onnx(path: &Path) -> bool {
+pub fn is_onnx(path: &Path) -> bool {
     let mut head = [0; 16];
     let read = fs::File::open(path).and_then(|mut file| file.read(&mut head));
     read.is_ok_and(|n| tensorfile::onnx::is_onnx(&head[..n]))

@@ -17,7 +17,7 @@ pub fn guarded() -> bool {
     GUARDED.get()
 }
 
-/// What `work` gives; a panic is an error of its first line. Autograd is as it was before.
+/// What `work` gives; errors and panics are of one line. Autograd is as it was before.
 pub(super) fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let probe = Tensor::zeros([], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let records = (&probe + 1.).requires_grad();
@@ -27,15 +27,21 @@ pub(super) fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let done = catch_unwind(AssertUnwindSafe(work));
     drop(restores);
     GUARDED.set(before);
-    done.unwrap_or_else(|panic| Err(anyhow!("{}", first_line(&*panic))))
+    match done {
+        Ok(made) => made.map_err(|error| anyhow!("{}", first_line(&format!("{error:#}")))),
+        Err(panic) => Err(anyhow!("{}", said(&*panic))),
+    }
+}
+
+fn said(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    first_line(text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("it cannot be computed"))
 }
 
 /// What libtorch says, without where in its code it was found.
-fn first_line(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("it cannot be computed");
+fn first_line(text: &str) -> String {
     let text = text.split("\\nException raised").next().unwrap_or(text);
-    let text = text.lines().next().unwrap_or(text);
-    let inner = text.split_once("Torch(\"").map_or(text, |(_, inner)| inner);
-    inner.trim_end_matches(['"', ')']).to_owned()
+    let text = text.lines().next().unwrap_or(text).replace("Internal torch error: ", "");
+    let inner = text.split_once("Torch(\"").map(|(_, inner)| inner.trim_end_matches(['"', ')']));
+    inner.unwrap_or(&text).to_owned()
 }

@@ -223,7 +223,9 @@ impl Lowerer<'_> {
 
     fn operator(&mut self, i: usize) -> Result<Action> {
         let node = &self.nodes[i];
-        let behind = node.inputs.iter().any(|name| self.behind.contains(name));
+        // The shape that a token is expanded to may come from the images themselves.
+        let behind =
+            node.operator == "Expand" || node.inputs.iter().any(|name| self.behind.contains(name));
         if behind {
             node.outputs.iter().for_each(|name| self.pass(name));
         }

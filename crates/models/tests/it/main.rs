@@ -6,6 +6,7 @@ mod foreign;
 mod geometry;
 mod golden;
 mod graph;
+mod graph_model;
 mod jvp;
 mod network;
 mod noise;
