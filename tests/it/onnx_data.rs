@@ -69,8 +69,7 @@ fn accuracies_are_those_of_onnxruntime_at_every_batch_size() {
         let images = case.test.len() as f64;
         let sizes: &[usize] = if images < 2000. { &[1, 7, 128] } else { &[128] };
         for &size in sizes {
-            let correct =
-                train::accuracy(&model, &case.test, size as i64, |_| {}).unwrap().fraction;
+            let correct = train::accuracy(&model, &case.test, size, |_| {}).unwrap().fraction;
             let correct = (correct * images).round() as i64;
             assert!((correct - wanted).abs() <= 1, "{}: {correct}, not {wanted}", case.name);
         }
