@@ -86,7 +86,8 @@ pub(super) fn front(
             }
             found = Some((mean, std));
         }
-        at = node.outputs[0].clone();
+        let Some(next) = node.outputs.first() else { break };
+        at = next.clone();
         nodes.remove(place);
     }
     let scale = found.map(|(mean, std)| Normalisation::new(mean, std)).transpose()?;
@@ -129,5 +130,6 @@ pub(super) fn before_softmax(nodes: &[Node], output: &str) -> Option<(String, St
     let axis = node.attributes.get("axis").and_then(|a| a.as_int());
     let over_classes = matches!(axis, None | Some(1 | -1));
     let softmax = ["Softmax", "LogSoftmax"].contains(&node.operator.as_str());
-    (softmax && over_classes).then(|| (node.inputs[0].clone(), node.operator.clone()))
+    let before = node.inputs.first()?.clone();
+    (softmax && over_classes).then(|| (before, node.operator.clone()))
 }

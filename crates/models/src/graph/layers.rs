@@ -9,6 +9,9 @@ use super::{
 use crate::{Conv, Init};
 use tch::Tensor;
 
+/// What strides, dilations and groups may be.
+const SOME: std::ops::Range<i64> = 1..1 << 16;
+
 /// The tensors of a batch norm.
 pub(super) struct NormPlan {
     pub scale: Arg,
@@ -108,12 +111,12 @@ fn convolution(it: &mut Lowerer, node: &Node, x: usize) -> Option<Layer> {
     let axes = size.len().checked_sub(2).filter(|n| [1, 2].contains(n))?;
     let of = |name: &str| {
         let pair = list(node, name).unwrap_or(vec![1; axes]);
-        (pair.len() == axes && pair.iter().all(|n| *n > 0)).then_some(pair)
+        (pair.len() == axes && pair.iter().all(|n| SOME.contains(n))).then_some(pair)
     };
     let (stride, dilation) = (of("strides")?, of("dilations")?);
     let shape = it.shape(&node.inputs[0])?.to_vec();
     let groups = number(node, "group", 1);
-    if shape.len() != axes + 2 || groups < 1 || shape[1] != size[1] * groups {
+    if shape.len() != axes + 2 || !SOME.contains(&groups) || shape[1] != size[1] * groups {
         return None;
     }
     let pads = pads(node, &shape[2..], &size[2..], &stride, &dilation)?;

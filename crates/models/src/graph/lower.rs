@@ -259,7 +259,7 @@ impl Lowerer<'_> {
         let trained =
             behind && (initializer || slot) && !SETTINGS.contains(&node.operator.as_str());
         let stored = match () {
-            () if statistics => self.param(name, Role::Buffer, Init::Const(f64::from(k as u8 - 3))),
+            () if statistics => self.param(name, Role::Buffer, Init::Const((k - 3) as f64)),
             () if slot || trained => {
                 let one = if scale && k == 1 { 1. } else { 0. };
                 self.param(name, Role::Weight, drawn(&value, one))
