@@ -104,8 +104,8 @@ pub struct Train {
 /// A model and the images it is asked about.
 #[derive(Clone, Debug, Args)]
 pub struct Subject {
-    /// Model weights: safetensors (sharded or not) or a PyTorch checkpoint; NAME=FILE names the
-    /// model in tables
+    /// Model weights: safetensors (sharded or not), a PyTorch checkpoint or an ONNX file; NAME=FILE
+    /// names the model in tables
     #[arg(long, value_name = "FILE")]
     pub weights: PathBuf,
     /// Architecture, if the file does not name it (see `gradproof models`)

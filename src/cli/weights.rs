@@ -11,7 +11,7 @@ use std::path::PathBuf;
 pub enum Weights {
     /// Show architecture, header and tensors of a weights file
     Info {
-        /// Safetensors (sharded or not) or a PyTorch checkpoint
+        /// Safetensors (sharded or not), a PyTorch checkpoint or ONNX
         file: PathBuf,
         /// Architecture, if the file does not name it [default: the first that its tensors fit]
         #[arg(long, value_name = "NAME")]

@@ -161,6 +161,10 @@ fn warnings(config: &Config, device: Device) -> String {
 /// The weights to start from, where the settings name any.
 fn before(config: &Config, arch: &'static Arch) -> Result<Option<checkpoint::Loaded>> {
     let Some(path) = &config.model.weights else { return Ok(None) };
+    ensure!(
+        !checkpoint::is_onnx(Path::new(path)),
+        "`model.weights`: `{path}` is an ONNX file; those can be explained and attacked, not trained"
+    );
     let (arch, normalise) = (Some(arch.name.into()), config.model.normalise.clone());
     let hints = Hints { arch, normalise, ..Hints::default() };
     checkpoint::load(Path::new(path), &hints).map(Some)

@@ -77,7 +77,7 @@ pub fn complain(text: &str) {
 /// work is tried again.
 pub fn report_panic(panic: &std::panic::PanicHookInfo) {
     let text = oom::said(panic.payload());
-    if oom::retried(text) {
+    if models::graph::guarded() || oom::retried(text) {
         return;
     }
     if oom::exhausted(text) {

@@ -4,6 +4,7 @@
 
 mod docs;
 mod imports;
+mod onnx_data;
 mod pages;
 mod readers;
 mod real_data;

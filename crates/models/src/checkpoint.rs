@@ -1,5 +1,5 @@
 //! Classifiers on disk: our own safetensors with a header that says everything, and whatever else
-//! people save, for which the caller says what the file does not. The rules are the same for every
+//! people save, for which the caller says what the file does not; ONNX files say more (`onnx`). The rules are the same for every
 //! form: the network is under the one prefix that has all its names (`find`), and what was done
 //! is said in notes.
 
@@ -17,11 +17,13 @@ use tensorfile::{TensorFile, Weights};
 
 mod find;
 mod fitting;
+mod onnx;
 mod reason;
 mod scale;
 mod shape;
 
 use find::Found;
+pub use onnx::is_onnx;
 
 /// What a user can say about a file; what its header says is used where this is silent.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +49,8 @@ pub struct Loaded {
     pub notes: Vec<String>,
     /// Whether the file or the user said the size of the images.
     sized: bool,
+    /// Where a graph came from.
+    origin: Option<onnx::Origin>,
 }
 
 impl Loaded {
@@ -54,15 +58,31 @@ impl Loaded {
     /// tensors are the same for both.
     pub fn suit(&mut self, image: [i64; 3]) {
         let model = &mut self.classifier;
-        let Source::Zoo(arch) = model.source;
+        let Source::Zoo(arch) = model.source else { return self.resize(image) };
         let wanted = Shape { image, ..model.shape };
         let free = !self.sized && image[0] == model.shape.image[0] && wanted != model.shape;
         if free && arch.check(&wanted).is_ok() && shape::agree(arch, &model.shape, &wanted) {
             model.shape = wanted;
-            let [_, height, width] = image;
-            self.notes.push(format!(
-                "the weights do not say the size of their images: {height}x{width}, as the data have"
-            ));
+            self.say_size(image);
+        }
+    }
+
+    fn say_size(&mut self, [_, height, width]: [i64; 3]) {
+        self.notes.push(format!(
+            "the weights do not say the size of their images: {height}x{width}, as the data have"
+        ));
+    }
+
+    /// The same of a graph.
+    fn resize(&mut self, image: [i64; 3]) {
+        let Some(origin) = self.origin.as_ref().filter(|_| !self.sized) else { return };
+        if image == self.classifier.shape.image {
+            return;
+        }
+        if let Some(mut again) = onnx::resized(origin, image) {
+            again.classes = std::mem::take(&mut self.classifier.classes);
+            self.classifier = again;
+            self.say_size(image);
         }
     }
 }
@@ -71,6 +91,9 @@ impl Loaded {
 /// architecture unknown or not said, several sets of weights, a network that does not fit, tensors
 /// that are no finite floats.
 pub fn load(path: &Path, hints: &Hints) -> Result<Loaded> {
+    if onnx::is_onnx(path) {
+        return onnx::load(path, hints, None);
+    }
     let mut file = Weights::open(path)?;
     load_from(&mut file, hints).with_context(|| format!("weights `{}`", path.display()))
 }
@@ -103,7 +126,7 @@ fn load_from(file: &mut Weights, hints: &Hints) -> Result<Loaded> {
         let (found, wanted) = (classifier.classes.len(), shape.classes);
         ensure!(found as i64 == wanted, "{found} class names, {wanted} logits");
     }
-    Ok(Loaded { classifier, metadata: header, notes, sized })
+    Ok(Loaded { classifier, metadata: header, notes, sized, origin: None })
 }
 
 /// The normalisation of the header, else the one stored beside the network.
@@ -184,6 +207,9 @@ pub struct Contents {
 
 /// Looks into a file. Where nobody says its architecture, the first that its tensors fit is meant.
 pub fn contents(path: &Path, hints: &Hints) -> Result<Contents> {
+    if onnx::is_onnx(path) {
+        return onnx::contents(path, hints);
+    }
     let mut file = Weights::open(path)?;
     let mut notes = vec![];
     let mut hints = hints.clone();
@@ -214,6 +240,9 @@ pub fn save(
     let (names, wanted) = (&classifier.classes, classifier.shape.classes);
     ensure!(names.len() as i64 == wanted, "{} class names, {wanted} logits", names.len());
     let told = || format!("`{}` is not written", path.display());
+    if let Source::Graph(_) = &classifier.source {
+        bail!("{}: safetensors cannot hold an ONNX graph", told());
+    }
     classifier.params().check().with_context(told)?;
     let mut tensors = classifier.params().tensors();
     for (name, tensor) in &mut tensors {

@@ -2,6 +2,7 @@
 
 use crate::{
     Activation, Builder, Model, Ops, Params, Precision,
+    graph::Graph,
     ops::Softening,
     params::to_channels_last,
     zoo::{Arch, Normalisation, Shape},
@@ -18,6 +19,8 @@ use tch::{Device, Kind, Tensor};
 pub enum Source {
     /// A line of the registry.
     Zoo(&'static Arch),
+    /// A graph of an ONNX file.
+    Graph(Rc<Graph>),
 }
 
 impl Source {
@@ -25,6 +28,7 @@ impl Source {
     pub fn name(&self) -> &str {
         match self {
             Source::Zoo(arch) => arch.name,
+            Source::Graph(_) => "onnx",
         }
     }
 
@@ -32,6 +36,7 @@ impl Source {
     fn build(&self, builder: &Builder, shape: &Shape) -> Box<dyn Model> {
         match self {
             Source::Zoo(arch) => (arch.build)(builder, shape),
+            Source::Graph(graph) => graph.build(builder),
         }
     }
 }
@@ -98,6 +103,12 @@ impl Classifier {
         Self::start(Source::Zoo(arch), shape, normalisation, &builder, Device::Cpu)
     }
 
+    /// A network of an ONNX file, whose tensors are all zero.
+    pub(crate) fn of_graph(graph: Rc<Graph>, shape: Shape, normalisation: Normalisation) -> Self {
+        let builder = Builder::blank(Device::Cpu);
+        Self::start(Source::Graph(graph), shape, normalisation, &builder, Device::Cpu)
+    }
+
     /// A network of the same form whose weights are all zero.
     pub fn emptied(&self) -> Self {
         self.again(Builder::blank(self.device()))
@@ -149,7 +160,7 @@ impl Classifier {
         let drawn = |name: &str| {
             let inside = |part: &String| {
                 name.strip_prefix(part.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '/']))
             };
             parts.iter().any(inside)
         };

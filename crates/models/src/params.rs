@@ -103,13 +103,13 @@ pub struct Params {
 
 impl Params {
     /// The largest named parts of the network, as it is built, which is from the input on: first
-    /// words of the names of tensors, or first two where that would be fewer than three parts.
+    /// words (between dots or slashes) of the names of tensors, or first two where that would be fewer than three parts.
     pub fn parts(&self) -> Vec<String> {
         let parts = |words: usize| {
             let mut parts: Vec<String> = vec![];
             for name in self.built.borrow().iter() {
-                let words: Vec<&str> = name.split('.').take(words).collect();
-                let part = words.join(".");
+                let mut end = name.match_indices(['.', '/']).map(|(at, _)| at).filter(|at| *at > 0);
+                let part = name[..end.nth(words - 1).unwrap_or(name.len())].to_owned();
                 if !parts.contains(&part) {
                     parts.push(part);
                 }

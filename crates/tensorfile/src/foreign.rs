@@ -14,10 +14,10 @@ const KNOWN: &[(usize, &[u8], &str)] = &[
     (0, b"7z\xbc\xaf", "a 7z archive: unpack it first"),
     (0, b"Rar!", "a rar archive: unpack it first"),
     (257, b"ustar", "a tar archive: unpack it first"),
-    (0, b"\x89HDF", "an HDF5 file, as Keras writes it: save a PyTorch `state_dict` instead"),
+    (0, b"\x89HDF", "an HDF5 file, as Keras writes it: export ONNX instead"),
     (0, b"\x93NUMPY", "a NumPy array: save a PyTorch `state_dict` or safetensors instead"),
     (0, b"GGUF", "a GGUF file: save safetensors instead"),
-    (4, b"TFL3", "a TensorFlow Lite model: save a PyTorch `state_dict` instead"),
+    (4, b"TFL3", "a TensorFlow Lite model: export ONNX instead"),
     (0, b"\x89PNG", "a PNG picture"),
     (0, b"\xff\xd8\xff", "a JPEG picture"),
     (0, b"%PDF", "a PDF document"),
@@ -74,7 +74,7 @@ pub fn what(bytes: &[u8]) -> Option<&'static str> {
         (_, Some(what)) => Some(what),
         _ if is_safetensors(bytes) => None,
         ([8, 1..=20, 0x12 | 0x1a | 0x22 | 0x3a | 0x42, ..], _) => {
-            Some("an ONNX model: save a PyTorch `state_dict` instead")
+            Some("an ONNX model, which is a network and no file of tensors")
         }
         _ if text.starts_with(b"<") => Some(PAGE),
         _ if text.starts_with(b"{") => Some("JSON text, which holds no tensors"),

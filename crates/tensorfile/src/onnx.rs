@@ -49,6 +49,13 @@ pub fn kind(data_type: i32) -> Result<Kind> {
     Ok(elements::element(data_type)?.kind)
 }
 
+/// The numbers of a tensor that is stored whole, such as an attribute's; 16-bit floats as such.
+/// Errors: those of [`File::tensor`], external data.
+pub fn stored(tensor: &TensorProto) -> Result<Tensor> {
+    ensure!(!external::is_external(tensor), "its numbers are in another file");
+    values::tensor(Path::new("."), tensor)
+}
+
 impl File {
     /// Opens a file. Errors, in one line: no such file, not ONNX (and what it is instead), cut off,
     /// above 2 GiB, nested too deep, without a graph, with sparse tensors.

@@ -176,7 +176,7 @@ fn a_stored_normalisation_is_found_and_wins() {
 fn averaged_weights_are_said_and_chosen() {
     let (model, plain) = resnet20();
     let other: Tensors = plain.iter().map(|(name, t)| (name.clone(), t * 1.5)).collect();
-    let Source::Zoo(arch) = model.source;
+    let Source::Zoo(arch) = model.source else { panic!("it is of the registry") };
     let average = Classifier::new(arch, model.shape, model.normalisation.clone(), 0, Device::Cpu);
     average.params().fill(&other).unwrap();
     for (raw, averaged, entry) in [

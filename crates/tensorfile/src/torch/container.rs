@@ -87,7 +87,10 @@ fn open_zip(bytes: Vec<u8>) -> Result<(Value, Storages)> {
         archive.index_for_name(&format!("{folder}{name}")).is_some()
     };
     if has(&archive, "constants.pkl") {
-        bail!("it is a TorchScript archive: save `model.state_dict()` instead");
+        bail!(
+            "it is a TorchScript archive: export ONNX (`torch.onnx.export`) or save \
+             `model.state_dict()` instead"
+        );
     }
     if has(&archive, "byteorder") {
         let order = entry(&mut archive, &format!("{folder}byteorder"))?;
@@ -107,7 +110,8 @@ fn other_zip(archive: &ZipArchive<Cursor<Vec<u8>>>) -> &'static str {
         }
         () if has(".h5") => "it is a Keras archive: save a PyTorch `state_dict` instead",
         () if has("archive_format") || has("serialized_exported_program.json") => {
-            "it is a program of `torch.export`: save `model.state_dict()` instead"
+            "it is a program of `torch.export`: export ONNX (`torch.onnx.export`) or save \
+             `model.state_dict()` instead"
         }
         () => "it is a zip archive, but not one of PyTorch: no `data.pkl`",
     }

@@ -1,0 +1,134 @@
+//! What a graph does to pixels first, and what it does to logits last.
+
+use super::{Node, fold::Constants};
+use crate::zoo::Normalisation;
+use anyhow::Result;
+use tch::{Kind, Tensor};
+
+/// How the file takes an image `[C, H, W]`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Layout {
+    /// `[C, H, W]`.
+    Planes,
+    /// `[H, W, C]`.
+    ChannelsLast,
+    /// The same numbers in another shape.
+    Shape(Vec<i64>),
+}
+
+impl Layout {
+    /// x `[N, C, H, W]` as the file takes it.
+    pub fn of(&self, x: &Tensor) -> Tensor {
+        match self {
+            Layout::Planes => x.shallow_clone(),
+            Layout::ChannelsLast => x.permute([0, 2, 3, 1]),
+            Layout::Shape(shape) => x.reshape([&[-1], shape.as_slice()].concat()),
+        }
+    }
+
+    /// The axis of channels in a batch, where there is one.
+    fn channels(&self) -> Option<usize> {
+        match self {
+            Layout::Planes => Some(1),
+            Layout::ChannelsLast => Some(3),
+            Layout::Shape(_) => None,
+        }
+    }
+}
+
+/// The normalisation that a graph begins with.
+pub(super) struct Front {
+    /// What is left of the graph takes this value.
+    pub input: String,
+    /// Subtracted from what the file is given, and divided by.
+    pub scale: Option<Normalisation>,
+}
+
+/// Takes subtractions and divisions by constants off the front of `nodes`.
+pub(super) fn front(
+    nodes: &mut Vec<Node>,
+    constants: &Constants,
+    input: &str,
+    (layout, rank, channels): (&Layout, usize, i64),
+) -> Result<Front> {
+    let mut at = input.to_owned();
+    let mut found = None;
+    loop {
+        let mut readers = nodes.iter().enumerate().filter(|(_, node)| node.inputs.contains(&at));
+        let (Some((place, node)), None) = (readers.next(), readers.next()) else { break };
+        let other = match node.inputs.as_slice() {
+            [x, other] if *x == at => Some((other, true)),
+            [other, x] if *x == at => Some((other, false)),
+            _ => None,
+        };
+        let numbers = other.and_then(|(name, first)| {
+            let value = &constants.get(name)?.value;
+            Some((per_channel(value, layout.channels(), rank, channels)?, first))
+        });
+        let (mean, std) =
+            found.clone().unwrap_or((vec![0.; channels as usize], vec![1.; channels as usize]));
+        let pairs = |numbers: &[f64], f: &dyn Fn(f64, f64, f64) -> (f64, f64)| {
+            let all = mean.iter().zip(&std).zip(numbers).map(|((m, s), c)| f(*m, *s, *c));
+            all.unzip::<f64, f64, Vec<f64>, Vec<f64>>()
+        };
+        let next = match (node.operator.as_str(), &numbers) {
+            ("Identity" | "Cast", None) if node.operator == "Identity" || to_float(node) => None,
+            ("Sub", Some((c, true))) => Some(pairs(c, &|m, s, c| (m + s * c, s))),
+            ("Add", Some((c, _))) => Some(pairs(c, &|m, s, c| (m - s * c, s))),
+            ("Div", Some((c, true))) => Some(pairs(c, &|m, s, c| (m, s * c))),
+            ("Mul", Some((c, _))) => Some(pairs(c, &|m, s, c| (m, s / c))),
+            _ => break,
+        };
+        if let Some((mean, std)) = next {
+            if !std.iter().all(|s| s.is_finite() && *s > 0.) {
+                break;
+            }
+            found = Some((mean, std));
+        }
+        let Some(next) = node.outputs.first() else { break };
+        at = next.clone();
+        nodes.remove(place);
+    }
+    let scale = found.map(|(mean, std)| Normalisation::new(mean, std)).transpose()?;
+    Ok(Front { input: at, scale })
+}
+
+fn to_float(node: &Node) -> bool {
+    let to = node.attributes.get("to").and_then(|a| a.as_int());
+    to.is_some_and(|to| [1, 10, 11, 16].contains(&to))
+}
+
+/// A number for each channel, if `value` is one number or one for each channel.
+fn per_channel(
+    value: &Tensor,
+    axis: Option<usize>,
+    rank: usize,
+    channels: i64,
+) -> Option<Vec<f64>> {
+    let numbers = Vec::<f64>::try_from(value.to_kind(Kind::Double).flatten(0, -1)).ok()?;
+    // As text has them: an f32 of 0.1 is 0.1 and not the f64 next to it.
+    let short = |v: &f64| (*v as f32).to_string().parse().unwrap_or(*v);
+    if let [one] = numbers[..] {
+        return (value.dim() <= rank).then(|| vec![short(&one); channels as usize]);
+    }
+    let size = value.size();
+    let place = size.iter().position(|n| *n > 1)?;
+    let fits = numbers.len() as i64 == channels
+        && size[place] == channels
+        && place + rank == axis? + size.len();
+    fits.then(|| numbers.iter().map(short).collect())
+}
+
+/// The value before a final softmax, and what the softmax is called.
+pub(super) fn before_softmax(nodes: &[Node], output: &str) -> Option<(String, String)> {
+    let maker = |name: &str| nodes.iter().find(|node| node.outputs.iter().any(|o| o == name));
+    let mut node = maker(output)?;
+    while ["Identity", "Cast"].contains(&node.operator.as_str()) {
+        node = maker(node.inputs.first()?)?;
+    }
+    let axis = node.attributes.get("axis").and_then(|a| a.as_int());
+    let over_classes = matches!(axis, None | Some(1 | -1));
+    let softmax = ["Softmax", "LogSoftmax"].contains(&node.operator.as_str());
+    let before = node.inputs.first()?.clone();
+    (softmax && over_classes).then(|| (before, node.operator.clone()))
+}

@@ -1,0 +1,279 @@
+//! From nodes to steps over numbered slots: which tensors are parameters, which nodes are one layer,
+//! and after which step a value is no longer needed.
+
+use super::{
+    Node,
+    fold::{Constants, Stored},
+    layers::{Layer, layer},
+    operators::{self, Operator},
+    taps::taps,
+    trace::{Trace, reshapes},
+};
+use crate::{Init, params::Role};
+use anyhow::{Context, Result};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use tch::Tensor;
+
+/// What a step reads.
+#[derive(Debug)]
+pub(super) enum Arg {
+    /// Nothing.
+    Absent,
+    /// What another step made.
+    Slot(usize),
+    /// A constant.
+    Constant(Tensor),
+    /// A parameter.
+    Stored(Stored),
+}
+
+/// A parameter: its first values, what training does to it, and how it would be drawn anew.
+pub(super) struct Param {
+    pub value: Tensor,
+    pub role: Role,
+    pub init: Init,
+}
+
+/// A shape that a node is told at the file's own batch, and the shape that it gives then.
+pub(super) struct Told {
+    pub asked: Vec<i64>,
+    pub given: Vec<i64>,
+}
+
+/// What a step does.
+pub(super) enum Action {
+    /// A convolution or linear layer with its bias and its norm.
+    Layer(Box<Layer>),
+    /// Any other operator.
+    Operator { operator: &'static Operator, node: Node, inputs: Vec<Arg>, told: Option<Told> },
+}
+
+/// A step.
+pub(super) struct Step {
+    pub action: Action,
+    pub outputs: Vec<Option<usize>>,
+    /// The name of its first output, if that is a tap.
+    pub tap: Option<String>,
+    /// Slots that no later step reads.
+    pub free: Vec<usize>,
+}
+
+/// Everything that is known of a network before its tensors are.
+pub(super) struct Plan {
+    pub steps: Vec<Step>,
+    pub slots: usize,
+    pub input: usize,
+    pub output: usize,
+    pub params: BTreeMap<String, Param>,
+    /// The names of parameters in the order in which layers use them.
+    pub order: Vec<String>,
+    pub taps: Vec<String>,
+}
+
+/// Operators whose constants are settings, not weights.
+const SETTINGS: [&str; 8] = [
+    "Clip",
+    "ConstantOfShape",
+    "DequantizeLinear",
+    "Pad",
+    "Pow",
+    "QuantizeLinear",
+    "Resize",
+    "Where",
+];
+
+pub(super) struct Lowerer<'a> {
+    pub nodes: &'a [Node],
+    pub constants: &'a Constants,
+    pub trace: &'a Trace,
+    pub output: &'a str,
+    readers: HashMap<&'a str, Vec<usize>>,
+    slots: HashMap<String, usize>,
+    /// Values behind the first layer: constants before it are a normalisation.
+    behind: BTreeSet<String>,
+    params: BTreeMap<String, Param>,
+    order: Vec<String>,
+}
+
+/// Plans the pass that `trace` took. Errors: an operator that is not there.
+pub(super) fn lower(
+    nodes: &[Node],
+    constants: &Constants,
+    trace: &Trace,
+    (input, output, image): (&str, &str, [i64; 3]),
+) -> Result<Plan> {
+    let mut readers: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (i, node) in nodes.iter().enumerate() {
+        node.inputs.iter().for_each(|name| readers.entry(name).or_default().push(i));
+    }
+    let mut it = Lowerer {
+        nodes,
+        constants,
+        trace,
+        output,
+        readers,
+        slots: HashMap::new(),
+        behind: BTreeSet::new(),
+        params: BTreeMap::new(),
+        order: vec![],
+    };
+    let input = it.slot(input);
+    let (mut steps, mut done) = (vec![], vec![false; nodes.len()]);
+    let places = taps(nodes, trace, image);
+    for i in 0..nodes.len() {
+        if done[i] {
+            continue;
+        }
+        let (action, last) = match layer(&mut it, i) {
+            Some((layer, used)) => {
+                used.iter().for_each(|&i| done[i] = true);
+                (Action::Layer(Box::new(layer)), used.last().copied().unwrap_or(i))
+            }
+            None => (it.operator(i)?, i),
+        };
+        let made = &nodes[last].outputs;
+        let outputs = made.iter().map(|name| (!name.is_empty()).then(|| it.slot(name))).collect();
+        let tap = made.first().filter(|name| places.contains(*name)).cloned();
+        steps.push(Step { action, outputs, tap, free: vec![] });
+    }
+    let output = *it.slots.get(output).context("the output does not depend on the image")?;
+    let slots = it.slots.len();
+    free(&mut steps, slots, output);
+    let taps = steps.iter().filter_map(|step| step.tap.clone()).collect();
+    Ok(Plan { steps, slots, input, output, params: it.params, order: it.order, taps })
+}
+
+/// Says which slots no later step reads.
+fn free(steps: &mut [Step], slots: usize, output: usize) {
+    let mut seen = vec![false; slots];
+    seen[output] = true;
+    for step in steps.iter_mut().rev() {
+        let mut reads: Vec<usize> = match &step.action {
+            Action::Layer(layer) => vec![layer.x],
+            Action::Operator { inputs, .. } => {
+                let slot = |arg: &Arg| if let Arg::Slot(slot) = arg { Some(*slot) } else { None };
+                inputs.iter().filter_map(slot).collect()
+            }
+        };
+        reads.extend(step.outputs.iter().flatten());
+        step.free = reads.into_iter().filter(|&i| !std::mem::replace(&mut seen[i], true)).collect();
+    }
+}
+
+impl Lowerer<'_> {
+    fn slot(&mut self, name: &str) -> usize {
+        let next = self.slots.len();
+        *self.slots.entry(name.to_owned()).or_insert(next)
+    }
+
+    /// The slot of a value that depends on the image.
+    pub fn of_image(&self, name: &str) -> Option<usize> {
+        self.slots.get(name).copied()
+    }
+
+    /// The only node that reads a value, if it is one and the value is not the output.
+    pub fn only_reader(&self, name: &str) -> Option<usize> {
+        match self.readers.get(name)?.as_slice() {
+            [one] if name != self.output => Some(*one),
+            _ => None,
+        }
+    }
+
+    /// The shape of a value that depends on the image.
+    pub fn shape(&self, name: &str) -> Option<&[i64]> {
+        self.trace.shapes.get(name).map(Vec::as_slice)
+    }
+
+    /// That what comes now is behind a layer.
+    pub fn pass(&mut self, name: &str) {
+        self.behind.insert(name.to_owned());
+    }
+
+    /// A constant as a parameter, where it is one: more than one float that the file stores. Names
+    /// that both training and statistics would move are moved by neither.
+    pub fn param(&mut self, name: &str, role: Role, init: Init) -> Option<Stored> {
+        let stored = self.constants.get(name)?.stored.clone()?;
+        let value = &self.constants.get(&stored.name)?.value;
+        if !value.is_floating_point() || value.numel() < 2 {
+            return None;
+        }
+        match self.params.get(&stored.name) {
+            Some(known) if known.role != role => return None,
+            Some(_) => (),
+            None => {
+                let value = value.shallow_clone();
+                self.params.insert(stored.name.clone(), Param { value, role, init });
+                self.order.push(stored.name.clone());
+            }
+        }
+        Some(stored)
+    }
+
+    /// A constant of a layer.
+    pub fn weight(&mut self, name: &str, init: Init) -> Option<Arg> {
+        let value = self.constants.get(name)?.value.shallow_clone();
+        Some(self.param(name, Role::Weight, init).map_or(Arg::Constant(value), Arg::Stored))
+    }
+
+    /// Statistics of a norm.
+    pub fn buffer(&mut self, name: &str, init: Init) -> Option<Arg> {
+        let value = self.constants.get(name)?.value.shallow_clone();
+        Some(self.param(name, Role::Buffer, init).map_or(Arg::Constant(value), Arg::Stored))
+    }
+
+    fn operator(&mut self, i: usize) -> Result<Action> {
+        let node = &self.nodes[i];
+        // The shape that a token is expanded to may come from the images themselves.
+        let behind =
+            node.operator == "Expand" || node.inputs.iter().any(|name| self.behind.contains(name));
+        if behind {
+            node.outputs.iter().for_each(|name| self.pass(name));
+        }
+        let inputs = (0..node.inputs.len()).map(|k| self.arg(node, k, behind)).collect();
+        let first = node.outputs.first().cloned().unwrap_or_default();
+        let of = |asked: &Vec<i64>| {
+            let given = self.trace.shapes.get(&first)?.clone();
+            Some(Told { asked: asked.clone(), given })
+        };
+        let told = self.trace.asked.get(&first).filter(|_| reshapes(node)).and_then(of);
+        let operator = operators::find(&node.operator)
+            .with_context(|| format!("operator `{}` is not supported", node.operator))?;
+        Ok(Action::Operator { operator, node: node.clone(), inputs, told })
+    }
+
+    fn arg(&mut self, node: &Node, k: usize, behind: bool) -> Arg {
+        let name = node.inputs[k].as_str();
+        if let Some(&slot) = self.slots.get(name) {
+            return Arg::Slot(slot);
+        }
+        let Some(constant) = self.constants.get(name) else { return Arg::Absent };
+        let value = constant.value.shallow_clone();
+        let initializer = constant.stored.as_ref().is_some_and(|stored| stored.initializer);
+        let scale = node.operator.ends_with("Normalization");
+        let slot = match (node.operator.as_str(), k) {
+            ("Conv" | "ConvTranspose" | "Gemm" | "MatMul" | "PRelu", _) => true,
+            (_, 1 | 2) => scale,
+            _ => false,
+        };
+        let statistics = node.operator == "BatchNormalization" && k > 2;
+        let trained =
+            behind && (initializer || slot) && !SETTINGS.contains(&node.operator.as_str());
+        let stored = match () {
+            () if statistics => self.param(name, Role::Buffer, Init::Const((k - 3) as f64)),
+            () if slot || trained => {
+                let one = if scale && k == 1 { 1. } else { 0. };
+                self.param(name, Role::Weight, drawn(&value, one))
+            }
+            () => None,
+        };
+        stored.map_or(Arg::Constant(value), Arg::Stored)
+    }
+}
+
+/// How a weight of this shape is drawn anew: by its inputs, as a vector all `one`.
+pub(super) fn drawn(value: &Tensor, one: f64) -> Init {
+    match value.size().as_slice() {
+        [] | [_] => Init::Const(one),
+        [rows, ..] => Init::KaimingNormal { fan_in: (value.numel() as i64 / rows.max(&1)).max(1) },
+    }
+}

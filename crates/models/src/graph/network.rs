@@ -1,0 +1,262 @@
+//! The network of a graph: steps over slots.
+
+use super::{
+    batch::{Batch, grown},
+    fold::View,
+    front::Layout,
+    layers::Layer,
+    lower::{Action, Arg, Param, Plan, Step},
+    operators::{Call, Operator},
+};
+use crate::{Activation, Affine, Builder, Model, Norm, Ops, params::Role};
+use anyhow::{Context, Result, ensure};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+};
+use tch::{Kind, Tensor};
+
+/// A graph that runs: everything but its tensors.
+pub struct Graph {
+    pub(super) plan: Plan,
+    pub(super) layout: Layout,
+    pub(super) batch: Cell<Batch>,
+    pub(super) linear: Cell<bool>,
+    pub(super) activation: Option<Activation>,
+}
+
+impl Graph {
+    /// The values that the file stores, by name.
+    pub fn values(&self) -> BTreeMap<String, Tensor> {
+        let one = |(name, param): (&String, &Param)| (name.clone(), param.value.shallow_clone());
+        self.plan.params.iter().map(one).collect()
+    }
+
+    /// Names of the places where Grad-CAM can look, input side first.
+    pub fn taps(&self) -> &[String] {
+        &self.plan.taps
+    }
+
+    /// Asks the builder for every tensor and returns the network.
+    pub fn build(self: &Rc<Self>, b: &Builder) -> Box<dyn Model> {
+        let mut tensors = HashMap::new();
+        for name in &self.plan.order {
+            let Param { value, role, init } = &self.plan.params[name];
+            let tensor = match role {
+                Role::Weight => b.weight(name, &value.size(), *init),
+                Role::Buffer | Role::Fixed => b.buffer(name, &value.size(), *init),
+            };
+            tensors.insert(name.as_str(), tensor);
+        }
+        let makes = Maker { b, tensors };
+        let steps = self.plan.steps.iter().map(|step| makes.step(step)).collect();
+        Box::new(Network { graph: self.clone(), steps })
+    }
+}
+
+/// What a step reads, with its tensors.
+enum Ready {
+    Absent,
+    Slot(usize),
+    Constant(Tensor),
+    Stored(Tensor, Vec<View>),
+}
+
+impl Ready {
+    /// The tensor; `slots` hold what steps made.
+    fn get(&self, slots: &[Option<Tensor>]) -> Option<Tensor> {
+        match self {
+            Ready::Absent => None,
+            Ready::Slot(slot) => slots[*slot].as_ref().map(Tensor::shallow_clone),
+            Ready::Constant(value) => Some(value.shallow_clone()),
+            Ready::Stored(tensor, views) => {
+                Some(views.iter().fold(tensor.shallow_clone(), |t, view| view.of(&t)))
+            }
+        }
+    }
+}
+
+enum Work {
+    Layer { affine: Box<Affine>, x: usize, pads: Option<[i64; 4]>, one_axis: bool },
+    Operator { operator: &'static Operator, inputs: Vec<Ready> },
+}
+
+struct Maker<'a> {
+    b: &'a Builder,
+    tensors: HashMap<&'a str, Tensor>,
+}
+
+impl Maker<'_> {
+    /// A constant with the device and type of the parameters.
+    fn placed(&self, value: &Tensor) -> Tensor {
+        match self.tensors.values().next() {
+            Some(like) if value.is_floating_point() => {
+                value.to_device(like.device()).to_kind(like.kind())
+            }
+            _ => value.shallow_clone(),
+        }
+    }
+
+    fn ready(&self, arg: &Arg) -> Ready {
+        match arg {
+            Arg::Absent => Ready::Absent,
+            Arg::Slot(slot) => Ready::Slot(*slot),
+            Arg::Constant(value) => Ready::Constant(self.placed(value)),
+            Arg::Stored(stored) => match self.tensors.get(stored.name.as_str()) {
+                Some(tensor) => Ready::Stored(tensor.shallow_clone(), stored.views.clone()),
+                None => Ready::Absent,
+            },
+        }
+    }
+
+    fn tensor(&self, arg: &Arg) -> Tensor {
+        self.ready(arg).get(&[]).expect("a layer's tensors do not depend on the image")
+    }
+
+    fn step(&self, step: &Step) -> Work {
+        match &step.action {
+            Action::Layer(layer) => {
+                let Layer { x, pads, one_axis, .. } = **layer;
+                Work::Layer { affine: Box::new(self.affine(layer)), x, pads, one_axis }
+            }
+            Action::Operator { operator, inputs, .. } => {
+                let inputs = inputs.iter().map(|arg| self.ready(arg)).collect();
+                Work::Operator { operator, inputs }
+            }
+        }
+    }
+
+    fn affine(&self, layer: &Layer) -> Affine {
+        let weight = self.ready(&layer.weight);
+        let bias = layer.bias.as_ref().map(|bias| self.ready(bias));
+        let weights = move || {
+            let weight = weight.get(&[]).expect("it does not depend on the image");
+            (weight, bias.as_ref().and_then(|bias| bias.get(&[])))
+        };
+        let norm = layer.norm.as_ref().map(|norm| Norm {
+            scale: self.tensor(&norm.scale),
+            shift: self.tensor(&norm.shift),
+            running_mean: self.tensor(&norm.mean),
+            running_var: self.tensor(&norm.var),
+            eps: norm.eps,
+            momentum: norm.momentum,
+        });
+        Affine::computed(self.b, weights, norm, layer.conv)
+    }
+}
+
+struct Network {
+    graph: Rc<Graph>,
+    steps: Vec<Work>,
+}
+
+/// Operators that take bf16 as well as f32.
+const ANY_FLOAT: [&str; 12] = [
+    "Add",
+    "Concat",
+    "Dropout",
+    "Flatten",
+    "Identity",
+    "LeakyRelu",
+    "MaxPool",
+    "Relu",
+    "Reshape",
+    "Squeeze",
+    "Transpose",
+    "Unsqueeze",
+];
+
+impl Network {
+    /// One pass over x `[N, …]`, as the file takes it; N may be another number than the file's.
+    fn pass(&self, x: &Tensor, ops: &dyn Ops) -> Result<Tensor> {
+        let plan = &self.graph.plan;
+        let batch = self.graph.batch.get();
+        let (n, mut slots): (i64, Vec<Option<Tensor>>) = (x.size()[0], vec![]);
+        slots.resize_with(plan.slots, || None);
+        slots[plan.input] = Some(x.shallow_clone());
+        for (step, work) in plan.steps.iter().zip(&self.steps) {
+            let mut made = match work {
+                Work::Layer { affine, x, pads, one_axis } => {
+                    let x = slots[*x].as_ref().context("a value was never made")?;
+                    vec![through(affine, x, *pads, *one_axis, ops)]
+                }
+                Work::Operator { operator, inputs } => {
+                    let Action::Operator { node, told, .. } = &step.action else { continue };
+                    let mut inputs: Vec<_> = inputs.iter().map(|input| input.get(&slots)).collect();
+                    if !ANY_FLOAT.contains(&operator.name) {
+                        inputs.iter_mut().flatten().for_each(|t| *t = wide(t));
+                    }
+                    grown(node, &mut inputs, told.as_ref(), batch.factor(n));
+                    operator.apply(&Call { node, inputs: &inputs, ops })?
+                }
+            };
+            if let (Some(name), false) = (&step.tap, made.is_empty()) {
+                let first = made.swap_remove(0);
+                made.insert(0, ops.tap(name, first));
+            }
+            for (slot, value) in step.outputs.iter().zip(made) {
+                if let Some(slot) = slot {
+                    slots[*slot] = Some(value);
+                }
+            }
+            step.free.iter().for_each(|&slot| slots[slot] = None);
+        }
+        let logits = slots[plan.output].take().context("the output was never made")?;
+        ensure!(logits.size().first() == Some(&n), "the output has another number of rows");
+        Ok(wide(&logits).reshape([n, -1]))
+    }
+
+    fn run(&self, x: &Tensor, ops: &dyn Ops) -> Result<Tensor> {
+        let x = self.graph.layout.of(x);
+        let Some(most) = self.graph.batch.get().apart() else { return self.pass(&x, ops) };
+        let n = x.size()[0];
+        let part = |start: i64| {
+            let rows = most.min(n - start);
+            let some = x.narrow(0, start, rows);
+            // Places that no image takes are taken by the last one again.
+            let last = some.narrow(0, rows - 1, 1);
+            let rest = (rows < most).then(|| last.repeat_interleave_self_int(most - rows, 0, None));
+            let full = rest.map_or(some.shallow_clone(), |rest| Tensor::cat(&[&some, &rest], 0));
+            Ok(self.pass(&full, ops)?.narrow(0, 0, rows))
+        };
+        let parts: Result<Vec<Tensor>> = (0..n).step_by(most as usize).map(part).collect();
+        Ok(Tensor::cat(&parts?, 0))
+    }
+}
+
+/// bf16 as f32; everything else as it is.
+fn wide(x: &Tensor) -> Tensor {
+    if x.kind() == Kind::BFloat16 { x.to_kind(Kind::Float) } else { x.shallow_clone() }
+}
+
+fn through(
+    affine: &Affine,
+    x: &Tensor,
+    pads: Option<[i64; 4]>,
+    one_axis: bool,
+    ops: &dyn Ops,
+) -> Tensor {
+    let x = if one_axis { x.unsqueeze(2) } else { x.shallow_clone() };
+    let x = pads.map_or(x.shallow_clone(), |pads| x.constant_pad_nd(pads));
+    let y = ops.affine(affine, &x);
+    if one_axis { y.squeeze_dim(2) } else { y }
+}
+
+impl Model for Network {
+    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
+        self.run(x, ops).unwrap_or_else(|error| panic!("{error:#}"))
+    }
+
+    fn activation(&self) -> Option<Activation> {
+        self.graph.activation.clone()
+    }
+
+    fn taps(&self) -> Vec<&str> {
+        self.graph.plan.taps.iter().map(String::as_str).collect()
+    }
+
+    fn nonlinear_only_in_ops(&self) -> bool {
+        self.graph.linear.get()
+    }
+}
