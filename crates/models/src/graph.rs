@@ -7,7 +7,6 @@ mod fold;
 mod front;
 mod guard;
 mod inline;
-mod layers;
 mod lower;
 mod network;
 pub mod operators;

@@ -1,10 +1,11 @@
 //! From nodes to steps over numbered slots: which tensors are parameters, which nodes are one layer,
 //! and after which step a value is no longer needed.
 
+mod layers;
+
 use super::{
     Node,
     fold::{Constants, Stored},
-    layers::{Layer, layer},
     operators::{self, Operator},
     taps::taps,
     trace::{Trace, reshapes},
@@ -13,6 +14,9 @@ use crate::{Init, params::Role};
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tch::Tensor;
+
+pub(super) use layers::Layer;
+use layers::layer;
 
 /// What a step reads.
 #[derive(Debug)]

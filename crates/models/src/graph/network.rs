@@ -4,8 +4,7 @@ use super::{
     batch::{Batch, grown},
     fold::View,
     front::Layout,
-    layers::Layer,
-    lower::{Action, Arg, Param, Plan, Step},
+    lower::{Action, Arg, Layer, Param, Plan, Step},
     operators::{Call, Operator},
 };
 use crate::{Activation, Affine, Builder, Model, Norm, Ops, params::Role};

@@ -2,9 +2,8 @@
 //! to it, and the batch norm that follows.
 
 use super::{
-    Node,
-    fold::View,
-    lower::{Arg, Lowerer, drawn},
+    super::{Node, fold::View},
+    Arg, Lowerer, drawn,
 };
 use crate::{Conv, Init};
 use tch::Tensor;
@@ -13,7 +12,7 @@ use tch::Tensor;
 const SOME: std::ops::Range<i64> = 1..1 << 16;
 
 /// The tensors of a batch norm.
-pub(super) struct NormPlan {
+pub(in crate::graph) struct NormPlan {
     pub scale: Arg,
     pub shift: Arg,
     pub mean: Arg,
@@ -23,7 +22,7 @@ pub(super) struct NormPlan {
 }
 
 /// A layer.
-pub(super) struct Layer {
+pub(in crate::graph) struct Layer {
     /// The slot of its input.
     pub x: usize,
     pub weight: Arg,
