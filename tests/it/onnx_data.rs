@@ -113,7 +113,6 @@ fn logits_and_derivatives_are_those_of_the_files() {
         let found = error(&saliency, &case.numbers("saliency_l2_of_first_4").flatten(0, -1));
         assert!(found < 1e-5, "{}: saliency {found}", case.name);
         let soft = softened(&model, 10.);
-        let class = soft.logits(&x).argmax(1, false);
         let (first, second) = norms(&soft, &x, &class);
         let found = error(&first, &case.numbers("softplus10_saliency_l2").flatten(0, -1));
         assert!(found < 1e-5, "{}: softplus {found}", case.name);
