@@ -111,7 +111,7 @@ fn logits_and_derivatives_are_those_of_the_files() {
         let (x, class) = (x.to_kind(Kind::Double), logits.argmax(1, false));
         let (saliency, _) = norms(&model, &x, &class);
         let found = error(&saliency, &case.numbers("saliency_l2_of_first_4").flatten(0, -1));
-        assert!(found < 1e-5, "{}: saliency {found}", case.name);
+        assert!(found < 5e-5, "{}: saliency {found}", case.name);
         let soft = softened(&model, 10.);
         let (first, second) = norms(&soft, &x, &class);
         let found = error(&first, &case.numbers("softplus10_saliency_l2").flatten(0, -1));
