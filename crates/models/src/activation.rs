@@ -110,10 +110,6 @@ impl Activation {
         let step = |z: &Tensor| z.gt(0.).to_kind(z.kind());
         match self {
             Activation::Relu => step(x),
-            Activation::Clip { low, high } => inside(x, *low, *high),
-            Activation::HardSigmoid { scale, shift } => {
-                inside(&(x * *scale + *shift), 0., 1.) * *scale
-            }
             Activation::Sigmoid => {
                 let y = x.sigmoid();
                 &y * (1. - &y)
@@ -224,11 +220,6 @@ fn softplus(x: &Tensor, beta: f64) -> Tensor {
 fn clip(x: &Tensor, low: f64, high: f64) -> Tensor {
     let above = if low.is_finite() { x.threshold(low, low) } else { x.shallow_clone() };
     if high.is_finite() { above.clamp_max(high) } else { above }
-}
-
-/// 1 where [`clip`] passes gradients, else 0.
-fn inside(x: &Tensor, low: f64, high: f64) -> Tensor {
-    x.gt(low).logical_and(&x.le(high)).to_kind(x.kind())
 }
 
 /// The hinge at 0 less that at 1 of z = `scale` · x + `shift`.

@@ -211,12 +211,7 @@ impl Affine {
 
     /// With running statistics; computes in the type its weights have.
     pub fn eval(&self, x: &Tensor) -> Tensor {
-        let (weight, bias) = self.own();
-        let z = self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref());
-        match &self.norm {
-            Some(norm) => norm.apply(&z, Statistics::Running),
-            None => z,
-        }
+        self.normed(x, Precision::F32, Statistics::Running)
     }
 
     /// Wx + `scale` · b for the affine map Wx + b outside training; no graph reaches the weights.
@@ -235,26 +230,25 @@ impl Affine {
 
     /// With the statistics of this batch and gradients into the weights; moves the running ones.
     pub fn train(&self, x: &Tensor, precision: Precision) -> Tensor {
-        match self.before_norm(x, precision) {
-            (z, Some(norm)) => norm.apply(&z, Statistics::Moving),
-            (z, None) => z,
-        }
-    }
-
-    /// What a training pass has before the norm, and the norm.
-    pub(crate) fn before_norm(&self, x: &Tensor, precision: Precision) -> (Tensor, Option<&Norm>) {
-        let (weight, bias) = self.own();
-        let (weight, bias) = (precision.cast(&weight), bias.map(|t| precision.cast(&t)));
-        (self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref()), self.norm.as_ref())
+        self.normed(x, precision, Statistics::Moving)
     }
 
     /// With the statistics of this batch, which move nothing; computes in the type of its weights.
     pub fn batch(&self, x: &Tensor) -> Tensor {
-        let (weight, bias) = self.own();
-        let z = self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref());
-        match &self.norm {
-            Some(norm) => norm.apply(&z, Statistics::Batch),
-            None => z,
+        self.normed(x, Precision::F32, Statistics::Batch)
+    }
+
+    fn normed(&self, x: &Tensor, precision: Precision, statistics: Statistics) -> Tensor {
+        match self.before_norm(x, precision) {
+            (z, Some(norm)) => norm.apply(&z, statistics),
+            (z, None) => z,
         }
+    }
+
+    /// What a pass has before the norm, and the norm.
+    pub(crate) fn before_norm(&self, x: &Tensor, precision: Precision) -> (Tensor, Option<&Norm>) {
+        let (weight, bias) = self.own();
+        let (weight, bias) = (precision.cast(&weight), bias.map(|t| precision.cast(&t)));
+        (self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref()), self.norm.as_ref())
     }
 }

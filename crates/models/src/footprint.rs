@@ -60,6 +60,10 @@ impl Ops for Meter {
     fn max_pool(&self, pool: Pool, x: &Tensor) -> Tensor {
         self.counted(pool.apply(x))
     }
+
+    fn other(&self, y: Tensor) -> Tensor {
+        self.counted(y)
+    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::{
 };
 use anyhow::{Context, Result, ensure};
 use data::Dataset;
-use models::{Classifier, checkpoint};
+use models::{Classifier, checkpoint, network::Source};
 use std::{collections::BTreeMap, path::Path, time::Instant};
 use tch::{Kind, Tensor};
 
@@ -72,6 +72,10 @@ pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
         "`batch_size` is {images}, less than an image for each of {size} ranks"
     );
     epoch::check_batches(job)?;
+    ensure!(
+        matches!(job.model.source, Source::Zoo(_)),
+        "an ONNX network can be explained and attacked, not trained"
+    );
     ensure!(attacked == job.adversary.is_some(), "the objective and the adversary do not fit");
     let schedule = schedule::schedule(&config.schedule)?;
     let mut optimizer = optimizer::optimizer(&config.optimizer)?;

@@ -84,8 +84,8 @@ impl Pass {
 
     /// This pass's part of a tensor `[samples, N, …]`, `[taken, n, …]`.
     pub fn place(&self, whole: &Tensor) -> Tensor {
-        self.part(&whole.narrow(0, self.taken[0] as i64, self.taken.len() as i64).transpose(0, 1))
-            .transpose(0, 1)
+        let samples = whole.narrow(0, self.taken[0] as i64, self.taken.len() as i64);
+        samples.narrow(1, self.first, self.block.keys.len() as i64)
     }
 }
 
@@ -190,7 +190,7 @@ pub(crate) fn map_most<const K: usize>(
     most: i64,
     of: impl Fn(&Pass) -> [Tensor; K],
 ) -> [Tensor; K] {
-    let images = |chunk| if chunk < batch.chunk { most.min(chunk) } else { most };
+    let images = |chunk| if chunk < batch.chunk || chunk == 1 { most.min(chunk) } else { most };
     map_sized(batch, images, of)
 }
 

@@ -202,8 +202,12 @@ impl<P: SamplePoints> Differentiable for Average<P> {
             return (map.expect("it was asked for"), back);
         }
         let (map, _) = self.map(model, batch);
-        let v = cotangent(&map);
-        let back = |pass: &Pass| self.pulled(model, pass, &Pulled::Known(pass.part(&v))).1;
-        (map, chunks::sum(batch, count, back))
+        let back = self.vjp(model, batch, &cotangent(&map));
+        (map, back)
+    }
+
+    fn vjp(&self, model: &dyn Model, batch: &Batch, v: &Tensor) -> Tensor {
+        let back = |pass: &Pass| self.pulled(model, pass, &Pulled::Known(pass.part(v))).1;
+        chunks::sum(batch, self.0.count(), back)
     }
 }

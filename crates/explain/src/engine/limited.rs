@@ -58,4 +58,9 @@ impl Differentiable for Limited {
         let method = self.method.differentiable().expect("offered only where the method is");
         method.pullback(model, &chunks::under(&self.limit, batch), cotangent)
     }
+
+    fn vjp(&self, model: &dyn Model, batch: &Batch, v: &Tensor) -> Tensor {
+        let method = self.method.differentiable().expect("offered only where the method is");
+        method.vjp(model, &chunks::under(&self.limit, batch), v)
+    }
 }

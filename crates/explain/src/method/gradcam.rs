@@ -69,8 +69,7 @@ impl Attribution for GradCam {
     }
 
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
-        let [map, logits] = chunks::map(batch, |pass| self.one_pass(model, &pass.block).into());
-        (map, logits)
+        chunks::map(batch, |pass| self.one_pass(model, &pass.block).into()).into()
     }
 
     fn check(&self, model: &dyn Model, _image: [i64; 3]) -> Result<()> {

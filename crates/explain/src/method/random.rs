@@ -23,8 +23,7 @@ struct Random;
 impl Attribution for Random {
     fn attribute(&self, _model: &dyn models::Model, batch: &Batch) -> Tensor {
         let x = &batch.x;
-        let keys: Vec<u64> =
-            batch.keys.iter().map(|&key| noise::key(key, noise::name_id("random"), 0)).collect();
+        let keys = batch.keys_of(noise::name_id("random"));
         noise::normal(&keys, &x.size()[1..], x.device()).to_kind(x.kind())
     }
 

@@ -116,8 +116,7 @@ impl RelEx {
         if self.shared {
             shape[0] = 1;
         }
-        let id = noise::name_id("mask");
-        let keys: Vec<u64> = block.keys.iter().map(|&key| noise::key(key, id, 0)).collect();
+        let keys = block.keys_of(noise::name_id("mask"));
         let mask = noise::uniform(&keys, &shape, block.x.device()) * 0.01;
         let mask = mask.to_kind(block.x.kind());
         State { velocity: mask.zeros_like(), mask }

@@ -122,17 +122,21 @@ impl Differentiable for Smooth {
         batch: &Batch,
         cotangent: &Cotangent,
     ) -> (Tensor, Tensor) {
-        let inner = self.inner.differentiable().expect("offered only where the inner method is");
         let map = self.attribute(model, batch);
-        let v = cotangent(&map) / self.noise.samples as f64;
-        let flow = chunks::sum(batch, self.noise.samples, |pass| {
+        let back = self.vjp(model, batch, &cotangent(&map));
+        (map, back)
+    }
+
+    fn vjp(&self, model: &dyn Model, batch: &Batch, v: &Tensor) -> Tensor {
+        let inner = self.inner.differentiable().expect("offered only where the inner method is");
+        let v = v / self.noise.samples as f64;
+        chunks::sum(batch, self.noise.samples, |pass| {
             let x = pass.block.x.detach().set_requires_grad(true);
             let near = tch::with_grad(|| self.neighbours(pass, &x));
             let v = pass.part(&v).repeat([pass.taken.len() as i64, 1, 1, 1]);
             let u = inner.vjp(model, &near.at(&near.x.detach()), &v);
             let flow = tch::with_grad(|| (&near.x * u).sum(None::<Kind>));
             pull(&flow, &x, Graph::Free)
-        });
-        (map, flow)
+        })
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     engine::chunks::{self, Pass},
     metric::{
         Better, Case, Column, Metric, Units,
-        lipschitz::{Aggregate, Draws, Neighbourhood, each, scores, seen, zeros},
+        lipschitz::{Aggregate, Draws, Neighbourhood, each, seen, zeros},
     },
     sampling::perturbation::{Perturbation, Perturbations},
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
@@ -184,7 +184,7 @@ impl Infidelity {
     /// f(x) − f(x − I) of each draw and image, f64 `[S, N]`.
     fn drops(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         let (batch, count) = self.drawn(batch);
-        let f = scores(model, &batch);
+        let f = batch.scores(model).to_kind(Kind::Double);
         let all = f.new_empty([count as i64, f.size()[0]], (Kind::Double, f.device()));
         chunks::fill(&batch, count, &all, |pass| {
             let images = pass.repeated(&pass.block.x);

@@ -8,7 +8,7 @@ use crate::{
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
 use anyhow::{Result, ensure};
-use models::{Model, noise};
+use models::noise;
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -124,13 +124,6 @@ impl Aggregate {
 /// A zero for each image, f64 `[N]`.
 pub(super) fn zeros(batch: &Batch) -> Tensor {
     Tensor::zeros([batch.x.size()[0]], (Kind::Double, batch.x.device()))
-}
-
-/// The explained score of each image, f64 `[N]`.
-pub(super) fn scores(model: &dyn Model, batch: &Batch) -> Tensor {
-    let of = |pass: &Pass| [pass.block.target.of(&model.logits(&pass.block.x))];
-    let [found] = tch::no_grad(|| chunks::map(batch, of));
-    found.to_kind(Kind::Double)
 }
 
 /// This pass's part of a tensor of the whole batch, in f64, for each of its rows.
@@ -259,7 +252,7 @@ impl Metric for Lipschitz {
 
     fn measure(&self, case: &Case) -> Vec<Tensor> {
         let Options { ratio, aggregate, samples, norm, .. } = self.options;
-        let (maps, f) = (self.view(case.maps), scores(case.model, case.batch));
+        let (maps, f) = (self.view(case.maps), case.batch.scores(case.model).to_kind(Kind::Double));
         let kept = [zeros(case.batch), zeros(case.batch)];
         let farthest = zeros(case.batch);
         let moved = |pass: &Pass, near: &Batch| {

@@ -1,5 +1,4 @@
-//! The image shape and the number of classes of a network, from the shapes of its tensors; and
-//! which architectures a file's tensors fit.
+//! The image shape and the number of classes of a network, from the shapes of its tensors.
 
 use crate::{
     Builder, Params,

@@ -63,9 +63,12 @@ fn direction(g: &Tensor) -> Tensor {
     signs / length.view([-1, 1, 1, 1])
 }
 
+/// What it says of every image.
+const OBSERVED: &str = "gradient-turn";
+
 impl Objective for Curvature {
     fn observes(&self) -> &'static [&'static str] {
-        &["gradient-turn"]
+        &[OBSERVED]
     }
 
     fn loss(&mut self, step: &Step) -> Loss {
@@ -80,7 +83,7 @@ impl Objective for Curvature {
         Loss {
             parts: vec![("cross-entropy", cross_entropy(&logits, step.y)), ("curvature", penalty)],
             logits,
-            observed: vec![("gradient-turn", turn.detach())],
+            observed: vec![(OBSERVED, turn.detach())],
         }
     }
 }

@@ -70,9 +70,12 @@ pub(super) fn squared_length(d: &Tensor) -> Tensor {
     d.square().sum_dim_intlist([1, 2, 3].as_slice(), false, None::<Kind>)
 }
 
+/// What it says of every image.
+const OBSERVED: &str = "squared-gradient";
+
 impl Objective for GradientNorm {
     fn observes(&self) -> &'static [&'static str] {
-        &["squared-gradient"]
+        &[OBSERVED]
     }
 
     fn loss(&mut self, step: &Step) -> Loss {
@@ -86,7 +89,7 @@ impl Objective for GradientNorm {
                 ("gradient-norm", penalty),
             ],
             logits,
-            observed: vec![("squared-gradient", squared.detach())],
+            observed: vec![(OBSERVED, squared.detach())],
         }
     }
 }

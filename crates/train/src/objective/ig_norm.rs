@@ -251,9 +251,12 @@ impl IgNorm {
     }
 }
 
+/// What it says of every image.
+const OBSERVED: &str = "ig-l1";
+
 impl Objective for IgNorm {
     fn observes(&self) -> &'static [&'static str] {
-        &["ig-l1"]
+        &[OBSERVED]
     }
 
     fn loss(&mut self, step: &Step) -> Loss {
@@ -268,7 +271,7 @@ impl Objective for IgNorm {
         Loss {
             parts: vec![(name, cross_entropy(&logits, step.y)), ("ig-norm", penalty)],
             logits,
-            observed: vec![("ig-l1", norms)],
+            observed: vec![(OBSERVED, norms)],
         }
     }
 

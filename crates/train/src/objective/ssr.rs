@@ -153,9 +153,12 @@ impl Ssr {
     }
 }
 
+/// What it says of every image.
+const OBSERVED: &str = "xi";
+
 impl Objective for Ssr {
     fn observes(&self) -> &'static [&'static str] {
-        &["xi"]
+        &[OBSERVED]
     }
 
     fn loss(&mut self, step: &Step) -> Loss {
@@ -166,7 +169,7 @@ impl Objective for Ssr {
         let weight = self.beta * self.scale * ramped(step.epoch, self.ramp);
         let penalty = self.clipped(&xi).mean(xi.kind()) * weight;
         let parts = vec![("cross-entropy", ce), ("ssr", penalty)];
-        Loss { parts, logits, observed: vec![("xi", xi.detach())] }
+        Loss { parts, logits, observed: vec![(OBSERVED, xi.detach())] }
     }
 
     fn after_backward(&mut self) {

@@ -78,9 +78,12 @@ fn divergence(p: &Tensor, q: &Tensor) -> Tensor {
     (p.exp() * (p - q)).sum_dim_intlist([1].as_slice(), false, None::<Kind>)
 }
 
+/// What it says of every image.
+const OBSERVED: &str = "divergence";
+
 impl Objective for Trades {
     fn observes(&self) -> &'static [&'static str] {
-        &["divergence"]
+        &[OBSERVED]
     }
 
     fn loss(&mut self, step: &Step) -> Loss {
@@ -94,7 +97,7 @@ impl Objective for Trades {
         Loss {
             parts: vec![("cross-entropy", cross_entropy(&logits, step.y)), ("divergence", penalty)],
             logits,
-            observed: vec![("divergence", kl.detach())],
+            observed: vec![(OBSERVED, kl.detach())],
         }
     }
 

@@ -50,35 +50,35 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
     Ok(Box::new(options))
 }
 
-/// Passes relevance R back as R = (gradient) · (value), for every tensor on the way.
-struct Rules<'a> {
-    lrp: &'a Lrp,
-}
-
-impl Rules<'_> {
+impl Lrp {
     /// z with contributions of its own sign raised by γ. For inputs that are not negative and
     /// z > 0 these are the positive weights (Montavon's rule); elsewhere the sum stays away from 0.
-    fn raised(&self, layer: &Affine, x: &Tensor, z: &Tensor) -> Tensor {
-        let gamma = self.lrp.gamma;
-        if gamma == 0. {
+    fn raised(
+        &self,
+        layer: &Affine,
+        (w, b): (&Tensor, Option<&Tensor>),
+        x: &Tensor,
+        z: &Tensor,
+    ) -> Tensor {
+        if self.gamma == 0. {
             return z.shallow_clone();
         }
-        let (w, b) = layer.weights();
-        let b = b.map(|b| b.relu());
+        let b = b.map(Tensor::relu);
         let positive = layer.with(&x.relu(), &w.relu(), b.as_ref())
             + layer.with(&(-x).relu(), &(-w).relu(), None);
-        z + positive.where_self(&z.ge(0.), &(z - &positive)) * gamma
+        z + positive.where_self(&z.ge(0.), &(z - &positive)) * self.gamma
     }
 }
 
-impl Ops for Rules<'_> {
+/// Passes relevance R back as R = (gradient) · (value), for every tensor on the way.
+impl Ops for Lrp {
     fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
         let (w, b) = layer.weights();
         let x = x.to_kind(w.kind());
         let z = layer.with(&x, &w, b.as_ref());
-        let raised = self.raised(layer, &x, &z);
+        let raised = self.raised(layer, (&w, b.as_ref()), &x, &z);
         let sign = raised.ge(0.).to_kind(z.kind()) * 2. - 1.;
-        let share = (&z / (&raised + sign * self.lrp.epsilon)).detach();
+        let share = (&z / (&raised + sign * self.epsilon)).detach();
         swap_gradient(&z, &(raised * share))
     }
 
@@ -93,10 +93,9 @@ impl Ops for Rules<'_> {
 
 impl Attribution for Lrp {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        let rules = Rules { lrp: self };
         let [map] = chunks::map(batch, |pass| {
             let Batch { x, target, .. } = &pass.block;
-            [grad::grad(x, |x| target.of(&model.forward(x, &rules))) * x.detach()]
+            [grad::grad(x, |x| target.of(&model.forward(x, self))) * x.detach()]
         });
         map
     }
