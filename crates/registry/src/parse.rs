@@ -23,7 +23,13 @@ pub fn parse(text: &str) -> Result<Table> {
 /// `NAME:key=value,…` of a table with `name` in it, its keys sorted: the inverse of [`parse`].
 pub fn spelled(table: &Table) -> String {
     let word = |value: &Value| match value {
-        Value::String(text) if !text.contains([',', '=', ':', '"']) => text.clone(),
+        // Text that reads as text.
+        Value::String(text)
+            if value_of(text) == *value
+                && !text.contains([',', '=', ':', '"', '[', ']', '{', '}']) =>
+        {
+            text.clone()
+        }
         other => other.to_string(),
     };
     let options = table.iter().filter(|(key, _)| *key != "name");

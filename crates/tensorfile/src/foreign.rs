@@ -73,7 +73,7 @@ pub fn what(bytes: &[u8]) -> Option<&'static str> {
         ([], _) => Some("an empty file"),
         (_, Some(what)) => Some(what),
         _ if is_safetensors(bytes) => None,
-        ([8, 1..=20, 0x12 | 0x1a | 0x22 | 0x3a | 0x42, ..], _) => {
+        _ if crate::onnx::is_onnx(bytes) => {
             Some("an ONNX model, which is a network and no file of tensors")
         }
         _ if text.starts_with(b"<") => Some(PAGE),

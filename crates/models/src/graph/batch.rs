@@ -50,7 +50,8 @@ pub(super) fn grown(
         }
     }
     if node.operator == "Concat" {
-        let rows = |t: &Tensor| t.size().first().copied();
+        // Lists of integers are shapes, not rows of images.
+        let rows = |t: &Tensor| t.size().first().copied().filter(|_| t.is_floating_point());
         let many = inputs.iter().flatten().any(|t| rows(t) == Some(n));
         for t in inputs.iter_mut().flatten().filter(|t| many && rows(t) == Some(own)) {
             *t = t.narrow(0, 0, 1).expand([&[n], &t.size()[1..]].concat(), false);

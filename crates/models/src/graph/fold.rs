@@ -100,7 +100,7 @@ pub(super) fn fold(nodes: Vec<Node>, constants: &mut Constants) -> Result<Vec<No
                 ("Constant", ..) => {
                     Some(Stored { name: name.clone(), initializer: false, views: vec![] })
                 }
-                (_, Some(view), Some(mut stored)) if i == 0 => {
+                (_, Some(view), Some(mut stored)) if i == 0 && value.is_floating_point() => {
                     stored.views.extend(view(&value));
                     Some(stored)
                 }

@@ -122,7 +122,10 @@ impl<'a> Inliner<'a> {
             if outside.contains_key(inside.as_str()) {
                 bail!("function `{}` gives its own input `{inside}`", function.name());
             }
-            outside.insert(inside, name.clone());
+            // An output that the caller leaves out may still be read inside.
+            if !name.is_empty() {
+                outside.insert(inside, name.clone());
+            }
         }
         let calls = self.calls;
         let name = |value: &str| match outside.get(value) {

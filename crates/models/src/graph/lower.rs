@@ -75,16 +75,8 @@ pub(super) struct Plan {
 }
 
 /// Operators whose constants are settings, not weights.
-const SETTINGS: [&str; 8] = [
-    "Clip",
-    "ConstantOfShape",
-    "DequantizeLinear",
-    "Pad",
-    "Pow",
-    "QuantizeLinear",
-    "Resize",
-    "Where",
-];
+const SETTINGS: [&str; 7] =
+    ["Clip", "DequantizeLinear", "Pad", "Pow", "Resize", "Upsample", "Where"];
 
 pub(super) struct Lowerer<'a> {
     pub nodes: &'a [Node],
@@ -193,8 +185,9 @@ impl Lowerer<'_> {
         self.behind.insert(name.to_owned());
     }
 
-    /// A constant as a parameter, where it is one: more than one float that the file stores. Names
-    /// that both training and statistics would move are moved by neither.
+    /// A constant as a parameter, where it is one: more than one float that the file stores. Of a
+    /// tensor that is read both as a weight and as statistics, the first reader says what it is; it
+    /// is a constant to the others.
     pub fn param(&mut self, name: &str, role: Role, init: Init) -> Option<Stored> {
         let stored = self.constants.get(name)?.stored.clone()?;
         let value = &self.constants.get(&stored.name)?.value;

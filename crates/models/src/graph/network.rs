@@ -120,8 +120,13 @@ impl Maker<'_> {
                 Work::Layer { affine: Box::new(self.affine(layer)), x, pads, one_axis }
             }
             Action::Operator { operator, inputs, .. } => {
-                let inputs = inputs.iter().map(|arg| self.ready(arg)).collect();
-                Work::Operator { operator, inputs }
+                // Settings are read as numbers in every pass: on a GPU each would wait for it.
+                let here = READ_AS_NUMBERS.contains(&operator.name);
+                let ready = |arg: &Arg| match arg {
+                    Arg::Constant(value) if here => Ready::Constant(value.shallow_clone()),
+                    arg => self.ready(arg),
+                };
+                Work::Operator { operator, inputs: inputs.iter().map(ready).collect() }
             }
         }
     }
@@ -149,6 +154,9 @@ struct Network {
     graph: Rc<Graph>,
     steps: Vec<Work>,
 }
+
+/// Operators whose constants are read as numbers.
+const READ_AS_NUMBERS: [&str; 5] = ["Clip", "Pad", "Pow", "Resize", "Upsample"];
 
 /// Operators that take bf16 as well as f32.
 const ANY_FLOAT: [&str; 12] = [
@@ -181,7 +189,9 @@ impl Network {
                     vec![through(affine, x, *pads, *one_axis, ops)]
                 }
                 Work::Operator { operator, inputs } => {
-                    let Action::Operator { node, told, .. } = &step.action else { continue };
+                    let Action::Operator { node, told, .. } = &step.action else {
+                        unreachable!("the work of a step is made of its action")
+                    };
                     let mut inputs: Vec<_> = inputs.iter().map(|input| input.get(&slots)).collect();
                     if !ANY_FLOAT.contains(&operator.name) {
                         inputs.iter_mut().flatten().for_each(|t| *t = wide(t));

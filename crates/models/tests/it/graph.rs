@@ -135,6 +135,26 @@ fn functions_are_written_out() {
 }
 
 #[test]
+fn an_output_that_the_caller_leaves_out_is_still_read_inside() {
+    let function = FunctionProto {
+        name: Some("Both".into()),
+        domain: Some("own".into()),
+        input: texts(&["a"]),
+        output: texts(&["out", "mean"]),
+        node: vec![node("Softmax", &["a"], &["mean"]), node("Mul", &["a", "mean"], &["out"])],
+        opset_import: own(11),
+        ..Default::default()
+    };
+    let model =
+        ModelProto { functions: vec![function], opset_import: own(17), ..Default::default() };
+    for outputs in [&["y"][..], &["y", ""]] {
+        let made = all(&model, vec![of_domain(node("Both", &["x"], outputs), "own")]).unwrap();
+        assert!(!made[0].outputs[0].is_empty());
+        assert_eq!(made[1].inputs[1], made[0].outputs[0]);
+    }
+}
+
+#[test]
 fn functions_that_would_not_end_are_refused() {
     let function = |name: &str, body: Vec<NodeProto>| FunctionProto {
         name: Some(name.into()),

@@ -1,6 +1,8 @@
 //! ONNX graphs as networks: the numbers of layers written by hand, what becomes a parameter, batches,
 //! and what is refused.
 
+mod faults;
+
 use models::{
     Classifier, Model, Precision, Source,
     checkpoint::{self, Hints, Loaded},
@@ -20,6 +22,7 @@ use tensorfile::onnx::proto::{
 struct Build {
     graph: GraphProto,
     strings: Vec<(String, String)>,
+    opset: Option<i64>,
 }
 
 fn texts(all: &[&str]) -> Vec<String> {
@@ -56,7 +59,7 @@ impl Build {
     fn new(dims: &[i64]) -> Self {
         let input = vec![value("x", 1, dims)];
         let output = vec![value("y", 1, &[])];
-        Build { graph: GraphProto { input, output, ..Default::default() }, strings: vec![] }
+        Build { graph: GraphProto { input, output, ..Default::default() }, ..Build::default() }
     }
 
     fn node(
@@ -111,6 +114,12 @@ impl Build {
         self
     }
 
+    /// The version of operators, instead of 17.
+    fn opset(mut self, version: i64) -> Self {
+        self.opset = Some(version);
+        self
+    }
+
     fn write(self) -> (tempfile::TempDir, PathBuf) {
         let entry = |(key, value): (String, String)| StringStringEntryProto {
             key: Some(key),
@@ -118,7 +127,10 @@ impl Build {
         };
         let model = ModelProto {
             ir_version: Some(8),
-            opset_import: vec![OperatorSetIdProto { domain: None, version: Some(17) }],
+            opset_import: vec![OperatorSetIdProto {
+                domain: None,
+                version: self.opset.or(Some(17)),
+            }],
             metadata_props: self.strings.into_iter().map(entry).collect(),
             graph: Some(self.graph),
             ..Default::default()

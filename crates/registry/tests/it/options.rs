@@ -33,6 +33,7 @@ fn a_table_is_spelled_as_it_was_parsed() {
         "ig:points=5,rule=left",
         "smooth:inner=\"ig:points=3\",size=0.1",
         "a:b=[[0, 1], [1, 0]]",
+        "a:b=\"5\",c=\"true\",d=\"[x\"",
     ] {
         let table = registry::parse(text).unwrap();
         assert_eq!(registry::spelled(&table), text);

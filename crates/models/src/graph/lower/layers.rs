@@ -246,11 +246,13 @@ fn norm(it: &mut Lowerer, node: &Node) -> Option<NormPlan> {
         let direct = it.constants.get(name)?.stored.as_ref().is_none_or(|s| s.views.is_empty());
         floats(it, name).filter(|value| value.size() == [channels] && direct)?;
     }
+    // Training moves statistics in place: what is no parameter would be moved behind its back.
+    let stored = |arg: Arg| matches!(arg, Arg::Stored(_)).then_some(arg);
     Some(NormPlan {
         scale: it.weight(scale, Init::Const(1.))?,
         shift: it.weight(shift, Init::Const(0.))?,
-        mean: it.buffer(mean, Init::Const(0.))?,
-        var: it.buffer(var, Init::Const(1.))?,
+        mean: stored(it.buffer(mean, Init::Const(0.))?)?,
+        var: stored(it.buffer(var, Init::Const(1.))?)?,
         eps: float(node, "epsilon", 1e-5),
         momentum: 1. - float(node, "momentum", 0.9),
     })

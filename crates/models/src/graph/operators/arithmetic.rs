@@ -57,7 +57,7 @@ pub(super) fn modulo(call: &Call) -> Result<Vec<Tensor>> {
 
 /// One number as exponent has no gradient: by the exponent it is NaN at 0.
 pub(super) fn pow(call: &Call) -> Result<Vec<Tensor>> {
-    let [a, b] = call.pair()?;
+    let (a, b) = (call.input(0)?, call.input(1)?);
     let y = match b.numel() {
         1 if a.is_floating_point() || b.is_floating_point() => {
             let exponent = call.number(1)?.context("no exponent")?;
@@ -66,7 +66,10 @@ pub(super) fn pow(call: &Call) -> Result<Vec<Tensor>> {
             let shape = broadcast(&a.size(), &b.size())?;
             base.f_pow_tensor_scalar(exponent)?.f_reshape(shape)?
         }
-        _ => a.f_pow(&b)?,
+        _ => {
+            let [a, b] = call.pair()?;
+            a.f_pow(&b)?
+        }
     };
     call.other(if a.is_floating_point() { y } else { y.to_kind(a.kind()) })
 }

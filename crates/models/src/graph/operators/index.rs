@@ -23,6 +23,11 @@ pub(super) fn gather(call: &Call) -> Result<Vec<Tensor>> {
     let (size, at) = (x.size(), axis(call.int("axis", 0)?, x.dim())?);
     let shape = [&size[..at], &index.size(), &size[at + 1..]].concat();
     grown(&shape, x.numel())?;
+    if index.numel() == 1 && !index.device().is_cuda() {
+        // One place is a view: nothing is uploaded, nothing copied.
+        let place = places(index, size[at], Device::Cpu)?.f_reshape([1])?.int64_value(&[0]);
+        return one(x.f_narrow(at as i64, place, 1)?.f_reshape(shape)?);
+    }
     let flat = places(index, size[at], x.device())?.f_reshape([index.numel() as i64])?;
     one(x.f_index_select(at as i64, &flat)?.f_reshape(shape)?)
 }

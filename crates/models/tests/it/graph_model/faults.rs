@@ -1,0 +1,113 @@
+//! Graphs that were once read wrongly.
+
+use super::{Build, draw, images, int, ints, near};
+use models::{Model, Ops, Precision, Training};
+use tch::{Kind, Tensor};
+
+/// A convolution to four channels.
+fn layer() -> Build {
+    Build::new(&[0, 3, 4, 4]).drawn("w", &[4, 3, 3, 3])
+}
+
+/// Two classes of four numbers.
+fn ended(graph: Build, from: &str) -> Build {
+    graph
+        .node("GlobalAveragePool", &[from], "g", &[])
+        .node("Flatten", &["g"], "f", &[])
+        .drawn("head", &[2, 4])
+        .node("Gemm", &["f", "head"], "y", &[int("transB", 1)])
+}
+
+/// A tensor that is both a bias and a mean is no statistic that training moves.
+#[test]
+fn training_moves_no_statistics_that_are_no_parameter() {
+    let zeros = Tensor::zeros([4], (Kind::Float, tch::Device::Cpu));
+    let graph = layer()
+        .tensor("zeros", &[4], &zeros)
+        .tensor("ones", &[4], &zeros.ones_like())
+        .node("Conv", &["x", "w", "zeros"], "c", &[])
+        .node("Relu", &["c"], "r", &[])
+        .node("BatchNormalization", &["r", "ones", "zeros", "zeros", "ones"], "n", &[]);
+    let model = ended(graph, "n").load().unwrap().classifier;
+    let x = images(3, &[3, 4, 4]);
+    let before = model.logits(&x);
+    let _ = model.forward(&x, &Training { precision: Precision::F32 } as &dyn Ops);
+    near(&model.logits(&x), &before, 1e-6);
+    for (name, tensor) in model.params().tensors() {
+        let still = !["zeros", "ones"].contains(&name.as_str())
+            || tensor.detach().max().double_value(&[]) == tensor.min().double_value(&[]);
+        assert!(still, "{name} was moved");
+    }
+}
+
+/// Floats cast to integers are no weights.
+#[test]
+fn places_that_are_stored_as_floats_stay_places() {
+    let graph = layer()
+        .tensor("order", &[4], &Tensor::from_slice(&[3f32, 2., 1., 0.]))
+        .node("Conv", &["x", "w"], "c", &[])
+        .node("Cast", &["order"], "places", &[int("to", 7)])
+        .node("Gather", &["c", "places"], "t", &[int("axis", 1)]);
+    let model = ended(graph, "t").load().unwrap().classifier;
+    let names: Vec<String> = model.params().tensors().into_keys().collect();
+    assert_eq!(names, ["head", "w"]);
+    let x = images(2, &[3, 4, 4]);
+    let c = x.conv2d(&draw("w", &[4, 3, 3, 3]), None::<&Tensor>, [1, 1], [0, 0], [1, 1], 1);
+    let means = c.mean_dim([2i64, 3].as_slice(), false, Kind::Float).flip([1]);
+    near(&model.logits(&x), &means.matmul(&draw("head", &[2, 4]).tr()), 1e-5);
+}
+
+/// Scales are settings, which no training moves.
+#[test]
+fn scales_of_upsample_are_no_parameter() {
+    let graph = layer()
+        .tensor("scales", &[4], &Tensor::from_slice(&[1f32, 1., 2., 2.]))
+        .node("Conv", &["x", "w"], "c", &[])
+        .node("Upsample", &["c", "scales"], "u", &[])
+        .opset(9);
+    let model = ended(graph, "u").load().unwrap().classifier;
+    let names: Vec<String> = model.params().tensors().into_keys().collect();
+    assert_eq!(names, ["head", "w"]);
+}
+
+/// A shape that is put together of its sides has as many numbers for each batch.
+#[test]
+fn a_shape_of_several_numbers_does_not_grow_with_the_batch() {
+    let graph = Build::new(&[1, 3, 4, 4])
+        .drawn("w", &[4, 3, 3, 3])
+        .shape("first", &[0])
+        .shape("channels", &[4])
+        .shape("sides", &[2, 2])
+        .node("Conv", &["x", "w"], "c", &[])
+        .node("Shape", &["c"], "size", &[])
+        .node("Gather", &["size", "first"], "n", &[])
+        .node("Concat", &["n", "channels", "sides"], "shape", &[int("axis", 0)])
+        .node("Reshape", &["c", "shape"], "r", &[]);
+    let loaded = ended(graph, "r").load().unwrap();
+    assert!(!loaded.notes.iter().any(|note| note.contains("one at a time")), "{:?}", loaded.notes);
+    let x = images(4, &[3, 4, 4]);
+    let alone: Vec<Tensor> = (0..4).map(|i| loaded.classifier.logits(&x.narrow(0, i, 1))).collect();
+    let alone = Tensor::cat(&alone, 0);
+    for n in [1, 2, 3, 4] {
+        near(&loaded.classifier.logits(&x.narrow(0, 0, n)), &alone.narrow(0, 0, n), 1e-5);
+    }
+}
+
+/// One place of an axis is a view: its gradient reaches that place alone.
+#[test]
+fn a_single_place_has_the_gradient_of_that_place() {
+    let graph = Build::new(&[0, 3, 4, 4])
+        .drawn("w", &[4, 3, 1, 1])
+        .shape("last", &[-1])
+        .node("Conv", &["x", "w"], "c", &[])
+        .node("Gather", &["c", "last"], "row", &[int("axis", 2)])
+        .node("ReduceMean", &["row"], "m", &[ints("axes", &[2, 3]), int("keepdims", 0)])
+        .drawn("head", &[2, 4])
+        .node("Gemm", &["m", "head"], "y", &[int("transB", 1)]);
+    let model = graph.load().unwrap().classifier;
+    let x = images(2, &[3, 4, 4]).set_requires_grad(true);
+    model.logits(&x).select(1, 0).sum(Kind::Float).backward();
+    let rows = x.grad().abs().sum_dim_intlist([0i64, 1, 3].as_slice(), false, Kind::Float);
+    let rows = Vec::<f32>::try_from(rows).unwrap();
+    assert!(rows[..3].iter().all(|row| *row == 0.) && rows[3] > 0., "{rows:?}");
+}
