@@ -14,7 +14,7 @@ pub use ::results::{
     Better, Keys, ModelCard, Number, Origin, QUANTITY, Quantity, Record, Row, Table, UNDEFINED,
     effect, keys, label,
 };
-pub use attacked::{AUC, AtEps, Attacked, at_radius, auc};
+pub use attacked::{AUC, AtEps, Attacked, OF_NO_METRIC, at_radius, auc};
 pub use check::check;
 pub use matrix::Matrix;
 pub use old::record;

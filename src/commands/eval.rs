@@ -84,14 +84,13 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<Outcome> {
     }
     let rows =
         rows(&loaded, &registry::word(&args.norm), (&clean, balanced), curvature.as_ref(), &robust);
-    let settings = json!({ "norm": args.norm });
     outcome.with(&Record {
         kind: "eval".into(),
         origin: Some(loaded.origin()),
         models: vec![loaded.card.clone()],
         data: args.subject.data.clone(),
         images: Some(data.len() as u64),
-        settings: serde_json::from_value(settings)?,
+        settings: BTreeMap::from([("norm".to_owned(), json!(args.norm))]),
         quantities: quantities::found(quantities().into(), &rows),
         rows,
         rest: Map::from_iter([("robust".to_owned(), serde_json::to_value(&robust)?)]),

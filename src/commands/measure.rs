@@ -217,7 +217,7 @@ fn rank_correlation<'a>(
         return BTreeMap::new();
     }
     let of = |method: &'a String| {
-        let query = Query { quantities: &names, down: &["model"], ..ACROSS };
+        let query = Query { quantities: &names, down: &["model"], across: &[QUANTITY], each: &[] };
         let grids = query.of(rows.filter(&keys([("method", method)])));
         let pair = |line: &Line| -> Option<(f64, f64)> {
             line.cells[0]?.number.mean.zip(line.cells[1]?.number.mean)
@@ -229,8 +229,6 @@ fn rank_correlation<'a>(
     };
     plan.methods.iter().map(|(spelled, _)| of(spelled)).collect()
 }
-
-const ACROSS: Query = Query { quantities: &[], each: &[], down: &[], across: &[QUANTITY] };
 
 /// One JSON line an image and model. A number that is undefined or infinite is `null`.
 fn lines(plan: &Plan, models: &[Loaded], found: &[Named]) -> Result<String> {

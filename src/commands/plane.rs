@@ -17,7 +17,7 @@ use models::{
     noise, toy,
 };
 use plot::{Figure, Panel, Series, XAxis};
-use serde_json::json;
+use serde_json::{Map, json};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 use tensorfile::words::count;
@@ -85,7 +85,7 @@ pub fn run(args: &Plane, common: &Common) -> Result<Outcome> {
         kind: "plane".into(),
         quantities: quantities::found(quantities().into(), &rows),
         rows,
-        rest: serde_json::from_value(json!({ "figure": args.figure }))?,
+        rest: Map::from_iter([("figure".to_owned(), json!(args.figure))]),
         ..Record::default()
     })
 }

@@ -6,7 +6,9 @@ use crate::{
     evaluation::{Parts, Plan, Run, no_map_warning},
     outcome::Outcome,
     report,
-    results::{AtEps, Matrix as Found, Number, Record, Table, auc, keys, label, quantities},
+    results::{
+        AtEps, Attacked, Matrix as Found, Number, Record, Table, auc, keys, label, quantities,
+    },
     runtime::outputs::Files,
     runtime::ui::Ui,
     session::{self, Loaded, methods},
@@ -78,8 +80,9 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<Outcome> {
     parts.done()?;
     let found = Found::of(&result);
     for from in &found.sources {
-        let counts = found.targets.iter().map(|to| found.cell(*from, *to).no_map());
-        let (count, [model, method]) = (counts.max().unwrap_or(0), from);
+        let [model, method] = from;
+        let of = keys([("from_model", *model), ("from_method", *method)]);
+        let count = Attacked::of(&result, &of).no_map();
         if count > 0 {
             let told = no_map_warning(count, models[0].data.len(), method);
             ui.note(&format!("{told} (`{model}`): left out of success and of means"));

@@ -13,6 +13,9 @@ pub fn at_radius(of: &Keys, eps: f64, label: &str) -> Keys {
     of
 }
 
+/// Quantities at a radius that are of no metric.
+pub const OF_NO_METRIC: [&str; 3] = ["success", "no-map", "l2-change"];
+
 /// One radius of an attack.
 #[derive(Clone, Debug)]
 pub struct AtEps {
@@ -88,7 +91,7 @@ impl<'a> Attacked<'a> {
     pub fn radii(&self) -> Vec<(f64, &'a str)> {
         let mut radii: Vec<(f64, &str)> = vec![];
         for row in self.rows.iter().filter(|row| row.keys.contains_key("eps")) {
-            if radii.last().is_none_or(|(_, label)| *label != row.key("eps")) {
+            if radii.iter().all(|(_, label)| *label != row.key("eps")) {
                 radii.push((row.key("eps_value").parse().unwrap_or(f64::NAN), row.key("eps")));
             }
         }
@@ -125,10 +128,8 @@ impl<'a> Attacked<'a> {
     /// Whether images without a map were told from others: files do not say so that were written before
     /// they were, in which such an image counts as one whose map no attack moves.
     pub fn checked(&self) -> bool {
-        let metric = |row: &&&Row| {
-            row.keys.contains_key("eps")
-                && !["success", "no-map", "l2-change"].contains(&row.quantity())
-        };
+        let metric =
+            |row: &&&Row| row.keys.contains_key("eps") && !OF_NO_METRIC.contains(&row.quantity());
         self.rows.iter().filter(metric).all(|row| row.number.n.is_some())
     }
 }

@@ -24,20 +24,26 @@ pub fn of_attacks() -> Vec<Quantity> {
         let Similarity { name, title, about, better, .. } = similarity;
         all.push(Quantity::new(name, title, about, *better));
     }
-    let own = [
+    let add = |all: &mut Vec<Quantity>, own: [(&str, &str, Better); 2]| {
+        all.extend(own.map(|(name, about, better)| Quantity::new(name, name, about, better)));
+    };
+    let with_area = [
         ("confidence", "probability of the clean prediction after the attack", Better::Neither),
         ("kept", "share of the images whose prediction stays", Better::Higher),
-        ("success", "share of the images with a map whose attack succeeded", Better::Lower),
-        ("no-map", "number of images without a map: they are in no mean", Better::Neither),
     ];
-    all.extend(own.map(|(name, about, better)| Quantity::new(name, name, about, better)));
-    all.push(l2_change());
+    add(&mut all, with_area);
     let area = |q: &Quantity| {
         let name = format!("{}{AUC}", q.name);
         let about = format!("area over log2(255 eps) of the mean of: {}", q.about);
         Quantity::new(&name, &name, &about, q.better)
     };
-    let areas: Vec<Quantity> = all.iter().take(SIMILARITIES.len() + 2).map(area).collect();
+    let areas: Vec<Quantity> = all.iter().map(area).collect();
+    let counted = [
+        ("success", "share of the images with a map whose attack succeeded", Better::Lower),
+        ("no-map", "number of images without a map: they are in no mean", Better::Neither),
+    ];
+    add(&mut all, counted);
+    all.push(l2_change());
     all.extend(areas);
     all.push(accuracy());
     all

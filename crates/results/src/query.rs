@@ -40,7 +40,8 @@ impl Query<'_> {
     /// one with the same keys has a line of its own below the first.
     pub fn of<'a>(&self, rows: impl IntoIterator<Item = &'a Row>) -> Vec<Grid<'a>> {
         let mut grids: Vec<Grid> = vec![];
-        for row in self.chosen(rows) {
+        let asked = |row: &&Row| self.quantities.is_empty() || self.place(row.quantity()).is_some();
+        for row in rows.into_iter().filter(asked) {
             let of = values(row, self.each);
             let at = grids.iter().position(|grid| grid.of == of).unwrap_or_else(|| {
                 grids.push(Grid { of, columns: vec![], lines: vec![] });
@@ -48,18 +49,29 @@ impl Query<'_> {
             });
             grids[at].add(row, values(row, self.down), values(row, self.across));
         }
+        grids.iter_mut().for_each(|grid| self.sort(grid));
+        grids.sort_by_key(|grid| self.place_in(self.each, &grid.of));
         grids
     }
 
-    /// The rows of the quantities asked for, in their order.
-    fn chosen<'a>(&self, rows: impl IntoIterator<Item = &'a Row>) -> Vec<&'a Row> {
-        let place = |row: &Row| self.quantities.iter().position(|name| *name == row.quantity());
-        let mut rows: Vec<&Row> = rows.into_iter().collect();
-        if !self.quantities.is_empty() {
-            rows.retain(|row| place(row).is_some());
-            rows.sort_by_key(|row| place(row));
+    fn place(&self, quantity: &str) -> Option<usize> {
+        self.quantities.iter().position(|name| *name == quantity)
+    }
+
+    /// The place of the quantity among the values of `keys`; none where it is no key of them.
+    fn place_in(&self, keys: &[&str], values: &[&str]) -> Option<usize> {
+        keys.iter().position(|key| *key == QUANTITY).and_then(|at| self.place(values[at]))
+    }
+
+    /// Lines or columns in the order of the quantities, whichever these are.
+    fn sort(&self, grid: &mut Grid) {
+        grid.lines.sort_by_key(|line| self.place_in(self.down, &line.head));
+        let mut order: Vec<usize> = (0..grid.columns.len()).collect();
+        order.sort_by_key(|&i| self.place_in(self.across, &grid.columns[i]));
+        grid.columns = order.iter().map(|&i| grid.columns[i].clone()).collect();
+        for line in &mut grid.lines {
+            line.cells = order.iter().map(|&i| line.cells[i]).collect();
         }
-        rows
     }
 }
 
@@ -150,6 +162,25 @@ mod tests {
     }
 
     const TWO: Query = Query { quantities: &["rank", "mass"], each: &[], down: &[], across: &[] };
+
+    /// A line that has no row of the first quantity keeps its place.
+    #[test]
+    fn lines_are_in_the_order_of_their_first_rows() {
+        let mut table = Table::default();
+        table.push(&keys([("model", "a")]), "rank", Number::exact(1.));
+        table.push(&keys([("model", "b")]), "rank", Number::exact(2.));
+        table.push(&keys([("model", "b")]), "mass", Number::exact(3.));
+        let query = Query {
+            quantities: &["mass", "rank"],
+            down: &["model"],
+            across: &[QUANTITY],
+            each: &[],
+        };
+        let grid = &query.of(&table.rows)[0];
+        assert_eq!(grid.columns, [["mass"], ["rank"]]);
+        assert_eq!(grid.lines.iter().map(|line| line.head[0]).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(means(grid), [[None, Some(1.)], [Some(3.), Some(2.)]]);
+    }
 
     #[test]
     fn no_row_is_lost() {

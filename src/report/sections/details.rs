@@ -6,7 +6,7 @@ use crate::report::{
     group::{Entry, Group},
     html::{column, duration, scrolling},
 };
-use crate::results::{Origin, QUANTITY, Table, quantities};
+use crate::results::{OF_NO_METRIC, Origin, QUANTITY, Table, quantities};
 use ::results::Query;
 use explain::similarity::in_tables;
 use maud::{Markup, html};
@@ -49,8 +49,7 @@ fn every_radius(group: &Group) -> Markup {
             row
         }));
     }
-    let left_out = ["success", "no-map", "l2-change"];
-    let found = rows.distinct(QUANTITY).into_iter().filter(|name| !left_out.contains(name));
+    let found = rows.distinct(QUANTITY).into_iter().filter(|name| !OF_NO_METRIC.contains(name));
     let mut names: Vec<&str> = found.collect();
     names.sort_unstable();
     let place = |name: &&str| in_tables().iter().position(|m| m.name == *name);
