@@ -64,7 +64,7 @@ pub enum Command {
     Data(Data),
     /// List the architectures, with parameter counts
     Models,
-    /// Inspect weights, or convert them to safetensors
+    /// Inspect weights, or write them with a header that needs no options
     #[command(subcommand)]
     Weights(Weights),
     /// List methods, metrics, attacks, objectives, data kinds and others, with their options
@@ -90,7 +90,7 @@ pub struct Train {
     /// Override a setting, such as `--set epochs=3` or `--set optimizer.learning_rate=0.05`
     #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
-    /// Output folder: log.jsonl, last.safetensors, config.toml, TensorBoard events
+    /// Output folder: log.jsonl, last.safetensors (or last.onnx), config.toml, TensorBoard events
     #[arg(long, value_name = "DIR")]
     pub out: PathBuf,
     /// Continue the run in that folder, or start one if there is none

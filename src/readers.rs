@@ -113,7 +113,7 @@ fn config(bytes: &[u8]) -> Result<()> {
     train::objective::objective(&config.objective)?;
     train::optimizer::optimizer(&config.optimizer)?;
     train::schedule::schedule(&config.schedule)?;
-    models::zoo::arch(&config.model.arch).map(drop)
+    config.model.arch.as_deref().map_or(Ok(()), |arch| models::zoo::arch(arch).map(drop))
 }
 
 /// An experiment, at its first scales.

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(mut_arg("weights", |weights| weights
     .value_name("FILES")
-    .help("Model weights, separated by commas: safetensors or PyTorch checkpoints; NAME=FILE names a model")))]
+    .help("Model weights, separated by commas: safetensors, PyTorch checkpoints or ONNX files; NAME=FILE names a model")))]
 pub struct Measure {
     /// Metrics, separated by commas: NAME or NAME:key=value (see `gradproof list`)
     #[arg(value_name = "METRICS", required_unless_present = "preset")]

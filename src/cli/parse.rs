@@ -39,6 +39,10 @@ pub(super) fn picture_file(text: &str) -> Result<PathBuf, String> {
     ending(text, "png")
 }
 
+pub(super) fn weights_file(text: &str) -> Result<PathBuf, String> {
+    ending(text, "onnx").or_else(|_| tensor_file(text))
+}
+
 fn ending(text: &str, extension: &str) -> Result<PathBuf, String> {
     let path = PathBuf::from(text);
     match path.extension().is_some_and(|e| e == extension) {

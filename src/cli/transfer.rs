@@ -10,7 +10,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(mut_arg("weights", |weights| weights
     .value_name("FILES")
-    .help("Model weights, separated by commas: safetensors or PyTorch checkpoints; NAME=FILE names a model")))]
+    .help("Model weights, separated by commas: safetensors, PyTorch checkpoints or ONNX files; NAME=FILE names a model")))]
 pub struct Transfer {
     #[command(flatten)]
     pub subject: Subject,

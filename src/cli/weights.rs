@@ -2,7 +2,7 @@
 
 use super::{
     Store,
-    parse::{one_of, tensor_file},
+    parse::{one_of, weights_file},
 };
 use clap::Subcommand;
 use std::path::PathBuf;
@@ -20,13 +20,13 @@ pub enum Weights {
         #[arg(long, value_name = "NAME")]
         entry: Option<String>,
     },
-    /// Write weights as safetensors, with architecture, classes, size and normalisation in the
-    /// header
+    /// Write weights as safetensors, or an ONNX file as itself, with classes, size and normalisation
+    /// in the header
     Convert {
-        /// Safetensors (sharded or not) or a PyTorch checkpoint
+        /// Safetensors (sharded or not), a PyTorch checkpoint or an ONNX file
         file: PathBuf,
-        /// File to write
-        #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
+        /// File to write: `.safetensors`, of an ONNX file `.onnx`
+        #[arg(long, value_name = "FILE", value_parser = weights_file)]
         out: PathBuf,
         /// Architecture, if the file does not name it (see `gradproof models`)
         #[arg(long, value_name = "NAME")]

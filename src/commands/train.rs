@@ -20,7 +20,7 @@ use anyhow::{Context, Result, bail, ensure};
 use attack::{Optimizer, Pgd, pgd::ascent};
 use indicatif::ProgressBar;
 use models::{
-    Classifier, Precision,
+    Classifier, Precision, Source,
     checkpoint::{self, Hints},
     zoo::{self, Arch, Normalisation, Shape},
 };
@@ -38,6 +38,7 @@ const NAMES: &[&str] = &[
     "config.toml",
     "log.jsonl",
     "last.safetensors",
+    "last.onnx",
     "resume.safetensors",
     "events.out.tfevents.gradproof",
 ];
@@ -68,9 +69,9 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
     let adversary = adversary.transpose()?;
     ::train::optimizer::optimizer(&config.optimizer).with_context(told)?;
     ::train::schedule::schedule(&config.schedule).with_context(told)?;
-    let arch = zoo::arch(&config.model.arch).with_context(told)?;
+    let arch = config.model.arch.as_deref().map(zoo::arch).transpose().with_context(told)?;
     let device = common.device.resolve()?;
-    let before = before(&config, arch)?;
+    let before = before(&config)?;
     let sets = Sets::load(&config, before.as_ref(), (common, ui), device)?;
     let Sets { train, test, mut notes } = sets;
     if adversary.is_some() {
@@ -80,11 +81,12 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
         train.check_pixels("`data.augment`")?;
     }
     let shape = Shape { image: train.image_shape(), classes: train.classes.len() as i64 };
-    arch.check(&shape).with_context(told)?;
-    let spelled = config.model.normalise.as_deref().unwrap_or(arch.normalise);
-    let normalisation = Normalisation::parse(spelled, shape.image[0]).with_context(told)?;
-    let started = (&config, arch, shape, normalisation);
-    let (mut model, told_of_it) = start(started, before, device).with_context(told)?;
+    let begun = match (before, arch) {
+        (Some(before), _) => continued(&config, shape, before, device),
+        (None, Some(arch)) => new(&config, arch, shape, device).map(|model| (model, vec![])),
+        (None, None) => unreachable!("settings without either are refused"),
+    };
+    let (mut model, told_of_it) = begun.with_context(told)?;
     // The last check, because it may make folders: a refused command leaves nothing behind.
     if ranks.rank() == 0 {
         tensorfile::atomic::check_writable(&args.out.join("log.jsonl"))?;
@@ -103,7 +105,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
     let job = Job { config, model, train, test, out, resume, adversary, on_nan, ranks };
     let mut watch = Bars { ui, headline, epochs, bar: ui.bar(0, "") };
     let lines = ::train::run(&job, &mut watch)?;
-    let weights = args.out.join("last.safetensors");
+    let weights = args.out.join(job.weights());
     let last = lines.last().context("no epoch was run")?;
     let found = match last.test_accuracy {
         Some(accuracy) => format!("test accuracy {:.2} %", 100. * accuracy),
@@ -158,35 +160,42 @@ fn warnings(config: &Config, device: Device) -> String {
     said
 }
 
-/// The weights to start from, where the settings name any.
-fn before(config: &Config, arch: &'static Arch) -> Result<Option<checkpoint::Loaded>> {
+/// The weights to go on with, where the settings name any.
+fn before(config: &Config) -> Result<Option<checkpoint::Loaded>> {
     let Some(path) = &config.model.weights else { return Ok(None) };
-    ensure!(
-        !checkpoint::is_onnx(Path::new(path)),
-        "`model.weights`: `{path}` is an ONNX file; those can be explained and attacked, not trained"
-    );
-    let (arch, normalise) = (Some(arch.name.into()), config.model.normalise.clone());
+    let (arch, normalise) = (config.model.arch.clone(), config.model.normalise.clone());
     let hints = Hints { arch, normalise, ..Hints::default() };
-    checkpoint::load(Path::new(path), &hints).map(Some)
+    checkpoint::load(Path::new(path), &hints).context("`model.weights`").map(Some)
 }
 
 fn weights(config: &Config) -> &str {
     config.model.weights.as_deref().unwrap_or_default()
 }
 
-/// The network to train: new, or with the weights `before`; and notes on those.
-fn start(
-    (config, arch, shape, normalisation): (&Config, &'static Arch, Shape, Normalisation),
-    before: Option<checkpoint::Loaded>,
+/// A new network.
+fn new(config: &Config, arch: &'static Arch, shape: Shape, device: Device) -> Result<Classifier> {
+    arch.check(&shape)?;
+    let spelled = config.model.normalise.as_deref().unwrap_or(arch.normalise);
+    let normalisation = Normalisation::parse(spelled, shape.image[0])?;
+    Ok(Classifier::new(arch, shape, normalisation, config.seed, device))
+}
+
+/// The network with the weights `before`, and notes on them.
+fn continued(
+    config: &Config,
+    shape: Shape,
+    mut before: checkpoint::Loaded,
     device: Device,
 ) -> Result<(Classifier, Vec<String>)> {
-    let Some(mut before) = before else {
-        let new = Classifier::new(arch, shape, normalisation, config.seed, device);
-        return Ok((new, vec![]));
-    };
     before.suit(shape.image);
     let (path, found) = (weights(config), before.classifier.shape);
     ensure!(found == shape, "`model.weights`: `{path}` is for {found:?}, the data are {shape:?}");
+    if let Source::Graph(graph) = &before.classifier.source {
+        before.notes.push(match graph.norms() {
+            0 => "no batch norm is left in the file: layers are trained as they are".into(),
+            n => format!("{} in the file", count(n, "batch norm")),
+        });
+    }
     Ok((before.classifier.placed(device, false), before.notes))
 }
 

@@ -8,7 +8,10 @@ use crate::{
     session::classes::listed,
 };
 use anyhow::{Result, ensure};
-use models::checkpoint::{self, Contents, Hints};
+use models::{
+    Source,
+    checkpoint::{self, Contents, Hints},
+};
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Kind, Tensor};
 use tensorfile::words::count;
@@ -25,6 +28,7 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<Outcome> {
             let hints = Hints { arch, normalise, entry, size: *size };
             let files = Files::default().reads("FILE", [file]).writes("--out", [out]);
             files.check()?;
+            check_form(checkpoint::is_onnx(file), *store, out)?;
             let mut loaded = checkpoint::load(file, &hints)?;
             for note in &loaded.notes {
                 ui.note(note);
@@ -36,6 +40,9 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<Outcome> {
                 ensure!(names.len() as i64 == wanted, "{found} for {n}");
                 loaded.classifier.classes = names;
             }
+            let graph = matches!(loaded.classifier.source, Source::Graph(_));
+            let sized = loaded.sized() || !graph;
+            ensure!(sized, "the file leaves the size of its images open: say `--size`");
             files.check_writable()?;
             let kind = match store {
                 Store::F32 => Kind::Float,
@@ -48,6 +55,15 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<Outcome> {
             outcome.with(&serde_json::json!({ "weights": out, "arch": arch, "store": stored }))
         }
     }
+}
+
+/// Errors: a graph that would become something else, or something else a graph.
+fn check_form(graph: bool, store: Store, out: &Path) -> Result<()> {
+    let named = out.extension().is_some_and(|e| e == "onnx");
+    ensure!(graph || !named, "`--out {}`: only an ONNX file becomes one", out.display());
+    ensure!(!graph || named, "an ONNX file stays one: give `--out` a name that ends in `.onnx`");
+    ensure!(!graph || store == Store::F32, "an ONNX file keeps its types: leave `--store` out");
+    Ok(())
 }
 
 fn info(path: &Path, hints: &Hints) -> Result<Outcome> {

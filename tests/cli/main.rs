@@ -39,6 +39,7 @@ mod run {
 mod tools;
 mod train {
     //! Training.
+    mod onnx;
     mod resume;
     mod robust;
 }

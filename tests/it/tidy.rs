@@ -170,7 +170,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("plot", &["tensorfile"]),
     ("results", &[]),
     ("tensorfile", &[]),
-    ("testkit", &["models", "registry"]),
+    ("testkit", &["models", "registry", "tensorfile"]),
     ("train", &["data", "models", "registry", "tensorfile"]),
 ];
 
@@ -218,7 +218,7 @@ fn assert_trainable(path: &Path, scale: Option<&str>) {
     }
     train::optimizer::optimizer(&config.optimizer).unwrap_or_else(|e| panic!("{place}: {e:#}"));
     train::schedule::schedule(&config.schedule).unwrap_or_else(|e| panic!("{place}: {e:#}"));
-    models::zoo::arch(&config.model.arch).unwrap();
+    models::zoo::arch(config.model.arch.as_deref().unwrap()).unwrap();
     let start = config.model.weights.is_none_or(|weights| root().join(weights).exists());
     assert!(start, "{place}: `model.weights` is not there");
 }

@@ -1,7 +1,7 @@
 //! A convolution or linear layer together with the batch norm that follows it. Outside training
 //! the pair is one affine map, so a rule that rewrites weights sees the whole map.
 
-use crate::{Builder, Init, Precision};
+use crate::{Builder, Init, Precision, Role};
 use tch::Tensor;
 
 /// The shape of a convolution. Pairs are numbers of height and width: a convolution over one axis is
@@ -66,8 +66,8 @@ impl Norm {
         Norm {
             scale: b.weight("weight", &[n], Init::Const(1.)),
             shift: b.weight("bias", &[n], Init::Const(0.)),
-            running_mean: b.buffer("running_mean", &[n], Init::Const(0.)),
-            running_var: b.buffer("running_var", &[n], Init::Const(1.)),
+            running_mean: b.buffer("running_mean", &[n], Init::Const(0.), Role::Mean),
+            running_var: b.buffer("running_var", &[n], Init::Const(1.), Role::Variance),
             eps: 1e-5,
             momentum: 0.1,
         }

@@ -1,7 +1,7 @@
 //! Classifiers on disk: our own safetensors with a header that says everything, and whatever else
-//! people save, for which the caller says what the file does not; ONNX files say more (`onnx`). The rules are the same for every
-//! form: the network is under the one prefix that has all its names (`find`), and what was done
-//! is said in notes.
+//! people save, for which the caller says what the file does not; ONNX files say more (`onnx`). The
+//! rules are the same for every form: the network is under the one prefix that has all its names
+//! (`find`), and what was done is said in notes.
 
 use crate::{
     Classifier, Source,
@@ -67,6 +67,11 @@ impl Loaded {
         }
     }
 
+    /// Whether the file or the user said the size of the images; else it is assumed.
+    pub fn sized(&self) -> bool {
+        self.sized
+    }
+
     fn say_size(&mut self, [_, height, width]: [i64; 3]) {
         self.notes.push(format!(
             "the weights do not say the size of their images: {height}x{width}, as the data have"
@@ -112,7 +117,8 @@ fn load_from(file: &mut Weights, hints: &Hints) -> Result<Loaded> {
     let (shape, sized) = image(arch, &header, hints, &shape::shapes(file, &found.tensors))?;
     arch.check(&shape)?;
     notes.extend(told(&found));
-    let normalisation = scale::choose(arch, shape.image[0], hints, said, &mut notes)?;
+    let published = (arch.normalise, &*format!(", as published for `{name}`"));
+    let normalisation = scale::choose(published, shape.image[0], hints, said, &mut notes)?;
     let tensors = values(file, &found)?;
     let keys = tensors.keys().cloned().collect();
     let mut classifier = Classifier::of_names(arch, shape, normalisation, keys);
@@ -158,10 +164,15 @@ fn image(
 ) -> Result<(Shape, bool)> {
     let mut shape = shape::of_tensors(arch, given, hints.size);
     let Some(text) = header.get("image") else { return Ok((shape, hints.size.is_some())) };
+    shape.image = sides(text)?;
+    Ok((shape, true))
+}
+
+/// Channels, height and width as a header has them.
+fn sides(text: &str) -> Result<[i64; 3]> {
     let sides: Result<Vec<i64>, _> = text.split('x').map(str::parse).collect();
     let sides = sides.ok().and_then(|s| <[i64; 3]>::try_from(s).ok());
-    shape.image = sides.with_context(|| format!("header `image` is `{text}`, not CxHxW"))?;
-    Ok((shape, true))
+    sides.with_context(|| format!("header `image` is `{text}`, not CxHxW"))
 }
 
 /// The network's tensors, by its own names.
@@ -228,9 +239,10 @@ pub fn contents(path: &Path, hints: &Hints) -> Result<Contents> {
 }
 
 /// Writes weights and buffers with a header that [`load`] needs no hint for; `about` adds to it
-/// (dataset, training recipe, seed, measured accuracies). `kind` is how weights are stored.
-/// Errors: another number of class names than of logits, tensors that are not finite or would not
-/// be in that type, negative variances.
+/// (dataset, training recipe, seed, measured accuracies). `kind` is how weights are stored; an ONNX
+/// network is written as its own file with other weights, in the types that it has there. Errors:
+/// another number of class names than of logits, tensors that are not finite or would not be in that
+/// type, negative variances, weights of an ONNX file that cannot be overwritten.
 pub fn save(
     path: &Path,
     classifier: &Classifier,
@@ -240,17 +252,18 @@ pub fn save(
     let (names, wanted) = (&classifier.classes, classifier.shape.classes);
     ensure!(names.len() as i64 == wanted, "{} class names, {wanted} logits", names.len());
     let told = || format!("`{}` is not written", path.display());
-    if let Source::Graph(_) = &classifier.source {
-        bail!("{}: safetensors cannot hold an ONNX graph", told());
-    }
     classifier.params().check().with_context(told)?;
+    let metadata = header(classifier, about);
+    if let Source::Graph(graph) = &classifier.source {
+        return onnx::save(path, classifier, graph, metadata).with_context(told);
+    }
     let mut tensors = classifier.params().tensors();
     for (name, tensor) in &mut tensors {
         let stored = tensor.to_device(Device::Cpu).to_kind(kind).contiguous();
         check_range(name, tensor, &stored).with_context(told)?;
         *tensor = stored;
     }
-    TensorFile { tensors, metadata: header(classifier, about) }.write(path)
+    TensorFile { tensors, metadata }.write(path)
 }
 
 /// An error where a finite value became infinite.

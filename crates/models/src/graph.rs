@@ -14,6 +14,7 @@ mod order;
 mod read;
 mod taps;
 mod trace;
+mod write;
 
 pub use ends::{Input, input, output};
 pub use guard::guarded;

@@ -32,6 +32,14 @@ impl Source {
         }
     }
 
+    /// How names of files end that hold it with its weights.
+    pub fn extension(&self) -> &'static str {
+        match self {
+            Source::Zoo(_) => "safetensors",
+            Source::Graph(_) => "onnx",
+        }
+    }
+
     /// Asks the builder for every tensor and returns the network.
     fn build(&self, builder: &Builder, shape: &Shape) -> Box<dyn Model> {
         match self {

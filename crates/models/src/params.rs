@@ -79,8 +79,10 @@ impl Init {
 pub enum Role {
     /// Trained.
     Weight,
-    /// Stored, not trained: running statistics.
-    Buffer,
+    /// Stored, not trained: a running mean.
+    Mean,
+    /// The same of a running variance, which is never negative.
+    Variance,
     /// Stored and never changed: masks, which may be infinite.
     Fixed,
 }
@@ -138,15 +140,15 @@ impl Params {
         all.iter().map(|(name, p)| (name.clone(), p.tensor.detach())).collect()
     }
 
-    /// Copies of what training stores without gradients, by name: running statistics.
-    pub fn buffers(&self) -> BTreeMap<String, Tensor> {
+    /// Copies of the running statistics, by name.
+    pub fn statistics(&self) -> BTreeMap<String, Tensor> {
         let all = self.entries.borrow();
-        let buffers = all.iter().filter(|(_, p)| p.role == Role::Buffer);
-        buffers.map(|(name, p)| (name.clone(), p.tensor.copy())).collect()
+        let running = all.iter().filter(|(_, p)| matches!(p.role, Role::Mean | Role::Variance));
+        running.map(|(name, p)| (name.clone(), p.tensor.copy())).collect()
     }
 
-    /// Takes back what [`Params::buffers`] gave.
-    pub fn restore_buffers(&self, before: &BTreeMap<String, Tensor>) {
+    /// Takes back what [`Params::statistics`] gave.
+    pub fn restore_statistics(&self, before: &BTreeMap<String, Tensor>) {
         let all = self.entries.borrow();
         before.iter().for_each(|(name, t)| all[name].tensor.shallow_clone().copy_(t));
     }
@@ -316,9 +318,8 @@ impl Builder {
     }
 
     /// A stored tensor that training does not move by gradients.
-    pub fn buffer(&self, name: &str, shape: &[i64], init: Init) -> Tensor {
-        let fixed = matches!(init, Init::Fixed(_));
-        self.get(name, shape, init, if fixed { Role::Fixed } else { Role::Buffer })
+    pub fn buffer(&self, name: &str, shape: &[i64], init: Init, role: Role) -> Tensor {
+        self.get(name, shape, init, role)
     }
 
     fn get(&self, name: &str, shape: &[i64], init: Init, role: Role) -> Tensor {

@@ -73,9 +73,7 @@ pub fn what(bytes: &[u8]) -> Option<&'static str> {
         ([], _) => Some("an empty file"),
         (_, Some(what)) => Some(what),
         _ if is_safetensors(bytes) => None,
-        _ if crate::onnx::is_onnx(bytes) => {
-            Some("an ONNX model, which is a network and no file of tensors")
-        }
+        _ if is_onnx(bytes) => Some("an ONNX model, which is a network and no file of tensors"),
         _ if text.starts_with(b"<") => Some(PAGE),
         _ if text.starts_with(b"{") => Some("JSON text, which holds no tensors"),
         _ if bytes.len() > 7 && is_text(bytes) => Some("text, which holds no tensors"),
@@ -97,8 +95,16 @@ fn is_text(bytes: &[u8]) -> bool {
     text.chars().all(|c| !c.is_control() || c.is_ascii_whitespace())
 }
 
+/// Whether a file that starts with `head` (8 bytes are enough) is an ONNX model: the version of the
+/// format comes first, then another field of a model.
+pub fn is_onnx(head: &[u8]) -> bool {
+    // producer, its version, domain, model version, doc, graph, operator sets, metadata
+    let next = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42, 0x72];
+    matches!(head, [8, 1..=127, key, ..] if next.contains(key)) && !is_safetensors(head)
+}
+
 /// Whether a header of safetensors follows eight bytes that announce its length.
-pub(crate) fn is_safetensors(bytes: &[u8]) -> bool {
+fn is_safetensors(bytes: &[u8]) -> bool {
     bytes.get(8) == Some(&b'{') && bytes[4..8] == [0; 4]
 }
 

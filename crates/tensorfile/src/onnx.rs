@@ -4,6 +4,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use prost::{Message, bytes::Bytes};
+use sha2::{Digest, Sha256};
 use std::{
     collections::BTreeMap,
     fs,
@@ -19,7 +20,9 @@ mod records;
 mod rewrite;
 mod values;
 
+pub use crate::foreign::is_onnx;
 use proto::{GraphProto, ModelProto, TensorProto};
+pub use rewrite::Replacement;
 
 /// The largest message of protobuf, in bytes; what is larger keeps its numbers in files beside.
 const MOST: u64 = 1 << 31;
@@ -31,15 +34,6 @@ pub struct File {
     path: PathBuf,
     model: ModelProto,
     graph: GraphProto,
-}
-
-/// Whether a file that starts with `head` (8 bytes are enough) is an ONNX model: the version of the
-/// format comes first, then another field of a model.
-pub fn is_onnx(head: &[u8]) -> bool {
-    // producer, its version, domain, model version, doc, graph, operator sets, metadata
-    let next = [0x12, 0x1a, 0x22, 0x28, 0x32, 0x3a, 0x42, 0x72];
-    matches!(head, [8, 1..=127, key, ..] if next.contains(key))
-        && !crate::foreign::is_safetensors(head)
 }
 
 /// The type of tensors with `TensorProto`'s number `data_type`. Unsigned integers of more than 8
@@ -115,6 +109,11 @@ impl File {
     pub fn metadata(&self) -> BTreeMap<String, String> {
         let entries = self.model.metadata_props.iter();
         entries.map(|e| (e.key().to_owned(), e.value().to_owned())).collect()
+    }
+
+    /// SHA-256 of the file's bytes in hexadecimal digits, without those of external data.
+    pub fn sha256(&self) -> String {
+        Sha256::digest(&self.bytes).iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// The numbers of a tensor of the file, on the CPU, with their own memory; 16-bit floats as

@@ -3,4 +3,5 @@
 //! its unit tests, whose types are their own.
 
 pub mod few;
+pub mod onnx;
 pub mod rule;

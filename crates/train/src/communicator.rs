@@ -125,14 +125,11 @@ pub(crate) fn gather(ranks: &dyn Communicator, own: &Tensor) -> Tensor {
     ranks.sum(&all)
 }
 
-/// Sets the running statistics among `tensors`, in place, to their mean over the ranks.
-pub(crate) fn average_statistics(ranks: &dyn Communicator, tensors: &BTreeMap<String, Tensor>) {
-    let running = |name: &str| name.ends_with("running_mean") || name.ends_with("running_var");
-    let statistics = tensors.iter().filter(|(name, _)| running(name));
-    let statistics: Vec<Tensor> = statistics.map(|(_, t)| t.shallow_clone()).collect();
-    sum_all(ranks, &statistics);
-    for mut t in statistics {
-        let _ = tch::no_grad(|| t.g_div_scalar_(ranks.size() as i64));
+/// Sets running statistics, in place, to their mean over the ranks.
+pub(crate) fn average_statistics(ranks: &dyn Communicator, statistics: &[Tensor]) {
+    sum_all(ranks, statistics);
+    for t in statistics {
+        let _ = tch::no_grad(|| t.shallow_clone().g_div_scalar_(ranks.size() as i64));
     }
 }
 

@@ -102,8 +102,8 @@ impl DataConfig {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ModelConfig {
-    /// Architecture name.
-    pub arch: String,
+    /// Architecture name, where `weights` does not say it; an ONNX file is its own.
+    pub arch: Option<String>,
     /// Normalisation: `cifar10`, `imagenet`, `mnist`, `none` or `MEAN/STD`.
     pub normalise: Option<String>,
     /// Weights to start from instead of random ones: fine-tuning.
@@ -166,6 +166,10 @@ impl Config {
         self.data.check()?;
         let positive = self.clip.is_none_or(|c| c > 0. && c.is_finite());
         ensure!(positive, "`clip` must be positive");
+        ensure!(
+            self.model.arch.is_some() || self.model.weights.is_some(),
+            "`model.arch` names no architecture, and `model.weights` nothing to go on with"
+        );
         ensure!(
             !self.model.frozen_norm || self.model.weights.is_some(),
             "`model.frozen_norm` needs `model.weights`: the running statistics of new weights fit \

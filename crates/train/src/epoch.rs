@@ -14,7 +14,7 @@ use anyhow::{Result, bail, ensure};
 use data::{Last, Shuffle};
 use models::{SyncTraining, noise};
 use stats::{Spoilt, Sums};
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 use tch::{Kind, Tensor};
 
 /// Steps between two readings of the running loss.
@@ -116,7 +116,7 @@ impl Epoch<'_> {
         let weights = job.model.params().weights();
         let skips = job.on_nan == OnNan::Skip;
         // A pass with NaN in it has moved running statistics before its loss is known.
-        let before = skips.then(|| job.model.params().buffers());
+        let before = skips.then(|| job.model.params().statistics());
         let loss = self.objective.loss(step);
         // This rank's part of the mean over the batch.
         let total = loss.total() * share.weight();
@@ -127,7 +127,7 @@ impl Epoch<'_> {
         if let Some(before) = before
             && !finite(summed.into_iter())
         {
-            job.model.params().restore_buffers(&before);
+            job.model.params().restore_statistics(&before);
             weights.iter().for_each(|(_, w)| w.shallow_clone().zero_grad());
             return None;
         }
@@ -149,10 +149,13 @@ impl Epoch<'_> {
             return Ok(());
         }
         if !config.sync_norm && !config.model.frozen_norm {
-            communicator::average_statistics(&**ranks, &model.params().tensors());
-            self.ema
-                .iter()
-                .for_each(|ema| communicator::average_statistics(&**ranks, ema.average()));
+            let running = model.params().statistics();
+            let of = |tensors: &BTreeMap<String, Tensor>| {
+                let of = running.keys().map(|name| tensors[name].shallow_clone());
+                communicator::average_statistics(&**ranks, &of.collect::<Vec<_>>());
+            };
+            of(&model.params().tensors());
+            self.ema.iter().for_each(|ema| of(ema.average()));
         }
         let shares = order.iter().map(|batch| Share::new(&**ranks, batch));
         let own: Vec<i64> =
@@ -173,9 +176,7 @@ impl Epoch<'_> {
         let params = self.job.model.params();
         let weights = params.weights().into_iter().map(|(_, weight)| weight);
         // What else is only stored may be infinite: attention masks are.
-        let stored = params.buffers().into_iter();
-        let running = stored.filter(|(name, _)| name.contains("running_")).map(|(_, t)| t);
-        if finite(weights.chain(running)) {
+        if finite(weights.chain(params.statistics().into_values())) {
             return Ok(());
         }
         bail!(
@@ -191,7 +192,7 @@ impl Epoch<'_> {
             0 => "there is no checkpoint yet".to_owned(),
             n => format!(
                 "the last good checkpoint is `{}` (epoch {n})",
-                self.job.out.join("last.safetensors").display()
+                self.job.out.join(self.job.weights()).display()
             ),
         };
         format!(

@@ -16,8 +16,8 @@ pub struct Job {
     pub train: Dataset,
     /// Test images, on the same device; none: nothing is tested.
     pub test: Option<Dataset>,
-    /// Folder of the run: `config.toml`, `log.jsonl`, `last.safetensors`, `resume.safetensors`,
-    /// `events.out.tfevents.gradproof`.
+    /// Folder of the run: `config.toml`, `log.jsonl`, `last.safetensors` or `last.onnx`,
+    /// `resume.safetensors`, `events.out.tfevents.gradproof`.
     pub out: PathBuf,
     /// Go on from `resume.safetensors` if it is there.
     pub resume: bool,
@@ -27,6 +27,13 @@ pub struct Job {
     pub on_nan: OnNan,
     /// The processes that train together, each with a job like this one; rank 0 writes the files.
     pub ranks: Rc<dyn Communicator>,
+}
+
+impl Job {
+    /// The name of the file with the weights: an ONNX network stays one.
+    pub fn weights(&self) -> String {
+        format!("last.{}", self.model.source.extension())
+    }
 }
 
 /// What happens at a loss or a gradient that is NaN or infinite.

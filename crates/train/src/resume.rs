@@ -3,7 +3,7 @@
 
 use crate::{Config, ema::Ema, objective::Objective, optimizer::Optimizer};
 use anyhow::{Context, Result, ensure};
-use models::{Classifier, params::to_channels_last};
+use models::{Classifier, Source, params::to_channels_last};
 use std::{collections::BTreeMap, path::Path};
 use tch::Tensor;
 use tensorfile::TensorFile;
@@ -32,10 +32,11 @@ pub fn save(path: &Path, state: &State, epoch: u32, config: &Config) -> Result<(
     if let Some(ema) = &state.ema {
         put("ema", ema.average());
     }
-    let metadata = BTreeMap::from([
+    let mut metadata = BTreeMap::from([
         ("epoch".to_owned(), epoch.to_string()),
         ("config".to_owned(), config.to_toml()),
     ]);
+    metadata.extend(source(state.model).map(|source| ("source".to_owned(), source)));
     TensorFile { tensors, metadata }.write(path)
 }
 
@@ -45,6 +46,8 @@ pub fn load(path: &Path, state: &mut State, config: &Config) -> Result<u32> {
     let told = || format!("cannot resume from `{}`", path.display());
     let stored = file.metadata.get("config").with_context(told)?;
     same_settings(stored, &config.to_toml()).with_context(told)?;
+    let same = file.metadata.get("source") == source(state.model).as_ref();
+    ensure!(same, "{}: the ONNX file that it began with is another now", told());
     let epoch = file.metadata.get("epoch").and_then(|e| e.parse().ok()).with_context(told)?;
     let device = state.model.device();
     let part = |name: &str| -> BTreeMap<String, Tensor> {
@@ -63,6 +66,14 @@ pub fn load(path: &Path, state: &mut State, config: &Config) -> Result<u32> {
         ema.restore(part("ema"));
     }
     Ok(epoch)
+}
+
+/// What stays of a graph's file in all that is trained: its digest.
+fn source(model: &Classifier) -> Option<String> {
+    match &model.source {
+        Source::Zoo(_) => None,
+        Source::Graph(graph) => Some(graph.file().sha256()),
+    }
 }
 
 fn same_settings(stored: &str, now: &str) -> Result<()> {

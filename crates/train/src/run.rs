@@ -12,9 +12,9 @@ use crate::{
     resume::{self, State},
     schedule,
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use data::Dataset;
-use models::{Classifier, checkpoint, network::Source};
+use models::{Classifier, Source, checkpoint, graph::Graph};
 use std::{collections::BTreeMap, path::Path, time::Instant};
 use tch::{Kind, Tensor};
 
@@ -65,18 +65,7 @@ const LOG: &str = "log.jsonl";
 pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
     let config = &job.config;
     let mut objective = objective::objective(&config.objective)?;
-    let attacked = objective.attack().is_some();
-    let (images, size) = (config.batch_size, job.ranks.size());
-    ensure!(
-        images >= size,
-        "`batch_size` is {images}, less than an image for each of {size} ranks"
-    );
-    epoch::check_batches(job)?;
-    ensure!(
-        matches!(job.model.source, Source::Zoo(_)),
-        "an ONNX network can be explained and attacked, not trained"
-    );
-    ensure!(attacked == job.adversary.is_some(), "the objective and the adversary do not fit");
+    check(job, objective.attack().is_some())?;
     let schedule = schedule::schedule(&config.schedule)?;
     let mut optimizer = optimizer::optimizer(&config.optimizer)?;
     let mut ema = config.ema.map(|decay| Ema::new(decay, job.model.params()));
@@ -113,7 +102,7 @@ pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
         // The log first: a resumed run cuts what is too long, and cannot invent what is missing.
         log::write(&at(LOG), &lines)?;
         tensorboard::write(&at("events.out.tfevents.gradproof"), &lines)?;
-        save_weights(&at("last.safetensors"), job, &evaluated, &lines)?;
+        save_weights(&at(&job.weights()), job, &evaluated, &lines)?;
         let state = State {
             model: &job.model,
             objective: &mut *objective,
@@ -123,6 +112,33 @@ pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
         resume::save(&at(STATE), &state, done, config)?;
     }
     Ok(lines)
+}
+
+/// Errors: what would go wrong only later.
+fn check(job: &Job, attacked: bool) -> Result<()> {
+    let (images, size) = (job.config.batch_size, job.ranks.size());
+    ensure!(
+        images >= size,
+        "`batch_size` is {images}, less than an image for each of {size} ranks"
+    );
+    epoch::check_batches(job)?;
+    if let Source::Graph(graph) = &job.model.source {
+        check_graph(graph, job.config.model.frozen_norm)?;
+    }
+    ensure!(attacked == job.adversary.is_some(), "the objective and the adversary do not fit");
+    Ok(())
+}
+
+/// Errors: a graph that cannot be trained, or whose file cannot have other weights.
+fn check_graph(graph: &Graph, frozen_norm: bool) -> Result<()> {
+    graph.check_writable().context("its file cannot be written with other weights")?;
+    if let Some(own) = graph.apart().filter(|_| graph.norms() > 0 && !frozen_norm) {
+        bail!(
+            "the file has batch {own} built in, so its batch norms would see {own} at a time: add \
+             `model.frozen_norm = true`, or export it with a free batch"
+        );
+    }
+    Ok(())
 }
 
 /// Removes what writers that were killed left in `folder`: temporary files of `tensorfile::atomic`.

@@ -1,9 +1,12 @@
 //! Classifiers from ONNX files: the graph is the network, and says its shape itself.
 
-use super::{Contents, Hints, Loaded};
+use super::{
+    Contents, Hints, Loaded,
+    scale::{self, Said},
+};
 use crate::{
     Classifier,
-    graph::{self, Read},
+    graph::{self, Graph, Read},
     zoo::Normalisation,
 };
 use anyhow::{Context, Result, bail, ensure};
@@ -12,8 +15,12 @@ use std::{
     fs,
     io::Read as _,
     path::{Path, PathBuf},
+    rc::Rc,
 };
 use tensorfile::{onnx::File, words::count};
+
+/// For networks that want pixels from 0 to 255.
+const BYTES: &str = "0/0.00392156862745098";
 
 /// What the strings of a file that concern us begin with.
 const OWN: &str = "gradproof.";
@@ -33,19 +40,28 @@ pub fn is_onnx(path: &Path) -> bool {
 
 /// Reads a classifier; `image` is the shape of the data, where the file leaves that open.
 pub(super) fn load(path: &Path, hints: &Hints, image: Option<[i64; 3]>) -> Result<Loaded> {
-    let file = File::open(path)?;
+    let file = Rc::new(File::open(path)?);
     load_from(&file, path, hints, image).with_context(|| format!("weights `{}`", path.display()))
 }
 
-fn load_from(file: &File, path: &Path, hints: &Hints, image: Option<[i64; 3]>) -> Result<Loaded> {
+fn load_from(
+    file: &Rc<File>,
+    path: &Path,
+    hints: &Hints,
+    image: Option<[i64; 3]>,
+) -> Result<Loaded> {
     if let Some(arch) = &hints.arch {
         bail!("an ONNX file is its own architecture: `{arch}` cannot be made of it");
     }
     if let Some(entry) = &hints.entry {
         bail!("an ONNX file has one set of weights, no `{entry}`");
     }
-    let mut read = graph::read(file, image, hints.size)?;
     let strings = file.metadata();
+    let image = match (image, hints.size, strings.get("gradproof.image")) {
+        (None, None, Some(said)) => Some(super::sides(said)?),
+        _ => image,
+    };
+    let mut read = graph::read(file, image, hints.size)?;
     let own =
         |(key, value): (&String, &String)| Some((key.strip_prefix(OWN)?.to_owned(), value.clone()));
     let mut metadata: BTreeMap<String, String> = strings.iter().filter_map(own).collect();
@@ -64,6 +80,31 @@ fn load_from(file: &File, path: &Path, hints: &Hints, image: Option<[i64; 3]>) -
     Ok(Loaded { classifier, metadata, notes, sized, origin })
 }
 
+/// Writes the graph's file with the classifier's weights, and what `header` says as its strings.
+pub(super) fn save(
+    path: &Path,
+    classifier: &Classifier,
+    graph: &Graph,
+    mut header: BTreeMap<String, String>,
+) -> Result<()> {
+    header.remove("arch");
+    header.insert("normalise".into(), before(classifier, graph)?.spelled());
+    let own = header.iter().map(|(key, value)| (format!("{OWN}{key}"), value.as_str()));
+    let own: Vec<(String, &str)> = own.collect();
+    let strings: Vec<(&str, &str)> =
+        own.iter().map(|(key, value)| (key.as_str(), *value)).collect();
+    graph.write(path, &classifier.params().tensors(), &strings)
+}
+
+/// What is done to pixels before the file's own input.
+fn before(classifier: &Classifier, graph: &Graph) -> Result<Normalisation> {
+    let all = &classifier.normalisation;
+    let Some(own) = graph.own() else { return Ok(all.clone()) };
+    let std: Vec<f64> = all.std.iter().zip(&own.std).map(|(all, own)| all / own).collect();
+    let mean = all.mean.iter().zip(&own.mean).zip(&std).map(|((all, own), std)| all - own * std);
+    Normalisation::new(mean.collect(), std)
+}
+
 /// The classifier again for images of another shape, where the graph takes them.
 pub(super) fn resized(origin: &Origin, image: [i64; 3]) -> Option<Classifier> {
     let again = load(&origin.path, &origin.hints, Some(image)).ok()?.classifier;
@@ -77,29 +118,25 @@ fn normalisation(
     hints: &Hints,
 ) -> Result<Normalisation> {
     let channels = read.shape.image[0];
-    let asked = hints.normalise.as_deref().map(|text| text.strip_prefix("force:").unwrap_or(text));
+    let parse = |text: &str| Normalisation::parse(text, channels);
+    let said = |text: &str, by: &str| Ok(Said { normalisation: parse(text)?, by: by.into() });
     let range = strings.get("Image.NominalPixelRange").map(String::as_str);
-    let bytes = if read.bytes { "0/0.00392156862745098" } else { "none" };
+    let said: Result<Option<Said>> = match (strings.get("gradproof.normalise"), range) {
+        (Some(text), _) => Some(said(text, "in its metadata")),
+        (_, Some("NominalRange_0_255")) => Some(said(BYTES, "its range of pixels")),
+        (_, Some("Normalized_1_1")) => Some(said("0.5/0.5", "its range of pixels")),
+        _ => None,
+    }
+    .transpose();
     let large =
         |n: &Normalisation| n.mean.iter().any(|m| *m > 1.) || n.std.iter().any(|s| *s > 16.);
-    let parse = |text: &str| Normalisation::parse(text, channels);
-    let before = match (asked, strings.get("gradproof.normalise"), range, &read.own) {
-        (Some(text), ..) => parse(text)?,
-        (_, Some(text), ..) => parse(text)?,
-        (_, _, Some("NominalRange_0_255"), _) => parse("0/0.00392156862745098")?,
-        (_, _, Some("Normalized_1_1"), _) => parse("0.5/0.5")?,
-        (_, _, _, Some(own)) if large(own) => parse("0/0.00392156862745098")?,
-        (_, _, _, Some(_)) => parse(bytes)?,
-        _ => {
-            read.notes.push(format!(
-                "the file does not say its normalisation: assuming `{}` (`--normalise` says \
-                 otherwise)",
-                if read.bytes { "0/0.00392156862745098" } else { "none" }
-            ));
-            parse(bytes)?
-        }
+    let assumed = if read.bytes || read.graph.own().is_some_and(large) { BYTES } else { "none" };
+    let before = match (said?, &hints.normalise, read.graph.own()) {
+        // What the graph begins with is told below.
+        (None, None, Some(_)) => parse(assumed)?,
+        (said, ..) => scale::choose((assumed, ""), channels, hints, said, &mut read.notes)?,
     };
-    let Some(own) = &read.own else { return Ok(before) };
+    let Some(own) = read.graph.own() else { return Ok(before) };
     let both = |f: &dyn Fn(f64, f64, f64, f64) -> f64| {
         let pairs = before.mean.iter().zip(&before.std).zip(own.mean.iter().zip(&own.std));
         pairs.map(|((m, s), (own_m, own_s))| f(*m, *s, *own_m, *own_s)).collect()
@@ -136,7 +173,7 @@ fn dictionary(text: &str) -> Option<Vec<String>> {
 
 /// What an ONNX file holds: its stored tensors, its strings, and what [`load`] would say.
 pub(super) fn contents(path: &Path, hints: &Hints) -> Result<Contents> {
-    let file = File::open(path)?;
+    let file = Rc::new(File::open(path)?);
     let mut operators: BTreeMap<&str, usize> = BTreeMap::new();
     for node in &file.graph().node {
         *operators.entry(node.op_type()).or_default() += 1;

@@ -2,7 +2,7 @@
 //! what the user says. What the file says wins, unless the user insists.
 
 use super::{Hints, find::Found};
-use crate::zoo::{Arch, Normalisation};
+use crate::zoo::Normalisation;
 use anyhow::{Result, bail, ensure};
 use tch::{Kind, Tensor};
 use tensorfile::Weights;
@@ -111,9 +111,9 @@ fn numbers(tensor: &Tensor) -> Result<Vec<f64>> {
 }
 
 /// What the network is given: `said` by the file, unless the user insists by `force:`; else what
-/// the user says; else the published one, with a note.
+/// the user says; else what is `assumed`, with a note that says `why`.
 pub(super) fn choose(
-    arch: &Arch,
+    (assumed, why): (&str, &str),
     channels: i64,
     hints: &Hints,
     said: Option<Said>,
@@ -147,11 +147,10 @@ pub(super) fn choose(
         (None, Some(asked)) => asked,
         (None, None) => {
             notes.push(format!(
-                "the file does not say its normalisation: assuming `{}`, as published for `{}` \
-                 (`--normalise` says otherwise)",
-                arch.normalise, arch.name
+                "the file does not say its normalisation: assuming `{assumed}`{why} \
+                 (`--normalise` says otherwise)"
             ));
-            Normalisation::parse(arch.normalise, channels)?
+            Normalisation::parse(assumed, channels)?
         }
     })
 }

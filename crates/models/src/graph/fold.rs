@@ -6,6 +6,7 @@ use crate::Plain;
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, HashMap};
 use tch::{Kind, Tensor};
+use tensorfile::onnx::proto::TensorProto;
 
 /// How a layer sees a tensor that the file stores.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +48,8 @@ pub(super) struct Constant {
     pub value: Tensor,
     /// The tensor that it is a view of, if it is one.
     pub stored: Option<Stored>,
+    /// As the file has it, if it is a tensor of the file.
+    pub proto: Option<TensorProto>,
 }
 
 /// By name.
@@ -71,7 +74,8 @@ pub(super) fn initializers(
         if read.contains_key(name) || name == output {
             let stored = Stored { name: name.to_owned(), initializer: true, views: vec![] };
             let value = single(file.tensor(tensor)?);
-            found.insert(name.to_owned(), Constant { value, stored: Some(stored) });
+            let proto = Some(tensor.clone());
+            found.insert(name.to_owned(), Constant { value, stored: Some(stored), proto });
         }
     }
     Ok(found)
@@ -106,7 +110,9 @@ pub(super) fn fold(nodes: Vec<Node>, constants: &mut Constants) -> Result<Vec<No
                 }
                 _ => None,
             };
-            constants.insert(name.clone(), Constant { value, stored });
+            let own = node.attributes.get("value").filter(|_| node.operator == "Constant");
+            let proto = own.and_then(|a| a.as_tensor()).cloned();
+            constants.insert(name.clone(), Constant { value, stored, proto });
         }
     }
     Ok(rest)

@@ -5,15 +5,16 @@ mod layers;
 
 use super::{
     Node,
-    fold::{Constants, Stored},
+    fold::{Constant, Constants, Stored},
     operators::{self, Operator},
     taps::taps,
     trace::{Trace, reshapes},
 };
-use crate::{Init, params::Role};
+use crate::{Init, Role};
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tch::Tensor;
+use tensorfile::onnx::proto::TensorProto;
 
 pub(super) use layers::Layer;
 use layers::layer;
@@ -34,6 +35,8 @@ pub(super) enum Arg {
 /// A parameter: its first values, what training does to it, and how it would be drawn anew.
 pub(super) struct Param {
     pub value: Tensor,
+    /// As the file has it; none where it has it in pieces.
+    pub proto: Option<TensorProto>,
     pub role: Role,
     pub init: Init,
 }
@@ -190,7 +193,7 @@ impl Lowerer<'_> {
     /// is a constant to the others.
     pub fn param(&mut self, name: &str, role: Role, init: Init) -> Option<Stored> {
         let stored = self.constants.get(name)?.stored.clone()?;
-        let value = &self.constants.get(&stored.name)?.value;
+        let Constant { value, proto, .. } = self.constants.get(&stored.name)?;
         if !value.is_floating_point() || value.numel() < 2 {
             return None;
         }
@@ -198,8 +201,8 @@ impl Lowerer<'_> {
             Some(known) if known.role != role => return None,
             Some(_) => (),
             None => {
-                let value = value.shallow_clone();
-                self.params.insert(stored.name.clone(), Param { value, role, init });
+                let (value, proto) = (value.shallow_clone(), proto.clone());
+                self.params.insert(stored.name.clone(), Param { value, proto, role, init });
                 self.order.push(stored.name.clone());
             }
         }
@@ -213,9 +216,9 @@ impl Lowerer<'_> {
     }
 
     /// Statistics of a norm.
-    pub fn buffer(&mut self, name: &str, init: Init) -> Option<Arg> {
+    pub fn statistic(&mut self, name: &str, role: Role) -> Option<Arg> {
         let value = self.constants.get(name)?.value.shallow_clone();
-        Some(self.param(name, Role::Buffer, init).map_or(Arg::Constant(value), Arg::Stored))
+        Some(self.param(name, role, at_first(role)).map_or(Arg::Constant(value), Arg::Stored))
     }
 
     fn operator(&mut self, i: usize) -> Result<Action> {
@@ -256,7 +259,10 @@ impl Lowerer<'_> {
         let trained =
             behind && (initializer || slot) && !SETTINGS.contains(&node.operator.as_str());
         let stored = match () {
-            () if statistics => self.param(name, Role::Buffer, Init::Const((k - 3) as f64)),
+            () if statistics => {
+                let role = if k == 3 { Role::Mean } else { Role::Variance };
+                self.param(name, role, at_first(role))
+            }
             () if slot || trained => {
                 let one = if scale && k == 1 { 1. } else { 0. };
                 self.param(name, Role::Weight, drawn(&value, one))
@@ -265,6 +271,11 @@ impl Lowerer<'_> {
         };
         stored.map_or(Arg::Constant(value), Arg::Stored)
     }
+}
+
+/// What a statistic is before any training.
+fn at_first(role: Role) -> Init {
+    Init::Const(if role == Role::Variance { 1. } else { 0. })
 }
 
 /// How a weight of this shape is drawn anew: by its inputs, as a vector all `one`.

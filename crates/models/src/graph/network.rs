@@ -7,7 +7,7 @@ use super::{
     lower::{Action, Arg, Layer, Param, Plan, Step},
     operators::{Call, Operator},
 };
-use crate::{Activation, Affine, Builder, Model, Norm, Ops, params::Role};
+use crate::{Activation, Affine, Builder, Model, Norm, Ops, Role, zoo::Normalisation};
 use anyhow::{Context, Result, ensure};
 use std::{
     cell::Cell,
@@ -15,9 +15,13 @@ use std::{
     rc::Rc,
 };
 use tch::{Kind, Tensor};
+use tensorfile::onnx::File;
 
 /// A graph that runs: everything but its tensors.
 pub struct Graph {
+    pub(super) file: Rc<File>,
+    /// The normalisation that the file's graph begins with, which is not among the steps.
+    pub(super) own: Option<Normalisation>,
     pub(super) plan: Plan,
     pub(super) layout: Layout,
     pub(super) batch: Cell<Batch>,
@@ -32,6 +36,30 @@ impl Graph {
         self.plan.params.iter().map(one).collect()
     }
 
+    /// The file that it was read from.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The normalisation that the file's graph begins with, taken off it.
+    pub fn own(&self) -> Option<&Normalisation> {
+        self.own.as_ref()
+    }
+
+    /// Whether images go in groups of the file's own number, which is built into it.
+    pub fn apart(&self) -> Option<i64> {
+        match self.batch.get() {
+            Batch::Apart(own) => Some(own),
+            _ => None,
+        }
+    }
+
+    /// How many layers have a batch norm that is not folded into them.
+    pub fn norms(&self) -> usize {
+        let normed = |step: &&Step| matches!(&step.action, Action::Layer(l) if l.norm.is_some());
+        self.plan.steps.iter().filter(normed).count()
+    }
+
     /// Names of the places where Grad-CAM can look, input side first.
     pub fn taps(&self) -> &[String] {
         &self.plan.taps
@@ -41,10 +69,10 @@ impl Graph {
     pub fn build(self: &Rc<Self>, b: &Builder) -> Box<dyn Model> {
         let mut tensors = HashMap::new();
         for name in &self.plan.order {
-            let Param { value, role, init } = &self.plan.params[name];
-            let tensor = match role {
+            let Param { value, role, init, .. } = &self.plan.params[name];
+            let tensor = match *role {
                 Role::Weight => b.weight(name, &value.size(), *init),
-                Role::Buffer | Role::Fixed => b.buffer(name, &value.size(), *init),
+                role => b.buffer(name, &value.size(), *init, role),
             };
             tensors.insert(name.as_str(), tensor);
         }

@@ -12,10 +12,7 @@ use super::{
     needed, nodes, operators, output,
     trace::{Trace, trace},
 };
-use crate::{
-    Activation, Builder, Model, noise,
-    zoo::{Normalisation, Shape},
-};
+use crate::{Activation, Builder, Model, noise, zoo::Shape};
 use anyhow::{Context, Result, bail, ensure};
 use std::{cell::Cell, rc::Rc};
 use tch::{Device, Kind, Tensor};
@@ -38,8 +35,6 @@ pub struct Read {
     pub shape: Shape,
     /// Whether the file or the caller said the shape of images.
     pub sized: bool,
-    /// The normalisation that the graph begins with, taken off it.
-    pub own: Option<Normalisation>,
     /// Whether the file takes pixels as bytes, from 0 to 255.
     pub bytes: bool,
     /// Sentences to show the user.
@@ -48,6 +43,7 @@ pub struct Read {
 
 /// What of a file a size of images has no influence on.
 struct Parts {
+    file: Rc<File>,
     nodes: Vec<Node>,
     constants: Constants,
     input: Input,
@@ -58,11 +54,11 @@ struct Parts {
 /// Reads a graph for images of this `shape`, or of this `side`, where the file leaves that open.
 /// Errors: what is not supported, ends that are not one image and one table of classes, a node that
 /// does not run, images that a batch couples.
-pub fn read(file: &File, image: Option<[i64; 3]>, side: Option<i64>) -> Result<Read> {
+pub fn read(file: &Rc<File>, image: Option<[i64; 3]>, side: Option<i64>) -> Result<Read> {
     guard(|| read_for(file, image, side))
 }
 
-fn read_for(file: &File, image: Option<[i64; 3]>, side: Option<i64>) -> Result<Read> {
+fn read_for(file: &Rc<File>, image: Option<[i64; 3]>, side: Option<i64>) -> Result<Read> {
     let parts = parts(file)?;
     let (layout, images, sized) = images(&parts, image, side)?;
     let mut first = None;
@@ -75,7 +71,7 @@ fn read_for(file: &File, image: Option<[i64; 3]>, side: Option<i64>) -> Result<R
     Err(first.context("its images have no size")?)
 }
 
-fn parts(file: &File) -> Result<Parts> {
+fn parts(file: &Rc<File>) -> Result<Parts> {
     let known = |name: &str| operators::find(name).is_some();
     let (graph, mut notes) = (file.graph(), vec![]);
     let all = nodes(file.model(), graph, &known)?;
@@ -102,7 +98,7 @@ fn parts(file: &File) -> Result<Parts> {
     if let Some(node) = nodes.iter().find(trains) {
         bail!("node `{}` is in training mode: export after `model.eval()`", node.label);
     }
-    Ok(Parts { nodes, constants, input, output, notes })
+    Ok(Parts { file: file.clone(), nodes, constants, input, output, notes })
 }
 
 /// How the file takes images, their possible shapes, and whether somebody said them.
@@ -154,7 +150,7 @@ fn of_image(parts: &Parts, layout: &Layout, image: [i64; 3], sized: bool) -> Res
     let numbers = image.iter().try_fold(1i64, |n, side| n.checked_mul(*side));
     let fits = numbers.is_some_and(|n| (1..=MOST_NUMBERS).contains(&n));
     ensure!(fits, "it cannot take images as large as {image:?}");
-    let Parts { nodes, constants, input, output, notes } = parts;
+    let Parts { file, nodes, constants, input, output, notes } = parts;
     let (mut nodes, mut notes) = (nodes.clone(), notes.clone());
     let rank = input.dims.len();
     let front = front(&mut nodes, constants, &input.name, (layout, rank, image[0]))?;
@@ -167,12 +163,13 @@ fn of_image(parts: &Parts, layout: &Layout, image: [i64; 3], sized: bool) -> Res
     let batch = own.map_or(Batch::Free, Batch::Grown);
     let activation = only(&trace.activations);
     let linear = Cell::new(may_be_linear(&plan));
-    let graph = Graph { plan, layout: layout.clone(), batch: Cell::new(batch), linear, activation };
+    let (file, layout, batch) = (file.clone(), layout.clone(), Cell::new(batch));
+    let graph = Graph { file, plan, own: front.scale, layout, batch, linear, activation };
     let graph = Rc::new(graph);
     try_out(&graph, &trace, own, image, &mut notes)?;
     let shape = Shape { image, classes };
     let bytes = input.element == UINT8;
-    Ok(Read { graph, shape, sized, own: front.scale, bytes, notes })
+    Ok(Read { graph, shape, sized, bytes, notes })
 }
 
 /// Images `[n, C, H, W]` of noise.

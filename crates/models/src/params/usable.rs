@@ -29,7 +29,7 @@ pub(crate) fn problem(name: &str, t: &Tensor, param: &Param) -> Option<String> {
     match () {
         () if has(values.isnan()) => Some(format!("`{name}` has NaN in it")),
         () if has(stored.isinf()) => Some(format!("`{name}` has infinite values")),
-        () if name.ends_with("running_var") && has(values.lt(0.)) => {
+        () if param.role == Role::Variance && has(values.lt(0.)) => {
             Some(format!("`{name}` has negative variances"))
         }
         () => None,

@@ -3,7 +3,7 @@
 //! dict, no drop-path. Image sides must be multiples of 32.
 
 use super::{Arch, Shape};
-use crate::{Activation, Affine, Builder, Init, Model, Ops};
+use crate::{Activation, Affine, Builder, Init, Model, Ops, Role};
 use tch::{Device, Kind, Tensor};
 
 pub(super) const SWIN_T: Arch = Arch {
@@ -60,7 +60,7 @@ struct Attention {
 
 impl Attention {
     fn new(b: &Builder, width: i64, heads: i64, shifted: bool) -> Self {
-        let mask = |name, init| b.buffer(name, &[AREA, AREA], Init::Fixed(init));
+        let mask = |name, init| b.buffer(name, &[AREA, AREA], Init::Fixed(init), Role::Fixed);
         let masks = shifted.then(|| {
             [mask("upper_lower_mask", rows_apart), mask("left_right_mask", columns_apart)]
         });

@@ -1,6 +1,6 @@
 //! Convolutions, pools and norms in the generality of other people's networks.
 
-use models::{Affine, Builder, Conv, Init, Norm, Ops, Plain, Pool, Precision, noise};
+use models::{Affine, Builder, Conv, Init, Norm, Ops, Plain, Pool, Precision, Role, noise};
 use tch::{Device, Kind, Tensor};
 
 fn draw(seed: u64, shape: &[i64]) -> Tensor {
@@ -88,8 +88,8 @@ fn norm(b: &Builder, n: i64, eps: f64, momentum: f64) -> Norm {
     Norm {
         scale: b.weight("scale", &[n], Init::Normal),
         shift: b.weight("shift", &[n], Init::Normal),
-        running_mean: b.buffer("mean", &[n], Init::Const(0.25)),
-        running_var: b.buffer("var", &[n], Init::Const(0.5)),
+        running_mean: b.buffer("mean", &[n], Init::Const(0.25), Role::Mean),
+        running_var: b.buffer("var", &[n], Init::Const(0.5), Role::Variance),
         eps,
         momentum,
     }

@@ -40,7 +40,7 @@ fn loss(logits: impl Fn(&Tensor) -> Tensor, x: &Tensor, y: &Tensor) -> Tensor {
 /// Gradients and running statistics, by name.
 fn left(model: &Classifier) -> BTreeMap<String, Tensor> {
     let gradients = model.params().weights().into_iter().map(|(name, w)| (name, w.grad()));
-    gradients.chain(model.params().buffers()).collect()
+    gradients.chain(model.params().statistics()).collect()
 }
 
 fn alone(arch: &'static Arch) -> BTreeMap<String, Tensor> {

@@ -43,10 +43,15 @@ impl File {
         self.place(tensor).map(drop).with_context(|| format!("tensor `{}`", tensor.name()))
     }
 
+    /// Errors: those of [`Self::rewritten`], but that weights beside the file are welcome.
+    pub fn check_rewritable(&self, new: &[Replacement]) -> Result<()> {
+        self.replaced(new, &[]).map(drop)
+    }
+
     /// The bytes of the file with new numbers of some of its tensors and new strings; a string
     /// whose key is there is replaced. Numbers are rounded to the type of the file. Errors: those of
-    /// [`Self::check_writable`], another shape, a number too large for its type, external data,
-    /// which [`Self::write`] takes.
+    /// [`Self::check_writable`], another shape, tensors that share their numbers, a number too large
+    /// for its type, external data, which [`Self::write`] takes.
     pub fn rewritten(&self, new: &[Replacement], about: &[(&str, &str)]) -> Result<Vec<u8>> {
         let (bytes, beside) = self.replaced(new, about)?;
         if let Some(location) = beside.keys().next() {
@@ -78,16 +83,20 @@ impl File {
 
     fn replaced(&self, new: &[Replacement], about: &[(&str, &str)]) -> Result<(Vec<u8>, Beside)> {
         let (mut bytes, mut beside) = (self.bytes.to_vec(), Beside::new());
+        let mut inside: Vec<Range<usize>> = vec![];
         for (tensor, values) in new {
             let told = || format!("tensor `{}`", tensor.name());
             let part = encoded(tensor, values).with_context(told)?;
             match self.place(tensor).with_context(told)? {
-                Place::Inside(range) => bytes[range].copy_from_slice(&part),
+                Place::Inside(range) => {
+                    let shared = inside.iter().any(|other| meet(other, &range));
+                    ensure!(!shared, "{} shares its numbers with another tensor", told());
+                    bytes[range.clone()].copy_from_slice(&part);
+                    inside.push(range);
+                }
                 Place::Beside(region) => {
                     let parts = beside.entry(region.location).or_default();
-                    let shared =
-                        |r: &Range<u64>| r.start < region.range.end && region.range.start < r.end;
-                    let shared = parts.iter().any(|(range, _)| shared(range));
+                    let shared = parts.iter().any(|(range, _)| meet(range, &region.range));
                     ensure!(!shared, "{} shares its numbers with another tensor", told());
                     parts.push((region.range, part));
                 }
@@ -163,6 +172,10 @@ fn of_attribute<'a>(attribute: &'a AttributeProto, found: &mut Vec<&'a TensorPro
     if let Some(graph) = &attribute.g {
         of_graph(graph, found);
     }
+}
+
+fn meet<T: PartialOrd>(a: &Range<T>, b: &Range<T>) -> bool {
+    a.start < b.end && b.start < a.end
 }
 
 /// The bytes of `values` in the type of `tensor`.

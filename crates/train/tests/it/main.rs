@@ -3,6 +3,7 @@
 
 mod apart;
 mod config;
+mod graph;
 mod objective {
     //! Objectives against their formulas.
     mod ig_norm;

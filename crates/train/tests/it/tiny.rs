@@ -37,9 +37,20 @@ fn grey(seed: u64, n: i64, side: i64, classes: i64) -> Dataset {
 }
 
 /// A run of `config` in `out` that trains a new network, or goes on with what is there.
-pub(crate) fn job(config: &Config, classes: i64, [train, test]: [i64; 2], out: &Path) -> Job {
-    let (model, side) = (model(&config.model.arch, classes, config.seed), side(&config.model.arch));
+pub(crate) fn job(config: &Config, classes: i64, images: [i64; 2], out: &Path) -> Job {
+    let arch = config.model.arch.as_deref().expect("settings name one");
+    job_of(config, model(arch, classes, config.seed), images, out)
+}
+
+/// The same of a network that is there.
+pub(crate) fn job_of(
+    config: &Config,
+    model: Classifier,
+    [train, test]: [i64; 2],
+    out: &Path,
+) -> Job {
     let mut model = model.placed(Device::Cpu, config.channels_last);
+    let Shape { image: [_, side, _], classes } = model.shape;
     let (train, test) = (grey(1, train, side, classes), Some(grey(2, test, side, classes)));
     model.classes.clone_from(&train.classes);
     let (config, out, ranks) = (config.clone(), out.into(), Rc::new(SingleProcess));

@@ -5,7 +5,7 @@ use super::{
     super::{Node, fold::View},
     Arg, Lowerer, drawn,
 };
-use crate::{Conv, Init};
+use crate::{Conv, Init, Role};
 use tch::Tensor;
 
 /// What strides, dilations and groups may be.
@@ -251,8 +251,8 @@ fn norm(it: &mut Lowerer, node: &Node) -> Option<NormPlan> {
     Some(NormPlan {
         scale: it.weight(scale, Init::Const(1.))?,
         shift: it.weight(shift, Init::Const(0.))?,
-        mean: stored(it.buffer(mean, Init::Const(0.))?)?,
-        var: stored(it.buffer(var, Init::Const(1.))?)?,
+        mean: stored(it.statistic(mean, Role::Mean)?)?,
+        var: stored(it.statistic(var, Role::Variance)?)?,
         eps: float(node, "epsilon", 1e-5),
         momentum: 1. - float(node, "momentum", 0.9),
     })

@@ -1,7 +1,10 @@
 //! Graphs that were once read wrongly.
 
-use super::{Build, draw, images, int, ints, near};
-use models::{Model, Ops, Precision, Training};
+use super::{Build, Written, draw, images, int, ints, near};
+use models::{
+    Model, Ops, Precision, Training,
+    checkpoint::{self, Hints},
+};
 use tch::{Kind, Tensor};
 
 /// A convolution to four channels.
@@ -110,4 +113,27 @@ fn a_single_place_has_the_gradient_of_that_place() {
     let rows = x.grad().abs().sum_dim_intlist([0i64, 1, 3].as_slice(), false, Kind::Float);
     let rows = Vec::<f32>::try_from(rows).unwrap();
     assert!(rows[..3].iter().all(|row| *row == 0.) && rows[3] > 0., "{rows:?}");
+}
+
+/// What a file says of its normalisation is overruled only by `force:`, and never in silence.
+#[test]
+fn the_files_normalisation_is_kept_unless_forced() {
+    let graph = || ended(layer().node("Conv", &["x", "w"], "c", &[]), "c");
+    let load = |said: Option<&str>, asked: Option<&str>| {
+        let graph = said.map_or_else(graph, |said| graph().string("gradproof.normalise", said));
+        let (_folder, path) = graph.write();
+        let hints = Hints { normalise: asked.map(str::to_owned), ..Hints::default() };
+        let loaded = checkpoint::load(&path, &hints).unwrap();
+        (loaded.classifier.normalisation.mean[0], loaded.notes.join("\n"))
+    };
+    assert_eq!(load(Some("0.25/0.5"), None), (0.25, String::new()));
+    assert_eq!(load(None, Some("0.5/0.5")), (0.5, String::new()));
+    for (said, asked, mean, note) in [
+        (Some("0.25/0.5"), Some("0.5/0.5"), 0.25, "the file's own normalisation is kept"),
+        (Some("0.25/0.5"), Some("force:0.5/0.5"), 0.5, "overrules the file's own"),
+        (None, None, 0., "the file does not say its normalisation: assuming `none` (`--normalise`"),
+    ] {
+        let (found, notes) = load(said, asked);
+        assert!(found == mean && notes.contains(note), "{found} {notes}");
+    }
 }

@@ -168,7 +168,7 @@ fn trades_is_torchs_divergence_of_training_passes() {
     for mode in ["eval", "train"] {
         let fixed = Fixed::new(&to);
         let step = Step { adversary: Some(&fixed), ..Step::new(&model, &x, &y) };
-        let before = model.params().buffers();
+        let before = model.params().statistics();
         let options = format!("name = 'trades'\nbeta = 2\nattack = {{}}\nattack_mode = '{mode}'");
         let loss = built(&options).loss(&step);
         let (value, gradients) = penalty(&model, &loss);
@@ -182,7 +182,7 @@ fn trades_is_torchs_divergence_of_training_passes() {
             assert_close(found, expected, 1e-9, mode);
         }
         // The attack saw the network as it was before this step.
-        model.params().restore_buffers(&before);
+        model.params().restore_statistics(&before);
         let statistics = if mode == "eval" { Statistics::Running } else { Statistics::Batch };
         let network = step.network(statistics);
         let (p, q) = (network(&x).softmax(1, Kind::Double), network(&to));

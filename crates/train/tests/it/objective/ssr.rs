@@ -60,12 +60,12 @@ fn close(a: &Tensor, b: &Tensor, tolerance: f64) -> bool {
 
 /// ξ per image and the penalty of a step that leaves weights and running statistics as they were.
 fn observe(ssr: &mut dyn Objective, step: &Step) -> (Tensor, Tensor) {
-    let buffers = step.model.params().buffers();
+    let buffers = step.model.params().statistics();
     let loss = ssr.loss(step);
     loss.total().backward();
     ssr.after_backward();
     step.model.params().weights().iter().for_each(|(_, w)| w.shallow_clone().zero_grad());
-    step.model.params().restore_buffers(&buffers);
+    step.model.params().restore_statistics(&buffers);
     assert_eq!((loss.parts[0].0, loss.parts[1].0), ("cross-entropy", "ssr"));
     assert_eq!(loss.observed[0].0, "xi");
     (loss.observed[0].1.copy(), loss.parts[1].1.shallow_clone())
@@ -143,9 +143,9 @@ fn its_parameter_gradient_is_exact() {
     {
         let (model, (x, y)) = (model(arch), images(4, 3));
         let options = "beta = 0.5\nscale = 3";
-        let buffers = model.params().buffers();
+        let buffers = model.params().statistics();
         let penalty = |more: &str| {
-            model.params().restore_buffers(&buffers);
+            model.params().restore_statistics(&buffers);
             let loss = ssr(&format!("{options}\n{more}")).loss(&Step::new(&model, &x, &y));
             flat_gradient(&model, &loss.parts[1].1)
         };
@@ -216,7 +216,7 @@ fn options_do_what_they_say() {
 #[test]
 fn frozen_norms_are_one_function_in_one_pass() {
     let (model, (x, y)) = (model("resnet20"), images(4, 9));
-    let before: Vec<Tensor> = model.params().buffers().values().map(Tensor::copy).collect();
+    let before: Vec<Tensor> = model.params().statistics().values().map(Tensor::copy).collect();
     let (w, p) = jacobian(&|x| model.logits(x), &x);
     let xi = paper(&w, &p);
     let frozen = Step { frozen_norm: true, ..Step::new(&model, &x, &y) };
@@ -225,7 +225,7 @@ fn frozen_norms_are_one_function_in_one_pass() {
         assert!(close(&loss.logits, &model.logits(&x), 1e-12), "{options}");
         assert!(close(&loss.observed[0].1, &xi, 1e-9), "{options}: one statistic for all");
     }
-    let after = model.params().buffers();
+    let after = model.params().statistics();
     assert!(before.iter().zip(after.values()).all(|(a, b)| a.equal(b)), "they did not move");
     // The shared pass has the gradient of two passes.
     let both = |step: &Step| {
