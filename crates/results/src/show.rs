@@ -5,14 +5,16 @@ use crate::{Number, Row};
 /// Shown in place of a number that is undefined.
 pub const UNDEFINED: &str = "undefined";
 
-/// A radius as people write it: a whole number of 255ths where it is one.
+/// A radius as people write it: a whole number of 255ths where it is one, else what is shorter of
+/// its decimals and those of 255ths: `8/255`, `0.5/255`, `0.25`.
 pub fn label(eps: f64) -> String {
     let steps = eps * 255.;
-    if (steps - steps.round()).abs() < 1e-6 {
-        format!("{}/255", steps.round())
-    } else {
-        format!("{eps}")
-    }
+    let near = |digits: f64| {
+        let rounded = (steps * digits).round() / digits;
+        ((steps - rounded).abs() < 1e-6).then(|| format!("{rounded}/255"))
+    };
+    let decimal = eps.to_string();
+    near(1.).or_else(|| near(1000.).filter(|text| text.len() < decimal.len())).unwrap_or(decimal)
 }
 
 /// A quantity and its value at one image, two decimals: `k-in 0.25`.
@@ -107,7 +109,8 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!(["8/255", "0.01"].map(str::to_owned), [label(8. / 255.), label(0.01)]);
+        let radii = [8. / 255., 0.01, 0.5 / 255., 0.25, 2.25 / 255.].map(label);
+        assert_eq!(radii, ["8/255", "0.01", "0.5/255", "0.25", "2.25/255"]);
         let shown = [0., 0.1234, 12.34, 1234.5, 1.2e7, 1e-5, f64::NAN].map(significant);
         assert_eq!(shown, ["0", "0.123", "12.3", "1234", "1.20e7", "1.00e-5", "undefined"]);
         assert_eq!(effect("cor", f64::NAN), "cor undefined");

@@ -6,12 +6,12 @@ use super::{
     adversary::{Adversary, AttackInput},
     apgd::untargeted,
     attempts::{seen, still_correct},
-    loss::Loss,
+    loss::{Loss, cross_entropy},
     square::Square,
 };
 use crate::Best;
 use anyhow::{Context, Result};
-use models::grad::{cross_entropy, value_and_grad};
+use models::grad::value_and_grad;
 use serde::Serialize;
 use tch::{Kind, Tensor};
 use toml::Table;

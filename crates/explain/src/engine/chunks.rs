@@ -274,4 +274,9 @@ impl Batch {
     pub fn scores(&self, model: &dyn Model) -> Tensor {
         tch::no_grad(|| self.target.of(&self.logits(model)))
     }
+
+    /// Where differences of scores are taken from 1 ([`Target::sure`](models::Target::sure)).
+    pub fn sure(&self, model: &dyn Model) -> Option<Tensor> {
+        self.target.sure(|| self.logits(model))
+    }
 }

@@ -146,13 +146,15 @@ impl<S: Surrogate> Linear<S> {
         })
     }
 
-    /// f at all copies of `block`, f64 `[N, S]`. Each pass writes into the one tensor: a small one left
+    /// f at all copies of `block`, less 1 for sure images, f64 `[N, S]`. Each pass writes into the one tensor: a small one left
     /// between the large ones of two passes would keep the allocator from using their room again.
     fn scores(&self, model: &dyn Model, block: &Batch, copies: &dyn PerturbedInputs) -> Tensor {
         let (images, samples) = (block.x.size()[0], self.0.samples(&block.x));
         let all = Tensor::empty([images, samples], (Kind::Double, block.x.device()));
+        // Maps are of differences: what all copies of an image have in common changes none.
+        let sure = block.sure(model);
         fill(block, samples, &all, |start, n| {
-            score(model, &block.target, &copies.at(&block.x.detach(), start, n))
+            score(model, block, &copies.at(&block.x.detach(), start, n), sure.as_ref())
         });
         all
     }
@@ -168,7 +170,7 @@ impl<S: Surrogate> Linear<S> {
             let part = |t: &Tensor| t.narrow(1, start, n).to_kind(x.kind());
             let out = tch::with_grad(|| {
                 let z = copies.at(&x, start, n);
-                let f = score(model, &block.target, &z);
+                let f = score(model, block, &z, None);
                 let out = (f * part(&to_values)).sum(None::<Kind>);
                 match &to_weights {
                     Some(t) => out + (copies.weights(&x, &z) * part(t)).sum(None::<Kind>),
@@ -208,12 +210,13 @@ pub(crate) fn sum(
     total.shallow_clone()
 }
 
-/// f at copies `[N, n, C, H, W]` -> `[N, n]`.
-fn score(model: &dyn Model, target: &Target, z: &Tensor) -> Tensor {
+/// f at copies `[N, n, C, H, W]` -> `[N, n]`; less 1 for `sure` images.
+fn score(model: &dyn Model, block: &Batch, z: &Tensor, sure: Option<&Tensor>) -> Tensor {
     let n = z.size()[1];
-    let class = target.class.repeat_interleave_self_int(n, 0, None);
-    let target = Target { class, score: target.score };
-    target.of(&model.logits(&z.flatten(0, 1))).view(&z.size()[..2])
+    let repeated = |t: &Tensor| t.repeat_interleave_self_int(n, 0, None);
+    let target = Target { class: repeated(&block.target.class), score: block.target.score };
+    let sure = sure.map(repeated);
+    target.shifted(&model.logits(&z.flatten(0, 1)), sure.as_ref()).view(&z.size()[..2])
 }
 
 impl<S: Surrogate> Attribution for Linear<S> {

@@ -91,18 +91,22 @@ impl Attribution for LeastInfidelity {
         let (n, c, h, w) = batch.x.size4().expect("images have four dimensions");
         let count = self.perturbations.count(h, w);
         let samples = count as i64;
-        let values = Tensor::zeros([samples, n], (batch.x.kind(), batch.x.device()));
+        let logits = batch.logits(model);
+        let sure = batch.target.sure(|| logits.shallow_clone());
+        let clean = batch.target.shifted(&logits, sure.as_ref()).unsqueeze(1);
+        let values = Tensor::zeros([samples, n], (clean.kind(), batch.x.device()));
         chunks::fill(batch, count, &values, |pass| {
             let copies = pass.repeated(&pass.block.x);
             let i = self.perturbations.drawn(&copies, &pass.samples());
-            copies.at(&(&copies.x - i)).scores(model)
+            let sure = sure.as_ref().map(|sure| pass.part(sure).repeat([pass.taken.len() as i64]));
+            let logits = tch::no_grad(|| model.logits(&(&copies.x - i)));
+            copies.target.shifted(&logits, sure.as_ref())
         });
         let together = (SOLVED / (samples * c * h * w)).max(1);
         let [map] = chunks::map_most(batch, together, |pass| {
             let part = &pass.block;
             let i = self.along(part, count);
-            let clean = part.scores(model).unsqueeze(1);
-            let delta = clean - pass.part(&values.transpose(0, 1));
+            let delta = pass.part(&clean) - pass.part(&values.transpose(0, 1));
             // The shortest Φ of least (IᵀΦ − Δ)² + λ|Φ|², λ = ridge · trace(IᵀI)/D.
             let normal = Normal::new(i, &Ridge::Relative(self.ridge));
             let phi = normal.fitted(&delta.to_kind(Kind::Double)).to_kind(batch.x.kind());

@@ -8,7 +8,7 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use models::{
-    Model,
+    Model, Score, Target,
     adam::{Adam, Moments},
     grad::{Graph, pull},
 };
@@ -109,11 +109,12 @@ impl Mask {
     fn loss(&self, model: &dyn Model, batch: &Batch, blank: &Tensor, mask: &Tensor) -> Tensor {
         let kept = Self::spread(mask, &batch.x);
         let logits = model.logits(&(blank + (&batch.x - blank) * kept));
-        let p = logits.softmax(1, logits.kind()).gather(1, &batch.target.class.unsqueeze(1), false);
+        let class = batch.target.class.shallow_clone();
+        let p = Target { class, score: Score::Prob }.of(&logits).to_kind(mask.kind());
         let Options { lambda1, lambda2, power, .. } = self.options;
         let gone: Tensor = 1. - mask;
         let gone = gone.abs().mean_dim([1i64, 2, 3].as_slice(), false, mask.kind());
-        let parts = p.squeeze_dim(1) + gone * lambda1 + variation(mask, power) * lambda2;
+        let parts = p + gone * lambda1 + variation(mask, power) * lambda2;
         parts.sum(None::<Kind>)
     }
 

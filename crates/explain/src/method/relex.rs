@@ -138,13 +138,11 @@ impl RelEx {
             pass.samples().iter().map(|sample| step * self.samples + sample).collect();
         let noisy = noise.around(&copies, &samples) - self.baseline;
         let mask = mask.repeat([pass.taken.len() as i64, 1, 1, 1]);
-        let log_p = |kept: &Tensor| {
-            let logits = model.logits(&(&noisy * kept + self.baseline));
-            let all = logits.log_softmax(1, logits.kind());
-            all.gather(1, &copies.target.class.unsqueeze(1), false).squeeze_dim(1)
-        };
-        let (inside, outside) = (log_p(&mask), log_p(&(1. - &mask)));
-        let misses = (1. + TINY - outside.exp()).log() * self.lambda2;
+        let log_odds =
+            |kept: &Tensor| copies.target.log_odds(&model.logits(&(&noisy * kept + self.baseline)));
+        // log p inside, log(1 - p) outside.
+        let inside = -(-log_odds(&mask)).softplus();
+        let misses = ((-log_odds(&(1. - &mask))).sigmoid() + TINY).log() * self.lambda2;
         let size = mask.abs().sum_dim_intlist([1i64, 2, 3].as_slice(), false, mask.kind());
         (size * self.lambda1 - inside - misses).sum(None::<Kind>) / self.samples as f64
     }

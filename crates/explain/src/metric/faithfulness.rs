@@ -114,7 +114,8 @@ impl Faithfulness {
         let x = &case.batch.x;
         let numbers = Tensor::arange(groups.count, (Kind::Int64, x.device()));
         let labels = groups.paint(&numbers.view([1, 1, -1])).squeeze_dim(0);
-        let f = at_copies(case, case.batch.target.score, groups.count + 1, |image, copy| {
+        let score = (case.batch.target.score, case.batch.sure(case.model));
+        let f = at_copies(case, (score.0, score.1.as_ref()), groups.count + 1, |image, copy| {
             // The first copy has no group, so it is the image.
             let gone = labels.eq_tensor(&(copy - 1).view([-1, 1, 1, 1]));
             x.index_select(0, image).masked_fill(&gone, self.reference)

@@ -184,13 +184,16 @@ impl Infidelity {
     /// f(x) − f(x − I) of each draw and image, f64 `[S, N]`.
     fn drops(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         let (batch, count) = self.drawn(batch);
-        let f = batch.scores(model).to_kind(Kind::Double);
+        let logits = batch.logits(model);
+        let sure = batch.target.sure(|| logits.shallow_clone());
+        let f = batch.target.shifted(&logits, sure.as_ref()).to_kind(Kind::Double);
         let all = f.new_empty([count as i64, f.size()[0]], (Kind::Double, f.device()));
         chunks::fill(&batch, count, &all, |pass| {
             let images = pass.repeated(&pass.block.x);
             let moved = &images.x - self.perturbations.drawn(&images, &pass.samples());
-            let after = tch::no_grad(|| images.target.of(&model.logits(&moved)));
-            each(pass, &f) - after
+            let sure = sure.as_ref().map(|sure| each(pass, sure).to_kind(Kind::Bool));
+            let logits = tch::no_grad(|| model.logits(&moved));
+            each(pass, &f) - images.target.shifted(&logits, sure.as_ref())
         });
         all
     }

@@ -252,14 +252,17 @@ impl Metric for Lipschitz {
 
     fn measure(&self, case: &Case) -> Vec<Tensor> {
         let Options { ratio, aggregate, samples, norm, .. } = self.options;
-        let (maps, f) = (self.view(case.maps), case.batch.scores(case.model).to_kind(Kind::Double));
+        let (maps, logits) = (self.view(case.maps), case.batch.logits(case.model));
+        let sure = case.batch.target.sure(|| logits.shallow_clone());
+        let f = case.batch.target.shifted(&logits, sure.as_ref());
         let kept = [zeros(case.batch), zeros(case.batch)];
         let farthest = zeros(case.batch);
         let moved = |pass: &Pass, near: &Batch| {
             let (moved, logits) =
                 case.method.with_logits(case.model, &seen(case.method, pass, near));
             let explained = norm.of(&(self.view(&moved) - each(pass, &maps)));
-            let scored = (near.target.of(&logits) - each(pass, &f)).abs();
+            let sure = sure.as_ref().map(|sure| each(pass, sure).to_kind(Kind::Bool));
+            let scored = (near.target.shifted(&logits, sure.as_ref()) - each(pass, &f)).abs();
             let apart = norm.of(&(&near.x - each(pass, &case.batch.x)));
             (explained, scored, apart)
         };

@@ -69,7 +69,7 @@ const OPTIONS: Described = described::<Options>(&[
 /// those that a pass wants from their images and numbers, both i64 `[n]`.
 pub(super) fn at_copies(
     case: &Case,
-    score: Score,
+    (score, sure): (Score, Option<&Tensor>),
     copies: i64,
     copy: impl Fn(&Tensor, &Tensor) -> Tensor,
 ) -> Tensor {
@@ -79,7 +79,8 @@ pub(super) fn at_copies(
         let image = row.floor_divide_scalar(copies);
         let z = copy(&image, &(row - &image * copies));
         let target = Target { class: target.class.index_select(0, &image), score };
-        target.of(&case.model.logits(&z)).to_kind(Kind::Double)
+        let sure = sure.map(|sure| sure.index_select(0, &image));
+        target.shifted(&case.model.logits(&z), sure.as_ref()).to_kind(Kind::Double)
     });
     scores.view([-1, copies])
 }
@@ -233,7 +234,7 @@ impl Removal {
         };
         let unordered = has_order(&values).logical_not();
         let (places, imputed) = (places(&values), self.imputation.image(case.batch));
-        let at = at_copies(case, Score::Prob, self.steps + 1, |image, step| {
+        let at = at_copies(case, (Score::Prob, None), self.steps + 1, |image, step| {
             let done = (step * pixels).floor_divide_scalar(self.steps).unsqueeze(1);
             let stays = curve.stays(&places.index_select(0, image), &done);
             let of = |t: &Tensor| t.index_select(0, image);

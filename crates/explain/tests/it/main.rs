@@ -16,6 +16,7 @@ mod method {
     mod limits;
     mod masks;
     mod rules;
+    mod saturation;
     mod surrogates;
     mod vanishing;
 }

@@ -37,14 +37,41 @@ impl Target {
         Target { class: tch::no_grad(|| model.logits(x).argmax(1, false)), score }
     }
 
-    /// logits `[N, K]` -> score `[N]`.
+    /// logits `[N, K]` -> score `[N]`; probabilities and their logarithms in f64, because near 1
+    /// they differ behind the last digit of f32.
     pub fn of(&self, logits: &Tensor) -> Tensor {
-        let values = match self.score {
-            Score::Logit => logits.shallow_clone(),
-            Score::Prob => logits.softmax(1, logits.kind()),
-            Score::Logprob => logits.log_softmax(1, logits.kind()),
-        };
-        values.gather(1, &self.class.unsqueeze(1), false).squeeze_dim(1)
+        if self.score == Score::Logit {
+            return logits.gather(1, &self.class.unsqueeze(1), false).squeeze_dim(1);
+        }
+        let odds = self.log_odds(logits);
+        match self.score {
+            Score::Prob => {
+                let (p, sure): (Tensor, Tensor) = (odds.sigmoid(), 1. - (-&odds).sigmoid());
+                sure.where_self(&odds.gt(0.), &p)
+            }
+            _ => -(-odds).softplus(),
+        }
+    }
+
+    /// Where the class is likelier than all others together, bool `[N]`, if the score is a
+    /// probability; else none. There [`Target::shifted`] keeps the digits that p rounds away.
+    pub fn sure(&self, logits: impl FnOnce() -> Tensor) -> Option<Tensor> {
+        (self.score == Score::Prob).then(|| self.log_odds(&logits()).gt(0.))
+    }
+
+    /// The score, less 1 where an image is [`sure`](Target::sure), `[N]`: for differences.
+    pub fn shifted(&self, logits: &Tensor, sure: Option<&Tensor>) -> Tensor {
+        let Some(sure) = sure else { return self.of(logits) };
+        let odds = self.log_odds(logits);
+        (-(-&odds).sigmoid()).where_self(sure, &odds.sigmoid())
+    }
+
+    /// log p − log(1 − p) of the class: its logit less the logsumexp of the others', f64 `[N]`.
+    /// Through it 1 − p is the others' share, not what rounding leaves of a difference.
+    pub fn log_odds(&self, logits: &Tensor) -> Tensor {
+        let (logits, class) = (logits.to_kind(Kind::Double), self.class.unsqueeze(1));
+        let own = logits.gather(1, &class, false).squeeze_dim(1);
+        own - others(&logits, &class).logsumexp([1i64].as_slice(), false)
     }
 
     /// Derivative of the score `[N]` where the logits `[N, K]` move along `direction` `[N, K]`.
@@ -54,18 +81,26 @@ impl Target {
         if self.score == Score::Logit {
             return own;
         }
-        let p = logits.softmax(1, logits.kind());
-        let others = (&p * direction).sum_dim_intlist([1].as_slice(), false, logits.kind());
-        match self.score {
-            Score::Prob => p.gather(1, &class, false).squeeze_dim(1) * (own - others),
-            _ => own - others,
-        }
+        let odds = self.log_odds(logits);
+        let share = others(&logits.to_kind(Kind::Double), &class).softmax(1, Kind::Double);
+        let rate =
+            own - (share * direction).sum_dim_intlist([1i64].as_slice(), false, Kind::Double);
+        let slope = match self.score {
+            Score::Prob => odds.sigmoid() * (-odds).sigmoid(),
+            _ => (-odds).sigmoid(),
+        };
+        (slope * rate).to_kind(direction.kind())
     }
 
     /// The images `start..start + n` of this target.
     pub fn narrow(&self, start: i64, n: i64) -> Self {
         Target { class: self.class.narrow(0, start, n), score: self.score }
     }
+}
+
+/// Logits without those of `class` i64 `[N, 1]`.
+fn others(logits: &Tensor, class: &Tensor) -> Tensor {
+    logits.scatter_value(1, class, f64::NEG_INFINITY)
 }
 
 /// Gradient of the batch sum of `f(x)` with respect to `x`. `x` and the weights keep no trace.
