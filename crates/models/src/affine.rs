@@ -83,6 +83,22 @@ impl Norm {
     }
 }
 
+impl Norm {
+    /// Mean and biased variance of each channel of `z` `[N, C, …]`, `[1, C, 1, …]`.
+    pub(crate) fn statistics(&self, z: &Tensor) -> (Tensor, Tensor) {
+        let axes: Vec<i64> = (0..z.dim() as i64).filter(|axis| *axis != 1).collect();
+        let mean = z.mean_dim(axes.as_slice(), true, z.kind());
+        let var = (z - &mean).square().mean_dim(axes.as_slice(), true, z.kind());
+        (mean, var)
+    }
+
+    /// With these statistics; gradients reach them.
+    pub(crate) fn apply_with(&self, z: &Tensor, (mean, var): &(Tensor, Tensor)) -> Tensor {
+        let (scale, shift) = (self.scale.view_as(mean), self.shift.view_as(mean));
+        (z - mean) * (scale / (var + self.eps).sqrt()) + shift
+    }
+}
+
 /// Weight, `[out, in / groups, height, width]` or `[out, in]`, and bias, `[out]`.
 pub type Weights = (Tensor, Option<Tensor>);
 

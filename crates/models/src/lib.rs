@@ -23,6 +23,6 @@ pub use grad::{Score, Target};
 pub use model::Model;
 pub use network::{Classifier, Source, softened};
 pub use numeric::{adam, finite, grad, linalg, noise};
-pub use ops::{BatchStatistics, Fused, Ops, Plain, Pool, Training};
+pub use ops::{BatchStatistics, Fused, HeldStatistics, Ops, Plain, Pool, Training};
 pub use params::{Builder, Init, Params, Precision, Role};
 pub use sync_norm::{Shared, SyncTraining};

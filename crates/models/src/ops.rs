@@ -2,6 +2,7 @@
 //! rules of their own backwards: each is an [`Ops`]; none is a flag or a hook.
 
 use crate::{Activation, Affine, Precision};
+use std::cell::{Cell, RefCell};
 use tch::Tensor;
 
 /// A max-pool; what pads the borders never wins. Numbers are those of height and width: a pool over
@@ -137,6 +138,46 @@ pub struct BatchStatistics;
 impl Ops for BatchStatistics {
     fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
         layer.batch(x)
+    }
+}
+
+/// A pass with the statistics of one batch for whatever images: each image by itself, as training
+/// sees it among the others. Gradients into the weights know that statistics depend on them.
+#[derive(Debug, Default)]
+pub struct HeldStatistics {
+    /// Mean and variance of what comes before each norm, input side first.
+    held: RefCell<Vec<(Tensor, Tensor)>>,
+    /// The norm that comes next; none while statistics are taken.
+    next: Cell<Option<usize>>,
+}
+
+impl HeldStatistics {
+    /// Those that `pass` meets, for passes of the same network; out of reach of its images if they are
+    /// detached.
+    pub fn of(pass: impl FnOnce(&dyn Ops) -> Tensor) -> Self {
+        let held = Self::default();
+        let _ = pass(&held);
+        held.next.set(Some(0));
+        held
+    }
+}
+
+impl Ops for HeldStatistics {
+    fn normalise(&self, x: &Tensor, mean: &Tensor, std: &Tensor) -> Tensor {
+        self.next.set(self.next.get().map(|_| 0));
+        (x - mean) / std
+    }
+
+    fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
+        let (z, norm) = layer.before_norm(x, Precision::F32);
+        let Some(norm) = norm else { return z };
+        let mut held = self.held.borrow_mut();
+        let at = self.next.get().unwrap_or_else(|| {
+            held.push(norm.statistics(&z));
+            held.len() - 1
+        });
+        self.next.set(self.next.get().map(|at| at + 1));
+        norm.apply_with(&z, &held[at])
     }
 }
 

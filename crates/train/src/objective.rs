@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use models::{
-    BatchStatistics, Classifier, Fused, Model, Precision, Shared, SyncTraining, Training,
+    BatchStatistics, Classifier, Fused, HeldStatistics, Model, Precision, Shared, SyncTraining,
+    Training,
 };
 use registry::Entry;
 use serde::{Deserialize, Serialize};
@@ -119,6 +120,18 @@ impl<'a> Step<'a> {
         }
     }
 
+    /// The same of each image by itself: statistics of the batch are those of the step's images,
+    /// held, so that the gradient in an image is not also that of the other images' losses.
+    pub fn alone(&self, x: &Tensor, statistics: Statistics) -> Tensor {
+        match self.used(statistics) {
+            Statistics::Running => self.logits(x, statistics),
+            Statistics::Batch => {
+                let held = HeldStatistics::of(|ops| self.model.forward(&self.x.detach(), ops));
+                self.model.forward(x, &held)
+            }
+        }
+    }
+
     /// Logits of the training pass on the step's images; the images again, with gradients into
     /// them; their logits with `statistics`. A penalty's pass comes after the training pass, which
     /// moves running statistics in place, and is the same pass where the two are the same function.
@@ -129,7 +142,7 @@ impl<'a> Step<'a> {
             return (logits.shallow_clone(), x, logits);
         }
         let trained = self.train_logits(self.x);
-        let logits = self.logits(&x, statistics);
+        let logits = self.alone(&x, statistics);
         (trained, x, logits)
     }
 

@@ -77,7 +77,7 @@ impl Objective for Curvature {
         // The step may leave [0, 1], as in the paper: it only measures how the loss bends.
         let ahead = step.x + direction(&g) * (self.h * ramped(step.epoch, self.ramp));
         let ahead = ahead.detach().set_requires_grad(true);
-        let there = loss_gradient(&step.logits(&ahead, self.norm), &ahead, step.y);
+        let there = loss_gradient(&step.alone(&ahead, self.norm), &ahead, step.y);
         let turn = squared_length(&(there - g));
         let penalty = turn.mean(None::<Kind>) * self.gamma;
         Loss {

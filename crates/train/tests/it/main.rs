@@ -6,6 +6,7 @@ mod config;
 mod graph;
 mod objective {
     //! Objectives against their formulas.
+    mod held;
     mod ig_norm;
     mod overflow;
     mod robust;

@@ -3,7 +3,7 @@
 
 use crate::tiny::{self, Silent};
 use models::{
-    Classifier, noise,
+    Classifier, HeldStatistics, Model, noise,
     zoo::{self, Normalisation, Shape},
 };
 use std::{cell::RefCell, path::Path};
@@ -200,14 +200,20 @@ fn penalties_follow_the_statistics_asked_for() {
             let model = resnet();
             let step = Step { epoch: 5., ..Step::new(&model, &x, &y) };
             let loss = built(&format!("name = '{name}'\nnorm = '{norm}'")).loss(&step);
-            let g = |x: &Tensor| {
+            let held = HeldStatistics::of(|ops| model.forward(&x, ops));
+            // Image by image: the others of the batch are in its statistics alone.
+            let one = |x: Tensor, y: Tensor| {
                 let x = x.detach().set_requires_grad(true);
-                let statistics =
-                    if norm == "batch" { Statistics::Batch } else { Statistics::Running };
-                let none = None::<Tensor>;
-                let logits = step.logits(&x, statistics);
-                let ce = logits.cross_entropy_loss(&y, none, Reduction::Sum, -100, 0.);
-                Tensor::run_backward(&[ce], &[&x], false, false).remove(0)
+                let logits = match norm {
+                    "batch" => model.forward(&x, &held),
+                    _ => model.logits(&x),
+                };
+                let ce = logits.cross_entropy_loss(&y, None::<Tensor>, Reduction::Sum, -100, 0.);
+                Tensor::run_backward(&[ce], &[&x], true, false).remove(0)
+            };
+            let g = |x: &Tensor| {
+                let each = (0..4).map(|i| one(x.narrow(0, i, 1), y.narrow(0, i, 1)));
+                Tensor::cat(&each.collect::<Vec<_>>(), 0)
             };
             let length = |d: &Tensor| d.square().flatten(1, -1).sum_dim_intlist(1, false, None);
             let mut d = g(&x);
