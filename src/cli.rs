@@ -118,8 +118,8 @@ pub struct Subject {
     /// Which network to read from a file with several, such as `state_dict_ema`
     #[arg(long, value_name = "NAME")]
     pub entry: Option<String>,
-    /// Dataset: KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof
-    /// list`)
+    /// Dataset: KIND:PATH, a path whose kind is recognised, or a kind without a path such as `shapes`
+    /// (see `gradproof list`)
     #[arg(long)]
     pub data: String,
     #[command(flatten)]
