@@ -9,6 +9,7 @@ mod kind;
 mod mnist;
 mod shapes;
 mod simulated;
+mod spirals;
 mod tensors;
 
 pub use kind::{Loader, Source};
@@ -23,5 +24,6 @@ pub const SOURCES: &[Source] = &[
     mnist::ENTRY,
     shapes::ENTRY,
     simulated::ENTRY,
+    spirals::ENTRY,
     tensors::ENTRY,
 ];
