@@ -9,7 +9,6 @@ mod kind;
 mod mnist;
 mod shapes;
 mod simulated;
-mod spirals;
 mod tensors;
 
 pub use kind::{Loader, Source};
@@ -24,6 +23,5 @@ pub const SOURCES: &[Source] = &[
     mnist::ENTRY,
     shapes::ENTRY,
     simulated::ENTRY,
-    spirals::ENTRY,
     tensors::ENTRY,
 ];
