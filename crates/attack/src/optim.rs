@@ -7,7 +7,6 @@ use toml::Table;
 
 mod adam;
 mod apgd;
-mod momentum;
 mod sign;
 pub(crate) mod square;
 mod walk;
@@ -20,7 +19,7 @@ pub(crate) use walk::keyed;
 
 /// Every optimiser, sorted by name.
 pub const OPTIMIZERS: &[Entry<dyn Optimizer>] =
-    &[adam::ENTRY, apgd::ENTRY, momentum::ENTRY, sign::ENTRY, square::ENTRY];
+    &[adam::ENTRY, apgd::ENTRY, sign::ENTRY, square::ENTRY];
 
 /// The optimiser that `table` (`name` and options) asks for; users know it as a rule.
 pub fn optimizer(table: Table) -> Result<Box<dyn Optimizer>> {
