@@ -23,7 +23,6 @@ mod retrieval;
 mod sensitivity;
 mod similarity;
 pub mod statistics;
-mod total_variation;
 
 use results::Better;
 
@@ -215,7 +214,6 @@ pub const METRICS: &[Entry<dyn Metric>] = &[
     retrieval::ENTRY,
     sensitivity::ENTRY,
     similarity::ENTRY,
-    total_variation::ENTRY,
 ];
 
 /// The metric that `table` (`name` and options) asks for; undefined where there is no map. Where
