@@ -22,7 +22,7 @@ pub use self::data::{Data, Reading, Set};
 pub use common::Common;
 pub use measure::Measure;
 pub use parse::{Store, named};
-use parse::{beta, fraction, one_of, picture_file, renamed, tensor_file};
+use parse::{beta, fraction, members, one_of, picture_file, renamed, tensor_file};
 pub use plane::Plane;
 pub use run::Run;
 pub use target::TargetClass;
@@ -118,8 +118,8 @@ pub struct Subject {
     /// Which network to read from a file with several, such as `state_dict_ema`
     #[arg(long, value_name = "NAME")]
     pub entry: Option<String>,
-    /// Dataset: KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof
-    /// list`)
+    /// Dataset: KIND:PATH, a path whose kind is recognised, or a kind without a path such as `shapes`
+    /// (see `gradproof list`)
     #[arg(long)]
     pub data: String,
     #[command(flatten)]
@@ -264,9 +264,8 @@ impl Explained {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Attack options")]
 pub struct Attacking {
-    /// Objective of the attack: manipulate, mass-centre, random, targeted or topk, as NAME or
-    /// NAME:key=value (see `gradproof list`)
-    #[arg(long)]
+    #[arg(long, help = format!("Objective of the attack: {}, as NAME or NAME:key=value (see \
+        `gradproof list`)", members(attack::ATTACKS)))]
     pub attack: String,
     /// Radii of the ball, separated by commas, for pixels in [0, 1]
     #[arg(long, value_delimiter = ',', value_parser = fraction, allow_hyphen_values = true, default_values = ["2/255", "4/255", "8/255", "16/255"])]
@@ -274,8 +273,8 @@ pub struct Attacking {
     /// Norm of the ball
     #[arg(long, default_value = "linf", value_parser = one_of::<Norm>())]
     pub norm: Norm,
-    /// Optimiser: sign, adam, apgd, or square, which needs no gradient and attacks any method
-    #[arg(long, default_value = "sign")]
+    #[arg(long, default_value = "sign", help = format!("Optimiser: {}, as NAME or NAME:key=value; \
+        one without gradients, such as square, attacks any method", members(attack::OPTIMIZERS)))]
     pub rule: String,
     /// Iterations per start
     #[arg(long, value_name = "N", default_value_t = 50)]

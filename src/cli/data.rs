@@ -50,8 +50,8 @@ pub struct Made {
 /// A set without a model.
 #[derive(Debug, Args)]
 pub struct Set {
-    /// Dataset: KIND:PATH, a path whose kind is recognised, `shapes` or `simulated` (see `gradproof
-    /// list`)
+    /// Dataset: KIND:PATH, a path whose kind is recognised, or a kind without a path such as `shapes`
+    /// (see `gradproof list`)
     pub data: String,
     #[command(flatten)]
     pub reading: Reading,

@@ -23,8 +23,8 @@ pub struct Measure {
     /// (see `gradproof list`)
     #[arg(long, value_name = "METHODS", required_unless_present = "preset")]
     pub method: Option<String>,
-    /// Metrics, methods, class and score of a paper: agarwal21, lim21, tan23, wang20 or yeh19;
-    /// explicit options override it
+    /// Metrics, methods, class and score of a paper, such as lim21 (see `gradproof list`); explicit
+    /// options override it
     #[arg(long, value_name = "PAPER")]
     pub preset: Option<String>,
     /// Class that is explained: predicted, label, or a class by name or number [default: predicted]

@@ -2,7 +2,7 @@
 
 use attack::Beta;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use registry::parse_fraction;
+use registry::{Named, parse_fraction};
 use serde::{
     Deserialize, Serialize,
     de::{DeserializeOwned, IntoDeserializer, value},
@@ -20,6 +20,13 @@ pub(super) fn one_of<T: DeserializeOwned + Clone + Send + Sync + 'static>()
     let meant =
         |word: String| T::deserialize(IntoDeserializer::<value::Error>::into_deserializer(word));
     PossibleValuesParser::new(registry::words::<T>().iter().copied()).try_map(meant)
+}
+
+/// The names of a family as `--help` lists them: `adam, apgd, sign or square`.
+pub(super) fn members<E: Named>(family: &[E]) -> String {
+    let mut names: Vec<&str> = family.iter().map(Named::name).collect();
+    let last = names.pop().unwrap_or_default();
+    if names.is_empty() { last.to_owned() } else { format!("{} or {last}", names.join(", ")) }
 }
 
 /// How `weights convert` stores numbers.

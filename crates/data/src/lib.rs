@@ -1,6 +1,6 @@
-//! Classification data: CIFAR-10 and CIFAR-100, MNIST and its like, class folders, tensor files, tables, the procedural
-//! `shapes` and `simulated`, each as one tensor that lives on the device and is shuffled and augmented
-//! there. Only class folders larger than a given memory stay on the disk and are read as they are used.
+//! Classification data: image files of several formats, tables, procedural sets, each as one tensor
+//! that lives on the device and is shuffled and augmented there. Only class folders larger than a
+//! given memory stay on the disk and are read as they are used.
 
 mod dataset;
 mod features;

@@ -1,7 +1,7 @@
 //! Every kind of data, written small and read back, and every way it can be broken.
 
 use anyhow::Result;
-use data::{Dataset, Split, load};
+use data::{Dataset, SOURCES, Split, load};
 use flate2::{Compression, write::GzEncoder};
 use std::{fs, io::Write, path::Path};
 use tch::{Kind, Tensor};
@@ -310,8 +310,8 @@ fn broken_tensor_files_are_named() {
 #[test]
 fn unknown_kinds_and_paths_say_what_is_known() {
     let dir = tempdir().unwrap();
-    let known =
-        "known kinds: arff, cifar10, cifar100, csv, folder, mnist, shapes, simulated, tensors";
+    let kinds: Vec<&str> = SOURCES.iter().map(|kind| kind.name).collect();
+    let known = format!("known kinds: {}", kinds.join(", "));
     for (spec, names) in [
         ("xls:x.csv", "unknown kind of data `xls`"),
         ("gaussians", "no such file or folder: `gaussians`"),
@@ -319,7 +319,7 @@ fn unknown_kinds_and_paths_say_what_is_known() {
         (&dir.path().display().to_string(), "nothing recognised in the folder"),
     ] {
         let message = told("", Path::new(spec), names);
-        assert!(message.contains(known), "{message}");
+        assert!(message.contains(&known), "{message}");
     }
     told("mnist:", Path::new("/nowhere/at/all"), "no such file or folder: `/nowhere/at/all`");
     told("cifar10:", Path::new(""), "`cifar10` needs a path");
