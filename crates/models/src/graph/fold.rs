@@ -1,10 +1,15 @@
 //! Values that do not depend on the image: computed once, and which of them are views of a tensor
 //! that the file stores, so that training moves what is stored.
 
-use super::{Node, guard::guard, operators};
+use super::{
+    Node,
+    guard::guard,
+    inline::read_by,
+    operators::{self, Call, Memo},
+};
 use crate::Plain;
 use anyhow::{Context, Result};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use tch::{Kind, Tensor};
 use tensorfile::onnx::proto::TensorProto;
 
@@ -66,12 +71,11 @@ pub(super) fn initializers(
     nodes: &[Node],
     output: &str,
 ) -> Result<Constants> {
-    let read: BTreeMap<&str, ()> =
-        nodes.iter().flat_map(|node| &node.inputs).map(|name| (name.as_str(), ())).collect();
+    let read = read_by(nodes);
     let mut found = Constants::new();
     for tensor in &file.graph().initializer {
         let name = tensor.name();
-        if read.contains_key(name) || name == output {
+        if read.contains(name) || name == output {
             let stored = Stored { name: name.to_owned(), initializer: true, views: vec![] };
             let value = single(file.tensor(tensor)?);
             let proto = Some(tensor.clone());
@@ -94,9 +98,10 @@ pub(super) fn fold(nodes: Vec<Node>, constants: &mut Constants) -> Result<Vec<No
         let inputs: Vec<Option<Tensor>> = node.inputs.iter().map(value).collect();
         let operator = operators::find(&node.operator)
             .with_context(|| format!("operator `{}` is not supported", node.operator))?;
-        let run = || (operator.run)(&operators::Call { node: &node, inputs: &inputs, ops: &Plain });
+        let (inputs, memo) = (&inputs, &Memo::default());
+        let run = || (operator.run)(&Call { node: &node, inputs, ops: &Plain, memo });
         let made = tch::no_grad(|| guard(run)).with_context(|| format!("node `{}`", node.label));
-        let view = view(&node, &inputs);
+        let view = view(&node, inputs);
         for (i, (name, value)) in node.outputs.iter().zip(made?).enumerate() {
             let value = single(value);
             let of = node.inputs.first().and_then(|name| constants.get(name)?.stored.clone());

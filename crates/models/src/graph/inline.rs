@@ -1,33 +1,21 @@
 //! Nodes with the functions that they call written out.
 
+mod node;
+
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, HashMap};
 use tensorfile::onnx::proto::{
     AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
 };
 
+pub use node::Node;
+pub(super) use node::read_by;
+
 /// Functions inside functions, at most.
 const DEEPEST: usize = 32;
 /// Nodes with every function written out, at most: a few functions that call each other twice would
 /// be billions.
 const MOST: usize = 1 << 17;
-
-/// An operator with what it reads and makes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Node {
-    /// The operator; one that is not ONNX's own with its domain, `ai.onnx.ml.ZipMap`.
-    pub operator: String,
-    /// What a message calls it.
-    pub label: String,
-    /// Names of values; empty for one that is left out.
-    pub inputs: Vec<String>,
-    /// Names of values; empty for one that is not wanted.
-    pub outputs: Vec<String>,
-    /// Its settings by name.
-    pub attributes: BTreeMap<String, AttributeProto>,
-    /// The version of the operator's set.
-    pub opset: i64,
-}
 
 type Functions<'a> = HashMap<(&'a str, &'a str, &'a str), &'a FunctionProto>;
 

@@ -77,10 +77,6 @@ pub(super) struct Plan {
     pub taps: Vec<String>,
 }
 
-/// Operators whose constants are settings, not weights.
-const SETTINGS: [&str; 7] =
-    ["Clip", "DequantizeLinear", "Pad", "Pow", "Resize", "Upsample", "Where"];
-
 pub(super) struct Lowerer<'a> {
     pub nodes: &'a [Node],
     pub constants: &'a Constants,
@@ -229,19 +225,21 @@ impl Lowerer<'_> {
         if behind {
             node.outputs.iter().for_each(|name| self.pass(name));
         }
-        let inputs = (0..node.inputs.len()).map(|k| self.arg(node, k, behind)).collect();
+        let operator = operators::find(&node.operator)
+            .with_context(|| format!("operator `{}` is not supported", node.operator))?;
+        let weights = behind && !operator.settings;
+        let inputs = (0..node.inputs.len()).map(|k| self.arg(node, k, weights)).collect();
         let first = node.outputs.first().cloned().unwrap_or_default();
         let of = |asked: &Vec<i64>| {
             let given = self.trace.shapes.get(&first)?.clone();
             Some(Told { asked: asked.clone(), given })
         };
         let told = self.trace.asked.get(&first).filter(|_| reshapes(node)).and_then(of);
-        let operator = operators::find(&node.operator)
-            .with_context(|| format!("operator `{}` is not supported", node.operator))?;
         Ok(Action::Operator { operator, node: node.clone(), inputs, told })
     }
 
-    fn arg(&mut self, node: &Node, k: usize, behind: bool) -> Arg {
+    /// Input `k` of an operator whose initializers are `weights`, or settings.
+    fn arg(&mut self, node: &Node, k: usize, weights: bool) -> Arg {
         let name = node.inputs[k].as_str();
         if let Some(&slot) = self.slots.get(name) {
             return Arg::Slot(slot);
@@ -256,14 +254,12 @@ impl Lowerer<'_> {
             _ => false,
         };
         let statistics = node.operator == "BatchNormalization" && k > 2;
-        let trained =
-            behind && (initializer || slot) && !SETTINGS.contains(&node.operator.as_str());
         let stored = match () {
             () if statistics => {
                 let role = if k == 3 { Role::Mean } else { Role::Variance };
                 self.param(name, role, at_first(role))
             }
-            () if slot || trained => {
+            () if slot || weights && initializer => {
                 let one = if scale && k == 1 { 1. } else { 0. };
                 self.param(name, Role::Weight, drawn(&value, one))
             }

@@ -5,7 +5,7 @@ use super::{
     fold::View,
     front::Layout,
     lower::{Action, Arg, Layer, Param, Plan, Step},
-    operators::{Call, Operator},
+    operators::{Call, Memo, Operator},
 };
 use crate::{Activation, Affine, Builder, Model, Norm, Ops, Role, zoo::Normalisation};
 use anyhow::{Context, Result, ensure};
@@ -105,8 +105,8 @@ impl Ready {
 }
 
 enum Work {
-    Layer { affine: Box<Affine>, x: usize, pads: Option<[i64; 4]>, one_axis: bool },
-    Operator { operator: &'static Operator, inputs: Vec<Ready> },
+    Layer { affine: Box<Affine>, x: usize, pads: Option<Vec<i64>>, one_axis: bool },
+    Operator { operator: &'static Operator, inputs: Vec<Ready>, memo: Memo },
 }
 
 struct Maker<'a> {
@@ -144,17 +144,19 @@ impl Maker<'_> {
     fn step(&self, step: &Step) -> Work {
         match &step.action {
             Action::Layer(layer) => {
-                let Layer { x, pads, one_axis, .. } = **layer;
-                Work::Layer { affine: Box::new(self.affine(layer)), x, pads, one_axis }
+                let Layer { x, ref pads, one_axis, .. } = **layer;
+                let affine = Box::new(self.affine(layer));
+                Work::Layer { affine, x, pads: pads.clone(), one_axis }
             }
             Action::Operator { operator, inputs, .. } => {
-                // Settings are read as numbers in every pass: on a GPU each would wait for it.
-                let here = READ_AS_NUMBERS.contains(&operator.name);
                 let ready = |arg: &Arg| match arg {
-                    Arg::Constant(value) if here => Ready::Constant(value.shallow_clone()),
+                    Arg::Constant(value) if operator.numbers => {
+                        Ready::Constant(value.shallow_clone())
+                    }
                     arg => self.ready(arg),
                 };
-                Work::Operator { operator, inputs: inputs.iter().map(ready).collect() }
+                let inputs = inputs.iter().map(ready).collect();
+                Work::Operator { operator, inputs, memo: Memo::default() }
             }
         }
     }
@@ -183,25 +185,6 @@ struct Network {
     steps: Vec<Work>,
 }
 
-/// Operators whose constants are read as numbers.
-const READ_AS_NUMBERS: [&str; 5] = ["Clip", "Pad", "Pow", "Resize", "Upsample"];
-
-/// Operators that take bf16 as well as f32.
-const ANY_FLOAT: [&str; 12] = [
-    "Add",
-    "Concat",
-    "Dropout",
-    "Flatten",
-    "Identity",
-    "LeakyRelu",
-    "MaxPool",
-    "Relu",
-    "Reshape",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
-];
-
 impl Network {
     /// One pass over x `[N, …]`, as the file takes it; N may be another number than the file's.
     fn pass(&self, x: &Tensor, ops: &dyn Ops) -> Result<Tensor> {
@@ -214,18 +197,18 @@ impl Network {
             let mut made = match work {
                 Work::Layer { affine, x, pads, one_axis } => {
                     let x = slots[*x].as_ref().context("a value was never made")?;
-                    vec![through(affine, x, *pads, *one_axis, ops)]
+                    vec![through(affine, x, pads.as_deref(), *one_axis, ops)]
                 }
-                Work::Operator { operator, inputs } => {
+                Work::Operator { operator, inputs, memo } => {
                     let Action::Operator { node, told, .. } = &step.action else {
                         unreachable!("the work of a step is made of its action")
                     };
                     let mut inputs: Vec<_> = inputs.iter().map(|input| input.get(&slots)).collect();
-                    if !ANY_FLOAT.contains(&operator.name) {
+                    if !operator.takes_bf16 {
                         inputs.iter_mut().flatten().for_each(|t| *t = wide(t));
                     }
                     grown(node, &mut inputs, told.as_ref(), batch.factor(n));
-                    operator.apply(&Call { node, inputs: &inputs, ops })?
+                    operator.apply(&Call { node, inputs: &inputs, ops, memo })?
                 }
             };
             if let (Some(name), false) = (&step.tap, made.is_empty()) {
@@ -270,7 +253,7 @@ fn wide(x: &Tensor) -> Tensor {
 fn through(
     affine: &Affine,
     x: &Tensor,
-    pads: Option<[i64; 4]>,
+    pads: Option<&[i64]>,
     one_axis: bool,
     ops: &dyn Ops,
 ) -> Tensor {
