@@ -1,11 +1,11 @@
 //! The network of a graph: steps over slots.
 
+mod task;
+
 use super::{
     batch::{Batch, grown},
-    fold::View,
     front::Layout,
-    lower::{Action, Arg, Layer, Param, Plan, Step},
-    operators::{Call, Memo, Operator},
+    lower::{Action, Layer, Param, Plan, Step},
 };
 use crate::{Activation, Affine, Builder, Model, Norm, Ops, Role, zoo::Normalisation};
 use anyhow::{Context, Result, ensure};
@@ -14,7 +14,8 @@ use std::{
     collections::{BTreeMap, HashMap},
     rc::Rc,
 };
-use tch::{Kind, Tensor};
+use task::{Maker, Task, wide};
+use tch::Tensor;
 use tensorfile::onnx::File;
 
 /// A graph that runs: everything but its tensors.
@@ -82,65 +83,12 @@ impl Graph {
     }
 }
 
-/// What a step reads, with its tensors.
-enum Ready {
-    Absent,
-    Slot(usize),
-    Constant(Tensor),
-    Stored(Tensor, Vec<View>),
-}
-
-impl Ready {
-    /// The tensor; `slots` hold what steps made.
-    fn get(&self, slots: &[Option<Tensor>]) -> Option<Tensor> {
-        match self {
-            Ready::Absent => None,
-            Ready::Slot(slot) => slots[*slot].as_ref().map(Tensor::shallow_clone),
-            Ready::Constant(value) => Some(value.shallow_clone()),
-            Ready::Stored(tensor, views) => {
-                Some(views.iter().fold(tensor.shallow_clone(), |t, view| view.of(&t)))
-            }
-        }
-    }
-}
-
 enum Work {
     Layer { affine: Box<Affine>, x: usize, pads: Option<Vec<i64>>, one_axis: bool },
-    Operator { operator: &'static Operator, inputs: Vec<Ready>, memo: Memo },
-}
-
-struct Maker<'a> {
-    b: &'a Builder,
-    tensors: HashMap<&'a str, Tensor>,
+    Operator(Task),
 }
 
 impl Maker<'_> {
-    /// A constant with the device and type of the parameters.
-    fn placed(&self, value: &Tensor) -> Tensor {
-        match self.tensors.values().next() {
-            Some(like) if value.is_floating_point() => {
-                value.to_device(like.device()).to_kind(like.kind())
-            }
-            _ => value.shallow_clone(),
-        }
-    }
-
-    fn ready(&self, arg: &Arg) -> Ready {
-        match arg {
-            Arg::Absent => Ready::Absent,
-            Arg::Slot(slot) => Ready::Slot(*slot),
-            Arg::Constant(value) => Ready::Constant(self.placed(value)),
-            Arg::Stored(stored) => match self.tensors.get(stored.name.as_str()) {
-                Some(tensor) => Ready::Stored(tensor.shallow_clone(), stored.views.clone()),
-                None => Ready::Absent,
-            },
-        }
-    }
-
-    fn tensor(&self, arg: &Arg) -> Tensor {
-        self.ready(arg).get(&[]).expect("a layer's tensors do not depend on the image")
-    }
-
     fn step(&self, step: &Step) -> Work {
         match &step.action {
             Action::Layer(layer) => {
@@ -148,31 +96,26 @@ impl Maker<'_> {
                 let affine = Box::new(self.affine(layer));
                 Work::Layer { affine, x, pads: pads.clone(), one_axis }
             }
-            Action::Operator { operator, inputs, .. } => {
-                let ready = |arg: &Arg| match arg {
-                    Arg::Constant(value) if operator.numbers => {
-                        Ready::Constant(value.shallow_clone())
-                    }
-                    arg => self.ready(arg),
-                };
-                let inputs = inputs.iter().map(ready).collect();
-                Work::Operator { operator, inputs, memo: Memo::default() }
-            }
+            Action::Operator(operation, _) => Work::Operator(self.task(operation)),
         }
     }
 
     fn affine(&self, layer: &Layer) -> Affine {
+        let Layer { one_axis, turned, .. } = *layer;
         let weight = self.ready(&layer.weight);
         let bias = layer.bias.as_ref().map(|bias| self.ready(bias));
         let weights = move || {
-            let weight = weight.get(&[]).expect("it does not depend on the image");
-            (weight, bias.as_ref().and_then(|bias| bias.get(&[])))
+            let weight = weight.tensor();
+            let weight = if turned { weight.tr() } else { weight };
+            let weight = if one_axis { weight.unsqueeze(2) } else { weight };
+            (weight, bias.as_ref().map(|bias| bias.tensor().reshape([-1])))
         };
+        let tensor = |arg| self.ready(arg).tensor();
         let norm = layer.norm.as_ref().map(|norm| Norm {
-            scale: self.tensor(&norm.scale),
-            shift: self.tensor(&norm.shift),
-            running_mean: self.tensor(&norm.mean),
-            running_var: self.tensor(&norm.var),
+            scale: tensor(&norm.scale),
+            shift: tensor(&norm.shift),
+            running_mean: tensor(&norm.mean),
+            running_var: tensor(&norm.var),
             eps: norm.eps,
             momentum: norm.momentum,
         });
@@ -199,16 +142,10 @@ impl Network {
                     let x = slots[*x].as_ref().context("a value was never made")?;
                     vec![through(affine, x, pads.as_deref(), *one_axis, ops)]
                 }
-                Work::Operator { operator, inputs, memo } => {
-                    let Action::Operator { node, told, .. } = &step.action else {
-                        unreachable!("the work of a step is made of its action")
-                    };
-                    let mut inputs: Vec<_> = inputs.iter().map(|input| input.get(&slots)).collect();
-                    if !operator.takes_bf16 {
-                        inputs.iter_mut().flatten().for_each(|t| *t = wide(t));
-                    }
-                    grown(node, &mut inputs, told.as_ref(), batch.factor(n));
-                    operator.apply(&Call { node, inputs: &inputs, ops, memo })?
+                Work::Operator(task) => {
+                    let mut inputs = task.inputs(&slots);
+                    grown(&task.node, &mut inputs, step.told(), batch.factor(n));
+                    task.run(&inputs, ops)?
                 }
             };
             if let (Some(name), false) = (&step.tap, made.is_empty()) {
@@ -243,11 +180,6 @@ impl Network {
         let parts: Result<Vec<Tensor>> = (0..n).step_by(most as usize).map(part).collect();
         Ok(Tensor::cat(&parts?, 0))
     }
-}
-
-/// bf16 as f32; everything else as it is.
-fn wide(x: &Tensor) -> Tensor {
-    if x.kind() == Kind::BFloat16 { x.to_kind(Kind::Float) } else { x.shallow_clone() }
 }
 
 fn through(

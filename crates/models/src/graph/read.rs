@@ -255,7 +255,7 @@ fn close(a: &Tensor, b: &Tensor) -> bool {
 fn may_be_linear(plan: &Plan) -> bool {
     plan.steps.iter().all(|step| match &step.action {
         Action::Layer(_) => true,
-        Action::Operator { operator, .. } => operator.linear,
+        Action::Operator(operation, _) => operation.operator.linear,
     })
 }
 

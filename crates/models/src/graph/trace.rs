@@ -64,7 +64,8 @@ pub(super) fn trace(
             let (inputs, memo) = (&inputs, &Memo::default());
             let made = (operator.run)(&Call { node, inputs, ops: &ops, memo })?;
             let shape = inputs.get(1).and_then(Option::as_ref).and_then(integers);
-            for (name, value) in node.outputs.iter().zip(made) {
+            let named = |(name, _): &(&String, Tensor)| !name.is_empty();
+            for (name, value) in node.outputs.iter().zip(made).filter(named) {
                 if value.is_floating_point() {
                     shapes.insert(name.clone(), value.size());
                     let shape = shape.clone().filter(|_| reshapes(node));

@@ -2,7 +2,7 @@
 //! to it, and the batch norm that follows.
 
 use super::{
-    super::{Node, fold::View, operators::Window},
+    super::{Node, operators::Window},
     Arg, Lowerer, drawn,
 };
 use crate::{Conv, Init, Role};
@@ -30,6 +30,8 @@ pub(in crate::graph) struct Layer {
     pub pads: Option<Vec<i64>>,
     /// Whether the convolution is over one axis.
     pub one_axis: bool,
+    /// Whether the weight is `[in, out]`.
+    pub turned: bool,
     /// Outputs.
     rows: i64,
 }
@@ -72,18 +74,6 @@ pub(super) fn layer(it: &mut Lowerer, i: usize) -> Option<(Layer, Vec<usize>)> {
     Some((layer, used))
 }
 
-/// The same constant seen in another way.
-fn seen(arg: Arg, view: View) -> Arg {
-    match arg {
-        Arg::Constant(value) => Arg::Constant(view.of(&value)),
-        Arg::Stored(mut stored) => {
-            stored.views.push(view);
-            Arg::Stored(stored)
-        }
-        other => other,
-    }
-}
-
 fn floats<'a>(it: &'a Lowerer, name: &str) -> Option<&'a Tensor> {
     it.constants.get(name).map(|c| &c.value).filter(|value| value.is_floating_point())
 }
@@ -103,20 +93,17 @@ fn convolution(it: &mut Lowerer, node: &Node, x: usize) -> Option<Layer> {
         floats(it, name).filter(|value| value.size() == [size[0]])?;
     }
     let init = drawn(floats(it, name)?, 0.);
-    let weight = it.weight(name, init)?;
-    let one_axis = size.len() == 3;
-    let weight = match one_axis {
-        true => seen(weight, View::Reshape(vec![size[0], size[1], 1, size[2]])),
-        false => weight,
-    };
-    let bias = bias.and_then(|name| it.weight(&name, Init::Const(0.)));
-    let (conv, pads) = (Some(window.conv([shape[1], size[0]], groups)), window.uneven());
-    Some(Layer { x, weight, bias, norm: None, conv, pads, one_axis, rows: size[0] })
+    let weight = it.weight(name, init, true)?;
+    let bias = bias.and_then(|name| it.weight(&name, Init::Const(0.), true));
+    let conv = Some(window.conv([shape[1], size[0]], groups));
+    let (pads, one_axis) = (window.uneven(), size.len() == 3);
+    Some(Layer { bias, conv, pads, one_axis, ..linear(x, weight, size[0], false) })
 }
 
-/// A linear layer with the weight `[out, in]`.
-fn linear(x: usize, weight: Arg, rows: i64) -> Layer {
-    Layer { x, weight, bias: None, norm: None, conv: None, pads: None, one_axis: false, rows }
+/// A linear layer with the weight `[out, in]` or, `turned`, `[in, out]`.
+fn linear(x: usize, weight: Arg, rows: i64, turned: bool) -> Layer {
+    let (bias, norm, conv, pads, one_axis) = (None, None, None, None, false);
+    Layer { x, weight, bias, norm, conv, pads, one_axis, turned, rows }
 }
 
 fn gemm(it: &mut Lowerer, node: &Node, x: usize) -> Option<Layer> {
@@ -136,11 +123,9 @@ fn gemm(it: &mut Lowerer, node: &Node, x: usize) -> Option<Layer> {
         return None;
     }
     let init = Init::KaimingNormal { fan_in: if transposed { b } else { a }.max(1) };
-    let weight = it.weight(name, init)?;
-    let weight = if transposed { weight } else { seen(weight, View::Permute(vec![1, 0])) };
-    let bias = bias.and_then(|name| it.weight(&name, Init::Const(0.)));
-    let bias = bias.map(|bias| seen(bias, View::Reshape(vec![rows])));
-    Some(Layer { bias, ..linear(x, weight, rows) })
+    let weight = it.weight(name, init, true)?;
+    let bias = bias.and_then(|name| it.weight(&name, Init::Const(0.), true));
+    Some(Layer { bias, ..linear(x, weight, rows, !transposed) })
 }
 
 fn product(it: &mut Lowerer, node: &Node, x: usize) -> Option<Layer> {
@@ -149,8 +134,8 @@ fn product(it: &mut Lowerer, node: &Node, x: usize) -> Option<Layer> {
     if it.shape(&node.inputs[0])?.len() < 2 {
         return None;
     }
-    let weight = it.weight(name, Init::KaimingNormal { fan_in: n_in.max(1) })?;
-    Some(linear(x, seen(weight, View::Permute(vec![1, 0])), rows))
+    let weight = it.weight(name, Init::KaimingNormal { fan_in: n_in.max(1) }, true)?;
+    Some(linear(x, weight, rows, true))
 }
 
 /// The bias that `node` adds to `at`.
@@ -171,8 +156,7 @@ fn added(it: &mut Lowerer, node: &Node, at: &str, layer: &Layer) -> Option<Arg> 
     if value.numel() as i64 != rows || size[place] != rows || !same {
         return None;
     }
-    let bias = it.weight(name, Init::Const(0.))?;
-    Some(seen(bias, View::Reshape(vec![rows])))
+    it.weight(name, Init::Const(0.), true)
 }
 
 /// The tensors of a norm; none where it is not one of constants, one number a channel.
@@ -180,14 +164,14 @@ fn norm(it: &mut Lowerer, node: &Node) -> Option<NormPlan> {
     let [_, scale, shift, mean, var] = node.inputs.as_slice() else { return None };
     let channels = *it.shape(&node.inputs[0])?.get(1)?;
     for name in [scale, shift, mean, var] {
-        let direct = it.constants.get(name)?.stored.as_ref().is_none_or(|s| s.views.is_empty());
-        floats(it, name).filter(|value| value.size() == [channels] && direct)?;
+        floats(it, name).filter(|value| value.size() == [channels])?;
     }
+    let fixed = |arg: Arg| (!matches!(arg, Arg::Computed(_))).then_some(arg);
     // Training moves statistics in place: what is no parameter would be moved behind its back.
     let stored = |arg: Arg| matches!(arg, Arg::Stored(_)).then_some(arg);
     Some(NormPlan {
-        scale: it.weight(scale, Init::Const(1.))?,
-        shift: it.weight(shift, Init::Const(0.))?,
+        scale: fixed(it.weight(scale, Init::Const(1.), true)?)?,
+        shift: fixed(it.weight(shift, Init::Const(0.), true)?)?,
         mean: stored(it.statistic(mean, Role::Mean)?)?,
         var: stored(it.statistic(var, Role::Variance)?)?,
         eps: node.float("epsilon", 1e-5).ok()?,
@@ -204,7 +188,6 @@ fn alone(it: &mut Lowerer, node: &Node, x: usize) -> Option<Layer> {
     let norm = norm(it, node)?;
     let weight = Tensor::ones([channels, 1, 1, 1], (tch::Kind::Float, tch::Device::Cpu));
     let conv = Conv { groups: channels, ..Conv::same(channels, channels, 1, 1) };
-    let (weight, norm, conv) = (Arg::Constant(weight), Some(norm), Some(conv));
-    let (bias, pads, rows) = (None, None, channels);
-    Some(Layer { x, weight, bias, norm, conv, pads, one_axis: false, rows })
+    let layer = linear(x, Arg::Constant(weight), channels, false);
+    Some(Layer { norm: Some(norm), conv: Some(conv), ..layer })
 }
