@@ -41,6 +41,17 @@ pub fn int(name: &str, value: i64) -> AttributeProto {
     }
 }
 
+/// A graph without inputs as an attribute: a branch of `If`, which gives `y`.
+pub fn branch(name: &str, build: Build) -> AttributeProto {
+    let graph = GraphProto { input: vec![], ..build.graph };
+    AttributeProto {
+        name: Some(name.into()),
+        g: Some(Box::new(graph)),
+        r#type: Some(5),
+        ..Default::default()
+    }
+}
+
 fn value(name: &str, element: i32, dims: &[i64]) -> ValueInfoProto {
     let dim = |&n: &i64| Dimension { dim_value: (n > 0).then_some(n), dim_param: None };
     let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });

@@ -9,7 +9,10 @@ use super::{
 };
 use crate::Plain;
 use anyhow::{Context, Result};
-use std::{collections::HashMap, rc::Rc};
+use std::{
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+};
 use tch::{Kind, Tensor};
 use tensorfile::onnx::proto::TensorProto;
 
@@ -84,23 +87,30 @@ pub(super) fn initializers(
     Ok(found)
 }
 
-/// Computes the nodes that depend on no image and returns the others. Errors: those of operators.
+/// Computes the nodes that depend on no image and returns the others, with the nodes of its branch
+/// in place of an `If` whose condition is known; what is not supported is among them. Errors: those
+/// of operators.
 pub(super) fn fold(nodes: Vec<Node>, constants: &mut Constants) -> Result<Vec<Node>> {
-    let mut rest = vec![];
-    for (place, node) in nodes.into_iter().enumerate() {
-        let known = |name: &String| name.is_empty() || constants.contains_key(name);
-        if !node.inputs.iter().all(known) {
-            rest.push(node);
+    let (mut rest, mut place) = (vec![], 0);
+    let mut todo = VecDeque::from(nodes);
+    while let Some(mut node) = todo.pop_front() {
+        if let Some(branch) = chosen(&mut node, constants) {
+            branch.into_iter().rev().for_each(|node| todo.push_front(node));
             continue;
         }
+        let known = |name: &String| name.is_empty() || constants.contains_key(name);
+        let supported = operators::find(&node.operator);
+        let Some(operator) = supported.filter(|_| node.inputs.iter().all(known)) else {
+            rest.push(node);
+            continue;
+        };
         let value = |name: &String| constants.get(name).map(|c| c.value.shallow_clone());
         let inputs: Vec<Option<Tensor>> = node.inputs.iter().map(value).collect();
-        let operator = operators::find(&node.operator)
-            .with_context(|| format!("operator `{}` is not supported", node.operator))?;
         let call = Call { node: &node, inputs: &inputs, ops: &Plain, memo: &Memo::default() };
         let made = tch::with_grad(|| guard(|| (operator.run)(&call)));
         let made = made.with_context(|| format!("node `{}`", node.label))?;
         let node = Rc::new(Made { node: Rc::new(node), place });
+        place += 1;
         for (i, (name, value)) in node.node.outputs.iter().zip(made).enumerate() {
             if name.is_empty() {
                 continue;
@@ -114,6 +124,16 @@ pub(super) fn fold(nodes: Vec<Node>, constants: &mut Constants) -> Result<Vec<No
         }
     }
     Ok(rest)
+}
+
+/// The nodes of the branch that an `If` takes, where its condition is known.
+fn chosen(node: &mut Node, constants: &Constants) -> Option<Vec<Node>> {
+    let condition = &constants.get(node.inputs.first()?)?.value;
+    if node.branches.is_empty() || condition.numel() != 1 {
+        return None;
+    }
+    let holds = condition.reshape([1]).int64_value(&[0]) != 0;
+    Some(node.branches.swap_remove(usize::from(!holds)))
 }
 
 /// Where output `i` of a node comes from.

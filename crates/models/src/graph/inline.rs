@@ -1,5 +1,6 @@
-//! Nodes with the functions that they call written out.
+//! Nodes with the functions that they call written out, and with the branches of `If`.
 
+mod branches;
 mod node;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -11,7 +12,7 @@ use tensorfile::onnx::proto::{
 pub use node::Node;
 pub(super) use node::read_by;
 
-/// Functions inside functions, at most.
+/// Functions and branches inside each other, at most.
 const DEEPEST: usize = 32;
 /// Nodes with every function written out, at most: a few functions that call each other twice would
 /// be billions.
@@ -31,7 +32,7 @@ pub fn nodes(
         ((plain(f.domain()), f.name(), f.overload()), f)
     };
     let functions = model.functions.iter().map(key).collect();
-    let mut inliner = Inliner { functions, known, done: vec![], calls: 0 };
+    let mut inliner = Inliner { functions, known, done: vec![], count: 0, calls: 0 };
     let none = BTreeMap::new();
     for node in &graph.node {
         let name = |value: &str| value.to_owned();
@@ -63,6 +64,7 @@ struct Inliner<'a> {
     functions: Functions<'a>,
     known: &'a dyn Fn(&str) -> bool,
     done: Vec<Node>,
+    count: usize,
     calls: usize,
 }
 
@@ -81,17 +83,25 @@ impl<'a> Inliner<'a> {
             attributes: attributes(proto, call.attributes),
             opset: version(call.sets, domain),
             operator,
+            branches: vec![],
         };
         let key = (domain, proto.op_type(), proto.overload());
         let function = self.functions.get(&key).copied();
         match function.filter(|_| !(self.known)(&node.operator)) {
             Some(function) => self.write_out(&node, function, depth).with_context(label),
-            None => {
-                ensure!(self.done.len() < MOST, "more than {MOST} nodes");
-                self.done.push(node);
-                Ok(())
+            None if node.operator == "If" => {
+                let node = self.with_branches(node, call, depth).with_context(label)?;
+                self.push(node)
             }
+            None => self.push(node),
         }
+    }
+
+    fn push(&mut self, node: Node) -> Result<()> {
+        self.count += 1;
+        ensure!(self.count <= MOST, "more than {MOST} nodes");
+        self.done.push(node);
+        Ok(())
     }
 
     fn write_out(&mut self, node: &Node, function: &FunctionProto, depth: usize) -> Result<()> {

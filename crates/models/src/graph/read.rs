@@ -76,21 +76,22 @@ fn parts(file: &Rc<File>) -> Result<Parts> {
     let (graph, mut notes) = (file.graph(), vec![]);
     let all = nodes(file.model(), graph, &known)?;
     let mut output = output(graph, &all)?;
+    let all = needed(all, &output)?;
+    let mut constants = initializers(file, &all, &output)?;
+    let all = fold(all, &mut constants)?;
     if let Some((before, softmax)) = before_softmax(&all, &output) {
         notes.push(format!("its last operation, `{softmax}`, is left out: logits are explained"));
         output = before;
     }
-    let all = needed(all, &output)?;
-    check_supported(&all, &known)?;
-    let input = input(graph, &all)?;
-    if let Some(last) = all.last().filter(|node| node.operator == "Relu") {
+    let nodes = needed(all, &output)?;
+    check_supported(&nodes, &known)?;
+    let input = input(graph, &nodes)?;
+    if let Some(last) = nodes.last().filter(|node| node.operator == "Relu") {
         let label = &last.label;
         notes.push(format!(
             "its last operation is a `Relu` (`{label}`): where all logits are 0, gradients are too"
         ));
     }
-    let mut constants = initializers(file, &all, &output)?;
-    let nodes = fold(all, &mut constants)?;
     let trains = |node: &&Node| {
         node.operator == "BatchNormalization" && node.int("training_mode", 0).is_ok_and(|m| m == 1)
     };

@@ -229,6 +229,7 @@ fn before_opset_7_an_axis_says_where_the_second_input_lies() {
             outputs: vec!["y".to_owned()],
             attributes: axis.map(|axis| ("axis".to_owned(), axis)).into_iter().collect(),
             opset: 6,
+            ..Node::default()
         };
         Case { name: operator.to_owned(), node, inputs: vec![], outputs: vec![] }
     };

@@ -139,6 +139,7 @@ fn what_cannot_be_is_an_error_and_no_allocation() {
             outputs: vec!["y".to_owned()],
             attributes: attributes.into_iter().collect(),
             opset: 17,
+            ..Node::default()
         };
         let given: Vec<Option<Tensor>> = inputs.iter().map(|t| Some(t.shallow_clone())).collect();
         let call = Call { node: &node, inputs: &given, ops: &Plain, memo: &Memo::default() };

@@ -6,7 +6,7 @@ use tch::{Kind, Tensor};
 use tensorfile::onnx::proto::AttributeProto;
 
 /// An operator with what it reads and makes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Node {
     /// The operator; one that is not ONNX's own with its domain, `ai.onnx.ml.ZipMap`.
     pub operator: String,
@@ -20,6 +20,9 @@ pub struct Node {
     pub attributes: BTreeMap<String, AttributeProto>,
     /// The version of the operator's set.
     pub opset: i64,
+    /// Of an `If`: the nodes where its condition is true, and those where it is not. Its inputs are
+    /// the condition and whatever they read from outside.
+    pub branches: Vec<Vec<Node>>,
 }
 
 /// Attributes by name. Errors: one of another type.
