@@ -43,6 +43,12 @@ pub fn kind(data_type: i32) -> Result<Kind> {
     Ok(elements::element(data_type)?.kind)
 }
 
+/// Whether `data_type` is that of floats of 16, 32 or 64 bits.
+pub fn is_float(data_type: i32) -> bool {
+    const FLOATS: [Kind; 4] = [Kind::Float, Kind::Double, Kind::Half, Kind::BFloat16];
+    kind(data_type).is_ok_and(|kind| FLOATS.contains(&kind))
+}
+
 /// The numbers of a tensor that is stored whole, such as an attribute's; 16-bit floats as such.
 /// Errors: those of [`File::tensor`], external data.
 pub fn stored(tensor: &TensorProto) -> Result<Tensor> {

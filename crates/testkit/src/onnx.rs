@@ -41,6 +41,17 @@ pub fn int(name: &str, value: i64) -> AttributeProto {
     }
 }
 
+/// A graph without inputs as an attribute: a branch of `If`, which gives `y`.
+pub fn branch(name: &str, build: Build) -> AttributeProto {
+    let graph = GraphProto { input: vec![], ..build.graph };
+    AttributeProto {
+        name: Some(name.into()),
+        g: Some(Box::new(graph)),
+        r#type: Some(5),
+        ..Default::default()
+    }
+}
+
 fn value(name: &str, element: i32, dims: &[i64]) -> ValueInfoProto {
     let dim = |&n: &i64| Dimension { dim_value: (n > 0).then_some(n), dim_param: None };
     let shape = Some(TensorShapeProto { dim: dims.iter().map(dim).collect() });
@@ -58,16 +69,27 @@ impl Build {
 
     /// A node with one output.
     pub fn node(
-        mut self,
+        self,
         op: &str,
         inputs: &[&str],
         output: &str,
         attributes: &[AttributeProto],
     ) -> Self {
+        self.nodes(op, inputs, &[output], attributes)
+    }
+
+    /// A node with these outputs.
+    pub fn nodes(
+        mut self,
+        op: &str,
+        inputs: &[&str],
+        outputs: &[&str],
+        attributes: &[AttributeProto],
+    ) -> Self {
         self.graph.node.push(NodeProto {
             op_type: Some(op.into()),
             input: texts(inputs),
-            output: texts(&[output]),
+            output: texts(outputs),
             attribute: attributes.to_vec(),
             ..Default::default()
         });
@@ -185,4 +207,36 @@ pub fn classifier(batch: i64, side: i64, classes: i64) -> Build {
         .node("Relu", &["a"], "h", &[])
         .node("Gemm", &["h", "head/w", "head/b"], "logits", &[int("transB", 1)])
         .node("Softmax", &["logits"], "y", &[int("axis", 1)])
+}
+
+/// A convolution whose weight is standardised (Qiao et al. 2019) and pruned by a mask, and a linear
+/// layer: what `Conv` reads is stored nowhere.
+pub fn standardised() -> Build {
+    let mean = [ints("axes", &[1, 2, 3]), int("keepdims", 1)];
+    Build::new(&[0, 3, 8, 8])
+        .drawn("conv/w", &[4, 3, 3, 3])
+        .drawn("gain", &[4, 1, 1, 1])
+        .tensor("mask", &[4, 3, 3, 3], &mask(&[4, 3, 3, 3]))
+        .tensor("eps", &[], &Tensor::from(1e-3f32))
+        .drawn("head/w", &[6, 4])
+        .node("ReduceMean", &["conv/w"], "mean", &mean)
+        .node("Sub", &["conv/w", "mean"], "centred", &[])
+        .node("Mul", &["centred", "centred"], "squares", &[])
+        .node("ReduceMean", &["squares"], "variance", &mean)
+        .node("Add", &["variance", "eps"], "sum", &[])
+        .node("Sqrt", &["sum"], "deviation", &[])
+        .node("Div", &["centred", "deviation"], "standard", &[])
+        .node("Mul", &["standard", "gain"], "scaled", &[])
+        .node("Mul", &["scaled", "mask"], "weight", &[])
+        .node("Conv", &["x", "weight"], "c", &[])
+        .node("Relu", &["c"], "r", &[])
+        .node("GlobalAveragePool", &["r"], "g", &[])
+        .node("Flatten", &["g"], "f", &[])
+        .node("Gemm", &["f", "head/w"], "y", &[int("transB", 1)])
+}
+
+/// Every third number is 0, the others are 1.
+pub fn mask(dims: &[i64]) -> Tensor {
+    let count = Tensor::arange(dims.iter().product::<i64>(), (Kind::Int64, Device::Cpu));
+    count.remainder(3).ne(0).to_kind(Kind::Float).reshape(dims)
 }

@@ -1,12 +1,12 @@
 //! Which value of a graph is the image, and which the logits.
 
-use super::Node;
+use super::{Node, inline::read_by};
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::BTreeSet;
-use tensorfile::onnx::proto::{GraphProto, ValueInfoProto};
-
-/// Types of numbers that logits may have: float, float16, double, bfloat16; and unsaid.
-const FLOATS: [i32; 5] = [0, 1, 10, 11, 16];
+use tensorfile::onnx::{
+    is_float,
+    proto::{GraphProto, ValueInfoProto},
+};
 
 /// What a network is given.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,8 +46,7 @@ impl Input {
 /// or several, an input without shape.
 pub fn input(graph: &GraphProto, nodes: &[Node]) -> Result<Input> {
     let constants: BTreeSet<&str> = graph.initializer.iter().map(|t| t.name()).collect();
-    let read: BTreeSet<&str> =
-        nodes.iter().flat_map(|node| &node.inputs).map(String::as_str).collect();
+    let read = read_by(nodes);
     let free =
         |value: &&ValueInfoProto| !constants.contains(value.name()) && read.contains(value.name());
     let found: Vec<&ValueInfoProto> = graph.input.iter().filter(free).collect();
@@ -75,7 +74,8 @@ pub fn output(graph: &GraphProto, nodes: &[Node]) -> Result<String> {
         if let Some(zip) = made.filter(|node| node.operator == "ai.onnx.ml.ZipMap") {
             return zip.inputs.first().cloned().context("a `ZipMap` without input");
         }
-        if FLOATS.contains(&element(value)) {
+        let element = element(value);
+        if element == 0 || is_float(element) {
             return Ok(value.name().to_owned());
         }
     }

@@ -1,63 +1,70 @@
-//! Values that do not depend on the image: computed once, and which of them are views of a tensor
-//! that the file stores, so that training moves what is stored.
+//! Values that do not depend on the image: computed once. A float that differentiable operators make
+//! of floats that the file stores keeps its graph to them, so that training can compute it anew.
 
-use super::{Node, guard::guard, operators};
+use super::{
+    Node,
+    guard::guard,
+    inline::read_by,
+    operators::{self, Call, Memo},
+};
 use crate::Plain;
 use anyhow::{Context, Result};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+};
 use tch::{Kind, Tensor};
 use tensorfile::onnx::proto::TensorProto;
 
-/// How a layer sees a tensor that the file stores.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum View {
-    /// Axes in another order.
-    Permute(Vec<i64>),
-    /// The same numbers in another shape.
-    Reshape(Vec<i64>),
-    /// Repeated along axes of length 1.
-    Expand(Vec<i64>),
-}
-
-impl View {
-    /// A view of `x`; gradients pass.
-    pub fn of(&self, x: &Tensor) -> Tensor {
-        match self {
-            View::Permute(axes) => x.permute(axes.as_slice()),
-            View::Reshape(shape) => x.reshape(shape.as_slice()),
-            View::Expand(shape) => x.expand(shape.as_slice(), false),
-        }
-    }
-}
-
-/// A tensor of the file, seen through views.
-#[derive(Clone, Debug)]
+/// A tensor of the file.
 pub(super) struct Stored {
-    /// Its name in the file.
+    /// Its name.
     pub name: String,
-    /// Whether it is an initializer; else a node makes it.
+    /// Whether it is an initializer; else a node holds it.
     pub initializer: bool,
-    /// In the order in which they are taken.
-    pub views: Vec<View>,
+    /// As the file has it; none where it is a list of numbers.
+    pub proto: Option<TensorProto>,
+}
+
+/// A node that depends on no image.
+pub(super) struct Made {
+    pub node: Rc<Node>,
+    /// Its place among all such nodes: behind those that it reads.
+    pub place: usize,
+}
+
+/// Where a value comes from.
+#[derive(Clone)]
+pub(super) enum Source {
+    Stored(Rc<Stored>),
+    /// The output of this number of a node.
+    Made(Rc<Made>, usize),
 }
 
 /// A value that does not depend on the image.
-#[derive(Debug)]
 pub(super) struct Constant {
-    /// On the CPU; floats are f32.
+    /// On the CPU; floats are f32, with a graph to stored floats, if there is one.
     pub value: Tensor,
-    /// The tensor that it is a view of, if it is one.
-    pub stored: Option<Stored>,
-    /// As the file has it, if it is a tensor of the file.
-    pub proto: Option<TensorProto>,
+    pub source: Source,
 }
 
 /// By name.
 pub(super) type Constants = HashMap<String, Constant>;
 
-/// Floats in single precision, what else there is as it is.
-pub(super) fn single(value: Tensor) -> Tensor {
-    if value.is_floating_point() { value.to_kind(Kind::Float) } else { value }
+impl Constant {
+    fn new(value: Tensor, source: Source) -> Self {
+        // Floats in single precision, what else there is as it is.
+        let value = if value.is_floating_point() { value.to_kind(Kind::Float) } else { value };
+        let weights = value.is_floating_point() && value.numel() > 1;
+        let leaf = matches!(source, Source::Stored(_)) && weights;
+        let value = if leaf { value.detach().set_requires_grad(true) } else { value };
+        Constant { value, source }
+    }
+
+    /// The same value under another name.
+    fn again(&self) -> Self {
+        Constant { value: self.value.shallow_clone(), source: self.source.clone() }
+    }
 }
 
 /// The initializers that `nodes` read. Errors: one that cannot be read.
@@ -66,76 +73,82 @@ pub(super) fn initializers(
     nodes: &[Node],
     output: &str,
 ) -> Result<Constants> {
-    let read: BTreeMap<&str, ()> =
-        nodes.iter().flat_map(|node| &node.inputs).map(|name| (name.as_str(), ())).collect();
+    let read = read_by(nodes);
     let mut found = Constants::new();
     for tensor in &file.graph().initializer {
         let name = tensor.name();
-        if read.contains_key(name) || name == output {
-            let stored = Stored { name: name.to_owned(), initializer: true, views: vec![] };
-            let value = single(file.tensor(tensor)?);
-            let proto = Some(tensor.clone());
-            found.insert(name.to_owned(), Constant { value, stored: Some(stored), proto });
+        if read.contains(name) || name == output {
+            let (name, proto) = (name.to_owned(), Some(tensor.clone()));
+            let source = Stored { name: name.clone(), initializer: true, proto };
+            let constant = Constant::new(file.tensor(tensor)?, Source::Stored(Rc::new(source)));
+            found.insert(name, constant);
         }
     }
     Ok(found)
 }
 
-/// Computes the nodes that depend on no image and returns the others. Errors: those of operators.
+/// Computes the nodes that depend on no image and returns the others, with the nodes of its branch
+/// in place of an `If` whose condition is known; what is not supported is among them. Errors: those
+/// of operators.
 pub(super) fn fold(nodes: Vec<Node>, constants: &mut Constants) -> Result<Vec<Node>> {
-    let mut rest = vec![];
-    for node in nodes {
-        let known = |name: &String| name.is_empty() || constants.contains_key(name);
-        if !node.inputs.iter().all(known) {
-            rest.push(node);
+    let (mut rest, mut place) = (vec![], 0);
+    let mut todo = VecDeque::from(nodes);
+    while let Some(mut node) = todo.pop_front() {
+        if let Some(branch) = chosen(&mut node, constants) {
+            branch.into_iter().rev().for_each(|node| todo.push_front(node));
             continue;
         }
+        let known = |name: &String| name.is_empty() || constants.contains_key(name);
+        let supported = operators::find(&node.operator);
+        let Some(operator) = supported.filter(|_| node.inputs.iter().all(known)) else {
+            rest.push(node);
+            continue;
+        };
         let value = |name: &String| constants.get(name).map(|c| c.value.shallow_clone());
         let inputs: Vec<Option<Tensor>> = node.inputs.iter().map(value).collect();
-        let operator = operators::find(&node.operator)
-            .with_context(|| format!("operator `{}` is not supported", node.operator))?;
-        let run = || (operator.run)(&operators::Call { node: &node, inputs: &inputs, ops: &Plain });
-        let made = tch::no_grad(|| guard(run)).with_context(|| format!("node `{}`", node.label));
-        let view = view(&node, &inputs);
-        for (i, (name, value)) in node.outputs.iter().zip(made?).enumerate() {
-            let value = single(value);
-            let of = node.inputs.first().and_then(|name| constants.get(name)?.stored.clone());
-            let stored = match (node.operator.as_str(), &view, of) {
-                ("Constant", ..) => {
-                    Some(Stored { name: name.clone(), initializer: false, views: vec![] })
-                }
-                (_, Some(view), Some(mut stored)) if i == 0 && value.is_floating_point() => {
-                    stored.views.extend(view(&value));
-                    Some(stored)
-                }
-                _ => None,
+        let call = Call { node: &node, inputs: &inputs, ops: &Plain, memo: &Memo::default() };
+        let made = tch::with_grad(|| guard(|| (operator.run)(&call)));
+        let made = made.with_context(|| format!("node `{}`", node.label))?;
+        let node = Rc::new(Made { node: Rc::new(node), place });
+        place += 1;
+        for (i, (name, value)) in node.node.outputs.iter().zip(made).enumerate() {
+            if name.is_empty() {
+                continue;
+            }
+            let first = node.node.inputs.first().and_then(|name| constants.get(name));
+            let constant = match first.filter(|first| same(&first.value, &value)) {
+                Some(first) => first.again(),
+                None => Constant::new(value, source(&node, i)),
             };
-            let own = node.attributes.get("value").filter(|_| node.operator == "Constant");
-            let proto = own.and_then(|a| a.as_tensor()).cloned();
-            constants.insert(name.clone(), Constant { value, stored, proto });
+            constants.insert(name.clone(), constant);
         }
     }
     Ok(rest)
 }
 
-type OfResult = Box<dyn Fn(&Tensor) -> Option<View>>;
-
-/// The view that a node takes of its first input, if it takes one.
-fn view(node: &Node, inputs: &[Option<Tensor>]) -> Option<OfResult> {
-    let x = inputs.first()?.as_ref()?;
-    let floats = x.is_floating_point();
-    match node.operator.as_str() {
-        "Identity" | "Dropout" => Some(Box::new(|_| None)),
-        "Cast" | "CastLike" if floats => Some(Box::new(|_| None)),
-        "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze" => {
-            Some(Box::new(|y| Some(View::Reshape(y.size()))))
-        }
-        "Expand" => Some(Box::new(|y| Some(View::Expand(y.size())))),
-        "Transpose" => {
-            let axes = node.attributes.get("perm").and_then(|a| a.as_ints());
-            let axes = axes.map_or((0..x.dim() as i64).rev().collect(), <[i64]>::to_vec);
-            Some(Box::new(move |_| Some(View::Permute(axes.clone()))))
-        }
-        _ => None,
+/// The nodes of the branch that an `If` takes, where its condition is known.
+fn chosen(node: &mut Node, constants: &Constants) -> Option<Vec<Node>> {
+    let condition = &constants.get(node.inputs.first()?)?.value;
+    if node.branches.is_empty() || condition.numel() != 1 {
+        return None;
     }
+    let holds = condition.reshape([1]).int64_value(&[0]) != 0;
+    Some(node.branches.swap_remove(usize::from(!holds)))
+}
+
+/// Where output `i` of a node comes from.
+fn source(made: &Rc<Made>, i: usize) -> Source {
+    let node = &made.node;
+    if node.operator != "Constant" {
+        return Source::Made(made.clone(), i);
+    }
+    let proto = node.attributes.get("value").and_then(|a| a.as_tensor()).cloned();
+    Source::Stored(Rc::new(Stored { name: node.outputs[i].clone(), initializer: false, proto }))
+}
+
+/// Whether two tensors are one: what `Identity` gives, a cast to the type that is there, a reshape
+/// to the shape.
+fn same(a: &Tensor, b: &Tensor) -> bool {
+    let form = |t: &Tensor| (t.data_ptr(), t.kind(), t.size(), t.stride());
+    a.numel() > 0 && form(a) == form(b)
 }

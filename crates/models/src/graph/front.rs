@@ -4,6 +4,7 @@ use super::{Node, fold::Constants};
 use crate::zoo::Normalisation;
 use anyhow::Result;
 use tch::{Kind, Tensor};
+use tensorfile::onnx::is_float;
 
 /// How the file takes an image `[C, H, W]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -72,7 +73,8 @@ pub(super) fn front(
             all.unzip::<f64, f64, Vec<f64>, Vec<f64>>()
         };
         let next = match (node.operator.as_str(), &numbers) {
-            ("Identity" | "Cast", None) if node.operator == "Identity" || to_float(node) => None,
+            ("Identity", None) => None,
+            ("Cast", None) if node.int("to", 0).is_ok_and(|to| is_float(to as i32)) => None,
             ("Sub", Some((c, true))) => Some(pairs(c, &|m, s, c| (m + s * c, s))),
             ("Add", Some((c, _))) => Some(pairs(c, &|m, s, c| (m - s * c, s))),
             ("Div", Some((c, true))) => Some(pairs(c, &|m, s, c| (m, s * c))),
@@ -91,11 +93,6 @@ pub(super) fn front(
     }
     let scale = found.map(|(mean, std)| Normalisation::new(mean, std)).transpose()?;
     Ok(Front { input: at, scale })
-}
-
-fn to_float(node: &Node) -> bool {
-    let to = node.attributes.get("to").and_then(|a| a.as_int());
-    to.is_some_and(|to| [1, 10, 11, 16].contains(&to))
 }
 
 /// A number for each channel, if `value` is one number or one for each channel.
@@ -126,8 +123,7 @@ pub(super) fn before_softmax(nodes: &[Node], output: &str) -> Option<(String, St
     while ["Identity", "Cast"].contains(&node.operator.as_str()) {
         node = maker(node.inputs.first()?)?;
     }
-    let axis = node.attributes.get("axis").and_then(|a| a.as_int());
-    let over_classes = matches!(axis, None | Some(1 | -1));
+    let over_classes = node.int("axis", 1).is_ok_and(|axis| [1, -1].contains(&axis));
     let softmax = ["Softmax", "LogSoftmax"].contains(&node.operator.as_str());
     let before = node.inputs.first()?.clone();
     (softmax && over_classes).then(|| (before, node.operator.clone()))

@@ -1,4 +1,7 @@
-//! Nodes with the functions that they call written out.
+//! Nodes with the functions that they call written out, and with the branches of `If`.
+
+mod branches;
+mod node;
 
 use anyhow::{Context, Result, bail, ensure};
 use std::collections::{BTreeMap, HashMap};
@@ -6,28 +9,14 @@ use tensorfile::onnx::proto::{
     AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
 };
 
-/// Functions inside functions, at most.
+pub use node::Node;
+pub(super) use node::read_by;
+
+/// Functions and branches inside each other, at most.
 const DEEPEST: usize = 32;
 /// Nodes with every function written out, at most: a few functions that call each other twice would
 /// be billions.
 const MOST: usize = 1 << 17;
-
-/// An operator with what it reads and makes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Node {
-    /// The operator; one that is not ONNX's own with its domain, `ai.onnx.ml.ZipMap`.
-    pub operator: String,
-    /// What a message calls it.
-    pub label: String,
-    /// Names of values; empty for one that is left out.
-    pub inputs: Vec<String>,
-    /// Names of values; empty for one that is not wanted.
-    pub outputs: Vec<String>,
-    /// Its settings by name.
-    pub attributes: BTreeMap<String, AttributeProto>,
-    /// The version of the operator's set.
-    pub opset: i64,
-}
 
 type Functions<'a> = HashMap<(&'a str, &'a str, &'a str), &'a FunctionProto>;
 
@@ -43,7 +32,7 @@ pub fn nodes(
         ((plain(f.domain()), f.name(), f.overload()), f)
     };
     let functions = model.functions.iter().map(key).collect();
-    let mut inliner = Inliner { functions, known, done: vec![], calls: 0 };
+    let mut inliner = Inliner { functions, known, done: vec![], count: 0, calls: 0 };
     let none = BTreeMap::new();
     for node in &graph.node {
         let name = |value: &str| value.to_owned();
@@ -75,6 +64,7 @@ struct Inliner<'a> {
     functions: Functions<'a>,
     known: &'a dyn Fn(&str) -> bool,
     done: Vec<Node>,
+    count: usize,
     calls: usize,
 }
 
@@ -93,17 +83,25 @@ impl<'a> Inliner<'a> {
             attributes: attributes(proto, call.attributes),
             opset: version(call.sets, domain),
             operator,
+            branches: vec![],
         };
         let key = (domain, proto.op_type(), proto.overload());
         let function = self.functions.get(&key).copied();
         match function.filter(|_| !(self.known)(&node.operator)) {
             Some(function) => self.write_out(&node, function, depth).with_context(label),
-            None => {
-                ensure!(self.done.len() < MOST, "more than {MOST} nodes");
-                self.done.push(node);
-                Ok(())
+            None if node.operator == "If" => {
+                let node = self.with_branches(node, call, depth).with_context(label)?;
+                self.push(node)
             }
+            None => self.push(node),
         }
+    }
+
+    fn push(&mut self, node: Node) -> Result<()> {
+        self.count += 1;
+        ensure!(self.count <= MOST, "more than {MOST} nodes");
+        self.done.push(node);
+        Ok(())
     }
 
     fn write_out(&mut self, node: &Node, function: &FunctionProto, depth: usize) -> Result<()> {

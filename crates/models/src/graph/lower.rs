@@ -2,34 +2,48 @@
 //! and after which step a value is no longer needed.
 
 mod layers;
+mod weights;
 
 use super::{
     Node,
-    fold::{Constant, Constants, Stored},
+    fold::Constants,
     operators::{self, Operator},
     taps::taps,
     trace::{Trace, reshapes},
 };
 use crate::{Init, Role};
-use anyhow::{Context, Result};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use anyhow::{Context, Result, ensure};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    rc::Rc,
+};
 use tch::Tensor;
 use tensorfile::onnx::proto::TensorProto;
 
 pub(super) use layers::Layer;
 use layers::layer;
+pub(super) use weights::Recipe;
+use weights::drawn;
 
-/// What a step reads.
-#[derive(Debug)]
+/// What an operation reads.
 pub(super) enum Arg {
     /// Nothing.
     Absent,
-    /// What another step made.
+    /// What another operation made.
     Slot(usize),
     /// A constant.
     Constant(Tensor),
-    /// A parameter.
-    Stored(Stored),
+    /// A parameter, by its name.
+    Stored(String),
+    /// Computed from parameters.
+    Computed(Recipe),
+}
+
+/// An operator with what it reads.
+pub(super) struct Operation {
+    pub operator: &'static Operator,
+    pub node: Rc<Node>,
+    pub inputs: Vec<Arg>,
 }
 
 /// A parameter: its first values, what training does to it, and how it would be drawn anew.
@@ -52,7 +66,7 @@ pub(super) enum Action {
     /// A convolution or linear layer with its bias and its norm.
     Layer(Box<Layer>),
     /// Any other operator.
-    Operator { operator: &'static Operator, node: Node, inputs: Vec<Arg>, told: Option<Told> },
+    Operator(Operation, Option<Told>),
 }
 
 /// A step.
@@ -63,6 +77,16 @@ pub(super) struct Step {
     pub tap: Option<String>,
     /// Slots that no later step reads.
     pub free: Vec<usize>,
+}
+
+impl Step {
+    /// The shape that its node is told, if it is told one.
+    pub fn told(&self) -> Option<&Told> {
+        match &self.action {
+            Action::Operator(_, told) => told.as_ref(),
+            Action::Layer(_) => None,
+        }
+    }
 }
 
 /// Everything that is known of a network before its tensors are.
@@ -77,10 +101,6 @@ pub(super) struct Plan {
     pub taps: Vec<String>,
 }
 
-/// Operators whose constants are settings, not weights.
-const SETTINGS: [&str; 7] =
-    ["Clip", "DequantizeLinear", "Pad", "Pow", "Resize", "Upsample", "Where"];
-
 pub(super) struct Lowerer<'a> {
     pub nodes: &'a [Node],
     pub constants: &'a Constants,
@@ -92,6 +112,8 @@ pub(super) struct Lowerer<'a> {
     behind: BTreeSet<String>,
     params: BTreeMap<String, Param>,
     order: Vec<String>,
+    /// How many compute weights.
+    operations: usize,
 }
 
 /// Plans the pass that `trace` took. Errors: an operator that is not there.
@@ -115,6 +137,7 @@ pub(super) fn lower(
         behind: BTreeSet::new(),
         params: BTreeMap::new(),
         order: vec![],
+        operations: 0,
     };
     let input = it.slot(input);
     let (mut steps, mut done) = (vec![], vec![false; nodes.len()]);
@@ -135,6 +158,7 @@ pub(super) fn lower(
         let tap = made.first().filter(|name| places.contains(*name)).cloned();
         steps.push(Step { action, outputs, tap, free: vec![] });
     }
+    ensure!(it.operations <= weights::MOST, "more than {} nodes compute weights", weights::MOST);
     let output = *it.slots.get(output).context("the output does not depend on the image")?;
     let slots = it.slots.len();
     free(&mut steps, slots, output);
@@ -149,9 +173,9 @@ fn free(steps: &mut [Step], slots: usize, output: usize) {
     for step in steps.iter_mut().rev() {
         let mut reads: Vec<usize> = match &step.action {
             Action::Layer(layer) => vec![layer.x],
-            Action::Operator { inputs, .. } => {
+            Action::Operator(operation, _) => {
                 let slot = |arg: &Arg| if let Arg::Slot(slot) = arg { Some(*slot) } else { None };
-                inputs.iter().filter_map(slot).collect()
+                operation.inputs.iter().filter_map(slot).collect()
             }
         };
         reads.extend(step.outputs.iter().flatten());
@@ -188,39 +212,6 @@ impl Lowerer<'_> {
         self.behind.insert(name.to_owned());
     }
 
-    /// A constant as a parameter, where it is one: more than one float that the file stores. Of a
-    /// tensor that is read both as a weight and as statistics, the first reader says what it is; it
-    /// is a constant to the others.
-    pub fn param(&mut self, name: &str, role: Role, init: Init) -> Option<Stored> {
-        let stored = self.constants.get(name)?.stored.clone()?;
-        let Constant { value, proto, .. } = self.constants.get(&stored.name)?;
-        if !value.is_floating_point() || value.numel() < 2 {
-            return None;
-        }
-        match self.params.get(&stored.name) {
-            Some(known) if known.role != role => return None,
-            Some(_) => (),
-            None => {
-                let (value, proto) = (value.shallow_clone(), proto.clone());
-                self.params.insert(stored.name.clone(), Param { value, proto, role, init });
-                self.order.push(stored.name.clone());
-            }
-        }
-        Some(stored)
-    }
-
-    /// A constant of a layer.
-    pub fn weight(&mut self, name: &str, init: Init) -> Option<Arg> {
-        let value = self.constants.get(name)?.value.shallow_clone();
-        Some(self.param(name, Role::Weight, init).map_or(Arg::Constant(value), Arg::Stored))
-    }
-
-    /// Statistics of a norm.
-    pub fn statistic(&mut self, name: &str, role: Role) -> Option<Arg> {
-        let value = self.constants.get(name)?.value.shallow_clone();
-        Some(self.param(name, role, at_first(role)).map_or(Arg::Constant(value), Arg::Stored))
-    }
-
     fn operator(&mut self, i: usize) -> Result<Action> {
         let node = &self.nodes[i];
         // The shape that a token is expanded to may come from the images themselves.
@@ -229,59 +220,41 @@ impl Lowerer<'_> {
         if behind {
             node.outputs.iter().for_each(|name| self.pass(name));
         }
-        let inputs = (0..node.inputs.len()).map(|k| self.arg(node, k, behind)).collect();
+        let operator = operators::find(&node.operator)
+            .with_context(|| format!("operator `{}` is not supported", node.operator))?;
+        let weights = behind && !operator.settings;
+        let inputs = (0..node.inputs.len()).map(|k| self.arg(node, k, weights)).collect();
         let first = node.outputs.first().cloned().unwrap_or_default();
         let of = |asked: &Vec<i64>| {
             let given = self.trace.shapes.get(&first)?.clone();
             Some(Told { asked: asked.clone(), given })
         };
         let told = self.trace.asked.get(&first).filter(|_| reshapes(node)).and_then(of);
-        let operator = operators::find(&node.operator)
-            .with_context(|| format!("operator `{}` is not supported", node.operator))?;
-        Ok(Action::Operator { operator, node: node.clone(), inputs, told })
+        Ok(Action::Operator(Operation { operator, node: Rc::new(node.clone()), inputs }, told))
     }
 
-    fn arg(&mut self, node: &Node, k: usize, behind: bool) -> Arg {
+    /// Input `k` of an operator whose initializers are `weights`, or settings.
+    fn arg(&mut self, node: &Node, k: usize, weights: bool) -> Arg {
         let name = node.inputs[k].as_str();
         if let Some(&slot) = self.slots.get(name) {
             return Arg::Slot(slot);
         }
         let Some(constant) = self.constants.get(name) else { return Arg::Absent };
-        let value = constant.value.shallow_clone();
-        let initializer = constant.stored.as_ref().is_some_and(|stored| stored.initializer);
         let scale = node.operator.ends_with("Normalization");
-        let slot = match (node.operator.as_str(), k) {
+        let place = match (node.operator.as_str(), k) {
             ("Conv" | "ConvTranspose" | "Gemm" | "MatMul" | "PRelu", _) => true,
             (_, 1 | 2) => scale,
             _ => false,
         };
-        let statistics = node.operator == "BatchNormalization" && k > 2;
-        let trained =
-            behind && (initializer || slot) && !SETTINGS.contains(&node.operator.as_str());
-        let stored = match () {
-            () if statistics => {
-                let role = if k == 3 { Role::Mean } else { Role::Variance };
-                self.param(name, role, at_first(role))
-            }
-            () if slot || trained => {
+        let known = match (node.operator.as_str(), k) {
+            ("BatchNormalization", 3) => self.statistic(name, Role::Mean),
+            ("BatchNormalization", 4..) => self.statistic(name, Role::Variance),
+            _ if place || weights => {
                 let one = if scale && k == 1 { 1. } else { 0. };
-                self.param(name, Role::Weight, drawn(&value, one))
+                self.weight(name, drawn(&constant.value, one), place)
             }
-            () => None,
+            _ => None,
         };
-        stored.map_or(Arg::Constant(value), Arg::Stored)
-    }
-}
-
-/// What a statistic is before any training.
-fn at_first(role: Role) -> Init {
-    Init::Const(if role == Role::Variance { 1. } else { 0. })
-}
-
-/// How a weight of this shape is drawn anew: by its inputs, as a vector all `one`.
-pub(super) fn drawn(value: &Tensor, one: f64) -> Init {
-    match value.size().as_slice() {
-        [] | [_] => Init::Const(one),
-        [rows, ..] => Init::KaimingNormal { fan_in: (value.numel() as i64 / rows.max(&1)).max(1) },
+        known.unwrap_or_else(|| Arg::Constant(constant.value.detach()))
     }
 }

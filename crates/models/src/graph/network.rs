@@ -1,11 +1,11 @@
 //! The network of a graph: steps over slots.
 
+mod task;
+
 use super::{
     batch::{Batch, grown},
-    fold::View,
     front::Layout,
-    lower::{Action, Arg, Layer, Param, Plan, Step},
-    operators::{Call, Operator},
+    lower::{Action, Layer, Param, Plan, Step},
 };
 use crate::{Activation, Affine, Builder, Model, Norm, Ops, Role, zoo::Normalisation};
 use anyhow::{Context, Result, ensure};
@@ -14,7 +14,8 @@ use std::{
     collections::{BTreeMap, HashMap},
     rc::Rc,
 };
-use tch::{Kind, Tensor};
+use task::{Maker, Task, wide};
+use tch::Tensor;
 use tensorfile::onnx::File;
 
 /// A graph that runs: everything but its tensors.
@@ -82,95 +83,39 @@ impl Graph {
     }
 }
 
-/// What a step reads, with its tensors.
-enum Ready {
-    Absent,
-    Slot(usize),
-    Constant(Tensor),
-    Stored(Tensor, Vec<View>),
-}
-
-impl Ready {
-    /// The tensor; `slots` hold what steps made.
-    fn get(&self, slots: &[Option<Tensor>]) -> Option<Tensor> {
-        match self {
-            Ready::Absent => None,
-            Ready::Slot(slot) => slots[*slot].as_ref().map(Tensor::shallow_clone),
-            Ready::Constant(value) => Some(value.shallow_clone()),
-            Ready::Stored(tensor, views) => {
-                Some(views.iter().fold(tensor.shallow_clone(), |t, view| view.of(&t)))
-            }
-        }
-    }
-}
-
 enum Work {
-    Layer { affine: Box<Affine>, x: usize, pads: Option<[i64; 4]>, one_axis: bool },
-    Operator { operator: &'static Operator, inputs: Vec<Ready> },
-}
-
-struct Maker<'a> {
-    b: &'a Builder,
-    tensors: HashMap<&'a str, Tensor>,
+    Layer { affine: Box<Affine>, x: usize, pads: Option<Vec<i64>>, one_axis: bool },
+    Operator(Task),
 }
 
 impl Maker<'_> {
-    /// A constant with the device and type of the parameters.
-    fn placed(&self, value: &Tensor) -> Tensor {
-        match self.tensors.values().next() {
-            Some(like) if value.is_floating_point() => {
-                value.to_device(like.device()).to_kind(like.kind())
-            }
-            _ => value.shallow_clone(),
-        }
-    }
-
-    fn ready(&self, arg: &Arg) -> Ready {
-        match arg {
-            Arg::Absent => Ready::Absent,
-            Arg::Slot(slot) => Ready::Slot(*slot),
-            Arg::Constant(value) => Ready::Constant(self.placed(value)),
-            Arg::Stored(stored) => match self.tensors.get(stored.name.as_str()) {
-                Some(tensor) => Ready::Stored(tensor.shallow_clone(), stored.views.clone()),
-                None => Ready::Absent,
-            },
-        }
-    }
-
-    fn tensor(&self, arg: &Arg) -> Tensor {
-        self.ready(arg).get(&[]).expect("a layer's tensors do not depend on the image")
-    }
-
     fn step(&self, step: &Step) -> Work {
         match &step.action {
             Action::Layer(layer) => {
-                let Layer { x, pads, one_axis, .. } = **layer;
-                Work::Layer { affine: Box::new(self.affine(layer)), x, pads, one_axis }
+                let Layer { x, ref pads, one_axis, .. } = **layer;
+                let affine = Box::new(self.affine(layer));
+                Work::Layer { affine, x, pads: pads.clone(), one_axis }
             }
-            Action::Operator { operator, inputs, .. } => {
-                // Settings are read as numbers in every pass: on a GPU each would wait for it.
-                let here = READ_AS_NUMBERS.contains(&operator.name);
-                let ready = |arg: &Arg| match arg {
-                    Arg::Constant(value) if here => Ready::Constant(value.shallow_clone()),
-                    arg => self.ready(arg),
-                };
-                Work::Operator { operator, inputs: inputs.iter().map(ready).collect() }
-            }
+            Action::Operator(operation, _) => Work::Operator(self.task(operation)),
         }
     }
 
     fn affine(&self, layer: &Layer) -> Affine {
+        let Layer { one_axis, turned, .. } = *layer;
         let weight = self.ready(&layer.weight);
         let bias = layer.bias.as_ref().map(|bias| self.ready(bias));
         let weights = move || {
-            let weight = weight.get(&[]).expect("it does not depend on the image");
-            (weight, bias.as_ref().and_then(|bias| bias.get(&[])))
+            let weight = weight.tensor();
+            let weight = if turned { weight.tr() } else { weight };
+            let weight = if one_axis { weight.unsqueeze(2) } else { weight };
+            (weight, bias.as_ref().map(|bias| bias.tensor().reshape([-1])))
         };
+        let tensor = |arg| self.ready(arg).tensor();
         let norm = layer.norm.as_ref().map(|norm| Norm {
-            scale: self.tensor(&norm.scale),
-            shift: self.tensor(&norm.shift),
-            running_mean: self.tensor(&norm.mean),
-            running_var: self.tensor(&norm.var),
+            scale: tensor(&norm.scale),
+            shift: tensor(&norm.shift),
+            running_mean: tensor(&norm.mean),
+            running_var: tensor(&norm.var),
             eps: norm.eps,
             momentum: norm.momentum,
         });
@@ -182,25 +127,6 @@ struct Network {
     graph: Rc<Graph>,
     steps: Vec<Work>,
 }
-
-/// Operators whose constants are read as numbers.
-const READ_AS_NUMBERS: [&str; 5] = ["Clip", "Pad", "Pow", "Resize", "Upsample"];
-
-/// Operators that take bf16 as well as f32.
-const ANY_FLOAT: [&str; 12] = [
-    "Add",
-    "Concat",
-    "Dropout",
-    "Flatten",
-    "Identity",
-    "LeakyRelu",
-    "MaxPool",
-    "Relu",
-    "Reshape",
-    "Squeeze",
-    "Transpose",
-    "Unsqueeze",
-];
 
 impl Network {
     /// One pass over x `[N, …]`, as the file takes it; N may be another number than the file's.
@@ -214,18 +140,12 @@ impl Network {
             let mut made = match work {
                 Work::Layer { affine, x, pads, one_axis } => {
                     let x = slots[*x].as_ref().context("a value was never made")?;
-                    vec![through(affine, x, *pads, *one_axis, ops)]
+                    vec![through(affine, x, pads.as_deref(), *one_axis, ops)]
                 }
-                Work::Operator { operator, inputs } => {
-                    let Action::Operator { node, told, .. } = &step.action else {
-                        unreachable!("the work of a step is made of its action")
-                    };
-                    let mut inputs: Vec<_> = inputs.iter().map(|input| input.get(&slots)).collect();
-                    if !ANY_FLOAT.contains(&operator.name) {
-                        inputs.iter_mut().flatten().for_each(|t| *t = wide(t));
-                    }
-                    grown(node, &mut inputs, told.as_ref(), batch.factor(n));
-                    operator.apply(&Call { node, inputs: &inputs, ops })?
+                Work::Operator(task) => {
+                    let mut inputs = task.inputs(&slots);
+                    grown(&task.node, &mut inputs, step.told(), batch.factor(n));
+                    task.run(&inputs, ops)?
                 }
             };
             if let (Some(name), false) = (&step.tap, made.is_empty()) {
@@ -262,15 +182,10 @@ impl Network {
     }
 }
 
-/// bf16 as f32; everything else as it is.
-fn wide(x: &Tensor) -> Tensor {
-    if x.kind() == Kind::BFloat16 { x.to_kind(Kind::Float) } else { x.shallow_clone() }
-}
-
 fn through(
     affine: &Affine,
     x: &Tensor,
-    pads: Option<[i64; 4]>,
+    pads: Option<&[i64]>,
     one_axis: bool,
     ops: &dyn Ops,
 ) -> Tensor {

@@ -15,8 +15,9 @@ mod window;
 
 use crate::Activation;
 use anyhow::{Result, anyhow};
-pub use call::Call;
+pub use call::{Call, Memo};
 use tch::Tensor;
+pub(super) use window::Window;
 
 /// An operator.
 pub struct Operator {
@@ -25,6 +26,15 @@ pub struct Operator {
     /// Its first outputs; those that only training reads are not made. Errors, which do not name
     /// the node: what the node asks for is undefined, not supported or too large.
     pub run: fn(&Call) -> Result<Vec<Tensor>>,
+    /// Whether it is linear, or leaves to `Ops` what is not. A product of two values that depend on
+    /// the image is not; that shows only when it is tried.
+    pub(super) linear: bool,
+    /// Whether it takes bf16 as well as f32.
+    pub(super) takes_bf16: bool,
+    /// Whether its constants are settings, not weights.
+    pub(super) settings: bool,
+    /// Whether these are read as numbers in every pass: on a GPU each would wait for it.
+    pub(super) numbers: bool,
 }
 
 impl Operator {
@@ -34,7 +44,7 @@ impl Operator {
             // libtorch appends where in its code it was found.
             let told = format!("{error:#}").replace("Internal torch error: ", "");
             let line = told.lines().next().unwrap_or_default();
-            anyhow!("node `{}` (`{}`): {line}", call.node.label, self.name)
+            anyhow!("node `{}` (`{}`): {line}", call.label, self.name)
         })
     }
 }
@@ -45,79 +55,97 @@ pub fn find(name: &str) -> Option<&'static Operator> {
 }
 
 const fn line(name: &'static str, run: fn(&Call) -> Result<Vec<Tensor>>) -> Operator {
-    Operator { name, run }
+    Operator { name, run, linear: false, takes_bf16: false, settings: false, numbers: false }
+}
+
+impl Operator {
+    const fn linear(self) -> Self {
+        Operator { linear: true, ..self }
+    }
+
+    const fn bf16(self) -> Self {
+        Operator { takes_bf16: true, ..self }
+    }
+
+    const fn settings(self) -> Self {
+        Operator { settings: true, ..self }
+    }
+
+    const fn numbers(self) -> Self {
+        Operator { numbers: true, ..self.settings() }
+    }
 }
 
 /// Every operator, sorted by name.
 pub const OPERATORS: &[Operator] = &[
     line("Abs", |call| arithmetic::map(call, Tensor::f_abs)),
-    line("Add", |call| arithmetic::both(call, Tensor::f_add)),
+    line("Add", |call| arithmetic::both(call, Tensor::f_add)).linear().bf16(),
     line("And", |call| arithmetic::both(call, Tensor::f_logical_and)),
-    line("AveragePool", window::average_pool),
+    line("AveragePool", window::average_pool).linear(),
     line("BatchNormalization", norm::batch),
-    line("Cast", make::cast),
-    line("CastLike", make::cast_like),
-    line("Ceil", |call| arithmetic::map(call, Tensor::f_ceil)),
-    line("Celu", nonlinear::celu),
-    line("Clip", nonlinear::clip),
-    line("Concat", shape::concat),
-    line("Constant", make::constant),
-    line("ConstantOfShape", make::constant_of_shape),
-    line("Conv", window::conv),
-    line("ConvTranspose", window::conv_transpose),
+    line("Cast", make::cast).linear(),
+    line("CastLike", make::cast_like).linear(),
+    line("Ceil", |call| arithmetic::map(call, Tensor::f_ceil)).linear(),
+    line("Celu", nonlinear::celu).linear(),
+    line("Clip", nonlinear::clip).linear().numbers(),
+    line("Concat", shape::concat).linear().bf16(),
+    line("Constant", make::constant).linear(),
+    line("ConstantOfShape", make::constant_of_shape).linear(),
+    line("Conv", window::conv).linear(),
+    line("ConvTranspose", window::conv_transpose).linear(),
     line("Cos", |call| arithmetic::map(call, Tensor::f_cos)),
     line("CumSum", index::cum_sum),
-    line("DepthToSpace", shape::depth_to_space),
-    line("DequantizeLinear", make::dequantize),
-    line("Div", arithmetic::div),
-    line("Dropout", shape::dropout),
+    line("DepthToSpace", shape::depth_to_space).linear(),
+    line("DequantizeLinear", make::dequantize).settings(),
+    line("Div", arithmetic::div).linear(),
+    line("Dropout", shape::dropout).linear().bf16(),
     line("Einsum", arithmetic::einsum),
-    line("Elu", nonlinear::elu),
-    line("Equal", |call| arithmetic::both(call, Tensor::f_eq_tensor)),
+    line("Elu", nonlinear::elu).linear(),
+    line("Equal", |call| arithmetic::both(call, Tensor::f_eq_tensor)).linear(),
     line("Erf", |call| arithmetic::map(call, Tensor::f_erf)),
     line("Exp", |call| arithmetic::map(call, Tensor::f_exp)),
-    line("Expand", shape::expand),
+    line("Expand", shape::expand).linear(),
     line("EyeLike", shape::eye_like),
-    line("Flatten", shape::flatten),
-    line("Floor", |call| arithmetic::map(call, Tensor::f_floor)),
-    line("Gather", index::gather),
+    line("Flatten", shape::flatten).linear().bf16(),
+    line("Floor", |call| arithmetic::map(call, Tensor::f_floor)).linear(),
+    line("Gather", index::gather).linear(),
     line("GatherElements", index::gather_elements),
     line("GatherND", index::gather_nd),
-    line("Gelu", nonlinear::gelu),
-    line("Gemm", arithmetic::gemm),
-    line("GlobalAveragePool", reduce::global_average),
+    line("Gelu", nonlinear::gelu).linear(),
+    line("Gemm", arithmetic::gemm).linear(),
+    line("GlobalAveragePool", reduce::global_average).linear(),
     line("GlobalMaxPool", reduce::global_max),
     line("Greater", |call| arithmetic::both(call, Tensor::f_gt_tensor)),
     line("GreaterOrEqual", |call| arithmetic::both(call, Tensor::f_ge_tensor)),
     line("GroupNormalization", norm::group),
-    line("HardSigmoid", nonlinear::hard_sigmoid),
-    line("HardSwish", |call| call.act(&Activation::HardSwish)),
-    line("Identity", shape::same),
+    line("HardSigmoid", nonlinear::hard_sigmoid).linear(),
+    line("HardSwish", |call| call.act(&Activation::HardSwish)).linear(),
+    line("Identity", shape::same).linear().bf16(),
     line("InstanceNormalization", norm::instance),
     line("LRN", window::lrn),
     line("LayerNormalization", norm::layer),
-    line("LeakyRelu", nonlinear::leaky_relu),
+    line("LeakyRelu", nonlinear::leaky_relu).linear().bf16(),
     line("Less", |call| arithmetic::both(call, Tensor::f_lt_tensor)),
     line("LessOrEqual", |call| arithmetic::both(call, Tensor::f_le_tensor)),
     line("Log", |call| arithmetic::map(call, Tensor::f_log)),
     line("LogSoftmax", |call| reduce::soft(call, |x, axis| x.f_log_softmax(axis, None))),
     line("LpNormalization", norm::lp),
-    line("MatMul", arithmetic::matmul),
+    line("MatMul", arithmetic::matmul).linear(),
     line("Max", |call| call.other(arithmetic::fold(call, Tensor::f_maximum)?)),
-    line("MaxPool", window::max_pool),
+    line("MaxPool", window::max_pool).linear().bf16(),
     line("Mean", arithmetic::mean),
     line("Min", |call| call.other(arithmetic::fold(call, Tensor::f_minimum)?)),
-    line("Mish", |call| call.act(&Activation::Mish)),
+    line("Mish", |call| call.act(&Activation::Mish)).linear(),
     line("Mod", arithmetic::modulo),
-    line("Mul", arithmetic::mul),
-    line("Neg", |call| Ok(vec![call.input(0)?.f_neg()?])),
+    line("Mul", arithmetic::mul).linear(),
+    line("Neg", |call| Ok(vec![call.input(0)?.f_neg()?])).linear(),
     line("Not", |call| Ok(vec![call.input(0)?.f_logical_not()?])),
     line("Or", |call| arithmetic::both(call, Tensor::f_logical_or)),
-    line("PRelu", nonlinear::prelu),
-    line("Pad", resample::pad),
-    line("Pow", arithmetic::pow),
+    line("PRelu", nonlinear::prelu).linear(),
+    line("Pad", resample::pad).linear().numbers(),
+    line("Pow", arithmetic::pow).numbers(),
     line("RMSNormalization", norm::rms),
-    line("Range", make::range),
+    line("Range", make::range).linear(),
     line("Reciprocal", |call| arithmetic::map(call, Tensor::f_reciprocal)),
     line("ReduceL1", |call| {
         call.other(reduce::reduce(call, |x, over, keep| {
@@ -131,45 +159,45 @@ pub const OPERATORS: &[Operator] = &[
     line("ReduceMax", |call| {
         call.other(reduce::reduce(call, |x, over, keep| x.f_amax(over, keep))?)
     }),
-    line("ReduceMean", reduce::mean),
+    line("ReduceMean", reduce::mean).linear(),
     line("ReduceMin", |call| {
         call.other(reduce::reduce(call, |x, over, keep| x.f_amin(over, keep))?)
     }),
     line("ReduceProd", reduce::prod),
-    line("ReduceSum", reduce::sum),
+    line("ReduceSum", reduce::sum).linear(),
     line("ReduceSumSquare", |call| {
         call.other(reduce::reduce(call, |x, over, keep| {
             x.f_square()?.f_sum_dim_intlist(over, keep, x.kind())
         })?)
     }),
-    line("Relu", nonlinear::relu),
-    line("Reshape", shape::reshape),
-    line("Resize", resample::resize),
+    line("Relu", nonlinear::relu).linear().bf16(),
+    line("Reshape", shape::reshape).linear().bf16(),
+    line("Resize", resample::resize).numbers(),
     line("Round", |call| arithmetic::map(call, Tensor::f_round)),
     line("ScatterND", index::scatter_nd),
-    line("Selu", nonlinear::selu),
-    line("Shape", shape::shape),
-    line("Sigmoid", |call| call.act(&Activation::Sigmoid)),
+    line("Selu", nonlinear::selu).linear(),
+    line("Shape", shape::shape).linear(),
+    line("Sigmoid", |call| call.act(&Activation::Sigmoid)).linear(),
     line("Sign", |call| arithmetic::map(call, Tensor::f_sign)),
     line("Sin", |call| arithmetic::map(call, Tensor::f_sin)),
     line("Size", shape::size),
-    line("Slice", shape::slice),
+    line("Slice", shape::slice).linear(),
     line("Softmax", |call| reduce::soft(call, |x, axis| x.f_softmax(axis, None))),
-    line("Softplus", |call| call.act(&Activation::Softplus { beta: 1. })),
+    line("Softplus", |call| call.act(&Activation::Softplus { beta: 1. })).linear(),
     line("Softsign", nonlinear::softsign),
-    line("SpaceToDepth", shape::space_to_depth),
-    line("Split", shape::split),
+    line("SpaceToDepth", shape::space_to_depth).linear(),
+    line("Split", shape::split).linear(),
     line("Sqrt", |call| arithmetic::map(call, Tensor::f_sqrt)),
-    line("Squeeze", shape::squeeze),
-    line("Sub", |call| arithmetic::both(call, Tensor::f_sub)),
-    line("Sum", |call| Ok(vec![arithmetic::fold(call, Tensor::f_add)?])),
+    line("Squeeze", shape::squeeze).linear().bf16(),
+    line("Sub", |call| arithmetic::both(call, Tensor::f_sub)).linear(),
+    line("Sum", |call| Ok(vec![arithmetic::fold(call, Tensor::f_add)?])).linear(),
     line("Swish", nonlinear::swish),
-    line("Tanh", |call| call.act(&Activation::Tanh)),
+    line("Tanh", |call| call.act(&Activation::Tanh)).linear(),
     line("Tile", shape::tile),
-    line("Transpose", shape::transpose),
+    line("Transpose", shape::transpose).linear().bf16(),
     line("Trilu", shape::trilu),
-    line("Unsqueeze", shape::unsqueeze),
-    line("Upsample", resample::resize),
-    line("Where", index::choose),
+    line("Unsqueeze", shape::unsqueeze).linear().bf16(),
+    line("Upsample", resample::resize).numbers(),
+    line("Where", index::choose).settings(),
     line("Xor", |call| arithmetic::both(call, Tensor::f_logical_xor)),
 ];

@@ -83,6 +83,9 @@ pub fn check_supported(nodes: &[Node], known: &dyn Fn(&str) -> bool) -> Result<(
     };
     let hint = match found.keys().find(quantised) {
         Some(_) => "; it is a quantised file: export the float model",
+        None if found.contains_key("If") => {
+            "; the condition of an `If` may not depend on the image"
+        }
         None => "",
     };
     let (n, verb) = (found.len(), if found.len() == 1 { "is" } else { "are" });

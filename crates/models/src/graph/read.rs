@@ -76,24 +76,24 @@ fn parts(file: &Rc<File>) -> Result<Parts> {
     let (graph, mut notes) = (file.graph(), vec![]);
     let all = nodes(file.model(), graph, &known)?;
     let mut output = output(graph, &all)?;
+    let all = needed(all, &output)?;
+    let mut constants = initializers(file, &all, &output)?;
+    let all = fold(all, &mut constants)?;
     if let Some((before, softmax)) = before_softmax(&all, &output) {
         notes.push(format!("its last operation, `{softmax}`, is left out: logits are explained"));
         output = before;
     }
-    let all = needed(all, &output)?;
-    check_supported(&all, &known)?;
-    let input = input(graph, &all)?;
-    if let Some(last) = all.last().filter(|node| node.operator == "Relu") {
+    let nodes = needed(all, &output)?;
+    check_supported(&nodes, &known)?;
+    let input = input(graph, &nodes)?;
+    if let Some(last) = nodes.last().filter(|node| node.operator == "Relu") {
         let label = &last.label;
         notes.push(format!(
             "its last operation is a `Relu` (`{label}`): where all logits are 0, gradients are too"
         ));
     }
-    let mut constants = initializers(file, &all, &output)?;
-    let nodes = fold(all, &mut constants)?;
     let trains = |node: &&Node| {
-        let mode = node.attributes.get("training_mode").and_then(|a| a.as_int());
-        node.operator == "BatchNormalization" && mode == Some(1)
+        node.operator == "BatchNormalization" && node.int("training_mode", 0).is_ok_and(|m| m == 1)
     };
     if let Some(node) = nodes.iter().find(trains) {
         bail!("node `{}` is in training mode: export after `model.eval()`", node.label);
@@ -113,8 +113,8 @@ fn images(
         let few = |n: Option<i64>| n.is_some_and(|n| (1..=4).contains(&n));
         let first = |node: &&Node| node.inputs.first() == Some(name);
         let turned = |node: &Node| {
-            let axes = node.attributes.get("perm").and_then(|a| a.as_ints());
-            node.operator == "Transpose" && axes == Some(&[0, 3, 1, 2])
+            let axes = node.ints("perm").ok().flatten();
+            node.operator == "Transpose" && axes.is_some_and(|axes| axes == [0, 3, 1, 2])
         };
         let turns = parts.nodes.iter().find(first).is_some_and(turned);
         let last = few(c) && !few(a) || turns && few(c);
@@ -251,69 +251,12 @@ fn close(a: &Tensor, b: &Tensor) -> bool {
     largest(&(a - b)) <= TOLERANCE * largest(b).max(f64::MIN_POSITIVE)
 }
 
-/// Operators that are linear, or whose nonlinearity is left to `Ops`.
-const LINEAR: [&str; 53] = [
-    "Add",
-    "AveragePool",
-    "Cast",
-    "CastLike",
-    "Ceil",
-    "Celu",
-    "Clip",
-    "Concat",
-    "Constant",
-    "ConstantOfShape",
-    "Conv",
-    "ConvTranspose",
-    "DepthToSpace",
-    "Div",
-    "Dropout",
-    "Elu",
-    "Equal",
-    "Expand",
-    "Flatten",
-    "Floor",
-    "Gather",
-    "Gelu",
-    "Gemm",
-    "GlobalAveragePool",
-    "HardSigmoid",
-    "HardSwish",
-    "Identity",
-    "LeakyRelu",
-    "MatMul",
-    "MaxPool",
-    "Mish",
-    "Mul",
-    "Neg",
-    "PRelu",
-    "Pad",
-    "Range",
-    "ReduceMean",
-    "ReduceSum",
-    "Relu",
-    "Reshape",
-    "Selu",
-    "Shape",
-    "Sigmoid",
-    "Slice",
-    "Softplus",
-    "SpaceToDepth",
-    "Split",
-    "Squeeze",
-    "Sub",
-    "Sum",
-    "Tanh",
-    "Transpose",
-    "Unsqueeze",
-];
-
 /// Whether nothing says that the network is not linear but for what it leaves to `Ops`; a product of
 /// two values or a constant that is added shows only when it is tried.
 fn may_be_linear(plan: &Plan) -> bool {
     plan.steps.iter().all(|step| match &step.action {
         Action::Layer(_) => true,
-        Action::Operator { operator, .. } => LINEAR.contains(&operator.name),
+        Action::Operator(operation, _) => operation.operator.linear,
     })
 }
 

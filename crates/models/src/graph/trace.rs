@@ -4,7 +4,7 @@ use super::{
     Node,
     fold::Constants,
     guard::guard,
-    operators::{self, Call},
+    operators::{self, Call, Memo},
 };
 use crate::{Activation, Ops};
 use anyhow::{Context, Result};
@@ -61,9 +61,11 @@ pub(super) fn trace(
             };
             let inputs: Vec<Option<Tensor>> = node.inputs.iter().map(value).collect();
             let operator = operators::find(&node.operator).context("it is not supported")?;
-            let made = (operator.run)(&Call { node, inputs: &inputs, ops: &ops })?;
+            let (inputs, memo) = (&inputs, &Memo::default());
+            let made = (operator.run)(&Call { node, inputs, ops: &ops, memo })?;
             let shape = inputs.get(1).and_then(Option::as_ref).and_then(integers);
-            for (name, value) in node.outputs.iter().zip(made) {
+            let named = |(name, _): &(&String, Tensor)| !name.is_empty();
+            for (name, value) in node.outputs.iter().zip(made).filter(named) {
                 if value.is_floating_point() {
                     shapes.insert(name.clone(), value.size());
                     let shape = shape.clone().filter(|_| reshapes(node));

@@ -155,6 +155,44 @@ fn an_output_that_the_caller_leaves_out_is_still_read_inside() {
 }
 
 #[test]
+fn branches_inside_functions_read_what_the_function_does() {
+    let branch = |name: &str, operator: &str| AttributeProto {
+        name: Some(name.into()),
+        g: Some(Box::new(GraphProto {
+            node: vec![node(operator, &["m"], &["t"])],
+            output: vec![value("t", 1, &[])],
+            ..Default::default()
+        })),
+        ..Default::default()
+    };
+    let mut choice = node("If", &["c"], &["out"]);
+    choice.attribute = vec![branch("then_branch", "Relu"), branch("else_branch", "Tanh")];
+    let function = FunctionProto {
+        name: Some("F".into()),
+        domain: Some("own".into()),
+        input: texts(&["a", "c"]),
+        output: texts(&["out"]),
+        node: vec![node("Neg", &["a"], &["m"]), choice],
+        ..Default::default()
+    };
+    let model = ModelProto { functions: vec![function], ..Default::default() };
+    let known = |operator: &str| known(operator) && operator != "If";
+    let call = of_domain(node("F", &["x", "flag"], &["y"]), "own");
+    let graph = GraphProto { node: vec![call], ..Default::default() };
+    let made = nodes(&model, &graph, &known).expect("a function");
+    let inside = made[0].outputs[0].as_str();
+    assert_eq!((&*made[1].operator, &*made[1].inputs), ("If", &texts(&["flag", inside])[..]));
+    let said = made[1].branches.iter().map(|nodes| {
+        assert_eq!((&nodes[0].inputs, &nodes[1].outputs), (&texts(&[inside]), &texts(&["y"])));
+        assert_eq!(nodes[0].outputs, nodes[1].inputs);
+        nodes[0].operator.as_str()
+    });
+    assert_eq!(said.collect::<Vec<_>>(), ["Relu", "Tanh"]);
+    let outputs: Vec<_> = made[1].branches.iter().map(|nodes| &nodes[0].outputs).collect();
+    assert_ne!(outputs[0], outputs[1], "each branch is a scope");
+}
+
+#[test]
 fn functions_that_would_not_end_are_refused() {
     let function = |name: &str, body: Vec<NodeProto>| FunctionProto {
         name: Some(name.into()),

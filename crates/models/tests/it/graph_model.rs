@@ -1,6 +1,8 @@
 //! ONNX graphs as networks: the numbers of layers written by hand, what becomes a parameter, batches,
 //! and what is refused.
 
+mod branches;
+mod computed;
 mod faults;
 
 use models::{

@@ -5,7 +5,7 @@ use models::{
     Activation, Ops, Plain, Pool,
     graph::{
         Node, nodes,
-        operators::{Call, OPERATORS, find},
+        operators::{Call, Memo, OPERATORS, find},
     },
 };
 use std::{
@@ -30,7 +30,7 @@ impl Case {
 
     pub fn run(&self, inputs: &[Option<Tensor>], ops: &dyn Ops) -> Vec<Tensor> {
         let operator = find(self.operator()).unwrap_or_else(|| panic!("{} is there", self.name));
-        let made = operator.apply(&Call { node: &self.node, inputs, ops });
+        let made = operator.apply(&Call { node: &self.node, inputs, ops, memo: &Memo::default() });
         made.unwrap_or_else(|error| panic!("{}: {error:#}", self.name))
     }
 }
@@ -229,6 +229,7 @@ fn before_opset_7_an_axis_says_where_the_second_input_lies() {
             outputs: vec!["y".to_owned()],
             attributes: axis.map(|axis| ("axis".to_owned(), axis)).into_iter().collect(),
             opset: 6,
+            ..Node::default()
         };
         Case { name: operator.to_owned(), node, inputs: vec![], outputs: vec![] }
     };

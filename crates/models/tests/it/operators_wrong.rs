@@ -6,7 +6,7 @@ use models::{
     Plain,
     graph::{
         Node,
-        operators::{Call, find},
+        operators::{Call, Memo, find},
     },
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -139,9 +139,10 @@ fn what_cannot_be_is_an_error_and_no_allocation() {
             outputs: vec!["y".to_owned()],
             attributes: attributes.into_iter().collect(),
             opset: 17,
+            ..Node::default()
         };
         let given: Vec<Option<Tensor>> = inputs.iter().map(|t| Some(t.shallow_clone())).collect();
-        let call = Call { node: &node, inputs: &given, ops: &Plain };
+        let call = Call { node: &node, inputs: &given, ops: &Plain, memo: &Memo::default() };
         let told = format!("{operator} of {inputs:?}, {:?}", node.attributes);
         let error = match tch::no_grad(|| find(operator).unwrap().apply(&call)) {
             Ok(made) => panic!("{told}: {made:?}"),
@@ -228,7 +229,7 @@ fn no_wrong_number_is_a_panic() {
     let mut panics = vec![];
     let mut attempt = |case: &Case, node: &Node, inputs: &[Option<Tensor>]| {
         let operator = find(case.operator()).unwrap();
-        let call = Call { node, inputs, ops: &Plain };
+        let call = Call { node, inputs, ops: &Plain, memo: &Memo::default() };
         if catch_unwind(AssertUnwindSafe(|| operator.apply(&call).is_ok())).is_err() {
             panics.push(format!("{}: {inputs:?}, {:?}", case.name, node.attributes));
         }

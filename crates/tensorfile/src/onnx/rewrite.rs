@@ -5,6 +5,7 @@ use super::{
     File,
     elements::{Element, element},
     external::{self, Region},
+    is_float,
     proto::{AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto},
     proto::{StringStringEntryProto, TensorProto},
     records,
@@ -20,7 +21,7 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
 };
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// Where the numbers of a tensor are.
 enum Place {
@@ -117,8 +118,7 @@ impl File {
 
     fn place(&self, tensor: &TensorProto) -> Result<Place> {
         let element = element(tensor.data_type())?;
-        let floats = [Kind::Float, Kind::Double, Kind::Half, Kind::BFloat16];
-        ensure!(floats.contains(&element.kind), "its numbers are no floats");
+        ensure!(is_float(tensor.data_type()), "its numbers are no floats");
         let count = count(&tensor.dims)?;
         if external::is_external(tensor) {
             let bytes = (count * element.bytes) as u64;

@@ -9,7 +9,7 @@ use models::{
 use std::{fs, path::Path};
 use tch::{Device, Kind, Tensor};
 use tensorfile::onnx::File;
-use testkit::onnx::network;
+use testkit::onnx::{mask, network, standardised};
 use train::{Config, Job, run};
 
 /// Settings of a short run that goes on with `weights`.
@@ -84,6 +84,29 @@ fn last_onnx_is_the_same_file_with_other_weights() {
 
 fn config_name(objective: &str) -> String {
     objective.split('\'').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn what_computes_a_weight_is_trained_and_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(folder.path(), standardised().bytes());
+    let job = job(&config(&path, &["objective={name='ssr',scale=1}"]), &folder.path().join("run"));
+    let before = job.model.params().tensors();
+    assert_eq!(before.keys().collect::<Vec<_>>(), ["conv/w", "gain", "head/w"]);
+    let before: Vec<Tensor> = before.values().map(Tensor::copy).collect();
+    let lines = run(&job, &mut Silent).unwrap();
+    assert!(lines[1].loss["total"] < lines[0].loss["total"], "{lines:?}");
+    let after = job.model.params().tensors();
+    assert!(before.iter().zip(after.values()).all(|(old, new)| !old.equal(new)));
+    let last = folder.path().join("run/last.onnx");
+    assert!(only_weights_differ(&fs::read(&path).unwrap(), &fs::read(&last).unwrap()));
+    let file = File::open(&last).unwrap();
+    let stored = |name: &str| {
+        let mut all = file.graph().initializer.iter();
+        file.tensor(all.find(|tensor| tensor.name() == name).unwrap()).unwrap()
+    };
+    assert!(stored("mask").equal(&mask(&[4, 3, 3, 3])));
+    assert!(stored("conv/w").equal(&after["conv/w"]) && stored("gain").equal(&after["gain"]));
 }
 
 #[test]

@@ -2,14 +2,11 @@
 //! to it, and the batch norm that follows.
 
 use super::{
-    super::{Node, fold::View},
+    super::{Node, operators::Window},
     Arg, Lowerer, drawn,
 };
 use crate::{Conv, Init, Role};
 use tch::Tensor;
-
-/// What strides, dilations and groups may be.
-const SOME: std::ops::Range<i64> = 1..1 << 16;
 
 /// The tensors of a batch norm.
 pub(in crate::graph) struct NormPlan {
@@ -29,10 +26,12 @@ pub(in crate::graph) struct Layer {
     pub bias: Option<Arg>,
     pub norm: Option<NormPlan>,
     pub conv: Option<Conv>,
-    /// Zeros around the input where they are not the same on both sides: left, right, top, bottom.
-    pub pads: Option<[i64; 4]>,
+    /// Zeros around the input where they are not the same on both sides, the last axis first.
+    pub pads: Option<Vec<i64>>,
     /// Whether the convolution is over one axis.
     pub one_axis: bool,
+    /// Whether the weight is `[in, out]`.
+    pub turned: bool,
     /// Outputs.
     rows: i64,
 }
@@ -75,30 +74,6 @@ pub(super) fn layer(it: &mut Lowerer, i: usize) -> Option<(Layer, Vec<usize>)> {
     Some((layer, used))
 }
 
-fn number(node: &Node, name: &str, default: i64) -> i64 {
-    node.attributes.get(name).and_then(|a| a.as_int()).unwrap_or(default)
-}
-
-fn list(node: &Node, name: &str) -> Option<Vec<i64>> {
-    Some(node.attributes.get(name)?.as_ints()?.to_vec())
-}
-
-fn float(node: &Node, name: &str, default: f64) -> f64 {
-    node.attributes.get(name).and_then(|a| a.as_float()).unwrap_or(default)
-}
-
-/// The same constant seen in another way.
-fn seen(arg: Arg, view: View) -> Arg {
-    match arg {
-        Arg::Constant(value) => Arg::Constant(view.of(&value)),
-        Arg::Stored(mut stored) => {
-            stored.views.push(view);
-            Arg::Stored(stored)
-        }
-        other => other,
-    }
-}
-
 fn floats<'a>(it: &'a Lowerer, name: &str) -> Option<&'a Tensor> {
     it.constants.get(name).map(|c| &c.value).filter(|value| value.is_floating_point())
 }
@@ -106,104 +81,51 @@ fn floats<'a>(it: &'a Lowerer, name: &str) -> Option<&'a Tensor> {
 fn convolution(it: &mut Lowerer, node: &Node, x: usize) -> Option<Layer> {
     let name = node.inputs.get(1)?;
     let size = floats(it, name)?.size();
-    let one_axis = size.len() == 3;
-    let axes = size.len().checked_sub(2).filter(|n| [1, 2].contains(n))?;
-    let of = |name: &str| {
-        let pair = list(node, name).unwrap_or(vec![1; axes]);
-        (pair.len() == axes && pair.iter().all(|n| SOME.contains(n))).then_some(pair)
-    };
-    let (stride, dilation) = (of("strides")?, of("dilations")?);
     let shape = it.shape(&node.inputs[0])?.to_vec();
-    let groups = number(node, "group", 1);
-    if shape.len() != axes + 2 || !SOME.contains(&groups) || shape[1] != size[1] * groups {
+    let groups = node.int("group", 1).ok()?;
+    let fits = [3, 4].contains(&size.len()) && shape.len() == size.len();
+    if !fits || shape[1] != size[1] * groups {
         return None;
     }
-    let pads = pads(node, &shape[2..], &size[2..], &stride, &dilation)?;
-    let same = pads.iter().all(|(a, b)| a == b);
-    let two = |values: &[i64], absent: i64| match values {
-        [one] => [absent, *one],
-        values => [values[0], values[1]],
-    };
-    let before: Vec<i64> = pads.iter().map(|p| if same { p.0 } else { 0 }).collect();
-    let flat: Vec<i64> = pads.iter().rev().flat_map(|(a, b)| [*a, *b]).collect();
-    let pads =
-        (!same).then(|| [flat[0], flat[1], *flat.get(2).unwrap_or(&0), *flat.get(3).unwrap_or(&0)]);
-    let conv = Conv {
-        c_in: shape[1],
-        c_out: size[0],
-        kernel: two(&size[2..], 1),
-        stride: two(&stride, 1),
-        padding: two(&before, 0),
-        dilation: two(&dilation, 1),
-        groups,
-    };
+    let window = Window::of(node, &shape[2..], size[2..].to_vec()).ok()?;
     let bias = node.inputs.get(2).filter(|name| !name.is_empty()).cloned();
     if let Some(name) = &bias {
         floats(it, name).filter(|value| value.size() == [size[0]])?;
     }
     let init = drawn(floats(it, name)?, 0.);
-    let weight = it.weight(name, init)?;
-    let weight = match one_axis {
-        true => seen(weight, View::Reshape(vec![size[0], size[1], 1, size[2]])),
-        false => weight,
-    };
-    let bias = bias.and_then(|name| it.weight(&name, Init::Const(0.)));
-    Some(Layer { x, weight, bias, norm: None, conv: Some(conv), pads, one_axis, rows: size[0] })
+    let weight = it.weight(name, init, true)?;
+    let bias = bias.and_then(|name| it.weight(&name, Init::Const(0.), true));
+    let conv = Some(window.conv([shape[1], size[0]], groups));
+    let (pads, one_axis) = (window.uneven(), size.len() == 3);
+    Some(Layer { bias, conv, pads, one_axis, ..linear(x, weight, size[0], false) })
 }
 
-/// Zeros before and behind, an axis each.
-fn pads(
-    node: &Node,
-    size: &[i64],
-    kernel: &[i64],
-    stride: &[i64],
-    dilation: &[i64],
-) -> Option<Vec<(i64, i64)>> {
-    let axes = kernel.len();
-    let auto = node.attributes.get("auto_pad").and_then(|a| a.as_str()).unwrap_or("NOTSET");
-    if auto == "NOTSET" || auto.is_empty() {
-        let pads = list(node, "pads").unwrap_or(vec![0; 2 * axes]);
-        let fits = pads.len() == 2 * axes && pads.iter().all(|n| (0..1 << 16).contains(n));
-        return fits.then(|| (0..axes).map(|i| (pads[i], pads[i + axes])).collect());
-    }
-    let all = |i: usize| {
-        let steps = (size[i] + stride[i] - 1) / stride[i] - 1;
-        (steps * stride[i] + (kernel[i] - 1) * dilation[i] + 1 - size[i]).max(0)
-    };
-    match auto {
-        "SAME_UPPER" => Some((0..axes).map(|i| (all(i) / 2, all(i) - all(i) / 2)).collect()),
-        "SAME_LOWER" => Some((0..axes).map(|i| (all(i) - all(i) / 2, all(i) / 2)).collect()),
-        "VALID" => Some(vec![(0, 0); axes]),
-        _ => None,
-    }
-}
-
-/// A linear layer with the weight `[out, in]`.
-fn linear(x: usize, weight: Arg, rows: i64) -> Layer {
-    Layer { x, weight, bias: None, norm: None, conv: None, pads: None, one_axis: false, rows }
+/// A linear layer with the weight `[out, in]` or, `turned`, `[in, out]`.
+fn linear(x: usize, weight: Arg, rows: i64, turned: bool) -> Layer {
+    let (bias, norm, conv, pads, one_axis) = (None, None, None, None, false);
+    Layer { x, weight, bias, norm, conv, pads, one_axis, turned, rows }
 }
 
 fn gemm(it: &mut Lowerer, node: &Node, x: usize) -> Option<Layer> {
     let name = node.inputs.get(1)?;
     let size = floats(it, name)?.size();
-    let plain = float(node, "alpha", 1.) == 1. && number(node, "transA", 0) == 0;
+    let plain = node.float("alpha", 1.).ok()? == 1. && node.int("transA", 0).ok()? == 0;
     let [a, b] = size[..] else { return None };
     let bias = node.inputs.get(2).filter(|name| !name.is_empty()).cloned();
-    let transposed = number(node, "transB", 0) != 0;
+    let transposed = node.int("transB", 0).ok()? != 0;
     let rows = if transposed { a } else { b };
     let fits = |value: &Tensor| value.numel() as i64 == rows && value.size().last() == Some(&rows);
     if let Some(name) = &bias {
-        floats(it, name).filter(|v| fits(v) && float(node, "beta", 1.) == 1.)?;
+        let whole = node.float("beta", 1.).ok()? == 1.;
+        floats(it, name).filter(|value| whole && fits(value))?;
     }
     if !plain || it.shape(&node.inputs[0])?.len() != 2 {
         return None;
     }
     let init = Init::KaimingNormal { fan_in: if transposed { b } else { a }.max(1) };
-    let weight = it.weight(name, init)?;
-    let weight = if transposed { weight } else { seen(weight, View::Permute(vec![1, 0])) };
-    let bias = bias.and_then(|name| it.weight(&name, Init::Const(0.)));
-    let bias = bias.map(|bias| seen(bias, View::Reshape(vec![rows])));
-    Some(Layer { bias, ..linear(x, weight, rows) })
+    let weight = it.weight(name, init, true)?;
+    let bias = bias.and_then(|name| it.weight(&name, Init::Const(0.), true));
+    Some(Layer { bias, ..linear(x, weight, rows, !transposed) })
 }
 
 fn product(it: &mut Lowerer, node: &Node, x: usize) -> Option<Layer> {
@@ -212,8 +134,8 @@ fn product(it: &mut Lowerer, node: &Node, x: usize) -> Option<Layer> {
     if it.shape(&node.inputs[0])?.len() < 2 {
         return None;
     }
-    let weight = it.weight(name, Init::KaimingNormal { fan_in: n_in.max(1) })?;
-    Some(linear(x, seen(weight, View::Permute(vec![1, 0])), rows))
+    let weight = it.weight(name, Init::KaimingNormal { fan_in: n_in.max(1) }, true)?;
+    Some(linear(x, weight, rows, true))
 }
 
 /// The bias that `node` adds to `at`.
@@ -234,8 +156,7 @@ fn added(it: &mut Lowerer, node: &Node, at: &str, layer: &Layer) -> Option<Arg> 
     if value.numel() as i64 != rows || size[place] != rows || !same {
         return None;
     }
-    let bias = it.weight(name, Init::Const(0.))?;
-    Some(seen(bias, View::Reshape(vec![rows])))
+    it.weight(name, Init::Const(0.), true)
 }
 
 /// The tensors of a norm; none where it is not one of constants, one number a channel.
@@ -243,18 +164,18 @@ fn norm(it: &mut Lowerer, node: &Node) -> Option<NormPlan> {
     let [_, scale, shift, mean, var] = node.inputs.as_slice() else { return None };
     let channels = *it.shape(&node.inputs[0])?.get(1)?;
     for name in [scale, shift, mean, var] {
-        let direct = it.constants.get(name)?.stored.as_ref().is_none_or(|s| s.views.is_empty());
-        floats(it, name).filter(|value| value.size() == [channels] && direct)?;
+        floats(it, name).filter(|value| value.size() == [channels])?;
     }
+    let fixed = |arg: Arg| (!matches!(arg, Arg::Computed(_))).then_some(arg);
     // Training moves statistics in place: what is no parameter would be moved behind its back.
     let stored = |arg: Arg| matches!(arg, Arg::Stored(_)).then_some(arg);
     Some(NormPlan {
-        scale: it.weight(scale, Init::Const(1.))?,
-        shift: it.weight(shift, Init::Const(0.))?,
+        scale: fixed(it.weight(scale, Init::Const(1.), true)?)?,
+        shift: fixed(it.weight(shift, Init::Const(0.), true)?)?,
         mean: stored(it.statistic(mean, Role::Mean)?)?,
         var: stored(it.statistic(var, Role::Variance)?)?,
-        eps: float(node, "epsilon", 1e-5),
-        momentum: 1. - float(node, "momentum", 0.9),
+        eps: node.float("epsilon", 1e-5).ok()?,
+        momentum: 1. - node.float("momentum", 0.9).ok()?,
     })
 }
 
@@ -267,7 +188,6 @@ fn alone(it: &mut Lowerer, node: &Node, x: usize) -> Option<Layer> {
     let norm = norm(it, node)?;
     let weight = Tensor::ones([channels, 1, 1, 1], (tch::Kind::Float, tch::Device::Cpu));
     let conv = Conv { groups: channels, ..Conv::same(channels, channels, 1, 1) };
-    let (weight, norm, conv) = (Arg::Constant(weight), Some(norm), Some(conv));
-    let (bias, pads, rows) = (None, None, channels);
-    Some(Layer { x, weight, bias, norm, conv, pads, one_axis: false, rows })
+    let layer = linear(x, Arg::Constant(weight), channels, false);
+    Some(Layer { norm: Some(norm), conv: Some(conv), ..layer })
 }

@@ -1,13 +1,19 @@
-//! What an operator sees of its node: the tensors that it reads and its attributes, checked.
+//! What an operator sees of its node: the tensors that it reads, checked, and its attributes.
 
 use crate::{Activation, Ops, graph::Node};
 use anyhow::{Context, Result, ensure};
-use std::collections::BTreeSet;
-use tch::{Kind, Tensor};
-use tensorfile::onnx::proto::AttributeProto;
+use std::{cell::RefCell, collections::BTreeSet, ops::Deref};
+use tch::{Device, Kind, Tensor};
 
 /// Numbers of a tensor that an attribute or a shape asks for, at most.
 const MOST: i64 = 1 << 28;
+/// Tensors that a node keeps, at most.
+const KEPT: usize = 8;
+
+/// What a tensor was made for: three numbers and a scale, a type, a device.
+type Key = ([i64; 3], u64, Kind, Device);
+/// Tensors of settings alone, kept from pass to pass.
+pub type Memo = RefCell<Vec<(Key, Tensor)>>;
 
 /// A node with what it reads.
 pub struct Call<'a> {
@@ -17,6 +23,17 @@ pub struct Call<'a> {
     pub inputs: &'a [Option<Tensor>],
     /// What the pass does to nonlinearities.
     pub ops: &'a dyn Ops,
+    /// What the node keeps.
+    pub memo: &'a Memo,
+}
+
+/// Its attributes are the node's.
+impl Deref for Call<'_> {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        self.node
+    }
 }
 
 impl Call<'_> {
@@ -55,7 +72,7 @@ impl Call<'_> {
     /// first on the second lies. Errors: one is missing, they do not broadcast.
     pub(super) fn pair(&self) -> Result<[Tensor; 2]> {
         let (a, b) = (self.input(0)?, self.input(1)?);
-        let old = self.node.opset < 7 && self.node.attributes.contains_key("axis");
+        let old = self.opset < 7 && self.attributes.contains_key("axis");
         let aligned = match old {
             true => {
                 let from = axis(self.int("axis", 0)?, a.dim().max(1))?;
@@ -94,52 +111,15 @@ impl Call<'_> {
         }
     }
 
-    fn attribute<'b, T>(
-        &'b self,
-        name: &str,
-        read: impl Fn(&'b AttributeProto) -> Option<T>,
-    ) -> Result<Option<T>> {
-        let Some(found) = self.node.attributes.get(name) else { return Ok(None) };
-        Ok(Some(read(found).with_context(|| format!("its attribute `{name}` has another type"))?))
-    }
-
-    /// An integer attribute.
-    pub(super) fn int(&self, name: &str, default: i64) -> Result<i64> {
-        Ok(self.attribute(name, AttributeProto::as_int)?.unwrap_or(default))
-    }
-
-    /// A float attribute.
-    pub(super) fn float(&self, name: &str, default: f64) -> Result<f64> {
-        Ok(self.maybe_float(name)?.unwrap_or(default))
-    }
-
-    /// A float attribute, if it is there.
-    pub(super) fn maybe_float(&self, name: &str) -> Result<Option<f64>> {
-        self.attribute(name, AttributeProto::as_float)
-    }
-
-    /// Integers, if the attribute is there.
-    pub(super) fn ints(&self, name: &str) -> Result<Option<Vec<i64>>> {
-        self.attribute(name, |a| a.as_ints().map(<[i64]>::to_vec))
-    }
-
-    /// Floats, if the attribute is there.
-    pub(super) fn reals(&self, name: &str) -> Result<Option<Vec<f64>>> {
-        self.attribute(name, |a| a.as_floats().map(|all| all.iter().map(|&f| f.into()).collect()))
-    }
-
-    /// Text.
-    pub(super) fn text<'b>(&'b self, name: &str, default: &'b str) -> Result<&'b str> {
-        Ok(self.attribute(name, AttributeProto::as_str)?.unwrap_or(default))
-    }
-
-    /// A tensor, if the attribute is there; its floats as f32.
-    pub(super) fn tensor(&self, name: &str) -> Result<Option<Tensor>> {
-        let Some(stored) = self.attribute(name, AttributeProto::as_tensor)? else {
-            return Ok(None);
-        };
-        let read = tensorfile::onnx::stored(stored).with_context(|| format!("its `{name}`"))?;
-        Ok(Some(if read.is_floating_point() { read.to_kind(Kind::Float) } else { read }))
+    /// What `make` gives, made once for each of a few keys.
+    pub(super) fn once(&self, key: Key, make: impl Fn() -> Result<Tensor>) -> Result<Tensor> {
+        let mut kept = self.memo.borrow_mut();
+        if let Some((_, made)) = kept.iter().find(|(known, _)| *known == key) {
+            return Ok(made.shallow_clone());
+        }
+        kept.truncate(KEPT - 1);
+        kept.insert(0, (key, make()?));
+        Ok(kept[0].1.shallow_clone())
     }
 
     /// The nonlinearity of input 0.

@@ -14,7 +14,7 @@ pub(super) fn kind(number: i64) -> Result<Kind> {
 }
 
 pub(super) fn constant(call: &Call) -> Result<Vec<Tensor>> {
-    let has = |name: &str| call.node.attributes.contains_key(name);
+    let has = |name: &str| call.attributes.contains_key(name);
     let floats = |all: &[f64]| Tensor::from_slice(all).to_kind(Kind::Float);
     one(if let Some(value) = call.tensor("value")? {
         value
@@ -27,7 +27,7 @@ pub(super) fn constant(call: &Call) -> Result<Vec<Tensor>> {
     } else if let Some(all) = call.reals("value_floats")? {
         floats(&all)
     } else {
-        let names: Vec<&String> = call.node.attributes.keys().collect();
+        let names: Vec<&String> = call.attributes.keys().collect();
         bail!("it has no value of numbers, but {names:?}")
     })
 }

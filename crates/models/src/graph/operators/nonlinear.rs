@@ -50,7 +50,7 @@ pub(super) fn prelu(call: &Call) -> Result<Vec<Tensor>> {
     let x = call.floats(0)?;
     call.input(1)?;
     let mut slope = call.like(1, x).unwrap_or_else(|| x.zeros_like());
-    if call.node.opset < 7 && slope.dim() == 1 && slope.numel() > 1 {
+    if call.opset < 7 && slope.dim() == 1 && slope.numel() > 1 {
         slope = slope.f_reshape([slope.size(), vec![1; x.dim().saturating_sub(2)]].concat())?;
     }
     let shape = broadcast(&x.size(), &slope.size())?;

@@ -68,7 +68,7 @@ pub(super) fn soft(
     run: fn(&Tensor, i64) -> Result<Tensor, TchError>,
 ) -> Result<Vec<Tensor>> {
     let x = call.floats(0)?;
-    if call.node.opset >= 13 {
+    if call.opset >= 13 {
         return call.other(run(x, axis(call.int("axis", -1)?, x.dim())? as i64)?);
     }
     let (size, at) = (x.size(), call.int("axis", 1)?);

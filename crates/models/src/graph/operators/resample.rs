@@ -50,7 +50,7 @@ pub(super) fn pad(call: &Call) -> Result<Vec<Tensor>> {
 struct Resampling<'a> {
     mode: &'a str,
     coordinates: &'a str,
-    nearest: &'a str,
+    rounding: &'a str,
     cubic: f64,
     exclude_outside: bool,
 }
@@ -58,7 +58,7 @@ struct Resampling<'a> {
 /// Scales or sizes; those of old files are scales, whose places are counted from 0.
 pub(super) fn resize(call: &Call) -> Result<Vec<Tensor>> {
     let x = call.floats(0)?;
-    let old = call.node.opset < 11 || call.node.operator == "Upsample";
+    let old = call.opset < 11 || call.operator == "Upsample";
     ensure!(call.int("antialias", 0)? == 0, "`antialias` is not supported");
     let policy = call.text("keep_aspect_ratio_policy", "stretch")?;
     ensure!(policy == "stretch", "the policy `{policy}` is not supported");
@@ -68,7 +68,7 @@ pub(super) fn resize(call: &Call) -> Result<Vec<Tensor>> {
             true => "asymmetric",
             false => call.text("coordinate_transformation_mode", "half_pixel")?,
         },
-        nearest: if old { "floor" } else { call.text("nearest_mode", "round_prefer_floor")? },
+        rounding: if old { "floor" } else { call.text("nearest_mode", "round_prefer_floor")? },
         cubic: call.float("cubic_coeff_a", -0.75)?,
         exclude_outside: call.int("exclude_outside", 0)? != 0,
     };
@@ -100,7 +100,7 @@ pub(super) fn resize(call: &Call) -> Result<Vec<Tensor>> {
     }
     let mut y = x.shallow_clone();
     for (at, to, scale) in todo {
-        y = reads.along(&y, at, to, scale)?;
+        y = reads.along(call, &y, at, to, scale)?;
     }
     one(y)
 }
@@ -114,24 +114,35 @@ fn scales(call: &Call, old: bool) -> Result<Option<Vec<f64>>> {
 
 impl Resampling<'_> {
     /// One axis read at `to` places.
-    fn along(&self, x: &Tensor, at: usize, to: i64, scale: f64) -> Result<Tensor> {
+    fn along(&self, call: &Call, x: &Tensor, at: usize, to: i64, scale: f64) -> Result<Tensor> {
         let n = x.size()[at];
-        let places = (0..to).map(|o| self.place(o as f64, n, to, scale));
-        let places = places.collect::<Result<Vec<f64>>>()?;
+        let key = ([at as i64, n, to], scale.to_bits(), x.kind(), x.device());
         if self.mode == "nearest" {
-            let index = places.iter().map(|&p| self.round(p, n)).collect::<Result<Vec<i64>>>()?;
-            let index = Tensor::from_slice(&index).to_device(x.device());
-            return Ok(x.f_index_select(at as i64, &index)?);
+            let places =
+                call.once(key, || Ok(self.nearest(n, to, scale)?.to_device(x.device())))?;
+            return Ok(x.f_index_select(at as i64, &places)?);
         }
         ensure!(n.saturating_mul(to) <= 1 << 24, "axis {at} of {n} to {to} is too large");
-        let mut weights = vec![0f64; (n * to) as usize];
-        for (row, &place) in weights.chunks_exact_mut(n as usize).zip(&places) {
-            self.weigh(place, row)?;
-        }
-        let weights = Tensor::from_slice(&weights).f_reshape([to, n])?;
-        let weights = weights.to_kind(x.kind()).to_device(x.device());
+        let weights = call.once(key, || {
+            Ok(self.weights(n, to, scale)?.to_kind(x.kind()).to_device(x.device()))
+        })?;
         let last = x.f_transpose(at as i64, -1)?;
-        Ok(last.f_matmul(&weights.f_transpose(0, 1)?)?.f_transpose(at as i64, -1)?)
+        Ok(last.f_matmul(&weights)?.f_transpose(at as i64, -1)?)
+    }
+
+    /// For each of `to` places the nearest of `n`.
+    fn nearest(&self, n: i64, to: i64, scale: f64) -> Result<Tensor> {
+        let place = |o| self.round(self.place(o as f64, n, to, scale)?, n);
+        Ok(Tensor::from_slice(&(0..to).map(place).collect::<Result<Vec<i64>>>()?))
+    }
+
+    /// What each of `n` numbers counts at each of `to` places: `[n, to]`.
+    fn weights(&self, n: i64, to: i64, scale: f64) -> Result<Tensor> {
+        let mut weights = vec![0f64; (n * to) as usize];
+        for (o, row) in weights.chunks_exact_mut(n as usize).enumerate() {
+            self.weigh(self.place(o as f64, n, to, scale)?, row)?;
+        }
+        Ok(Tensor::from_slice(&weights).f_reshape([to, n])?.f_transpose(0, 1)?)
     }
 
     /// Where the place `o` of `to` lies among the `n` of the input.
@@ -154,7 +165,7 @@ impl Resampling<'_> {
     }
 
     fn round(&self, place: f64, n: i64) -> Result<i64> {
-        let whole = match self.nearest {
+        let whole = match self.rounding {
             "floor" => place.floor(),
             "ceil" => place.ceil(),
             "round_prefer_floor" => (place - 0.5).ceil(),

@@ -115,7 +115,7 @@ pub(super) fn split(call: &Call) -> Result<Vec<Tensor>> {
     let sizes = match call.setting(1, "split")? {
         Some(sizes) => sizes,
         None => {
-            let parts = call.int("num_outputs", call.node.outputs.len() as i64)?;
+            let parts = call.int("num_outputs", call.outputs.len() as i64)?;
             ensure!((1..=1 << 16).contains(&parts), "{parts} parts");
             let each = (n + parts - 1) / parts;
             (0..parts).map(|i| each.min(n - i * each).max(0)).collect()
@@ -224,7 +224,7 @@ pub(super) fn eye_like(call: &Call) -> Result<Vec<Tensor>> {
     let x = call.input(0)?;
     let &[rows, columns] = x.size().as_slice() else { bail!("an input {:?}", x.size()) };
     let k = call.int("k", 0)?.clamp(-(1 << 40), 1 << 40);
-    let kind = match call.node.attributes.get("dtype") {
+    let kind = match call.attributes.get("dtype") {
         Some(_) => super::make::kind(call.int("dtype", 1)?)?,
         None => x.kind(),
     };

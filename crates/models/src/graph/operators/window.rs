@@ -1,15 +1,16 @@
 //! Convolutions and pools: windows that move over the dimensions after the channels.
 
 use super::call::{Call, fits, one};
-use crate::Pool;
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use crate::{Conv, Pool, graph::Node};
+use anyhow::{Context, Result, bail, ensure};
 use tch::Tensor;
 
 /// Sides, steps and pads are at most this.
 const MOST: i64 = 1 << 20;
 
 /// How windows lie over an input, axis by axis.
-struct Window {
+#[derive(Clone)]
+pub(in crate::graph) struct Window {
     kernel: Vec<i64>,
     stride: Vec<i64>,
     dilation: Vec<i64>,
@@ -20,10 +21,10 @@ struct Window {
 impl Window {
     /// Of an input whose sizes after the channels are `size`. Errors: numbers outside of what can
     /// be, another count than axes.
-    fn of(call: &Call, size: &[i64], kernel: Vec<i64>) -> Result<Self> {
+    pub fn of(node: &Node, size: &[i64], kernel: Vec<i64>) -> Result<Self> {
         let rank = size.len();
         let list = |name: &str, default: i64, count: usize, least: i64| {
-            let all = call.ints(name)?.filter(|all| !all.is_empty());
+            let all = node.ints(name)?.filter(|all| !all.is_empty());
             let all = all.unwrap_or_else(|| vec![default; count]);
             ensure!(all.len() == count, "its `{name}` {all:?} over {rank} axes");
             let good = all.iter().all(|n| (least..=MOST).contains(n));
@@ -35,7 +36,7 @@ impl Window {
         let stride = list("strides", 1, rank, 1)?;
         let dilation = list("dilations", 1, rank, 1)?;
         let given = list("pads", 0, 2 * rank, 0)?;
-        let auto = call.text("auto_pad", "NOTSET")?;
+        let auto = node.text("auto_pad", "NOTSET")?;
         let reach = |i: usize| (kernel[i] - 1) * dilation[i] + 1;
         let pads = (0..rank).map(|i| match auto {
             "SAME_UPPER" | "SAME_LOWER" => {
@@ -88,6 +89,25 @@ impl Window {
         self.pads.iter().all(|[a, b]| a == b)
     }
 
+    /// In libtorch's order, the last axis first, where they are not the same on both sides.
+    pub fn uneven(&self) -> Option<Vec<i64>> {
+        (!self.symmetric()).then(|| flat(&self.pads))
+    }
+
+    /// As the shape of a layer; uneven pads are left to others.
+    pub fn conv(&self, [c_in, c_out]: [i64; 2], groups: i64) -> Conv {
+        let padding = if self.symmetric() { two(&self.before(), 0) } else { [0, 0] };
+        Conv {
+            c_in,
+            c_out,
+            kernel: two(&self.kernel, 1),
+            stride: two(&self.stride, 1),
+            padding,
+            dilation: two(&self.dilation, 1),
+            groups,
+        }
+    }
+
     fn before(&self) -> Vec<i64> {
         self.pads.iter().map(|p| p[0]).collect()
     }
@@ -97,6 +117,14 @@ impl Window {
         let padded = x.f_pad(flat(&self.pads), "constant", value)?;
         self.pads.fill([0, 0]);
         Ok((padded, self))
+    }
+}
+
+/// Numbers of height and width; one axis is a width.
+fn two(list: &[i64], height: i64) -> [i64; 2] {
+    match list {
+        [h, w, ..] => [*h, *w],
+        list => [height, list[0]],
     }
 }
 
@@ -210,18 +238,11 @@ pub(super) fn max_pool(call: &Call) -> Result<Vec<Tensor>> {
     };
     let flat = size.len() == 1;
     let x = if flat { x.f_unsqueeze(2)? } else { x };
-    let two = |list: &[i64], above: i64| -> Result<[i64; 2]> {
-        match *list {
-            [w] => Ok([above, w]),
-            [h, w] => Ok([h, w]),
-            _ => Err(anyhow!("{} axes", list.len())),
-        }
-    };
     let pool = Pool {
-        kernel: two(&window.kernel, 1)?,
-        stride: two(&window.stride, 1)?,
-        padding: two(&window.before(), 0)?,
-        dilation: two(&window.dilation, 1)?,
+        kernel: two(&window.kernel, 1),
+        stride: two(&window.stride, 1),
+        padding: two(&window.before(), 0),
+        dilation: two(&window.dilation, 1),
     };
     let y = call.ops.max_pool(pool, &x);
     one(if flat { y.f_squeeze_dim(2)? } else { y })
@@ -234,7 +255,7 @@ pub(super) fn average_pool(call: &Call) -> Result<Vec<Tensor>> {
     let (size, channels) = (spatial(x)?, x.size()[1]);
     let window = pool(call, x)?;
     ensure!(window.dilation.iter().all(|&d| d == 1), "an average over dilated windows");
-    let mut longer = pool(call, x)?;
+    let mut longer = window.clone();
     if call.int("ceil_mode", 0)? != 0 {
         longer.ceiled(&size);
     }

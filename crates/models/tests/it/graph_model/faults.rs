@@ -60,6 +60,29 @@ fn places_that_are_stored_as_floats_stay_places() {
     near(&model.logits(&x), &means.matmul(&draw("head", &[2, 4]).tr()), 1e-5);
 }
 
+/// A value that is left out has no name; it is not the one that was left out before.
+#[test]
+fn what_is_left_out_is_not_read() {
+    let graph = layer()
+        .shape("parts", &[1, 3])
+        .shape("others", &[1, 2])
+        .tensor("most", &[], &Tensor::from(0.5f32))
+        .nodes("Split", &["w", "parts"], &["", "v"], &[int("axis", 0)])
+        .node("Conv", &["x", "v", ""], "c", &[])
+        .nodes("Split", &["c", "others"], &["", "rest"], &[int("axis", 1)])
+        .node("Clip", &["rest", "", "most"], "t", &[]);
+    let model = graph
+        .node("GlobalAveragePool", &["t"], "g", &[])
+        .node("Flatten", &["g"], "y", &[])
+        .load()
+        .unwrap()
+        .classifier;
+    let x = images(2, &[3, 4, 4]);
+    let c = x.conv2d(&draw("w", &[4, 3, 3, 3]), None::<&Tensor>, [1, 1], [0, 0], [1, 1], 1);
+    let clipped = c.narrow(1, 2, 2).clamp_max(0.5);
+    near(&model.logits(&x), &clipped.mean_dim([2i64, 3].as_slice(), false, Kind::Float), 1e-5);
+}
+
 /// Scales are settings, which no training moves.
 #[test]
 fn scales_of_upsample_are_no_parameter() {
