@@ -13,8 +13,8 @@ pub struct Pool {
     pub kernel: [i64; 2],
     /// Steps between windows.
     pub stride: [i64; 2],
-    /// Places added on both sides, at most half the window.
-    pub padding: [i64; 2],
+    /// Places added before and after.
+    pub padding: [[i64; 2]; 2],
     /// Steps between the entries of a window; 1 where they are neighbours.
     pub dilation: [i64; 2],
 }
@@ -22,18 +22,39 @@ pub struct Pool {
 impl Pool {
     /// The same in height and width.
     pub fn square(kernel: i64, stride: i64, padding: i64) -> Self {
-        let [kernel, stride, padding] = [kernel, stride, padding].map(|n| [n, n]);
-        Pool { kernel, stride, padding, dilation: [1, 1] }
+        let [kernel, stride] = [kernel, stride].map(|n| [n, n]);
+        Pool { kernel, stride, padding: [[padding; 2]; 2], dilation: [1, 1] }
     }
 
     /// The largest entry of each window: `[N, C, H, W]` -> `[N, C, H', W']`.
     pub fn apply(self, x: &Tensor) -> Tensor {
-        x.max_pool2d(self.kernel, self.stride, self.padding, self.dilation, false)
+        let (x, padding) = self.padded(x);
+        x.max_pool2d(self.kernel, self.stride, padding, self.dilation, false)
     }
 
     /// The same and where each was found, i64, counted row by row in its channel.
     pub fn winners(self, x: &Tensor) -> (Tensor, Tensor) {
-        x.max_pool2d_with_indices(self.kernel, self.stride, self.padding, self.dilation, false)
+        let Pool { kernel, stride, padding: [[top, _], [left, _]], dilation } = self;
+        let (padded, padding) = self.padded(x);
+        let (values, at) = padded.max_pool2d_with_indices(kernel, stride, padding, dilation, false);
+        if padded.size() == x.size() {
+            return (values, at);
+        }
+        let [width, own] = [&padded, x].map(|t| t.size()[3]);
+        let (row, column) =
+            (at.divide_scalar_mode(width, "floor") - top, at.remainder(width) - left);
+        (values, row * own + column)
+    }
+
+    /// x, and the padding that is left to libtorch, which pads both sides alike and by half a window
+    /// at most.
+    fn padded(self, x: &Tensor) -> (Tensor, [i64; 2]) {
+        let [[top, bottom], [left, right]] = self.padding;
+        let half = 2 * top <= self.kernel[0] && 2 * left <= self.kernel[1];
+        match half && top == bottom && left == right {
+            true => (x.shallow_clone(), [top, left]),
+            false => (x.pad([left, right, top, bottom], "constant", f64::NEG_INFINITY), [0, 0]),
+        }
     }
 }
 

@@ -60,27 +60,31 @@ fn one_axis_is_two_with_a_height_of_one() {
     let expected = x.conv1d(&w.squeeze_dim(2), bias.as_ref(), 2, 1, 1, 1);
     let found = layer.eval(&x.unsqueeze(2)).squeeze_dim(2).detach();
     assert!(apart(&found, &expected) < 1e-6);
-    let pool = Pool { kernel: [1, 3], stride: [1, 2], padding: [0, 1], dilation: [1, 1] };
+    let pool = Pool { kernel: [1, 3], stride: [1, 2], padding: [[0; 2], [1; 2]], dilation: [1, 1] };
     let found = Plain.max_pool(pool, &x.unsqueeze(2)).squeeze_dim(2);
     assert_eq!(found, x.max_pool1d(3, 2, 1, 1, false));
 }
 
 #[test]
-fn pools_have_sides_and_steps_of_their_own() {
-    let pool = Pool { kernel: [3, 2], stride: [1, 2], padding: [1, 0], dilation: [2, 3] };
+fn pools_have_sides_steps_and_pads_of_their_own() {
     let x = draw(3, &[2, 3, 7, 8]);
-    let padded = x.pad([0, 0, 1, 1], "constant", f64::NEG_INFINITY);
-    let found = pool.apply(&x);
-    assert_eq!(found.size(), [2, 3, 5, 3]);
-    for (row, column) in [(0i64, 0i64), (2, 1), (4, 2)] {
-        let entries = (0..3).flat_map(|i| (0..2).map(move |j| (i, j)));
-        let entries =
-            entries.map(|(i, j)| padded.select(3, 2 * column + 3 * j).select(2, row + 2 * i));
-        let expected = entries.reduce(|a, b| a.maximum(&b)).unwrap();
-        assert_eq!(found.select(3, column).select(2, row), expected);
+    for padding in [[[1, 1], [0, 0]], [[0, 2], [0, 1]], [[2, 0], [1, 0]], [[2, 2], [0, 0]]] {
+        let pool = Pool { kernel: [3, 2], stride: [1, 2], padding, dilation: [2, 3] };
+        let [[top, bottom], [left, right]] = padding;
+        let padded = x.pad([left, right, top, bottom], "constant", f64::NEG_INFINITY);
+        let found = pool.apply(&x);
+        assert_eq!(found.size(), [2, 3, 3 + top + bottom, 3]);
+        for (row, column) in [(0i64, 0i64), (2, 1), (4, 2)] {
+            let entries = (0..3).flat_map(|i| (0..2).map(move |j| (i, j)));
+            let entries =
+                entries.map(|(i, j)| padded.select(3, 2 * column + 3 * j).select(2, row + 2 * i));
+            let expected = entries.reduce(|a, b| a.maximum(&b)).unwrap();
+            assert_eq!(found.select(3, column).select(2, row), expected);
+        }
+        let (values, places) = pool.winners(&x);
+        let at = x.flatten(2, -1).gather(2, &places.flatten(2, -1), false).view_as(&places);
+        assert_eq!((&at, &values), (&values, &found), "{padding:?}");
     }
-    let (values, places) = pool.winners(&x);
-    assert_eq!(x.flatten(2, -1).gather(2, &places.flatten(2, -1), false).view_as(&places), values);
 }
 
 /// A norm with constants of its own.

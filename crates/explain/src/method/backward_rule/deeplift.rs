@@ -127,8 +127,8 @@ impl Ops for Rescale {
 
 /// The first, second, … entry of all windows, as many as a window has, each `[N, C, *size]`.
 fn entries(pool: Pool, t: &Tensor, size: [i64; 2], beyond: f64) -> impl Iterator<Item = Tensor> {
-    let Pool { kernel, stride, padding: [rows, columns], dilation } = pool;
-    let padded = t.pad([columns, columns, rows, rows], "constant", beyond);
+    let Pool { kernel, stride, padding: [[top, bottom], [left, right]], dilation } = pool;
+    let padded = t.pad([left, right, top, bottom], "constant", beyond);
     let every = move |t: &Tensor, axis: usize, place: i64| {
         let (from, step) = (place * dilation[axis], stride[axis]);
         t.slice(2 + axis as i64, from, from + step * (size[axis] - 1) + 1, step)

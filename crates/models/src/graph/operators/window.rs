@@ -231,17 +231,15 @@ pub(super) fn max_pool(call: &Call) -> Result<Vec<Tensor>> {
         window.ceiled(&size);
     }
     window.count(&size, channels)?;
-    let half = window.pads.iter().zip(&window.kernel).all(|(p, k)| 2 * p[0] <= *k);
-    let (x, window) = match half && window.symmetric() {
-        true => (x.shallow_clone(), window),
-        false => window.padded(x, f64::NEG_INFINITY)?,
-    };
     let flat = size.len() == 1;
-    let x = if flat { x.f_unsqueeze(2)? } else { x };
+    let x = if flat { x.f_unsqueeze(2)? } else { x.shallow_clone() };
     let pool = Pool {
         kernel: two(&window.kernel, 1),
         stride: two(&window.stride, 1),
-        padding: two(&window.before(), 0),
+        padding: match window.pads[..] {
+            [w] => [[0, 0], w],
+            _ => [window.pads[0], window.pads[1]],
+        },
         dilation: two(&window.dilation, 1),
     };
     let y = call.ops.max_pool(pool, &x);

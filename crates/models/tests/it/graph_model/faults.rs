@@ -160,3 +160,15 @@ fn the_files_normalisation_is_kept_unless_forced() {
         assert!(found == mean && notes.contains(note), "{found} {notes}");
     }
 }
+
+/// What pads one side of a pool is no value: it never wins, whatever the sign of a pass.
+#[test]
+fn a_pool_with_pads_on_one_side_is_linear_but_for_its_winners() {
+    let pool = [ints("kernel_shape", &[3, 3]), ints("strides", &[2, 2]), int("ceil_mode", 1)];
+    let graph = layer()
+        .node("Conv", &["x", "w"], "c", &[ints("pads", &[1, 1, 1, 1])])
+        .node("Relu", &["c"], "r", &[])
+        .node("MaxPool", &["r"], "p", &pool);
+    let model = ended(graph, "p").load().unwrap().classifier;
+    assert!(model.nonlinear_only_in_ops(), "its derivative along a direction is not found");
+}

@@ -123,12 +123,12 @@ fn relevance_of_a_tiny_network_is_what_its_formula_says() {
     }
 }
 
-/// The largest pixel of a 2×2 image.
-struct Largest;
+/// The largest pixel of a 2×2 image, in one window.
+struct Largest(Pool);
 
 impl Model for Largest {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        ops.max_pool(Pool::square(2, 2, 0), x).flatten(1, -1)
+        ops.max_pool(self.0, x).flatten(1, -1)
     }
 
     fn activation(&self) -> Option<Activation> {
@@ -140,10 +140,13 @@ impl Model for Largest {
 fn deeplift_shares_a_maximum_among_those_that_hold_it() {
     let x = Tensor::from_slice(&[0.125f64, 0.25, 0.5, 0.0625]).view([1, 1, 2, 2]);
     let batch = Batch::new(&x, &Target::logit(&Tensor::from_slice(&[0i64])));
+    let longer = Pool { padding: [[0, 1], [1, 0]], ..Pool::square(3, 1, 0) };
     // a rise to 0.5 is the third's; a fall from 1 is everybody's; from 0.5 there is neither
     for (baseline, expected) in [(0., [0., 0., 0.5, 0.]), (1., [-0.125; 4]), (0.5, [0.; 4])] {
-        let map = method(&format!("deeplift:baseline={baseline}")).attribute(&Largest, &batch);
-        let expected = Tensor::from_slice(&expected).view([1, 1, 2, 2]);
-        assert!(largest(&(map - expected)) < 1e-12, "from {baseline}");
+        for model in [Largest(Pool::square(2, 2, 0)), Largest(longer)] {
+            let map = method(&format!("deeplift:baseline={baseline}")).attribute(&model, &batch);
+            let expected = Tensor::from_slice(&expected).view([1, 1, 2, 2]);
+            assert!(largest(&(map - expected)) < 1e-12, "{:?} from {baseline}", model.0);
+        }
     }
 }
