@@ -141,7 +141,7 @@ impl RelEx {
         let log_odds =
             |kept: &Tensor| copies.target.log_odds(&model.logits(&(&noisy * kept + self.baseline)));
         // log p inside, log(1 - p) outside.
-        let inside = -(-log_odds(&mask)).softplus();
+        let inside = log_odds(&mask).log_sigmoid();
         let misses = ((-log_odds(&(1. - &mask))).sigmoid() + TINY).log() * self.lambda2;
         let size = mask.abs().sum_dim_intlist([1i64, 2, 3].as_slice(), false, mask.kind());
         (size * self.lambda1 - inside - misses).sum(None::<Kind>) / self.samples as f64

@@ -49,7 +49,7 @@ impl Target {
                 let (p, sure): (Tensor, Tensor) = (odds.sigmoid(), 1. - (-&odds).sigmoid());
                 sure.where_self(&odds.gt(0.), &p)
             }
-            _ => -(-odds).softplus(),
+            _ => odds.log_sigmoid(),
         }
     }
 
