@@ -101,7 +101,7 @@ pub(super) fn fold(nodes: Vec<Node>, constants: &mut Constants) -> Result<Vec<No
         let known = |name: &String| name.is_empty() || constants.contains_key(name);
         let supported = operators::find(&node.operator);
         let Some(operator) = supported.filter(|_| node.inputs.iter().all(known)) else {
-            rest.push(node);
+            rest.push(clipped(node, constants));
             continue;
         };
         let value = |name: &String| constants.get(name).map(|c| c.value.shallow_clone());
@@ -134,6 +134,27 @@ fn chosen(node: &mut Node, constants: &Constants) -> Option<Vec<Node>> {
     }
     let holds = condition.reshape([1]).int64_value(&[0]) != 0;
     Some(node.branches.swap_remove(usize::from(!holds)))
+}
+
+/// The larger or smaller of a value and one number as the `Clip` that it is.
+fn clipped(mut node: Node, constants: &Constants) -> Node {
+    let place = match node.operator.as_str() {
+        "Max" => 1,
+        "Min" => 2,
+        _ => return node,
+    };
+    let number = |name: &String| {
+        constants.get(name).is_some_and(|c| c.value.numel() == 1 && c.value.dim() < 2)
+    };
+    let (x, bound) = match node.inputs.as_slice() {
+        [x, bound] if number(bound) => (x.clone(), bound.clone()),
+        [bound, x] if number(bound) => (x.clone(), bound.clone()),
+        _ => return node,
+    };
+    node.operator = "Clip".to_owned();
+    node.inputs = vec![x, String::new(), String::new()];
+    node.inputs[place] = bound;
+    node
 }
 
 /// Where output `i` of a node comes from.

@@ -78,7 +78,7 @@ impl Operator {
 
 /// Every operator, sorted by name.
 pub const OPERATORS: &[Operator] = &[
-    line("Abs", |call| arithmetic::map(call, Tensor::f_abs)),
+    line("Abs", nonlinear::abs).linear(),
     line("Add", |call| arithmetic::both(call, Tensor::f_add)).linear().bf16(),
     line("And", |call| arithmetic::both(call, Tensor::f_logical_and)),
     line("AveragePool", window::average_pool).linear(),
@@ -131,10 +131,10 @@ pub const OPERATORS: &[Operator] = &[
     line("LogSoftmax", |call| reduce::soft(call, |x, axis| x.f_log_softmax(axis, None))),
     line("LpNormalization", norm::lp),
     line("MatMul", arithmetic::matmul).linear(),
-    line("Max", |call| call.other(arithmetic::fold(call, Tensor::f_maximum)?)),
+    line("Max", |call| arithmetic::fold(call, |a, b| nonlinear::larger(call, a, b))).linear(),
     line("MaxPool", window::max_pool).linear().bf16(),
     line("Mean", arithmetic::mean),
-    line("Min", |call| call.other(arithmetic::fold(call, Tensor::f_minimum)?)),
+    line("Min", |call| arithmetic::fold(call, |a, b| nonlinear::smaller(call, a, b))).linear(),
     line("Mish", |call| call.act(&Activation::Mish)).linear(),
     line("Mod", arithmetic::modulo),
     line("Mul", arithmetic::mul).linear(),
@@ -190,7 +190,7 @@ pub const OPERATORS: &[Operator] = &[
     line("Sqrt", |call| arithmetic::map(call, Tensor::f_sqrt)),
     line("Squeeze", shape::squeeze).linear().bf16(),
     line("Sub", |call| arithmetic::both(call, Tensor::f_sub)).linear(),
-    line("Sum", |call| Ok(vec![arithmetic::fold(call, Tensor::f_add)?])).linear(),
+    line("Sum", |call| arithmetic::fold(call, |a, b| Ok(a.f_add(b)?))).linear(),
     line("Swish", nonlinear::swish),
     line("Tanh", |call| call.act(&Activation::Tanh)).linear(),
     line("Tile", shape::tile),

@@ -4,6 +4,7 @@
 mod branches;
 mod computed;
 mod faults;
+mod hinges;
 
 use models::{
     Classifier, Model, Precision, Source,

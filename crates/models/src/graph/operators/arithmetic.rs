@@ -77,20 +77,21 @@ pub(super) fn pow(call: &Call) -> Result<Vec<Tensor>> {
 /// All inputs one after the other.
 pub(super) fn fold(
     call: &Call,
-    run: fn(&Tensor, &Tensor) -> Result<Tensor, TchError>,
-) -> Result<Tensor> {
+    run: impl Fn(&Tensor, &Tensor) -> Result<Tensor>,
+) -> Result<Vec<Tensor>> {
     let all = call.all()?;
     let mut y = all[0].shallow_clone();
     for t in &all[1..] {
         grown(&broadcast(&y.size(), &t.size())?, y.numel().max(t.numel()))?;
         y = run(&y, t)?;
     }
-    Ok(y)
+    one(y)
 }
 
 /// The sum of all inputs by their number.
 pub(super) fn mean(call: &Call) -> Result<Vec<Tensor>> {
-    one(fold(call, Tensor::f_add)? / call.inputs.iter().flatten().count() as f64)
+    let count = call.inputs.iter().flatten().count() as f64;
+    one(fold(call, |a, b| Ok(a.f_add(b)?))?.swap_remove(0) / count)
 }
 
 /// Of one type, the wider: f64 where the pass computes in it.

@@ -8,6 +8,8 @@ use tch::Tensor;
 
 /// Bounds from here on are none: files store the largest float for it.
 const NONE: f64 = 3e38;
+/// Two numbers up to here differ by a float.
+const HALF: f64 = f32::MAX as f64 / 2.;
 
 /// Bounds are attributes before opset 11, then inputs. All of it is `high` where `low` is larger.
 pub(super) fn clip(call: &Call) -> Result<Vec<Tensor>> {
@@ -39,6 +41,36 @@ pub(super) fn clip(call: &Call) -> Result<Vec<Tensor>> {
 pub(super) fn relu(call: &Call) -> Result<Vec<Tensor>> {
     let x = call.input(0)?;
     if x.is_floating_point() { call.act(&Activation::Relu) } else { one(x.f_clamp_min(0)?) }
+}
+
+/// max(x, 0) + max(−x, 0), each of which is the pass's to treat.
+pub(super) fn abs(call: &Call) -> Result<Vec<Tensor>> {
+    let x = call.input(0)?;
+    if !x.is_floating_point() {
+        return one(x.f_abs()?);
+    }
+    one(call.ops.act(&Activation::Relu, x) + call.ops.act(&Activation::Relu, &x.f_neg()?))
+}
+
+/// max(a, b) = b + max(a − b, 0), of which the last is the pass's to treat. What is lost where one
+/// is far larger than the other, or infinite, is given back.
+pub(super) fn larger(call: &Call, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    let exact = a.f_maximum(b)?;
+    if !exact.is_floating_point() {
+        return Ok(exact);
+    }
+    let [a, b] = [a, b].map(|t| t.clamp(-HALF, HALF));
+    let rise = a.f_sub(&b)?;
+    let lost = (exact - (&b + rise.relu())).detach();
+    Ok(b + call.ops.act(&Activation::Relu, &rise) + lost)
+}
+
+/// min(a, b) = −max(−a, −b).
+pub(super) fn smaller(call: &Call, a: &Tensor, b: &Tensor) -> Result<Tensor> {
+    match a.is_floating_point() && b.is_floating_point() {
+        true => Ok(-larger(call, &-a, &-b)?),
+        false => Ok(a.f_minimum(b)?),
+    }
 }
 
 pub(super) fn leaky_relu(call: &Call) -> Result<Vec<Tensor>> {
