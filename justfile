@@ -22,7 +22,7 @@ build:
     @test -x {{ gradproof }} || echo "compiling gradproof: 5 to 10 minutes the first time" >&2
     @cargo build --release --quiet
 
-# your own network, ONNX or not, fine-tuned until its maps withstand more: `just harden mine.onnx data=PATH normalise=cifar10 [with=ssr]` -> runs/harden
+# your own network, ONNX or not, fine-tuned until its maps withstand more: `just harden mine.onnx data=PATH normalise=cifar10 [with=pgd|ssr]` -> runs/harden
 [group('start')]
 harden weights *args: build
     sh experiments/harden.sh {{ gradproof }} {{ quote(weights) }} {{ args }}

@@ -1,10 +1,10 @@
 #!/bin/sh
 # Fine-tunes a network, ONNX or not, and attacks its maps before and after.
-# harden.sh PROGRAM WEIGHTS data=PATH [normalise=STATS] [with=pgd|ssr] [out=DIR] [limit=N] [options of `gradproof train`]
+# harden.sh PROGRAM WEIGHTS data=PATH [normalise=STATS] [with=trades|pgd|ssr] [out=DIR] [limit=N] [options of `gradproof train`]
 set -eu
 gradproof=$1 weights=$2
 shift 2
-data= normalise= with=pgd out=runs/harden limit=64
+data= normalise= with=trades out=runs/harden limit=64
 count=$#
 while [ "$count" -gt 0 ]; do
     word=$1
@@ -22,7 +22,7 @@ done
 say() { printf '\n== %s\n' "$*" >&2; }
 fail() { printf 'harden: %s\n' "$*" >&2; exit 2; }
 [ -n "$data" ] || fail 'say data=PATH: images with a training and a test part'
-[ -f "experiments/train/harden-$with.toml" ] || fail "with=$with is not known; say with=pgd or with=ssr"
+[ -f "experiments/train/harden-$with.toml" ] || fail "with=$with is not known; say with=trades, with=pgd or with=ssr"
 asked=${normalise:+"--normalise $normalise"}
 set -- --set "data.train='$data'" --set "model.weights='$weights'" ${normalise:+--set "model.normalise='$normalise'"} "$@"
 
