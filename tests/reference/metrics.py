@@ -6,7 +6,7 @@ ResNet-20 on four 3x8x8 images, weights and images by the rule of logits.py, in 
 saliency maps of the logit of the second class. The object of an image is where the first channel of
 the image four places later is below 0.4. Perturbations are those our metrics draw: `normal` and
 `uniform` repeat crates/models/src/numeric/noise.rs, their keys those of metric/infidelity.rs and of `Neighbourhood` in
-metric/lipschitz.rs. One number an image, [4]; names are the columns of our metrics, after a point the
+metric/robustness.rs. One number an image, [4]; names are the columns of our metrics, after a point the
 option that is not the default. Where a definition differs, it is converted here, and a comment says so.
 
 Quantus asks for numpy < 2 only for TensorFlow. Its own areas under curves do call `numpy.trapz`, which
