@@ -1,6 +1,7 @@
 """Writes crates/explain/tests/golden/metrics.safetensors: metrics by captum and Quantus.
 
-    pip install -r tests/reference/requirements.txt && python tests/reference/metrics.py
+    pip install -r tests/reference/requirements.txt
+    PYTHONPATH=tests/reference python tests/reference/explain/metrics.py
 
 ResNet-20 on four 3x8x8 images, weights and images by the rule of logits.py, in double precision,
 saliency maps of the logit of the second class. The object of an image is where the first channel of
@@ -28,7 +29,7 @@ from logits import filled
 from logits import uniform as by_rule
 from surrogates import ALL, key, mix
 
-OUT = Path(__file__).resolve().parents[2] / "crates/explain/tests/golden/metrics.safetensors"
+OUT = Path(__file__).resolve().parents[3] / "crates/explain/tests/golden/metrics.safetensors"
 IMAGES, SHAPE = 4, (3, 8, 8)
 SAMPLES = 20
 SIGMA, RADIUS = 0.03, 0.1
