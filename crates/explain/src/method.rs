@@ -9,23 +9,20 @@ use registry::Entry;
 use toml::Table;
 
 mod backward_rule;
-mod clime;
 mod gradcam;
 mod gradient;
 mod integrated_gradients;
-mod kernelshap;
-mod least_infidelity;
-mod lime;
 mod mask;
 mod occlusion;
 mod random;
 mod relex;
 mod smooth;
 mod smoothgrad;
+mod surrogate;
 
 /// Every method, sorted by name.
 pub const METHODS: &[Entry<dyn Attribution>] = &[
-    clime::ENTRY,
+    surrogate::clime::ENTRY,
     backward_rule::guided::DECONVNET,
     backward_rule::deeplift::ENTRY,
     integrated_gradients::EXPECTED_GRADIENTS,
@@ -33,18 +30,18 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
     backward_rule::guided::GUIDED,
     gradient::GXI,
     integrated_gradients::IG,
-    kernelshap::ENTRY,
-    lime::ENTRY,
+    surrogate::kernelshap::ENTRY,
+    surrogate::lime::ENTRY,
     backward_rule::lrp::ENTRY,
     mask::ENTRY,
-    least_infidelity::NOISY_BASELINE,
+    surrogate::least_infidelity::NOISY_BASELINE,
     occlusion::ENTRY,
     random::ENTRY,
     relex::ENTRY,
     gradient::SALIENCY,
     smooth::ENTRY,
     smoothgrad::SMOOTHGRAD,
-    least_infidelity::SQUARE,
+    surrogate::least_infidelity::SQUARE,
     smoothgrad::UNIGRAD,
 ];
 

@@ -13,14 +13,12 @@ use toml::Table;
 mod complexity;
 mod defined;
 mod faithfulness;
-mod gap;
 mod infidelity;
-mod lipschitz;
 mod localisation;
 mod randomisation;
 mod removal;
 mod retrieval;
-mod sensitivity;
+mod robustness;
 mod similarity;
 pub mod statistics;
 
@@ -202,17 +200,17 @@ pub const METRICS: &[Entry<dyn Metric>] = &[
     complexity::ENTRY,
     removal::DELETION,
     faithfulness::ENTRY,
-    gap::ENTRY,
+    robustness::gap::ENTRY,
     infidelity::ENTRY,
     removal::INSERTION,
-    lipschitz::ENTRY,
+    robustness::lipschitz::ENTRY,
     localisation::ENTRY,
     removal::PRESERVATION,
     randomisation::RANDOM_LABELS,
     randomisation::ENTRY,
     removal::RELEVANCE,
     retrieval::ENTRY,
-    sensitivity::ENTRY,
+    robustness::sensitivity::ENTRY,
     similarity::ENTRY,
 ];
 

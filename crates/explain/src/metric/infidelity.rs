@@ -7,7 +7,7 @@ use crate::{
     engine::chunks::{self, Pass},
     metric::{
         Better, Case, Column, Metric, Units,
-        lipschitz::{Aggregate, Draws, Neighbourhood, each, seen, zeros},
+        robustness::{Aggregate, Draws, Neighbourhood, each, seen, zeros},
     },
     sampling::perturbation::{Perturbation, Perturbations},
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},

@@ -4,7 +4,7 @@
 
 use crate::{
     heat,
-    metric::{Better, Case, Column, Metric, Needs, Randomness, lipschitz::zeros},
+    metric::{Better, Case, Column, Metric, Needs, Randomness, robustness::zeros},
     similarity::spearman,
 };
 use anyhow::Result;

@@ -1,4 +1,4 @@
-//! Similarities and heat maps: against scipy and numpy (tests/reference/similarity.py), against the
+//! Similarities and heat maps: against scipy and numpy (tests/reference/explain/similarity.py), against the
 //! definitions written again slowly, and their invariances.
 
 use explain::{

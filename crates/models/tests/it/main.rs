@@ -3,15 +3,18 @@
 
 mod activation;
 mod foreign;
-mod geometry;
 mod golden;
 mod graph;
 mod graph_model;
-mod jvp;
 mod network;
-mod noise;
+mod numeric {
+    //! What passes are made of: layers in their generality, derivatives, noise, shared statistics.
+    mod geometry;
+    mod jvp;
+    mod noise;
+    mod sync_norm;
+}
 mod operators;
 mod operators_wrong;
-mod sync_norm;
 mod toy;
 mod zoo;

@@ -1,5 +1,5 @@
 //! The family of averaged gradients: integrated gradients against captum
-//! (tests/reference/averages.py) and its axioms, sampled ones against sums written out, smoothing
+//! (tests/reference/explain/averages.py) and its axioms, sampled ones against sums written out, smoothing
 //! around other methods.
 
 use explain::{Attribution, Batch};

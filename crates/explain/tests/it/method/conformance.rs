@@ -1,5 +1,5 @@
 //! Attribution methods: what every line of the registry must do, and gradients against closed
-//! forms, finite differences and PyTorch (tests/reference/gradients.py).
+//! forms, finite differences and PyTorch (tests/reference/explain/gradients.py).
 
 use explain::{Attribution, Batch, METHODS};
 use models::{

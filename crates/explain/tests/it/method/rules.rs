@@ -1,5 +1,5 @@
 //! Methods with rules of their own backwards: guided, deconvnet, deeplift, gradcam, lrp, against
-//! captum (tests/reference/rules.py), plain arithmetic on tiny networks, and what they promise.
+//! captum (tests/reference/explain/rules.py), plain arithmetic on tiny networks, and what they promise.
 
 mod tiny;
 

@@ -1,5 +1,5 @@
 //! LIME, KernelSHAP, C-LIME and occlusion: against captum and scikit-learn
-//! (tests/reference/surrogates.py), on models whose maps are known, and their products against finite
+//! (tests/reference/explain/surrogates.py), on models whose maps are known, and their products against finite
 //! differences.
 
 use crate::of::Of;

@@ -1,5 +1,5 @@
 //! Metrics against captum and Quantus on one network, with the same perturbations on both sides:
-//! tests/reference/metrics.py, which says where a definition was converted.
+//! tests/reference/explain/metrics.py, which says where a definition was converted.
 
 use explain::{
     Batch,

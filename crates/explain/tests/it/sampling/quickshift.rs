@@ -1,4 +1,4 @@
-//! Superpixels against scikit-image's (tests/reference/quickshift.py), pixel by pixel.
+//! Superpixels against scikit-image's (tests/reference/explain/quickshift.py), pixel by pixel.
 
 use explain::sampling::quickshift::{Options, segments};
 use std::path::Path;

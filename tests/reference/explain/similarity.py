@@ -1,6 +1,7 @@
 """Writes crates/explain/tests/golden/similarity.safetensors: what scipy and numpy say about maps.
 
-    pip install -r tests/reference/requirements.txt && python tests/reference/similarity.py
+    pip install -r tests/reference/requirements.txt
+    PYTHONPATH=tests/reference python tests/reference/explain/similarity.py
 
 Case i holds maps `i.a` and `i.b` (f32 [N, H, W]), `i.k`, and f64 `i.cor`, `i.k-in`, `i.cosd`,
 `i.cdl` [N] and `i.centre` of a [N, 2]. NaN is what is undefined: of a map without mass, and of a
@@ -16,7 +17,7 @@ from scipy.stats import spearmanr
 
 import store
 
-OUT = Path(__file__).resolve().parents[2] / "crates/explain/tests/golden/similarity.safetensors"
+OUT = Path(__file__).resolve().parents[3] / "crates/explain/tests/golden/similarity.safetensors"
 
 
 def rank_correlation(a, b):

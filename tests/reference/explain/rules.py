@@ -1,6 +1,7 @@
 """Writes crates/explain/tests/golden/rules.safetensors: captum's maps with rules of their own backwards.
 
-    pip install -r tests/reference/requirements.txt && python tests/reference/rules.py
+    pip install -r tests/reference/requirements.txt
+    PYTHONPATH=tests/reference python tests/reference/explain/rules.py
 
 Networks and images by the rule of logits.py, the largest logit, in double precision, stored as f32.
 `NETWORK.METHOD` is [1, C, H, W] (`cnn`: [2, 1, 28, 28]; `gradcam`, upsampled here: one channel).
@@ -26,7 +27,7 @@ import networks
 import store
 from logits import filled, uniform
 
-OUT = Path(__file__).resolve().parents[2] / "crates/explain/tests/golden/rules.safetensors"
+OUT = Path(__file__).resolve().parents[3] / "crates/explain/tests/golden/rules.safetensors"
 EPSILON, GAMMA, BASELINE, TIE = 0.25, 0.25, 0.5, 1e-5
 
 

@@ -1,12 +1,13 @@
 """Writes crates/explain/tests/golden/metrics.safetensors: metrics by captum and Quantus.
 
-    pip install -r tests/reference/requirements.txt && python tests/reference/metrics.py
+    pip install -r tests/reference/requirements.txt
+    PYTHONPATH=tests/reference python tests/reference/explain/metrics.py
 
 ResNet-20 on four 3x8x8 images, weights and images by the rule of logits.py, in double precision,
 saliency maps of the logit of the second class. The object of an image is where the first channel of
 the image four places later is below 0.4. Perturbations are those our metrics draw: `normal` and
 `uniform` repeat crates/models/src/numeric/noise.rs, their keys those of metric/infidelity.rs and of `Neighbourhood` in
-metric/lipschitz.rs. One number an image, [4]; names are the columns of our metrics, after a point the
+metric/robustness.rs. One number an image, [4]; names are the columns of our metrics, after a point the
 option that is not the default. Where a definition differs, it is converted here, and a comment says so.
 
 Quantus asks for numpy < 2 only for TensorFlow. Its own areas under curves do call `numpy.trapz`, which
@@ -28,7 +29,7 @@ from logits import filled
 from logits import uniform as by_rule
 from surrogates import ALL, key, mix
 
-OUT = Path(__file__).resolve().parents[2] / "crates/explain/tests/golden/metrics.safetensors"
+OUT = Path(__file__).resolve().parents[3] / "crates/explain/tests/golden/metrics.safetensors"
 IMAGES, SHAPE = 4, (3, 8, 8)
 SAMPLES = 20
 SIGMA, RADIUS = 0.03, 0.1

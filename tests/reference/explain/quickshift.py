@@ -1,6 +1,7 @@
 """Writes crates/explain/tests/golden/quickshift.safetensors: scikit-image's superpixels.
 
-    pip install -r tests/reference/requirements.txt && python tests/reference/quickshift.py
+    pip install -r tests/reference/requirements.txt
+    PYTHONPATH=tests/reference python tests/reference/explain/quickshift.py
 
 200 images of three kinds (smooth, flat shapes, textured), sides of 16 to 40 pixels, one in five
 grey, made by `image`, which crates/explain/tests/it/sampling/quickshift.rs repeats: `segments` is the segment
@@ -15,7 +16,7 @@ from skimage.segmentation import quickshift
 import store
 from logits import uniform
 
-OUT = Path(__file__).resolve().parents[2] / "crates/explain/tests/golden/quickshift.safetensors"
+OUT = Path(__file__).resolve().parents[3] / "crates/explain/tests/golden/quickshift.safetensors"
 COUNT = 200
 
 

@@ -1,6 +1,7 @@
 """Writes crates/explain/tests/golden/averages.safetensors: integrated gradients by captum.
 
-    pip install -r tests/reference/requirements.txt && python tests/reference/averages.py
+    pip install -r tests/reference/requirements.txt
+    PYTHONPATH=tests/reference python tests/reference/explain/averages.py
 
 ResNet-20 on two 3x8x8 images, weights and images by the rule of logits.py, in double precision, the
 logit of the second class. `RULE` for every quadrature rule with 7 points from a black image, and
@@ -18,7 +19,7 @@ import networks
 import store
 from logits import filled, uniform
 
-OUT = Path(__file__).resolve().parents[2] / "crates/explain/tests/golden/averages.safetensors"
+OUT = Path(__file__).resolve().parents[3] / "crates/explain/tests/golden/averages.safetensors"
 POINTS = 7
 RULES = {
     "gauss-legendre": "gausslegendre",

@@ -1,6 +1,7 @@
 """Writes crates/explain/tests/golden/surrogates.safetensors: captum's LIME, SHAP and occlusion, squares by scikit-learn.
 
-    pip install -r tests/reference/requirements.txt && python tests/reference/surrogates.py
+    pip install -r tests/reference/requirements.txt
+    PYTHONPATH=tests/reference python tests/reference/explain/surrogates.py
 
 ResNet-20 on two 3x8x8 images, weights and images by the rule of logits.py, logit of the second
 class, groups the 16 cells of a 4x4 grid. Masks are those our methods draw: `draws` repeats
@@ -25,7 +26,7 @@ import networks
 import store
 from logits import filled, uniform
 
-OUT = Path(__file__).resolve().parents[2] / "crates/explain/tests/golden/surrogates.safetensors"
+OUT = Path(__file__).resolve().parents[3] / "crates/explain/tests/golden/surrogates.safetensors"
 ALL = 2**64 - 1
 GROUPS = 16
 

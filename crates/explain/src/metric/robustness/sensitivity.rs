@@ -6,7 +6,7 @@ use crate::{
     engine::chunks::Pass,
     metric::{
         Better, Case, Column, Metric,
-        lipschitz::{Aggregate, Draws, Neighbourhood, each, norm, seen, zeros},
+        robustness::{Aggregate, Draws, Neighbourhood, each, norm, seen, zeros},
     },
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
@@ -17,7 +17,7 @@ use tch::{Kind, Tensor};
 use toml::Table;
 
 /// In the list of metrics.
-pub(super) const ENTRY: Entry<dyn Metric> = Entry {
+pub(crate) const ENTRY: Entry<dyn Metric> = Entry {
     name: "sensitivity",
     about: "share of a map that changes in an ℓ∞ ball (Yeh et al. 2019, Definition 3.1)",
     options: described::<Options>(&[

@@ -3,7 +3,7 @@
 
 use crate::{
     Attribution, method,
-    metric::{Better, Case, Column, Metric, lipschitz::Norm},
+    metric::{Better, Case, Column, Metric, robustness::Norm},
 };
 use anyhow::Result;
 use registry::{Entry, described};
@@ -12,7 +12,7 @@ use tch::{Kind, Tensor};
 use toml::{Table, Value};
 
 /// In the list of metrics.
-pub(super) const ENTRY: Entry<dyn Metric> = Entry {
+pub(crate) const ENTRY: Entry<dyn Metric> = Entry {
     name: "gap",
     about: "SmoothGrad against C-LIME of the same neighbours (Agarwal et al. 2021, Theorem 1); \
             the method makes no difference",

@@ -1,6 +1,7 @@
 """Writes crates/explain/tests/golden/gradients.safetensors: PyTorch's input gradients.
 
-    pip install -r tests/reference/requirements.txt && python tests/reference/gradients.py
+    pip install -r tests/reference/requirements.txt
+    PYTHONPATH=tests/reference python tests/reference/explain/gradients.py
 
 ResNet-20 on two 3x8x8 images, weights and images by the rule of logits.py, in double precision.
 Per score S (logit, prob, logprob) of the second class (the first has a probability so near 1 that
@@ -18,7 +19,7 @@ import networks
 import store
 from logits import filled, uniform
 
-OUT = Path(__file__).resolve().parents[2] / "crates/explain/tests/golden/gradients.safetensors"
+OUT = Path(__file__).resolve().parents[3] / "crates/explain/tests/golden/gradients.safetensors"
 BETA = 20
 
 SCORES = {
