@@ -172,3 +172,20 @@ fn a_pool_with_pads_on_one_side_is_linear_but_for_its_winners() {
     let model = ended(graph, "p").load().unwrap().classifier;
     assert!(model.nonlinear_only_in_ops(), "its derivative along a direction is not found");
 }
+
+/// x²⁵⁶ of pixels is finite, that of a direction is not: what is NaN is not found to be linear.
+#[test]
+fn powers_whose_tangents_overflow_are_not_called_linear() {
+    let bound = |value: f32| Tensor::from_slice(&[value]);
+    let mut graph = layer()
+        .tensor("low", &[], &bound(0.))
+        .tensor("high", &[], &bound(1.))
+        .node("Conv", &["x", "w"], "c", &[])
+        .node("Clip", &["c", "low", "high"], "0", &[]);
+    for i in 0..8 {
+        let x = i.to_string();
+        graph = graph.node("Mul", &[&x, &x], &(i + 1).to_string(), &[]);
+    }
+    let model = ended(graph, "8").load().unwrap().classifier;
+    assert!(!model.nonlinear_only_in_ops());
+}
