@@ -62,10 +62,10 @@ lint:
     cargo clippy --release --quiet --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --release --quiet --workspace --no-deps --document-private-items
 
-# write generated tables of docs/ and the snapshots of --help, pages and tables anew (tests/it/docs.rs)
+# write generated tables of docs/ and the snapshots of --help, pages and printed tables anew
 [group('work')]
 bless:
-    GRADPROOF_BLESS=1 cargo test --release --quiet --test it -- docs:: pages::
+    GRADPROOF_BLESS=1 cargo test --release --quiet --lib --test it -- snapshot docs:: pages::
 
 # licences, advisories and sources of dependencies (deny.toml); needs cargo-deny and the network, so CI leaves it out
 [group('work')]

@@ -157,7 +157,7 @@ pub struct Subject {
 
 impl Subject {
     /// Everything here that numbers depend on, to tell parts of other commands.
-    pub fn decides(&self) -> String {
+    pub fn resume_key(&self) -> String {
         format!("{:?}", Subject { batch_size: None, ..self.clone() })
     }
 }
@@ -255,7 +255,7 @@ pub struct Attack {
 
 impl Explained {
     /// Everything here that numbers depend on, to tell parts of other commands.
-    pub fn decides(&self) -> String {
+    pub fn resume_key(&self) -> String {
         format!("{} {:?}", self.target, self.score)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
+use tensorfile::words::count;
 
 mod attacked;
 mod check;
@@ -9,6 +10,8 @@ mod matrix;
 mod old;
 pub mod quantities;
 mod statistic;
+#[cfg(test)]
+pub mod stored;
 
 pub use ::results::{
     Better, Keys, ModelCard, Number, Origin, QUANTITY, Quantity, Record, Row, Table, UNDEFINED,
@@ -27,6 +30,11 @@ pub use train::EpochLine;
 pub fn distances(clean: &Tensor, attacked: &Tensor) -> Tensor {
     let apart = (attacked - clean).to_kind(Kind::Double).flatten(1, -1).square();
     apart.sum_dim_intlist([1].as_slice(), false, Kind::Double).sqrt()
+}
+
+/// How many images a result is of: `12 images`.
+pub fn counted(record: &Record) -> String {
+    count(record.images.unwrap_or(0) as usize, "image")
 }
 
 /// `maps.safetensors` with `-suffix` before the extension.

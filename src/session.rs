@@ -1,11 +1,11 @@
 //! A model and the images it is asked about, loaded and checked before any work.
 
 pub mod classes;
-mod several;
+mod load;
 pub mod threat;
 mod trained;
 
-pub use several::{load_models, methods};
+pub use load::{load_models, methods};
 
 use crate::{
     cli::{Common, Explained, Subject, TargetClass, named},
@@ -68,7 +68,7 @@ pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let fitted = classes::fit(data, Known::of(&weights), &args.class_map)?;
     weights.notes.extend(fitted.notes.iter().cloned());
     let data = match &args.class {
-        Some(class) => fitted.of_class(class).with_context(|| format!("`--class {class}`"))?,
+        Some(class) => fitted.filter_class(class).with_context(|| format!("`--class {class}`"))?,
         None => fitted.data,
     };
     let data = in_memory(data.slice(args.offset, args.limit)?, ui)?.to_device(device);
@@ -130,7 +130,7 @@ fn ready(
     let images = count(data.len(), "image");
     notes.push(format!("{} with {images} of {}, {device_name}", model.source.name(), data.title()));
     let card = card(args, &model, &loaded.metadata);
-    let model = model.placed(device, !args.no_fuse);
+    let model = model.to_device(device, !args.no_fuse);
     let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
     let fits = Fits::of(&model);
     let fits = Fits { batch: args.batch_size.unwrap_or(fits.batch), ..fits };

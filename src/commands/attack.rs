@@ -41,7 +41,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
         super::check_figure_channels(&loaded.data)?;
     }
     files.check_writable()?;
-    let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
+    let parts = Parts::open(args.out.as_deref(), args.resume, resume_key(args))?;
     loaded.announce(ui);
 
     let runs = attack(args, &fitted, &loaded, &parts, ui)?;
@@ -86,8 +86,8 @@ fn files(args: &Attack, plan: &Plan) -> Files {
 }
 
 /// Everything that decides what is found for a batch, to tell parts of other attacks.
-fn decides(args: &Attack) -> String {
-    let (asked, explained) = (args.subject.decides(), args.explained.decides());
+fn resume_key(args: &Attack) -> String {
+    let (asked, explained) = (args.subject.resume_key(), args.explained.resume_key());
     format!("{asked} {explained} {:?} {:?}", args.method, args.how)
 }
 

@@ -96,7 +96,7 @@ const BENCHES: &[Member] = &[
 fn untrained(args: &Bench, device: Device) -> Result<Classifier> {
     let (arch, shape) = (zoo::arch(&args.arch)?, Shape::CIFAR10);
     let normalisation = Normalisation::parse("cifar10", shape.image[0])?;
-    Ok(Classifier::new(arch, shape, normalisation, 0, device).placed(device, true))
+    Ok(Classifier::new(arch, shape, normalisation, 0, device).to_device(device, true))
 }
 
 /// A name in the table and what does one unit of work and returns its milliseconds.

@@ -4,8 +4,7 @@ use crate::{
     cli::{Common, Eval},
     outcome::Outcome,
     results::{
-        Number, Quantity, Record, Table as Rows, UNDEFINED, at_radius, change, distances, keys,
-        label,
+        Number, Quantity, Record, Table as Rows, at_radius, distances, keys,
         quantities::{self, accuracy, l2_change},
     },
     runtime::outputs::Files,
@@ -17,21 +16,21 @@ use ::attack::{
     AttackInput, Ball, NamedAdversary, Norm, Robustness, Summary,
     prediction::{
         adversary,
-        autoattack::{self, standard, warnings},
+        autoattack::{self, standard},
     },
 };
 use ::results::Better;
-use ::train::log::Quantiles;
 use anyhow::{Context, Result, ensure};
-use explain::metric::statistics::wilson;
-use serde::Serialize;
 use serde_json::{Map, json};
-use std::{collections::BTreeMap, fmt::Write, path::Path};
+use std::{collections::BTreeMap, path::Path};
 use tch::{Kind, Tensor};
-use tensorfile::{TensorFile, words::count};
+use tensorfile::TensorFile;
 use toml::Table;
 
 mod boundary;
+mod found;
+
+use found::{AtRadius, Curvature, Share};
 
 /// Errors: unknown attacks, settings out of range.
 pub fn check(args: &Eval) -> Result<()> {
@@ -141,78 +140,6 @@ fn rows(
     rows
 }
 
-/// A fraction of images, its standard error, and Wilson's 95 % interval.
-#[derive(Clone, Copy, Debug)]
-struct Share {
-    fraction: f64,
-    /// None of one image, and of none or all, of which it would be 0.
-    stderr: Option<f64>,
-    /// None of one image.
-    low: Option<f64>,
-    high: Option<f64>,
-    images: usize,
-}
-
-impl Share {
-    fn number(&self) -> Number {
-        let Share { fraction, stderr, low, high, images } = *self;
-        Number { stderr, low, high, n: Some(images as u64), ..Number::exact(fraction) }
-    }
-
-    fn of(fraction: f64, images: usize) -> Self {
-        let stderr = (fraction * (1. - fraction) / images as f64).sqrt();
-        let stderr = Some(stderr).filter(|stderr| images > 1 && *stderr > 0.);
-        let interval = wilson(fraction, images);
-        let (low, high) = (interval.map(|i| i.low), interval.map(|i| i.high));
-        Share { fraction, stderr, low, high, images }
-    }
-}
-
-impl std::fmt::Display for Share {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let Share { fraction, low, high, images, .. } = *self;
-        let right = (fraction * images as f64).round();
-        write!(f, "{:.2} % ({right} of {}", 100. * fraction, count(images, "image"))?;
-        if let Some((low, high)) = low.zip(high) {
-            write!(f, "; 95 % interval {:.2} to {:.2} %", 100. * low, 100. * high)?;
-        }
-        write!(f, ")")
-    }
-}
-
-/// Of the images whose curvature is finite.
-#[derive(Clone, Copy, Debug)]
-struct Curvature {
-    mean: Option<f64>,
-    median: Option<f64>,
-    p90: Option<f64>,
-    n: usize,
-    undefined: usize,
-}
-
-impl Curvature {
-    fn of(xi: &Tensor) -> Self {
-        let some = xi.masked_select(&xi.isfinite());
-        let n = some.numel();
-        let q = (n > 0).then(|| Quantiles::of(&some));
-        let (mean, median, p90) = (q.map(|q| q.mean), q.map(|q| q.median), q.map(|q| q.p90));
-        Curvature { mean, median, p90, n, undefined: xi.numel() - n }
-    }
-
-    fn text(&self) -> String {
-        let shown = |v: Option<f64>| v.map_or(UNDEFINED.into(), |v| format!("{v:.4}"));
-        let [mean, median, p90] = [self.mean, self.median, self.p90].map(shown);
-        let left_out = match self.undefined {
-            0 => String::new(),
-            n => format!("; {UNDEFINED}, not finite, at {}", count(n, "image")),
-        };
-        format!(
-            "curvature (largest eigenvalue of the input Hessian): mean {mean}, median {median}, 90 % \
-             below {p90}{left_out}"
-        )
-    }
-}
-
 fn curvature(loaded: &Loaded, ui: &Ui) -> Result<Curvature> {
     let bar = ui.bar(loaded.data.len() as u64, "curvature");
     let size = loaded.fits.batch;
@@ -301,41 +228,6 @@ fn attacks(args: &Eval) -> Result<Vec<NamedAdversary>> {
         ensure!(!twice, "`{}` is asked for twice", named.name);
     }
     Ok(attacks)
-}
-
-/// What the attacks did within one radius. In the result stands beside the rows what each attack broke.
-#[derive(Debug, Serialize)]
-struct AtRadius {
-    eps: f64,
-    label: String,
-    #[serde(skip)]
-    accuracy: Share,
-    /// How far the images moved, those that no attack broke too.
-    #[serde(skip)]
-    change: Option<Number>,
-    summary: Summary,
-    warnings: Vec<String>,
-}
-
-impl AtRadius {
-    fn of(eps: f64, summary: Summary, moved: &Tensor) -> Self {
-        let images = summary.images as usize;
-        let accuracy = Share::of(summary.robust as f64 / images as f64, images);
-        let warnings = warnings(&summary);
-        AtRadius { eps, label: label(eps), accuracy, change: change(moved), summary, warnings }
-    }
-
-    fn text(&self, norm: Norm) -> String {
-        let norm = registry::word(&norm);
-        let mut text = format!("robust accuracy within {} {norm}: {}", self.label, self.accuracy);
-        for tally in &self.summary.attacks {
-            let _ = write!(text, "\n  {}: broke {} of {}", tally.name, tally.broke, tally.given);
-        }
-        for warning in &self.warnings {
-            let _ = write!(text, "\n  warning: {warning}");
-        }
-        text
-    }
 }
 
 /// What `--out` holds, batch after batch, on the CPU.

@@ -139,7 +139,7 @@ fn methods(args: &Explain) -> Result<Vec<Method>> {
     let all = session::methods("--method", &args.method)?;
     let several = all.len() > 1;
     let one = |spelled: String| {
-        let method = explain::method(registry::parse(&spelled)?)?;
+        let method = explain::parse(&spelled)?;
         let suffix = spelled.replace([':', ',', '=', '/'], "-");
         let out = args.out.as_ref().map(|out| match several {
             true => suffixed(out, &suffix),

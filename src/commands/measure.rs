@@ -55,17 +55,17 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<Outcome> {
     files.check()?;
     let models = session::load_models(&args.subject, &plan.explained, common, ui)?;
     models.iter().try_for_each(|loaded| plan.fit(loaded))?;
-    let unlearnt = args.random_labels.as_ref().map(|file| {
+    let random_label_model = args.random_labels.as_ref().map(|file| {
         let subject = Subject { weights: file.clone(), ..args.subject.clone() };
         load_beside((&models[0].card.name, &models[0]), &subject, ui)
     });
-    let unlearnt = unlearnt.transpose()?;
+    let random_label_model = random_label_model.transpose()?;
     files.check_writable()?;
-    let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
+    let parts = Parts::open(args.out.as_deref(), args.resume, resume_key(args))?;
     models.iter().for_each(|loaded| loaded.announce(ui));
     ui.note(&plan.told());
 
-    let found = measure(args, &plan, (&models, unlearnt.as_ref()), &parts, ui)?;
+    let found = measure(args, &plan, (&models, random_label_model.as_ref()), &parts, ui)?;
     let result = result(args, &plan, &models, &found);
     if let Some(out) = &args.out {
         save(&out.with_extension("jsonl"), &lines(&plan, &models, &found)?)?;
@@ -96,7 +96,7 @@ fn files(args: &Measure) -> Files {
 }
 
 /// Everything that decides what is found for a batch, to tell parts of other commands.
-fn decides(args: &Measure) -> String {
+fn resume_key(args: &Measure) -> String {
     let Measure {
         metrics,
         subject,
@@ -114,7 +114,7 @@ fn decides(args: &Measure) -> String {
     format!(
         "{metrics:?} {} {method:?} {preset:?} {target:?} {score:?} {attack:?} {eps} {norm} \
          {random_labels:?}",
-        subject.decides()
+        subject.resume_key()
     )
 }
 
@@ -122,12 +122,12 @@ fn decides(args: &Measure) -> String {
 fn measure(
     args: &Measure,
     plan: &Plan,
-    (models, unlearnt): (&[Loaded], Option<&Loaded>),
+    (models, random_label_model): (&[Loaded], Option<&Loaded>),
     parts: &Parts,
     ui: &Ui,
 ) -> Result<Vec<Named>> {
     let cases: Vec<Cases> =
-        models.iter().map(|loaded| Cases::new(plan, loaded, unlearnt, args)).collect();
+        models.iter().map(|loaded| Cases::new(plan, loaded, random_label_model, args)).collect();
     let rows = models.len() * plan.methods.len();
     let mut columns: Vec<BTreeMap<String, Vec<Tensor>>> =
         (0..rows).map(|_| BTreeMap::new()).collect();

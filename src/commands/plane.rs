@@ -183,7 +183,7 @@ fn draw(
         ));
     }
     left.push(("level lines".to_owned(), edges(&plane, &level)?));
-    let saliency = explain::method(registry::parse("saliency")?)?;
+    let saliency = explain::parse("saliency")?;
     let gradient = saliency.attribute(model, &whole).view_as(&plane).abs();
     let first = gradient.select(-1, 0).greater_tensor(&gradient.select(-1, 1));
     let thin = |t: &Tensor| t.slice(0, 0, None, COARSE).slice(1, 0, None, COARSE).contiguous();

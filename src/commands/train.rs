@@ -14,7 +14,7 @@ use crate::{
 use ::data::Dataset;
 use ::train::{
     Communicator, Config, EpochLine, Job, Observer, Tick,
-    objective::{Climb, Perturb},
+    objective::{Adversary, ValueAndGrad},
 };
 use anyhow::{Context, Result, bail, ensure};
 use attack::{Optimizer, Pgd, pgd::ascent};
@@ -98,7 +98,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
     headline.push_str(&warnings(&config, device));
     notes.iter().for_each(|note| headline.push_str(&format!("\n{note}")));
     let epochs = config.epochs;
-    let model = model.placed(device, config.channels_last);
+    let model = model.to_device(device, config.channels_last);
     let (out, resume) = (args.out.clone(), args.resume);
     let on_nan = args.on_nan;
     let ranks = ranks.clone();
@@ -196,19 +196,19 @@ fn continued(
             n => format!("{} in the file", count(n, "batch norm")),
         });
     }
-    Ok((before.classifier.placed(device, false), before.notes))
+    Ok((before.classifier.to_device(device, false), before.notes))
 }
 
 /// The adversary of a training objective: an ascent that climbs what the objective asks it to.
 struct Attacker(Pgd, Box<dyn Optimizer>);
 
-impl Perturb for Attacker {
-    fn perturb(&self, climb: &Climb, x: &Tensor, keys: &[u64], scale: f64) -> Tensor {
+impl Adversary for Attacker {
+    fn perturb(&self, climb: &ValueAndGrad, x: &Tensor, keys: &[u64], scale: f64) -> Tensor {
         self.0.scaled(scale).climb_by(&*self.1, climb, x, keys)
     }
 }
 
-pub(super) fn adversary(table: &Table) -> Result<Box<dyn Perturb>> {
+pub(super) fn adversary(table: &Table) -> Result<Box<dyn Adversary>> {
     let (pgd, optimizer) = ascent(table.clone()).context("`objective.attack`")?;
     Ok(Box::new(Attacker(pgd, optimizer)))
 }

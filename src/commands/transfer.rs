@@ -58,7 +58,7 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<Outcome> {
         radii: plans[0].radii.balls().len(),
     };
     files.check_writable()?;
-    let parts = Parts::open(args.out.as_deref(), args.resume, decides(args))?;
+    let parts = Parts::open(args.out.as_deref(), args.resume, resume_key(args))?;
     models.iter().for_each(|loaded| loaded.announce(ui));
 
     let runs = work(&matrix, &models[0], &parts, ui)?;
@@ -135,9 +135,9 @@ fn files(args: &Transfer) -> Files {
 }
 
 /// Everything that decides what is found for a batch, to tell parts of other commands.
-fn decides(args: &Transfer) -> String {
+fn resume_key(args: &Transfer) -> String {
     let Transfer { subject, explained, from, to, how, .. } = args;
-    format!("{} {} {from:?} {to:?} {how:?}", subject.decides(), explained.decides())
+    format!("{} {} {from:?} {to:?} {how:?}", subject.resume_key(), explained.resume_key())
 }
 
 /// Every cell's runs, of batches found now or, when resuming, before.

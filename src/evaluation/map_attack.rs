@@ -52,7 +52,7 @@ enum Aim {
 impl<'a> Plan<'a> {
     /// Errors: unknown names, settings out of range.
     pub fn check(how: &'a Attacking, explained: &'a Explained, spelled: &'a str) -> Result<Self> {
-        let method = explain::method(registry::parse(spelled)?)?;
+        let method = explain::parse(spelled)?;
         let objective = ::attack::map_objective(registry::parse(&how.attack)?)?;
         let optimizer = ::attack::optimizer(registry::parse(&how.rule)?)?;
         ensure!(how.iters > 0, "`--iters 0`: at least one iteration is needed");

@@ -2,7 +2,7 @@
 
 use super::batch_store::Named;
 use crate::{
-    results::{Attacked, Keys, Number, QUANTITY, Record, UNDEFINED, keys, of_images},
+    results::{Attacked, Keys, Number, QUANTITY, Record, UNDEFINED, counted, keys, of_images},
     session::Loaded,
 };
 use ::attack::Outcome;
@@ -13,7 +13,7 @@ use explain::{
 };
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Device, Kind, Tensor};
-use tensorfile::{TensorFile, words::count};
+use tensorfile::TensorFile;
 
 /// The maps of one method on one model, as results are judged: drawn anew, because an attacker who
 /// bent the map of one set of samples has gained nothing.
@@ -166,7 +166,7 @@ impl Run {
 pub fn table(record: &Record) -> String {
     let all = Attacked::of(record, &Keys::new());
     let accuracy = record.rows.filter(&keys([(QUANTITY, "accuracy")])).next();
-    let images = count(record.images.unwrap_or(0) as usize, "image");
+    let images = counted(record);
     let mut text = format!(
         "{} on {} of {}: {images}, clean accuracy {:.1} %\n{:>8} {:>9}",
         all.key("attack"),
@@ -215,4 +215,17 @@ fn left_out(all: &Attacked) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::stored::assert_printed;
+
+    #[test]
+    fn printed_tables_are_the_snapshots() {
+        for name in ["attack-natural", "attack-old", "attack-ssr", "manipulate"] {
+            assert_printed(name, table);
+        }
+    }
 }

@@ -2,11 +2,10 @@
 //! tables and figures in the paper's form with its printed numbers beside ours, settings and cost.
 
 use super::document::document;
-use super::html::{column, duration, scrolling};
+use super::html::{column, duration, scrolling, source};
 use super::save;
 use super::sections::attacks::{drawn, legend as legend_of};
 use anyhow::{Context, Result};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use experiment::{Cell, Chart, Experiment, Numbers, Report, Table, Verdict, shown};
 use maud::{Markup, html};
 use plot::{Figure, svg};
@@ -151,8 +150,7 @@ fn draw(run: &Path, number: usize, chart: &Chart) -> Result<Markup> {
 /// A PNG inside the page.
 fn embedded(file: &Path, alt: &str) -> Result<Markup> {
     let bytes = fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-    let data = format!("data:image/png;base64,{}", STANDARD.encode(bytes));
-    Ok(html! { img class="wide" src=(data) alt=(alt); })
+    Ok(html! { img class="wide" src=(source(&bytes)) alt=(alt); })
 }
 
 fn page(

@@ -10,11 +10,17 @@ use plot::Picture;
 /// Pictures with longer sides are averaged down for the page; the PNG files keep every pixel.
 const SIDE: usize = 160;
 
+/// The `src` of a PNG inside the page.
+pub(super) fn source(png: &[u8]) -> String {
+    format!("data:image/png;base64,{}", STANDARD.encode(png))
+}
+
 /// `picture` inside the page, described by `alt`.
 pub(super) fn image(picture: &Picture, alt: &str) -> Result<Markup> {
     let small = picture.reduced(SIDE);
-    let data = format!("data:image/png;base64,{}", STANDARD.encode(small.png()?));
-    Ok(html! { img src=(data) width=(small.width) height=(small.height) alt=(alt); })
+    Ok(
+        html! { img src=(source(&small.png()?)) width=(small.width) height=(small.height) alt=(alt); },
+    )
 }
 
 /// A table in a box of its own that scrolls sideways; `label` names it for screen readers.

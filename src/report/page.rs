@@ -5,6 +5,7 @@ use super::group::{Entry, Group};
 use super::html::list;
 use super::sections::{any, attacks, details, measured, pictures, trainings, transfers};
 use super::{Inputs, experiment};
+use crate::results::counted;
 use anyhow::Result;
 use maud::html;
 use std::{collections::BTreeSet, path::Path};
@@ -69,7 +70,7 @@ fn summary(inputs: &Inputs, groups: &[Group]) -> String {
 /// The same without an attack on maps.
 fn without_attacks(inputs: &Inputs) -> String {
     if let Some(found) = inputs.of("transfer").next() {
-        let images = count(found.record.images.unwrap_or(0) as usize, "image");
+        let images = counted(&found.record);
         let all = count(inputs.of("transfer").count(), "matrix");
         return format!("{all} of transferred attacks, on {images} of {}.", found.record.data);
     }
@@ -77,7 +78,7 @@ fn without_attacks(inputs: &Inputs) -> String {
         let mut methods = found.record.rows.distinct("method");
         methods.sort_unstable();
         let methods: Vec<String> = methods.into_iter().map(str::to_owned).collect();
-        let images = count(found.record.images.unwrap_or(0) as usize, "image");
+        let images = counted(&found.record);
         let (methods, data) = (list(&methods), &found.record.data);
         return format!("The maps of {methods} were measured on {images} of {data}.");
     }

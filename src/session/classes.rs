@@ -145,7 +145,7 @@ pub fn fit(data: Dataset, model: Known, renamed: &Renamed) -> Result<Fitted> {
 impl Fitted {
     /// The images of one class, which `text` calls by its name in the model or the data, or by its
     /// number.
-    pub fn of_class(self, text: &str) -> Result<Dataset> {
+    pub fn filter_class(self, text: &str) -> Result<Dataset> {
         let names = self.data.classes.clone();
         let number = match (find(&names, text), self.own.get(text)) {
             (Found::No, Some(&number)) => number,

@@ -22,7 +22,7 @@ fn attack(place: &Place, options: &str) -> Run {
 /// The shared weights, as the commands use them.
 fn network() -> Classifier {
     let loaded = checkpoint::load(&model(), &checkpoint::Hints::default()).expect("weights");
-    loaded.classifier.placed(Device::Cpu, true).folded(Precision::F32)
+    loaded.classifier.to_device(Device::Cpu, true).folded(Precision::F32)
 }
 
 fn predictions(x: &Tensor) -> Tensor {

@@ -1,12 +1,12 @@
-//! Documents, `--help`, pages and tables are held equal to what the program says. `just bless` writes
-//! them anew.
+//! Documents and `--help` are held equal to what the program says. `just bless` writes them anew.
 
 use std::{
     collections::BTreeSet,
-    env, fs,
-    path::{Path, PathBuf},
+    fs,
+    path::PathBuf,
     process::{Command, Stdio},
 };
+use testkit::snapshot::assert_file;
 
 /// Columns of prose and of `--help`.
 const WIDTH: usize = 100;
@@ -15,30 +15,13 @@ pub(super) fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Whether files are written instead of compared.
-fn blessing() -> bool {
-    env::var_os("GRADPROOF_BLESS").is_some()
-}
-
 /// Standard output of the program.
-fn gradproof(args: &[&str]) -> String {
+pub(super) fn gradproof(args: &[&str]) -> String {
     let mut program = Command::new(env!("CARGO_BIN_EXE_gradproof"));
     program.args(args).env("COLUMNS", WIDTH.to_string()).stdin(Stdio::null());
     let output = program.output().unwrap();
     assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
-}
-
-/// The file has this text; when blessing it is given it.
-pub(super) fn assert_file(path: &Path, text: &str) {
-    if blessing() {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
-    }
-    let found = fs::read_to_string(path).unwrap_or_default();
-    let line = found.lines().zip(text.lines()).position(|(a, b)| a != b);
-    let line = line.unwrap_or_else(|| found.lines().count().min(text.lines().count())) + 1;
-    assert!(found == text, "{}:{line}: out of date; write it by `just bless`", path.display());
 }
 
 /// Markdown files of `folder` (relative to the root), sorted.

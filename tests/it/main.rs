@@ -6,6 +6,7 @@ mod docs;
 mod imports;
 mod onnx_data;
 mod pages;
+mod printed;
 mod readers;
 mod real_data;
 mod registries;

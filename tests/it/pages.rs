@@ -1,12 +1,13 @@
 //! Pages and tables of small committed results are those of `tests/snapshots`; results in an old form
 //! give the same page.
 
-use crate::docs::{assert_file, root};
+use crate::docs::root;
 use std::{
     fs,
     path::Path,
     process::{Command, Stdio},
 };
+use testkit::snapshot::assert_file;
 
 /// The forms of results that are read, the newest first.
 const FORMS: [&str; 3] = ["rows", "both", "typed"];

@@ -37,7 +37,7 @@ fn the_shipped_networks_maps_fall_to_the_topk_attack() {
     let Some((model, test)) = shipped() else { return };
     let (x, _) = test.slice(0, Some(16)).unwrap().ordered(16).next().unwrap().unwrap();
     let target = Target::predicted(&model, &x, Score::Logit);
-    let method = explain::method(registry::parse("gxi").unwrap()).unwrap();
+    let method = explain::parse("gxi").unwrap();
     let objective = map_objective(registry::parse("topk").unwrap()).unwrap();
     let optimizer = attack::optimizer(registry::parse("sign").unwrap()).unwrap();
     let attack = MapAttack {

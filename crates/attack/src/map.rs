@@ -45,7 +45,7 @@ use search::Search;
 /// # let model = Classifier::new(zoo::arch("cnn")?, shape, scale, 0, Device::Cpu);
 /// # let x = Tensor::rand([3, 1, 8, 8], (Kind::Float, Device::Cpu));
 /// let target = Target::predicted(&model, &x, Default::default());
-/// let (batch, method) = (Batch::new(&x, &target), explain::method(registry::parse("gxi")?)?);
+/// let (batch, method) = (Batch::new(&x, &target), explain::parse("gxi")?);
 /// let attack = MapAttack {
 ///     model: &model,
 ///     method: &*method,

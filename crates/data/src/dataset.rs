@@ -160,7 +160,7 @@ impl Dataset {
     }
 
     /// The images of one class, which `class` names or numbers. Errors: no such class, or no image.
-    pub fn of_class(&self, class: &str) -> Result<Dataset> {
+    pub fn filter_class(&self, class: &str) -> Result<Dataset> {
         let named = self.classes.iter().position(|name| name == class);
         let number = named.or(class.parse().ok().filter(|&number| number < self.classes.len()));
         let known = || format!("no class `{class}`; known: {}", self.classes.join(", "));

@@ -98,7 +98,7 @@ fn streamed_sets_are_those_in_memory() {
 fn parts_of_a_streamed_set_are_streamed() {
     let (held, streamed) = both(&folder(), IMAGE);
     let parts = |set: &Dataset| {
-        let dogs = set.of_class("dog").unwrap();
+        let dogs = set.filter_class("dog").unwrap();
         let few = dogs.slice(3, Some(5)).unwrap();
         (whole(dogs.ordered(8)), whole(few.ordered(8)), few.len())
     };

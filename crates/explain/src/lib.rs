@@ -15,7 +15,7 @@ pub mod similarity;
 
 pub use batch::Batch;
 pub use heatmap::heat;
-pub use method::{METHODS, method};
+pub use method::{METHODS, method, parse};
 pub use metric::Metric;
 pub use results::Better;
 pub use similarity::Similarity;
@@ -50,7 +50,7 @@ pub use similarity::Similarity;
 /// let target = Target::predicted(&model, &x, Default::default());
 /// assert_eq!(OnePixel.attribute(&model, &Batch::new(&x, &target)).size(), [3, 1, 8, 8]);
 /// // Those of the registry, by name and options:
-/// let ig = explain::method(registry::parse("ig:points=4")?)?;
+/// let ig = explain::parse("ig:points=4")?;
 /// assert_eq!(ig.attribute(&model, &Batch::new(&x, &target)).size(), [3, 1, 8, 8]);
 /// # Ok::<(), anyhow::Error>(())
 /// ```
@@ -117,7 +117,7 @@ pub type Cotangent<'a> = dyn Fn(&Tensor) -> Tensor + 'a;
 /// # let model = Classifier::new(zoo::arch("cnn")?, shape, scale, 0, Device::Cpu);
 /// # let x = Tensor::rand([3, 1, 8, 8], (Kind::Float, Device::Cpu));
 /// let target = Target::predicted(&model, &x, Default::default());
-/// let gxi = explain::method(registry::parse("gxi")?)?;
+/// let gxi = explain::parse("gxi")?;
 /// let gxi = gxi.differentiable().expect("input × gradient is");
 /// // The gradient of Σ map² / 2: its cotangent is the map.
 /// let (map, gradient) = gxi.pullback(&model, &Batch::new(&x, &target), &|map| map.shallow_clone());

@@ -45,6 +45,11 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
     smoothgrad::UNIGRAD,
 ];
 
+/// The method that `NAME:key=value,...` asks for.
+pub fn parse(spelled: &str) -> Result<Box<dyn Attribution>> {
+    method(registry::parse(spelled)?)
+}
+
 /// The method that `table` (`name` and options) asks for. Where memory is exhausted, its passes get
 /// smaller and stay so.
 pub fn method(table: Table) -> Result<Box<dyn Attribution>> {

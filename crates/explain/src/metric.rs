@@ -141,7 +141,7 @@ pub struct Needs {
 /// # let x = Tensor::rand([3, 1, 8, 8], (Kind::Float, Device::Cpu));
 /// let labels = model.logits(&x).argmax(1, false);
 /// let target = Target::logit(&labels);
-/// let (batch, method) = (Batch::new(&x, &target), explain::method(registry::parse("gxi")?)?);
+/// let (batch, method) = (Batch::new(&x, &target), explain::parse("gxi")?);
 /// let (maps, memo) = (method.attribute(&model, &batch), Memo::default());
 /// let complexity = metric(registry::parse("complexity")?)?;
 /// let values = complexity.measure(&Case {

@@ -155,14 +155,14 @@ impl Classifier {
     }
 
     /// The same classifier, weights shared, on `device`, in this memory layout, to be trained.
-    pub fn placed(self, device: Device, channels_last: bool) -> Self {
+    pub fn to_device(self, device: Device, channels_last: bool) -> Self {
         self.params.place(device, channels_last);
         self.rebuilt(&Builder::shared(&self.params), channels_last, device)
     }
 
     /// Another classifier like this one whose `parts` ([`Params::parts`]) are as drawn from `seed`,
     /// running statistics too.
-    pub fn redrawn(&self, parts: &[String], seed: u64) -> Self {
+    pub fn reinitialised(&self, parts: &[String], seed: u64) -> Self {
         let new = self.again(Builder::new(seed, self.device()));
         let trained = self.params.tensors();
         let drawn = |name: &str| {

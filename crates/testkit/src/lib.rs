@@ -5,3 +5,4 @@
 pub mod few;
 pub mod onnx;
 pub mod rule;
+pub mod snapshot;

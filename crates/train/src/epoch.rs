@@ -13,7 +13,7 @@ use crate::{
 use anyhow::{Result, bail, ensure};
 use data::{Last, Shuffle};
 use models::{SyncTraining, noise};
-use stats::{Spoilt, Sums};
+use stats::{NonFinite, Sums};
 use std::{collections::BTreeMap, time::Instant};
 use tch::{Kind, Tensor};
 
@@ -49,7 +49,7 @@ impl Epoch<'_> {
             let step = i + 1;
             let read = step % READ_EVERY == 0 || step == steps;
             if read {
-                sums.read(ranks).or_else(|spoilt| self.stop(step, &spoilt))?;
+                sums.read(ranks).or_else(|non_finite| self.stop(step, &non_finite))?;
             }
             let so_far = read.then(|| (sums.means()["total"], sums.accuracy()));
             watch.tick(&Tick { step, steps, epoch: self.number + 1, so_far });
@@ -165,9 +165,9 @@ impl Epoch<'_> {
     }
 
     /// The error of a loss that is not finite, read at `step`.
-    fn stop(&self, step: usize, spoilt: &Spoilt) -> Result<()> {
-        let place = self.place(Some(step - spoilt.after));
-        bail!("the loss is not finite: {}; {place}", spoilt.parts)
+    fn stop(&self, step: usize, non_finite: &NonFinite) -> Result<()> {
+        let place = self.place(Some(step - non_finite.after));
+        bail!("the loss is not finite: {}; {place}", non_finite.parts)
     }
 
     /// Errors: a weight or a running statistic that is not finite, before it is written over the last

@@ -1,6 +1,6 @@
 //! Accuracy of a classifier.
 
-use crate::objective::Perturb;
+use crate::objective::Adversary;
 use anyhow::Result;
 use data::Dataset;
 use models::{
@@ -71,7 +71,7 @@ fn right(
 pub(crate) fn robust(
     model: &Classifier,
     data: &Dataset,
-    adversary: &dyn Perturb,
+    adversary: &dyn Adversary,
     seed: u64,
     mut first: u64,
 ) -> Result<Tensor> {

@@ -1,6 +1,6 @@
 //! What is to be trained, and who is told how it goes.
 
-use crate::{Config, EpochLine, communicator::Communicator, objective::Perturb};
+use crate::{Config, EpochLine, communicator::Communicator, objective::Adversary};
 use data::Dataset;
 use models::Classifier;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub struct Job {
     /// Go on from `resume.safetensors` if it is there.
     pub resume: bool,
     /// The adversary with the settings that the objective's `attack` says, if it says any.
-    pub adversary: Option<Box<dyn Perturb>>,
+    pub adversary: Option<Box<dyn Adversary>>,
     /// What happens at a loss that is not finite.
     pub on_nan: OnNan,
     /// The processes that train together, each with a job like this one; rank 0 writes the files.

@@ -20,21 +20,21 @@ mod ssr;
 mod trades;
 
 /// What an adversary climbs: images `[N, C, H, W]` -> values `[N]` and the gradient of their sum.
-pub type Climb<'a> = dyn Fn(&Tensor) -> (Tensor, Tensor) + 'a;
+pub type ValueAndGrad<'a> = dyn Fn(&Tensor) -> (Tensor, Tensor) + 'a;
 
 /// Who looks for bad images near good ones. The root hands one in: training knows no attack.
 ///
 /// ```
 /// use tch::{Device, Kind, Tensor};
-/// use train::objective::{Climb, Perturb};
+/// use train::objective::{ValueAndGrad, Adversary};
 ///
 /// /// One step of the fast gradient sign method.
 /// struct OneStep {
 ///     eps: f64,
 /// }
 ///
-/// impl Perturb for OneStep {
-///     fn perturb(&self, climb: &Climb, x: &Tensor, _keys: &[u64], scale: f64) -> Tensor {
+/// impl Adversary for OneStep {
+///     fn perturb(&self, climb: &ValueAndGrad, x: &Tensor, _keys: &[u64], scale: f64) -> Tensor {
 ///         let (_, gradient) = climb(x);
 ///         (x + gradient.sign() * self.eps * scale).clamp(0., 1.)
 ///     }
@@ -46,10 +46,10 @@ pub type Climb<'a> = dyn Fn(&Tensor) -> (Tensor, Tensor) + 'a;
 /// let x = Tensor::zeros([2, 1, 2, 2], (Kind::Float, Device::Cpu));
 /// assert_eq!(OneStep { eps: 0.5 }.perturb(&sum, &x, &[0, 1], 1.), x + 0.5);
 /// ```
-pub trait Perturb {
+pub trait Adversary {
     /// Images near `x` `[N, C, H, W]` where `climb` is large. One key per image seeds what is
     /// random; `scale` in [0, 1] shrinks radius and step.
-    fn perturb(&self, climb: &Climb, x: &Tensor, keys: &[u64], scale: f64) -> Tensor;
+    fn perturb(&self, climb: &ValueAndGrad, x: &Tensor, keys: &[u64], scale: f64) -> Tensor;
 }
 
 /// Which statistics batch norms use in a pass that is not the training pass.
@@ -86,7 +86,7 @@ pub struct Step<'a> {
     /// Batch norms keep their running statistics and train with them.
     pub frozen_norm: bool,
     /// The adversary that [`Objective::attack`] asked for.
-    pub adversary: Option<&'a dyn Perturb>,
+    pub adversary: Option<&'a dyn Adversary>,
     /// Where training passes are recorded whose norms share the statistics of all ranks.
     pub tape: Option<&'a SyncTraining<'a>>,
 }
@@ -168,7 +168,7 @@ impl<'a> Step<'a> {
     }
 
     /// Images near `x` where `climb` is large, made by this run's adversary at `scale` in [0, 1].
-    pub fn perturb(&self, climb: &Climb, scale: f64) -> Tensor {
+    pub fn perturb(&self, climb: &ValueAndGrad, scale: f64) -> Tensor {
         let adversary = self.adversary.expect("`run` checks that there is one");
         adversary.perturb(climb, self.x, self.keys, scale)
     }

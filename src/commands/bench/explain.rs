@@ -57,7 +57,7 @@ impl Scene {
 
 /// The method that is spelled so; none for the forward pass.
 pub(super) fn method(spelled: &str) -> Result<Box<dyn Attribution>> {
-    explain::method(registry::parse(spelled)?)
+    explain::parse(spelled)
 }
 
 /// Maps, or logits where there is no method.

@@ -3,7 +3,7 @@
 use super::{Contestant, Entrant, Timed, interleaved, untrained};
 use crate::{cli::Bench, commands::train::adversary, runtime::ui::Ui};
 use ::train::{
-    objective::{self, Objective, Perturb, Step},
+    objective::{self, Adversary, Objective, Step},
     optimizer::{self, Optimizer},
 };
 use anyhow::{Context, Result};
@@ -78,7 +78,7 @@ pub(super) fn run(
 
 struct Runner {
     objective: Box<dyn Objective>,
-    adversary: Option<Box<dyn Perturb>>,
+    adversary: Option<Box<dyn Adversary>>,
     frozen_norm: bool,
     optimizer: Box<dyn Optimizer>,
 }

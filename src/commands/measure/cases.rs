@@ -24,19 +24,19 @@ pub(super) struct Cases<'a> {
     /// With layers drawn anew.
     randomised: Vec<(Randomness, Classifier)>,
     /// Trained on random labels.
-    unlearnt: Option<&'a Loaded>,
+    random_label_model: Option<&'a Loaded>,
 }
 
 impl<'a> Cases<'a> {
     pub fn new(
         plan: &'a Plan,
         loaded: &'a Loaded,
-        unlearnt: Option<&'a Loaded>,
+        random_label_model: Option<&'a Loaded>,
         args: &Measure,
     ) -> Self {
         let wanted = plan.needs.randomised;
         let randomised = if wanted { randomised(&loaded.model, args) } else { vec![] };
-        Cases { plan, loaded, randomised, unlearnt }
+        Cases { plan, loaded, randomised, random_label_model }
     }
 
     /// The numbers of a batch, one entry a method, on the CPU. `tick` is called after every metric.
@@ -52,10 +52,10 @@ impl<'a> Cases<'a> {
         let masks = loaded.data.masks.as_ref().map(|masks| masks.narrow(0, first as i64, n));
         let fooled = self.fooled(&batch, labels);
         let (predictions, _) = loaded.predict(x, &|i| loaded.place(first + i))?;
-        let redrawn = self.randomised.iter().map(|(how, model)| (*how, model));
-        let unlearnt = self.unlearnt.map(|loaded| (Randomness::Labels, &loaded.model));
+        let reinitialised = self.randomised.iter().map(|(how, model)| (*how, model));
+        let on_labels = self.random_label_model.map(|loaded| (Randomness::Labels, &loaded.model));
         let randomised: Vec<Randomised> =
-            redrawn.chain(unlearnt).map(|(how, model)| Randomised { how, model }).collect();
+            reinitialised.chain(on_labels).map(|(how, model)| Randomised { how, model }).collect();
         let model_cache = Memo::default();
         let row = |spelled: &str, method: &dyn Attribution| -> Result<Named> {
             let told = || format!("method `{spelled}`");
@@ -129,7 +129,7 @@ impl<'a> Cases<'a> {
 /// The network with its parts drawn anew: from the output down to each, and each alone.
 fn randomised(model: &Classifier, args: &Measure) -> Vec<(Randomness, Classifier)> {
     let parts = model.params().parts();
-    let drawn = |parts: &[String]| ready(model.redrawn(parts, args.subject.seed), args);
+    let drawn = |parts: &[String]| ready(model.reinitialised(parts, args.subject.seed), args);
     let cascade = (0..parts.len()).rev().map(|from| (Randomness::Cascade, drawn(&parts[from..])));
     let alone = parts.iter().map(|part| (Randomness::Alone, drawn(std::slice::from_ref(part))));
     cascade.chain(alone).collect()

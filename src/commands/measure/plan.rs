@@ -83,9 +83,7 @@ impl Plan {
         let metrics =
             metrics.into_iter().map(|text| Ok((text.clone(), metric(registry::parse(&text)?)?)));
         let metrics = metrics.collect::<Result<Vec<_>>>()?;
-        let built = spelled
-            .into_iter()
-            .map(|text| Ok((text.clone(), explain::method(registry::parse(&text)?)?)));
+        let built = spelled.into_iter().map(|text| Ok((text.clone(), explain::parse(&text)?)));
         let attack = usual(&args.attack, |p| p.attack, "pgd");
         let wanted = |of: fn(&Needs) -> bool| metrics.iter().any(|(_, m)| of(&m.needs()));
         let needs = Needs {
@@ -94,7 +92,7 @@ impl Plan {
             randomised: wanted(|n| n.randomised),
             random_labels: wanted(|n| n.random_labels),
         };
-        unlearnt(&needs, args)?;
+        random_label_model(&needs, args)?;
         let asked = args.attack.is_some();
         ensure!(
             needs.attacked || !asked,
@@ -197,7 +195,7 @@ impl Plan {
 }
 
 /// Errors: a network trained on random labels is missing, or nobody asks for it.
-fn unlearnt(needs: &Needs, args: &Measure) -> Result<()> {
+fn random_label_model(needs: &Needs, args: &Measure) -> Result<()> {
     ensure!(
         !needs.random_labels || args.random_labels.is_some(),
         "metric `random-labels` wants a network trained on random labels: `--random-labels FILE`; \

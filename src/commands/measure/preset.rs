@@ -96,7 +96,7 @@ mod tests {
                 explain::metric::metric(registry::parse(&text).unwrap()).unwrap();
             }
             for text in registry::split(p.methods) {
-                explain::method(registry::parse(&text).unwrap()).unwrap();
+                explain::parse(&text).unwrap();
             }
         }
         assert!(preset("tan24").unwrap_err().to_string().contains("nearest first: tan23"));

@@ -1,9 +1,8 @@
 //! What was measured as text: a block a model, a line a number, a column a method.
 
-use crate::results::{QUANTITY, Record, Row, UNDEFINED, keys};
+use crate::results::{QUANTITY, Record, Row, UNDEFINED, counted, keys};
 use ::results::{Grid, Query};
 use std::fmt::Write;
-use tensorfile::words::count;
 
 /// Characters a line may have before further methods get lines of their own.
 const WIDEST: usize = 110;
@@ -16,7 +15,7 @@ const BLOCKS: Query =
 pub(super) fn table(record: &Record) -> String {
     let mut text = format!(
         "means over {} of {} with 95 % intervals; ↑ higher is better, ↓ lower",
-        count(record.images.unwrap_or(0) as usize, "image"),
+        counted(record),
         record.data
     );
     let measured = record.rows.rows.iter().filter(|row| row.keys.contains_key("metric"));
@@ -72,4 +71,15 @@ fn column(grid: &Grid, i: usize) -> Vec<String> {
     let shown = |row: Option<&Row>| row.map(Row::with_interval).unwrap_or_default();
     let values = grid.lines.iter().map(|line| shown(line.cells[i]));
     [grid.columns[i][0].to_owned()].into_iter().chain(values).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::stored::assert_printed;
+
+    #[test]
+    fn the_printed_table_is_the_snapshot() {
+        assert_printed("measure", table);
+    }
 }

@@ -1,9 +1,8 @@
 //! The matrix of one metric as text.
 
-use crate::results::{Matrix, UNDEFINED};
+use crate::results::{Matrix, UNDEFINED, counted};
 use explain::similarity::in_tables;
 use std::fmt::Write;
-use tensorfile::words::count;
 
 /// Characters a line may have before columns get numbers for names.
 const WIDEST: usize = 110;
@@ -16,7 +15,7 @@ pub(super) fn table(result: &Matrix) -> String {
     let width = |all: &[String], least: usize| {
         all.iter().map(|label| label.chars().count()).fold(least, usize::max)
     };
-    let images = count(result.record.images.unwrap_or(0) as usize, "image");
+    let images = counted(result.record);
     let mut text = format!("{metric}, {}: {}, {}\n", result.over(), result.title(), images);
     let values = result.values(metric);
     let shown = |from: usize, to: usize| match values[from][to] {
@@ -54,4 +53,17 @@ pub(super) fn table(result: &Matrix) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::stored::assert_printed;
+
+    #[test]
+    fn printed_tables_are_the_snapshots() {
+        for name in ["transfer", "transfer-methods"] {
+            assert_printed(name, |record| table(&Matrix::of(record)));
+        }
+    }
 }

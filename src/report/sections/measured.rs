@@ -5,7 +5,7 @@ use crate::report::{
     Inputs,
     html::{UNCHECKED, list, scrolling},
 };
-use crate::results::{QUANTITY, Record, Row, UNDEFINED, keys};
+use crate::results::{QUANTITY, Record, Row, UNDEFINED, counted, keys};
 use ::results::{Grid, Query};
 use maud::{Markup, html};
 use tensorfile::words::count;
@@ -45,7 +45,7 @@ fn one(record: &Record) -> Markup {
     let own = |name: &str| measured(record).any(|row| row.quantity() == name);
     html! {
         p {
-            (count(record.images.unwrap_or(0) as usize, "image")) " of " (record.data) "; "
+            (counted(record)) " of " (record.data) "; "
             (settings) "."
         }
         @for grid in VIEW.query.of(measured(record)) { (table(record, &grid)) }

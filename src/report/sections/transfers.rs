@@ -5,11 +5,10 @@ use crate::report::{
     html::{UNCHECKED, column, list, scrolling},
     metric::full_area,
 };
-use crate::results::{Better, Matrix, Record, UNDEFINED};
+use crate::results::{Better, Matrix, Record, UNDEFINED, counted};
 use explain::similarity::in_tables;
 use maud::{Markup, html};
 use plot::{HeatCell, HeatPanel, Heatmap};
-use tensorfile::words::count;
 
 const NOTE: &str = "Images made against the maps of a row, judged on the maps of a column. Darker: \
                     the map moved more.";
@@ -29,7 +28,7 @@ pub fn heatmap(record: &Record) -> Heatmap {
     }
     Heatmap {
         title: format!("{} ({})", result.title(), result.over()),
-        note: format!("{NOTE} {}.", count(record.images.unwrap_or(0) as usize, "image")),
+        note: format!("{NOTE} {}.", counted(record)),
         axes: ["attacked".into(), "judged".into()],
         rows: result.labels(&result.sources),
         columns: result.labels(&result.targets),
@@ -91,7 +90,7 @@ fn one(record: &Record) -> Markup {
     html! {
         h3 { (map.title) }
         p {
-            (count(record.images.unwrap_or(0) as usize, "image")) " of " (record.data) ", for "
+            (counted(record)) " of " (record.data) ", for "
             (list(&names)) "."
         }
         @if !checked { p { (UNCHECKED) } }

@@ -132,9 +132,16 @@ fn an_experiment_leaves_cells_and_a_page() {
 #[test]
 fn a_killed_run_goes_on() {
     let place = place("run-killed");
+    let states = |out: &str| -> String {
+        let list = place.ok(&format!("run e.toml --list --out {out}")).stdout;
+        list.lines().last().expect("a line").split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(states("whole"), "Nobody 2000, Table 1 e - - -");
     place.ok("run e.toml --out whole");
+    assert_eq!(states("whole"), "Nobody 2000, Table 1 e done - -");
     let file = "killed/e-smoke/cells/look/0.json";
     if place.killed_at("run e.toml --out killed --quiet", file) {
+        says(&states("killed"), &[" of 5 - -"]);
         let times = place.read("killed/e-smoke/times/look/0.json");
         place.ok("run e.toml --out killed --resume");
         assert_eq!(place.read("killed/e-smoke/times/look/0.json"), times, "made twice");

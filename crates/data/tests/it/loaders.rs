@@ -252,14 +252,14 @@ fn attacked_images_are_data() {
 fn a_class_is_picked_by_name_or_number() {
     let shapes = load("shapes:test=40", &Split::Test.into()).unwrap();
     let class = &shapes.classes[3];
-    let [named, numbered] = [class, "3"].map(|class| shapes.of_class(class).unwrap());
+    let [named, numbered] = [class, "3"].map(|class| shapes.filter_class(class).unwrap());
     let rows = shapes.labels.eq(3).nonzero().squeeze_dim(1);
     assert_eq!(*named.images.held(), shapes.images.held().index_select(0, &rows));
     assert_eq!((named.images.held(), named.labels), (numbered.images.held(), numbered.labels));
     assert_eq!(named.masks, shapes.masks.as_ref().map(|masks| masks.index_select(0, &rows)));
-    let message = format!("{:#}", shapes.of_class("10").unwrap_err());
+    let message = format!("{:#}", shapes.filter_class("10").unwrap_err());
     assert!(message.contains("no class `10`; known: "), "{message}");
-    let message = format!("{:#}", shapes.slice(0, Some(1)).unwrap().of_class("3").unwrap_err());
+    let message = format!("{:#}", shapes.slice(0, Some(1)).unwrap().filter_class("3").unwrap_err());
     assert!(message.contains("has no image of the class `triangle`"), "{message}");
 }
 

@@ -70,7 +70,7 @@ fn an_image_keeps_its_place() {
     let set = load(&spec, &Split::Test.into()).unwrap();
     assert!(set.whole && !set.named);
     assert_eq!(numbers(&set.places), (0..53).collect::<Vec<_>>());
-    let part = set.of_class("1").unwrap().slice(3, Some(4)).unwrap();
+    let part = set.filter_class("1").unwrap().slice(3, Some(4)).unwrap();
     assert_eq!(numbers(&part.places), [43, 44, 45, 46]);
     assert_eq!(numbers(&part.places), numbers(part.images.held()));
 }

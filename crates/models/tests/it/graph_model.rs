@@ -108,8 +108,8 @@ fn what_layers_read_are_parameters_by_the_files_names() {
     let x = images(2, &[3, 8, 8]);
     model.logits(&x).square().sum(Kind::Float).backward();
     assert!(stored.grad().defined() && stored.grad().abs().max().double_value(&[]) > 0.);
-    let redrawn = model.redrawn(&["fc".to_owned()], 3);
-    let (old, new) = (model.params().tensors(), redrawn.params().tensors());
+    let reinitialised = model.reinitialised(&["fc".to_owned()], 3);
+    let (old, new) = (model.params().tensors(), reinitialised.params().tensors());
     for (name, tensor) in &old {
         assert_eq!(tensor.equal(&new[name]), !name.starts_with("fc/"), "{name}");
     }

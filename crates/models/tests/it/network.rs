@@ -200,7 +200,7 @@ fn softplus_tends_to_relu() {
 #[test]
 fn memory_layout_does_not_change_a_pass() {
     let x = pixels(4);
-    let (plain, placed) = (resnet20(), resnet20().placed(Device::Cpu, true));
+    let (plain, placed) = (resnet20(), resnet20().to_device(Device::Cpu, true));
     let eval = |model: &Classifier| tch::no_grad(|| model.logits(&x));
     assert!(distance(&eval(&placed), &eval(&plain)) < 1e-5);
     let train = |model: &Classifier, precision| {

@@ -27,7 +27,7 @@ pub(crate) struct Sums {
 }
 
 /// A step whose loss is not finite.
-pub(crate) struct Spoilt {
+pub(crate) struct NonFinite {
     /// Steps after it.
     pub after: usize,
     /// The loss parts of its batch.
@@ -52,7 +52,7 @@ impl Sums {
 
     /// Brings the totals up to now: one reading of the device. Errors: the first step since the
     /// last reading whose loss was not finite.
-    pub fn read(&mut self, ranks: &dyn Communicator) -> Result<(), Spoilt> {
+    pub fn read(&mut self, ranks: &dyn Communicator) -> Result<(), NonFinite> {
         let unread = std::mem::take(&mut self.unread);
         if unread.is_empty() {
             return Ok(());
@@ -64,7 +64,7 @@ impl Sums {
             if !row.iter().all(|value| value.is_finite()) {
                 let mean = |(name, sum)| format!("{name} {}", sum / unread[i].1 as f64);
                 let parts: Vec<String> = self.parts.iter().zip(row).map(mean).collect();
-                return Err(Spoilt { after: unread.len() - 1 - i, parts: parts.join(", ") });
+                return Err(NonFinite { after: unread.len() - 1 - i, parts: parts.join(", ") });
             }
             self.totals.iter_mut().zip(row).for_each(|(total, value)| *total += value);
         }

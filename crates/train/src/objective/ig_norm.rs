@@ -4,7 +4,7 @@
 //! grow with m. The convolutions of a ReLU network add no curvature: only its softmax bends.
 
 use super::{
-    Climb, Loss, Objective, Statistics, Step, cross_entropy, gradient_norm::check_size,
+    Loss, Objective, Statistics, Step, ValueAndGrad, cross_entropy, gradient_norm::check_size,
     trades::check_start,
 };
 use anyhow::{Result, ensure};
@@ -205,7 +205,7 @@ impl IgNorm {
     fn attacked(&self, step: &Step) -> Tensor {
         let Options { gamma, points, approx_factor, norm, .. } = self.options;
         let network = step.network(norm);
-        let climb: &Climb = &|x: &Tensor| {
+        let climb: &ValueAndGrad = &|x: &Tensor| {
             let path = self.path(step, x, &*network, points / approx_factor);
             let (value, g) = path.value_and_gradient();
             if self.at == At::Clean {

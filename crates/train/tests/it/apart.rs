@@ -8,15 +8,15 @@ use tch::{Kind, Tensor};
 use tensorfile::TensorFile;
 use train::{
     Config, Job,
-    objective::{Climb, Perturb},
+    objective::{Adversary, ValueAndGrad},
 };
 
 /// Climbs one step along the signs, from a place near by: some of what is climbed is flat at the image
 /// itself, and its signs there are those of rounding.
 struct Signed;
 
-impl Perturb for Signed {
-    fn perturb(&self, climb: &Climb, x: &Tensor, keys: &[u64], scale: f64) -> Tensor {
+impl Adversary for Signed {
+    fn perturb(&self, climb: &ValueAndGrad, x: &Tensor, keys: &[u64], scale: f64) -> Tensor {
         let start = x + noise::sign(keys, &x.size()[1..], x.device()) * 0.02;
         &start + climb(&start).1.sign() * (0.02 * scale)
     }
@@ -25,7 +25,7 @@ impl Perturb for Signed {
 /// A run of `config` in f64.
 pub(crate) fn job(config: &Config, images: i64, out: &Path) -> Job {
     let attacked = config.objective.contains_key("attack");
-    let adversary = attacked.then(|| Box::new(Signed) as Box<dyn Perturb>);
+    let adversary = attacked.then(|| Box::new(Signed) as Box<dyn Adversary>);
     let mut job = tiny::job(config, 3, [images, 12], out);
     for set in [Some(&mut job.train), job.test.as_mut()].into_iter().flatten() {
         set.images = (set.images.held().to_kind(Kind::Double) / 255.).into();

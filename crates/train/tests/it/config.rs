@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 use toml::Table;
 use train::{
     Config,
-    objective::{Climb, OBJECTIVES, Perturb, Step, objective},
+    objective::{Adversary, OBJECTIVES, Step, ValueAndGrad, objective},
 };
 
 const LEAST: &str = "epochs = 3
@@ -117,8 +117,8 @@ fn small() -> (Classifier, Tensor, Tensor) {
 /// One signed step.
 struct Uphill;
 
-impl Perturb for Uphill {
-    fn perturb(&self, climb: &Climb, x: &Tensor, keys: &[u64], scale: f64) -> Tensor {
+impl Adversary for Uphill {
+    fn perturb(&self, climb: &ValueAndGrad, x: &Tensor, keys: &[u64], scale: f64) -> Tensor {
         assert_eq!(keys.len() as i64, x.size()[0]);
         x + climb(x).1.sign() * (0.02 * scale)
     }
@@ -137,7 +137,7 @@ fn every_objective_has_finite_parts_with_a_graph() {
             numbers: &numbers,
             images: 6,
             keys: &keys,
-            adversary: objective.attack().map(|_| &Uphill as &dyn Perturb),
+            adversary: objective.attack().map(|_| &Uphill as &dyn Adversary),
             ..Step::new(&model, &x, &y)
         };
         let loss = objective.loss(&step);

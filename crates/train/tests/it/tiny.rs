@@ -49,7 +49,7 @@ pub(crate) fn job_of(
     [train, test]: [i64; 2],
     out: &Path,
 ) -> Job {
-    let mut model = model.placed(Device::Cpu, config.channels_last);
+    let mut model = model.to_device(Device::Cpu, config.channels_last);
     let Shape { image: [_, side, _], classes } = model.shape;
     let (train, test) = (grey(1, train, side, classes), Some(grey(2, test, side, classes)));
     model.classes.clone_from(&train.classes);

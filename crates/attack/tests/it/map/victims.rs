@@ -29,7 +29,7 @@ pub(crate) fn all_methods() -> Vec<(&'static str, Box<dyn Attribution>)> {
 }
 
 pub(crate) fn method(name: &str) -> Box<dyn Attribution> {
-    explain::method(registry::parse(name).unwrap()).unwrap()
+    explain::parse(name).unwrap()
 }
 
 pub(crate) fn rule(name: &str) -> Box<dyn Optimizer> {

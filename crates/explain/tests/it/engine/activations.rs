@@ -80,7 +80,7 @@ fn every() -> Vec<Activation> {
 }
 
 fn method(text: &str) -> Box<dyn Attribution> {
-    explain::method(registry::parse(text).unwrap()).unwrap()
+    explain::parse(text).unwrap()
 }
 
 fn value(a: &Activation, z: f64) -> f64 {

@@ -156,7 +156,7 @@ struct World<'a> {
 
 impl<'a> World<'a> {
     fn new(model: &'a Classifier, batch: &Batch) -> Self {
-        let method = explain::method(registry::parse("smoothgrad:samples=3").unwrap());
+        let method = explain::parse("smoothgrad:samples=3");
         let method = method.unwrap();
         let x = (&batch.x + 0.03).clamp(0., 1.);
         let (n, half) = (batch.x.size()[0], Tensor::arange(64, (Kind::Int64, Device::Cpu)).lt(20));

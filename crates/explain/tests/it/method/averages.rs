@@ -14,11 +14,11 @@ use tensorfile::TensorFile;
 use testkit::rule::{distance, filled, images};
 
 fn method(spelled: &str) -> Box<dyn Attribution> {
-    explain::method(parse(spelled).unwrap()).unwrap()
+    explain::parse(spelled).unwrap()
 }
 
 fn refused(spelled: &str) -> String {
-    format!("{:#}", explain::method(parse(spelled).unwrap()).err().expect(spelled))
+    format!("{:#}", explain::parse(spelled).err().expect(spelled))
 }
 
 /// A ResNet-20 in f64 and two images, asked about the second class of each.

@@ -273,7 +273,7 @@ fn every_method_keeps_its_promises_and_no_others() {
     let axioms: BTreeSet<&str> = AXIOMS.into();
     let mut wrong = vec![];
     for (spelled, promised) in PROMISES {
-        let method = explain::method(parse(spelled).unwrap()).unwrap();
+        let method = explain::parse(spelled).unwrap();
         let promised: BTreeSet<&str> = promised.split_whitespace().collect();
         assert!(promised.is_subset(&axioms), "{spelled}: {promised:?}");
         for axiom in AXIOMS {
@@ -291,7 +291,7 @@ fn every_method_keeps_its_promises_and_no_others() {
 
 #[test]
 fn lrp_without_gamma_is_as_invariant_as_its_gradient() {
-    let method = |spelled: &str| explain::method(parse(spelled).unwrap()).unwrap();
+    let method = |spelled: &str| explain::parse(spelled).unwrap();
     assert!(variance(&*method("lrp")) < 1e-6);
     assert!(variance(&*method("lrp:epsilon=0.5")) > 1e-3, "a stabilizer is a rule of its own");
 }
@@ -300,7 +300,7 @@ fn lrp_without_gamma_is_as_invariant_as_its_gradient() {
 fn what_is_complete_says_what_is_missing() {
     let (model, batch) = (bent(1), of_class(&images(), 0));
     for (spelled, promised) in PROMISES.iter().filter(|p| p.1.contains("complete")) {
-        let method = explain::method(parse(spelled).unwrap()).unwrap();
+        let method = explain::parse(spelled).unwrap();
         let map = method.attribute(&model, &batch);
         let gap = method.convergence_delta(&model, &batch, &map).expect(promised);
         assert!(largest(&gap) < 1e-6, "{spelled}");

@@ -71,7 +71,7 @@ impl Drop for Stored {
 }
 
 fn method(spelled: &str) -> Box<dyn Attribution> {
-    explain::method(parse(spelled).unwrap()).unwrap()
+    explain::parse(spelled).unwrap()
 }
 
 fn largest(t: &Tensor) -> f64 {
@@ -182,8 +182,7 @@ fn files_that_are_no_baselines_are_refused() {
             assert!(told.contains(expected) && told.contains(&file.path()), "{told}");
         }
     }
-    let refused =
-        |spelled: &str| format!("{:#}", explain::method(parse(spelled).unwrap()).err().unwrap());
+    let refused = |spelled: &str| format!("{:#}", explain::parse(spelled).err().unwrap());
     assert!(refused("ig:baseline=gone.safetensors").contains("cannot read `gone.safetensors`"));
     let good = stored("good", "images", &ok);
     let told = refused(&format!("ig:baselines=3,baseline={}", good.path()));
@@ -257,9 +256,9 @@ fn every_square_is_taken_where_there_are_few() {
         let parts = method(&format!("square:ridge=1e-3,all=true,largest={largest_side}"));
         assert!(largest(&(parts.attribute(&network, &small) - &all)) < 1e-10, "five a pass");
     }
-    let told = explain::method(parse("square:units=shares").unwrap()).err().unwrap();
+    let told = explain::parse("square:units=shares").err().unwrap();
     assert!(format!("{told:#}").contains("expected `gradient` or `contribution`"), "{told:#}");
-    let told = explain::method(parse("square:all=true,samples=3").unwrap()).err().unwrap();
+    let told = explain::parse("square:all=true,samples=3").err().unwrap();
     assert!(format!("{told:#}").contains("leave `samples` out"));
     let told = method("square:all=true").check(&network, [3, 224, 224]).unwrap_err();
     assert!(told.to_string().contains("images of 3x224x224 have "), "{told}");

@@ -16,7 +16,7 @@ const SCORES: [(Score, &str); 3] =
     [(Score::Logit, "logit"), (Score::Prob, "prob"), (Score::Logprob, "logprob")];
 
 fn method(name: &str) -> Box<dyn Attribution> {
-    explain::method(registry::parse(name).unwrap()).unwrap()
+    explain::parse(name).unwrap()
 }
 
 /// A ResNet-20, small enough at 8×8 for finite differences of every pixel.
@@ -159,7 +159,7 @@ fn options_that_are_none_are_refused() {
         let told = format!("{:#}", explain::method(asked).err().unwrap());
         assert!(told.contains(&format!("method `{name}`")) && told.contains("samples"), "{told}");
     }
-    let told = format!("{:#}", explain::method(registry::parse("gxl").unwrap()).err().unwrap());
+    let told = format!("{:#}", explain::parse("gxl").err().unwrap());
     assert!(told.contains("unknown method `gxl`; known, nearest first: gxi"), "{told}");
 }
 

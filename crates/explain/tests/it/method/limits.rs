@@ -84,7 +84,7 @@ fn the_limit_is_what_it_is_called() {
     let map = explain::method(table).unwrap().attribute(&network, &batch);
     let limit = network.smoothed(&batch.x);
     assert!(rule::distance(&map, &limit) < 0.01);
-    let plain = explain::method(parse("saliency").unwrap()).unwrap().attribute(&network, &batch);
+    let plain = explain::parse("saliency").unwrap().attribute(&network, &batch);
     assert!(rule::distance(&map, &plain) > 0.1, "too smooth a network to tell anything");
 }
 
@@ -118,7 +118,7 @@ fn another_limit_is_not_met() {
         let found = distances("clime", options, &limit);
         assert!(slope(&found) > -0.2, "unscaled SmoothGrad{options}: {found:.4?}");
     }
-    let plain = explain::method(parse("saliency").unwrap()).unwrap();
+    let plain = explain::parse("saliency").unwrap();
     let found = distances("clime", "", &plain.attribute(&Network::new(), &batch()));
     assert!(slope(&found) > -0.2, "the gradient itself: {found:.4?}");
 }

@@ -16,7 +16,7 @@ const SHAPE: [i64; 3] = [2, 6, 5];
 const D: i64 = 60;
 
 fn method(spelled: &str) -> Box<dyn Attribution> {
-    explain::method(parse(spelled).unwrap()).unwrap()
+    explain::parse(spelled).unwrap()
 }
 
 fn drawn(seed: u64, shape: &[i64]) -> Tensor {
@@ -254,7 +254,7 @@ fn options_that_cannot_be_meant_are_refused() {
         ("noisy-baseline:scale=0", "`scale` is 0"),
         ("noisy-baseline:ridge=0", "`ridge` is 0"),
     ] {
-        let told = format!("{:#}", explain::method(parse(spelled).unwrap()).err().expect(spelled));
+        let told = format!("{:#}", explain::parse(spelled).err().expect(spelled));
         assert!(told.contains(expected), "{spelled}: {told}");
     }
 }

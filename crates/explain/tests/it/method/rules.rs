@@ -16,11 +16,11 @@ use testkit::rule::{distance, filled, images};
 const METHODS: [&str; 5] = ["deconvnet", "deeplift", "gradcam", "guided", "lrp"];
 
 fn method(text: &str) -> Box<dyn Attribution> {
-    explain::method(registry::parse(text).unwrap()).unwrap()
+    explain::parse(text).unwrap()
 }
 
 fn refused(text: &str) -> String {
-    format!("{:#}", explain::method(registry::parse(text).unwrap()).err().unwrap())
+    format!("{:#}", explain::parse(text).err().unwrap())
 }
 
 /// The architecture in f64, filled by the rule.

@@ -69,7 +69,7 @@ fn maps_of_sure_networks_are_those_of_f64() {
 
 /// f64 `[N]` of each column.
 fn measured(spelled: &str, model: &dyn Model, batch: &Batch) -> Vec<f64> {
-    let method = explain::method(registry::parse("saliency").unwrap()).unwrap();
+    let method = explain::parse("saliency").unwrap();
     let (model_cache, map_cache) = (Memo::default(), Memo::default());
     let case = Case {
         model,

@@ -32,11 +32,11 @@ const ALL: [&str; 11] = [
 ];
 
 fn method(spelled: &str) -> Box<dyn Attribution> {
-    explain::method(parse(spelled).unwrap()).unwrap()
+    explain::parse(spelled).unwrap()
 }
 
 fn refused(spelled: &str) -> String {
-    format!("{:#}", explain::method(parse(spelled).unwrap()).err().expect(spelled))
+    format!("{:#}", explain::parse(spelled).err().expect(spelled))
 }
 
 fn resnet20() -> Classifier {

@@ -19,7 +19,7 @@ fn weights_that_all_vanish_give_maps_of_nothing() {
         "lime:kernel=images,width=0.01",
         "lime:kernel=images,width=0.01,groups=grid",
     ] {
-        let method = explain::method(parse(spelled).unwrap()).unwrap();
+        let method = explain::parse(spelled).unwrap();
         let map = method.attribute(&model, &batch);
         assert!(bool::try_from(map.isfinite().all()).unwrap(), "{spelled}");
         let black = map.get(1).abs().max().double_value(&[]);
@@ -31,7 +31,7 @@ fn weights_that_all_vanish_give_maps_of_nothing() {
 
 #[test]
 fn a_setting_that_empties_maps_is_named() {
-    let why = |spelled: &str| explain::method(parse(spelled).unwrap()).unwrap().vanishes();
+    let why = |spelled: &str| explain::parse(spelled).unwrap().vanishes();
     for (spelled, told) in [
         ("lime:width=1e-3", "`width` 0.001"),
         ("lime:kernel=images,width=0.005", "`width` 0.005"),
@@ -52,7 +52,7 @@ fn an_image_that_is_its_own_baseline_has_no_map() {
     let batch = Batch::new(&x, &Target::predicted(&model, &x, Score::Logit));
     for spelled in ["kernelshap:samples=20", "kernelshap:samples=2", "lime:samples=20", "occlusion"]
     {
-        let map = explain::method(parse(spelled).unwrap()).unwrap().attribute(&model, &batch);
+        let map = explain::parse(spelled).unwrap().attribute(&model, &batch);
         let [some, none] = [0, 1].map(|i| map.get(i).abs().max().double_value(&[]));
         assert!(some > 0. && none == 0., "{spelled}: {some}, {none}");
     }
@@ -60,7 +60,7 @@ fn an_image_that_is_its_own_baseline_has_no_map() {
 
 #[test]
 fn noise_beyond_any_image_has_to_say_its_samples() {
-    let error = explain::method(parse("smoothgrad:sigma=1e30").unwrap()).err().unwrap();
+    let error = explain::parse("smoothgrad:sigma=1e30").err().unwrap();
     assert!(format!("{error:#}").contains("say how many `samples`"), "{error:#}");
-    explain::method(parse("smoothgrad:sigma=1e30,samples=2").unwrap()).unwrap();
+    explain::parse("smoothgrad:sigma=1e30,samples=2").unwrap();
 }

@@ -34,7 +34,7 @@ fn asked(metrics: &[&str], methods: &[&str]) -> Vec<(Vec<f64>, i64)> {
     let (model, model_cache) = (Counted(Cell::new(0)), Memo::default());
     let mut found = vec![];
     for method in methods {
-        let method = explain::method(parse(method).unwrap()).unwrap();
+        let method = explain::parse(method).unwrap();
         let (maps, map_cache) = (method.attribute(&model, &batch), Memo::default());
         for spelled in metrics {
             let case = Case {

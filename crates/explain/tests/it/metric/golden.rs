@@ -37,7 +37,7 @@ fn metrics_agree_with_captum_and_quantus() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/metrics.safetensors");
     let mut golden = TensorFile::read(&path).unwrap();
     let model = filled(zoo::arch("resnet20").unwrap()).in_f64().frozen();
-    let method = explain::method(parse("saliency").unwrap()).unwrap();
+    let method = explain::parse("saliency").unwrap();
     let all = images(8, &Shape { image: [3, 8, 8], classes: 10 }).to_kind(Kind::Double);
     let (x, masks) = (all.narrow(0, 0, 4), all.narrow(0, 4, 4).select(1, 0).lt(0.4));
     let logits = tch::no_grad(|| models::Model::logits(&model, &x));

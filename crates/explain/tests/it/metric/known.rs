@@ -34,7 +34,7 @@ pub(crate) fn batch(n: i64) -> Batch {
 }
 
 pub(crate) fn method(spelled: &str) -> Box<dyn Attribution> {
-    explain::method(parse(spelled).unwrap()).unwrap()
+    explain::parse(spelled).unwrap()
 }
 
 pub(crate) fn number(t: &Tensor) -> f64 {

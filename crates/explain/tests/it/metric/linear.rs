@@ -77,7 +77,7 @@ impl World {
     /// What `spec` measures: a column of numbers, one an image, for each of its columns.
     pub fn measured(&self, spec: &str) -> Vec<Vec<f64>> {
         let metric = built(spec);
-        let method = explain::method(parse("saliency").unwrap()).unwrap();
+        let method = explain::parse("saliency").unwrap();
         let case = Case {
             model: &self.model,
             method: method.as_ref(),

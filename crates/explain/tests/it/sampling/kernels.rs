@@ -14,7 +14,7 @@ const RAMP: &str = "[[-1, 0.5], [0, 1], [1, 3.5]]";
 
 fn smooth(kernel: &str, size: f64, samples: u64) -> Box<dyn Attribution> {
     let spelled = format!("smooth:kernel={kernel},size={size},samples={samples}");
-    explain::method(parse(&spelled).unwrap()).unwrap()
+    explain::parse(&spelled).unwrap()
 }
 
 /// γ as `gradproof explain` prints it, and whether it is exact.
@@ -113,7 +113,7 @@ fn gamma_has_its_closed_forms() {
     assert!(smooth("gaussian", 0., 1).note([1, 1, 1]).is_none(), "no neighbours");
     let relative = parse("smooth:relative=true").unwrap();
     assert!(explain::method(relative).unwrap().note([1, 1, 1]).is_none(), "no one kernel");
-    assert!(explain::method(parse("saliency").unwrap()).unwrap().note([1, 1, 1]).is_none());
+    assert!(explain::parse("saliency").unwrap().note([1, 1, 1]).is_none());
 }
 
 /// ∫|p(z − s) − p(z)| dz in the plane, over midpoints of cells: exact where p jumps between cells.
@@ -198,7 +198,7 @@ fn kernels_that_cannot_be_meant_are_refused() {
         ("[[0, 1], 3]", "3 is not [offset, density]"),
         ("[[0, 1], [1, nan]]", "is not [offset, density]"),
     ] {
-        let told = explain::method(parse(&format!("smooth:kernel={kernel}")).unwrap());
+        let told = explain::parse(&format!("smooth:kernel={kernel}"));
         let told = format!("{:#}", told.err().expect(kernel));
         assert!(told.contains(expected), "{kernel}: {told}");
     }

@@ -77,8 +77,8 @@ fn a_stored_tensor_is_computed_with_anew_after_a_step_and_folded_once() {
     near(&folded.logits(&x), &before, 1e-5);
     assert!(!shared.logits(&x).requires_grad() && !folded.logits(&x).requires_grad());
     // Drawn anew, what multiplies the weight is 1.
-    let redrawn = model.redrawn(&["gain".to_owned()], 3);
-    let tensors = redrawn.params().tensors();
+    let reinitialised = model.reinitialised(&["gain".to_owned()], 3);
+    let tensors = reinitialised.params().tensors();
     assert!(tensors["gain"].equal(&tensors["gain"].ones_like()));
     assert!(tensors["conv/w"].equal(&model.params().tensors()["conv/w"]));
 }

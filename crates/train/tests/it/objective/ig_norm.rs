@@ -7,7 +7,7 @@ use models::{
 };
 use std::cell::RefCell;
 use tch::{Device, Kind, Tensor};
-use train::objective::{Climb, Loss, Perturb, Statistics, Step, objective};
+use train::objective::{Adversary, Loss, Statistics, Step, ValueAndGrad, objective};
 
 fn model(arch: &str, image: [i64; 3]) -> Classifier {
     let shape = Shape { image, classes: 3 };
@@ -29,8 +29,8 @@ struct Fixed<'a> {
     seen: RefCell<Vec<(Tensor, Tensor)>>,
 }
 
-impl Perturb for Fixed<'_> {
-    fn perturb(&self, climb: &Climb, _: &Tensor, _: &[u64], _: f64) -> Tensor {
+impl Adversary for Fixed<'_> {
+    fn perturb(&self, climb: &ValueAndGrad, _: &Tensor, _: &[u64], _: f64) -> Tensor {
         *self.seen.borrow_mut() = self.probes.iter().map(climb).collect();
         self.to.shallow_clone()
     }

@@ -12,7 +12,7 @@ use tensorfile::TensorFile;
 use toml::Table;
 use train::{
     Config, Job,
-    objective::{Climb, Loss, Objective, Perturb, Statistics, Step, objective},
+    objective::{Adversary, Loss, Objective, Statistics, Step, ValueAndGrad, objective},
     run,
 };
 
@@ -32,8 +32,8 @@ impl Fixed {
     }
 }
 
-impl Perturb for Fixed {
-    fn perturb(&self, climb: &Climb, _: &Tensor, _: &[u64], _: f64) -> Tensor {
+impl Adversary for Fixed {
+    fn perturb(&self, climb: &ValueAndGrad, _: &Tensor, _: &[u64], _: f64) -> Tensor {
         *self.seen.borrow_mut() = Some(climb(&self.to));
         self.to.shallow_clone()
     }
@@ -270,8 +270,8 @@ fn bad_options_are_refused() {
 /// Two signed-gradient steps in a box of 8/255 from a random start.
 struct Signed;
 
-impl Perturb for Signed {
-    fn perturb(&self, climb: &Climb, x: &Tensor, keys: &[u64], scale: f64) -> Tensor {
+impl Adversary for Signed {
+    fn perturb(&self, climb: &ValueAndGrad, x: &Tensor, keys: &[u64], scale: f64) -> Tensor {
         let eps = 8. / 255. * scale;
         let into = |d: Tensor| (x + d.clamp(-eps, eps)).clamp(0., 1.);
         let start = (noise::uniform(keys, &x.size()[1..], x.device()) * 2. - 1.) * eps;
@@ -288,7 +288,7 @@ fn job(options: &str, out: &Path) -> Job {
     );
     let config = Config::parse(&text, &[]).unwrap();
     let attacked = objective(&config.objective).unwrap().attack().is_some();
-    let adversary = attacked.then(|| Box::new(Signed) as Box<dyn Perturb>);
+    let adversary = attacked.then(|| Box::new(Signed) as Box<dyn Adversary>);
     Job { adversary, ..tiny::job(&config, 3, [20, 6], out) }
 }
 

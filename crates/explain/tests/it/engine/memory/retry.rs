@@ -33,7 +33,7 @@ impl Model for Full<'_> {
 }
 
 fn method(spelled: &str) -> Box<dyn Attribution> {
-    explain::method(registry::parse(spelled).unwrap()).unwrap()
+    explain::parse(spelled).unwrap()
 }
 
 #[test]
