@@ -1,5 +1,6 @@
 //! The best iterate of each image: the one tracker of all attacks.
 
+use models::upload;
 use tch::{Kind, Tensor};
 
 /// Images `[N, C, H, W]` and how good each is, `[N]`. No tensor has a graph.
@@ -39,7 +40,7 @@ impl Best {
 
     /// The images with these numbers.
     pub(crate) fn pick(&self, index: &[i64]) -> Self {
-        let at = Tensor::from_slice(index).to_device(self.images.device());
+        let at = upload(index, self.images.device());
         let rows = |t: &Tensor| t.index_select(0, &at);
         Best {
             images: rows(&self.images),
@@ -51,7 +52,7 @@ impl Best {
 
     /// Puts `part` back where [`Best::pick`] took it.
     pub(crate) fn put(&mut self, index: &[i64], part: &Best) {
-        let at = Tensor::from_slice(index).to_device(self.images.device());
+        let at = upload(index, self.images.device());
         self.images = self.images.index_copy(0, &at, &part.images);
         self.measure = self.measure.index_copy(0, &at, &part.measure);
         self.loss = self.loss.index_copy(0, &at, &part.loss);

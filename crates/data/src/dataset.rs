@@ -14,6 +14,7 @@ use crate::{Features, Images, folder};
 use anyhow::{Context, Result, ensure};
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
+use tensorfile::upload;
 use tensorfile::{TensorFile, header, words::count};
 
 /// Labelled images. The tensors lie on one device, the CPU after loading, and so do batches.
@@ -177,7 +178,7 @@ impl Dataset {
 
     /// The same images for a network whose classes are called `classes`: the class i is its class `to[i]`.
     pub fn relabelled(self, to: &[i64], classes: Vec<String>) -> Dataset {
-        let to = Tensor::from_slice(to).to_device(self.labels.device());
+        let to = upload(to, self.labels.device());
         Dataset { labels: to.index_select(0, &self.labels), classes, named: true, ..self }
     }
 
@@ -190,7 +191,7 @@ impl Dataset {
 
     /// The labels of the images with these numbers.
     pub(crate) fn labels_of(&self, numbers: &[i64]) -> Tensor {
-        self.labels.index_select(0, &Tensor::from_slice(numbers).to_device(self.labels.device()))
+        self.labels.index_select(0, &upload(numbers, self.labels.device()))
     }
 
     /// What is said of [`Dataset::save_folder`] before any image is read: classes without images get no folder.

@@ -1,6 +1,7 @@
 //! What a method is given: images, what is explained about each, and what seeds its draws.
 
 use crate::{Attribution, engine::limit::ChunkLimit};
+use models::upload;
 use models::{Target, noise};
 use tch::Tensor;
 
@@ -64,7 +65,7 @@ impl Batch {
 
     /// The images that `rows` names, as often as it names them; gradients flow back to `x`.
     pub fn select(&self, rows: &[i64]) -> Self {
-        let index = Tensor::from_slice(rows).to_device(self.x.device());
+        let index = upload(rows, self.x.device());
         Batch {
             x: self.x.index_select(0, &index),
             target: Target {

@@ -26,3 +26,4 @@ pub use numeric::{adam, finite, grad, linalg, noise};
 pub use ops::{BatchStatistics, Fused, HeldStatistics, Ops, Plain, Pool, Training};
 pub use params::{Builder, Init, Params, Precision, Role};
 pub use sync_norm::{Shared, SyncTraining};
+pub use tensorfile::upload;

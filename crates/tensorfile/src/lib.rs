@@ -4,7 +4,7 @@
 use anyhow::{Context, Result, bail};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use std::{collections::BTreeMap, collections::HashMap, fs, path::Path};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 pub mod atomic;
 pub mod foreign;
@@ -16,6 +16,12 @@ mod weights;
 pub mod words;
 
 pub use weights::Weights;
+
+/// Numbers of the host on `device`, in one dimension, without waiting for it: what cannot be read by the
+/// device where it lies is copied aside before the call returns.
+pub fn upload<T: tch::kind::Element>(values: &[T], device: Device) -> Tensor {
+    Tensor::from_slice(values).to_device_(device, T::KIND, true, false)
+}
 
 /// What a tensor file holds: named tensors (on the CPU) and the strings of its header.
 ///
@@ -96,7 +102,7 @@ impl TensorFile {
     fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut parts = vec![];
         for (name, tensor) in &self.tensors {
-            let tensor = tensor.detach().to_device(tch::Device::Cpu).contiguous();
+            let tensor = tensor.detach().to_device(Device::Cpu).contiguous();
             let mut bytes = vec![0u8; tensor.numel() * tensor.kind().elt_size_in_bytes()];
             tensor.f_copy_data_u8(&mut bytes, tensor.numel())?;
             let shape: Vec<usize> = tensor.size().iter().map(|&n| n as usize).collect();

@@ -5,6 +5,7 @@
 pub mod mpi;
 
 use anyhow::{Result, ensure};
+use models::upload;
 use std::{collections::BTreeMap, ops::Range};
 use tch::{Kind, Tensor};
 
@@ -140,7 +141,7 @@ pub(crate) fn merge_rows(
     own: &[i64],
 ) -> BTreeMap<String, Tensor> {
     let merged = |t: &Tensor| {
-        let index = Tensor::from_slice(own).to_device(t.device());
+        let index = upload(own, t.device());
         ranks.sum(&t.zeros_like().index_copy(0, &index, &t.index_select(0, &index)))
     };
     state.into_iter().map(|(name, t)| (name, merged(&t))).collect()

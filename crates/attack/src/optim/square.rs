@@ -6,6 +6,7 @@
 use super::walk::{Optimizer, Walk};
 use crate::{Norm, Objective};
 use models::noise;
+use models::upload;
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -184,7 +185,7 @@ fn bump(s: i64, device: Device) -> Tensor {
     values.extend(pyramid(s - s / 2, s).iter().map(|v| -v));
     let length = values.iter().map(|v| v * v).sum::<f64>().sqrt();
     let values: Vec<f32> = values.iter().map(|v| (v / length) as f32).collect();
-    Tensor::from_slice(&values).to_device(device).view([s, s])
+    upload(&values, device).view([s, s])
 }
 
 /// Σ 1/(r + 1)² over the radii r of the centred squares that hold a pixel, row by row; length one.

@@ -3,6 +3,7 @@
 use crate::{Ball, Walk, optim::keyed};
 use anyhow::Result;
 use models::Model;
+use models::upload;
 use tch::Tensor;
 
 /// An attack on predictions.
@@ -66,7 +67,7 @@ impl<'a> AttackInput<'a> {
 
     /// The images with these numbers.
     pub(crate) fn pick(&self, index: &[i64]) -> Self {
-        let at = Tensor::from_slice(index).to_device(self.x.device());
+        let at = upload(index, self.x.device());
         let keys = index.iter().map(|&i| self.keys[i as usize]).collect();
         let rows = |t: &Tensor| t.index_select(0, &at);
         AttackInput { model: self.model, x: rows(&self.x), y: rows(&self.y), ball: self.ball, keys }

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
+use tensorfile::upload;
 
 /// What may happen to a training image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,8 +58,7 @@ impl Augment {
             true => [m.row, m.column + w - 1, -1],
             false => [m.row, m.column, 1],
         });
-        let numbers = Tensor::from_slice(&numbers.collect::<Vec<i64>>()).view([b, 3, 1]);
-        let numbers = numbers.to_device(images.device());
+        let numbers = upload(&numbers.collect::<Vec<i64>>(), images.device()).view([b, 3, 1]);
         let number = |i| numbers.select(1, i); // [B, 1]
         let upto = |n| Tensor::arange(n, (Kind::Int64, images.device()));
         let rows = number(0) + upto(h); // [B, H]

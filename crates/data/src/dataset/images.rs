@@ -3,6 +3,7 @@
 use crate::Files;
 use anyhow::Result;
 use tch::{Device, Kind, Tensor};
+use tensorfile::upload;
 
 /// The pixels of a set.
 #[derive(Debug)]
@@ -85,9 +86,10 @@ impl Images {
     /// The images of `rows`, [B, C, H, W] each.
     pub(crate) fn batches(&self, rows: Vec<Vec<i64>>) -> Batches<'_> {
         match self {
-            Images::Held(images) => Box::new(rows.into_iter().map(|rows| {
-                Ok(images.index_select(0, &Tensor::from_slice(&rows).to_device(images.device())))
-            })),
+            Images::Held(images) => Box::new(
+                rows.into_iter()
+                    .map(|rows| Ok(images.index_select(0, &upload(&rows, images.device())))),
+            ),
             Images::Streamed(files) => Box::new(files.read(rows)),
         }
     }

@@ -7,6 +7,7 @@ use crate::{
     engine::chunks::{self, Pass},
 };
 use anyhow::Result;
+use models::upload;
 use models::{
     Model,
     grad::{Graph, pull},
@@ -86,7 +87,7 @@ impl<P: SamplePoints> Average<P> {
     /// w c ⊙ `rows`, row by row of a pass.
     fn weighted(&self, rows: &Tensor, samples: &[u64], factor: Option<&Tensor>) -> Tensor {
         let weights: Vec<f64> = samples.iter().map(|&s| self.0.weight(s)).collect();
-        let weights = Tensor::from_slice(&weights).to_kind(rows.kind()).to_device(rows.device());
+        let weights = upload(&weights, rows.device()).to_kind(rows.kind());
         let weighted = rows * weights.view([-1, 1, 1, 1]);
         factor.map_or(weighted.shallow_clone(), |c| weighted * c)
     }

@@ -11,6 +11,7 @@ use crate::{
     },
 };
 use anyhow::{Context, Result, ensure};
+use models::upload;
 use models::{Model, noise};
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
@@ -110,7 +111,7 @@ impl StraightPath {
         };
         let places: Vec<f64> = batch.keys.iter().zip(samples).map(place).collect();
         let x = &batch.x;
-        Tensor::from_slice(&places).to_kind(x.kind()).to_device(x.device()).view([-1, 1, 1, 1])
+        upload(&places, x.device()).to_kind(x.kind()).view([-1, 1, 1, 1])
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::{Batch, metric::Units};
 use anyhow::{Result, ensure};
 use models::noise;
+use models::upload;
 use tch::{Kind, Tensor};
 
 /// How many perturbations of an image are drawn, where nothing else is asked for.
@@ -125,7 +126,7 @@ fn numbered(x: &Tensor, samples: &[u64], largest: i64) -> Tensor {
         let across = w - side + 1;
         corners.extend([side, rest / across, rest % across].map(|n| n as f64));
     }
-    Tensor::from_slice(&corners).to_device(x.device()).view([-1, 3])
+    upload(&corners, x.device()).view([-1, 3])
 }
 
 /// The same, drawn.

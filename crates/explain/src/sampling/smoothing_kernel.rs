@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, bail, ensure};
 use models::noise;
+use models::upload;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::f64::consts::FRAC_2_PI;
 use tch::{Device, Kind, Tensor};
@@ -147,7 +148,7 @@ impl Piecewise {
     /// The inverse of the integral, f64 like `u` in (0, 1).
     fn at(&self, u: &Tensor) -> Tensor {
         let last = self.offsets.len() - 1;
-        let on = |values: &[f64]| Tensor::from_slice(values).to_device(u.device());
+        let on = |values: &[f64]| upload(values, u.device());
         let inner = on(&self.below[1..last]);
         let part = u.searchsorted(&inner, false, true, "right", None::<Tensor>).flatten(0, -1);
         let of = |values: Vec<f64>| on(&values).index_select(0, &part).view_as(u);

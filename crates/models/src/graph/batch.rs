@@ -2,6 +2,7 @@
 //! gives for its own number; else images go in groups of that number.
 
 use super::{Node, lower::Told, trace::integers};
+use crate::upload;
 use tch::Tensor;
 
 /// How many images a graph takes.
@@ -46,7 +47,7 @@ pub(super) fn grown(
         let first = given.first().filter(|first| *first % own == 0);
         if let (Some(first), true) = (first, integers(shape).as_ref() == Some(asked)) {
             let grown = [&[first / own * n], &given[1..]].concat();
-            *shape = Tensor::from_slice(&grown).to_device(shape.device());
+            *shape = upload(&grown, shape.device());
         }
     }
     if node.operator == "Concat" {

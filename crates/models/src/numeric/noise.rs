@@ -1,6 +1,7 @@
 //! Random numbers keyed by (seed, image, sample): a counter-based hash, so a draw depends on its key
 //! alone, not on order, batch, chunk or device. Not cryptographic.
 
+use crate::upload;
 use registry::seed::splitmix;
 use tch::{Device, Kind, Tensor};
 
@@ -85,7 +86,7 @@ fn units_in_tensors(keys: &[u64], n: i64, device: Device) -> Tensor {
     };
     let half = |shift: u32| {
         let words: Vec<i64> = keys.iter().map(|k| ((k >> shift) & 0xffff_ffff) as i64).collect();
-        Tensor::from_slice(&words).to_device(device).unsqueeze(1)
+        upload(&words, device).unsqueeze(1)
     };
     let position = Tensor::arange(n, (Kind::Int64, device)) * i64::from(GOLDEN);
     let first = mix((position.unsqueeze(0) + half(0)).bitwise_and(MASK));

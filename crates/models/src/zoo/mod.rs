@@ -1,6 +1,7 @@
 //! The architectures: one sorted slice, one file a family. They have no options: a checkpoint names its
 //! architecture by one word, so another width, depth or stem is another entry.
 
+use crate::upload;
 use crate::{Builder, Model};
 use anyhow::{Context, Result, ensure};
 use registry::Named;
@@ -166,7 +167,7 @@ impl Normalisation {
     pub(crate) fn tensors(&self, device: Device) -> (Tensor, Tensor) {
         let one = |v: &[f64]| {
             let v: Vec<f32> = v.iter().map(|&x| x as f32).collect();
-            Tensor::from_slice(&v).view([1, -1, 1, 1]).to_device(device)
+            upload(&v, device).view([1, -1, 1, 1])
         };
         (one(&self.mean), one(&self.std))
     }

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::curvature::{self, Channels};
 use anyhow::{Context, Result, ensure};
+use models::upload;
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -136,7 +137,7 @@ impl Ssr {
         // An eigenvector of other data would say nothing.
         let kept = self.directions.take().filter(|kept| kept.size() == [images, classes]);
         let kept = kept.unwrap_or_else(|| Tensor::zeros([images, classes], options));
-        let index = Tensor::from_slice(step.numbers).to_device(kept.device());
+        let index = upload(step.numbers, kept.device());
         let u = next(&kept.index_select(0, &index)).set_requires_grad(true);
         self.directions = Some(kept);
         self.used = Some((index, u.shallow_clone()));

@@ -8,6 +8,7 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use models::Model;
+use models::upload;
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -193,7 +194,7 @@ fn shapley(masks: &Tensor) -> Tensor {
     let m = masks.size()[2];
     let choose = |k: i64| (0..k).fold(1., |c, i| c * (m - 1 - i) as f64 / (i + 1) as f64);
     let weight: Vec<f64> = (0..m).map(|k| 1. / (m as f64 * choose(k))).collect();
-    let weight = Tensor::from_slice(&weight).to_device(masks.device());
+    let weight = upload(&weight, masks.device());
     let k = masks.sum_dim_intlist([2].as_slice(), true, Kind::Int64);
     let of = |k: &Tensor| {
         let at = k.clamp(0, m - 1).flatten(0, -1);

@@ -1,6 +1,7 @@
 //! Padding and resizing: both read each axis at other places.
 
 use super::call::{Call, axes, axis, fits, one};
+use crate::upload;
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Kind, Tensor};
 
@@ -41,7 +42,7 @@ pub(super) fn pad(call: &Call) -> Result<Vec<Tensor>> {
             other => bail!("the mode `{other}` is not supported"),
         };
         let places = (-before..n + after).map(place).collect::<Result<Vec<i64>>>()?;
-        y = y.f_index_select(at as i64, &Tensor::from_slice(&places).to_device(x.device()))?;
+        y = y.f_index_select(at as i64, &upload(&places, x.device()))?;
     }
     one(y)
 }

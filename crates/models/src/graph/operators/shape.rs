@@ -1,6 +1,7 @@
 //! Operators that move numbers without changing them: shapes, axes, pieces.
 
 use super::call::{Call, axes, axis, broadcast, fits, grown, one};
+use crate::upload;
 use anyhow::{Context, Result, bail, ensure};
 use tch::{Device, Kind, Tensor};
 
@@ -173,7 +174,7 @@ pub(super) fn slice(call: &Call) -> Result<Vec<Tensor>> {
                     index.push(next);
                     next = next.saturating_add(step);
                 }
-                let index = Tensor::from_slice(&index).to_device(y.device());
+                let index = upload(&index, y.device());
                 y.f_index_select(at, &index)?
             }
         };
