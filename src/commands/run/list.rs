@@ -9,6 +9,9 @@ use anyhow::Result;
 use serde_json::{Map, json};
 use std::path::Path;
 
+/// Of a scale that the file does not have.
+const NO_SCALE: &str = "no scale";
+
 const SCALES: [&str; 3] = ["smoke", "cpu", experiment::PAPER];
 
 /// A line for each table and figure, sorted: what makes it, and its state at every scale. Errors: a
@@ -19,6 +22,10 @@ pub(super) fn list(all: &[Ready], args: &Run, common: &Common) -> Result<Outcome
     for Ready { experiment, .. } in all {
         let mut states = Map::new();
         for scale in SCALES {
+            if scale != experiment::PAPER && !experiment.file.scale.contains_key(scale) {
+                states.insert(scale.into(), NO_SCALE.into());
+                continue;
+            }
             let (set, scale) = (vec![], scale.to_owned());
             let at =
                 Run { files: vec![], set, scale: scale.clone(), out: args.out.clone(), ..*args };
@@ -45,7 +52,7 @@ pub(super) fn list(all: &[Ready], args: &Run, common: &Common) -> Result<Outcome
     outcome.with(&json!({ "papers": list.collect::<Vec<_>>() }))
 }
 
-/// `done`, `3 of 8`, or `-` where nothing is.
+/// `done`, `3 of 8`, or `-` where nothing is done.
 fn state(ready: &Ready) -> String {
     let (done, of) = ready.experiment.done(&ready.run);
     match done {

@@ -136,12 +136,12 @@ fn a_killed_run_goes_on() {
         let list = place.ok(&format!("run e.toml --list --out {out}")).stdout;
         list.lines().last().expect("a line").split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    assert_eq!(states("whole"), "Nobody 2000, Table 1 e - - -");
+    assert_eq!(states("whole"), "Nobody 2000, Table 1 e - no scale -");
     place.ok("run e.toml --out whole");
-    assert_eq!(states("whole"), "Nobody 2000, Table 1 e done - -");
+    assert_eq!(states("whole"), "Nobody 2000, Table 1 e done no scale -");
     let file = "killed/e-smoke/cells/look/0.json";
     if place.killed_at("run e.toml --out killed --quiet", file) {
-        says(&states("killed"), &[" of 5 - -"]);
+        says(&states("killed"), &[" of 5 no scale -"]);
         let times = place.read("killed/e-smoke/times/look/0.json");
         place.ok("run e.toml --out killed --resume");
         assert_eq!(place.read("killed/e-smoke/times/look/0.json"), times, "made twice");

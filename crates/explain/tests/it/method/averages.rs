@@ -7,7 +7,7 @@ use models::{
     Activation, Classifier, Model, Ops, Plain, Target, noise, softened,
     zoo::{self, Shape},
 };
-use registry::{parse, parse_fraction};
+use registry::parse_fraction;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;

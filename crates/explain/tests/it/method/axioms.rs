@@ -3,7 +3,6 @@
 
 use explain::{Attribution, Batch, METHODS};
 use models::{Activation, Affine, Builder, Conv, Model, Ops, Target, noise};
-use registry::parse;
 use std::collections::BTreeSet;
 use tch::{Device, Kind, Tensor};
 

@@ -8,7 +8,6 @@ use models::{
     grad::{Graph, pull},
     noise,
 };
-use registry::parse;
 use std::cell::RefCell;
 use tch::{Device, Kind, Tensor};
 

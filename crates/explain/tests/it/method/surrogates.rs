@@ -8,7 +8,6 @@ use explain::{
     engine::surrogate::{Fit, operator},
 };
 use models::{Classifier, Model, Target, noise, zoo, zoo::Shape};
-use registry::parse;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;

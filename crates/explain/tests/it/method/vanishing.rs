@@ -2,7 +2,6 @@
 
 use explain::Batch;
 use models::{Score, Target, zoo, zoo::Shape};
-use registry::parse;
 use tch::Kind;
 use testkit::rule::{filled, images};
 

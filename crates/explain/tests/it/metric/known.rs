@@ -3,7 +3,6 @@
 use crate::of::Of;
 use explain::{Attribution, Batch};
 use models::{Target, noise, zoo::Shape};
-use registry::parse;
 use tch::{Device, Kind, Tensor};
 use testkit::rule;
 
