@@ -9,7 +9,7 @@ fn main() {
     // Not `build.rs`: crates have none of their own, and a file that is missing is always news.
     println!("cargo:rerun-if-env-changed=LIBTORCH_USE_PYTORCH");
     if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
-        println!("cargo:rustc-link-arg=-Wl,-rpath={lib}");
+        search(&lib);
         // Without these the linker drops libtorch_cuda.so and `Cuda::is_available` is silently false.
         println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
         println!("cargo:rustc-link-arg=-ltorch");
@@ -19,6 +19,21 @@ fn main() {
         println!("cargo:rustc-env=GRADPROOF_COMMIT={}", commit().unwrap_or("unknown".into()));
         if Path::new(COMMITS).exists() {
             println!("cargo:rerun-if-changed={COMMITS}");
+        }
+    }
+}
+
+/// Where binaries look for libraries, and the libraries that they load for those that these load: cuDNN
+/// compiles kernels with NVRTC, which looks for its own by name, and only DT_RPATH of the program holds
+/// for that; DT_RUNPATH does not (docs/decisions/libtorch.md).
+fn search(lib: &str) {
+    println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags");
+    println!("cargo:rustc-link-arg=-Wl,-rpath={lib}");
+    let packages = Path::new(lib).join("../../nvidia");
+    for folder in fs::read_dir(packages).into_iter().flatten().flatten() {
+        let libraries = folder.path().join("lib");
+        if libraries.is_dir() {
+            println!("cargo:rustc-link-arg=-Wl,-rpath={}", libraries.display());
         }
     }
 }

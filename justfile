@@ -38,6 +38,13 @@ test *args:
     @test -d target/release || echo "compiling gradproof and its tests: 5 to 15 minutes the first time" >&2
     OMP_NUM_THREADS=1 cargo test --release --quiet --workspace {{ args }}
 
+# the tests of the command line on a GPU that is not there (tests/pretend-gpu/README.md)
+[group('work')]
+test-gpu *args:
+    sh tests/pretend-gpu/build.sh target/tmp/pretend-gpu
+    GRADPROOF_PRETEND_GPU="$PWD/target/tmp/pretend-gpu/libtorch_cuda.so" OMP_NUM_THREADS=1 \
+        cargo test --release --quiet --test cli {{ args }}
+
 # the tests of several ranks, with Open MPI and libclang (docs/scale.md); two cores are enough
 [group('work')]
 test-mpi:

@@ -141,7 +141,7 @@ pub struct Subject {
     /// Number of images to skip first
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub offset: usize,
-    /// Images per batch [default: 64, or as many as fit into half of the free memory]
+    /// Images per batch [default: 64 (a GPU: 512), or as many as fit into half of the free memory]
     #[arg(long, value_name = "N")]
     pub batch_size: Option<usize>,
     /// Type that linear and convolution layers compute in

@@ -32,6 +32,9 @@ pub fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
+    if cli.common.deterministic {
+        runtime::arithmetic::be_deterministic();
+    }
     std::panic::set_hook(Box::new(ui::report_panic));
     match std::panic::catch_unwind(|| commands::dispatch(&cli)) {
         Ok(Ok(())) => ExitCode::SUCCESS,

@@ -1,5 +1,7 @@
 //! The machine: devices, ranks, memory, outputs, and what a person sees.
 
+pub mod arithmetic;
+pub mod cuda;
 pub mod device;
 pub mod launcher;
 pub mod memory;

@@ -10,16 +10,16 @@ pub use load::{load_models, methods};
 use crate::{
     cli::{Common, Explained, Subject, TargetClass, named},
     results::{ModelCard, Origin},
-    runtime::device,
     runtime::memory::Fits,
     runtime::ui::{self, Ui},
+    runtime::{arithmetic, device},
 };
 use anyhow::{Context, Result, ensure};
 use classes::{Fitted, Known};
 use data::{Dataset, Features};
 use explain::{Attribution, Batch, engine::limit::ChunkLimit};
 use models::{
-    Classifier, Model, Target, checkpoint,
+    Classifier, Model, Precision, Target, checkpoint,
     checkpoint::Hints,
     finite::{finite, logits_of},
     noise,
@@ -40,6 +40,8 @@ pub struct Loaded {
     clock: Instant,
     /// Where the model and the images are.
     pub device: Device,
+    /// Type that its linear and convolution layers compute in.
+    pub precision: Precision,
     /// What a batch and a pass hold.
     pub fits: Fits,
     seed: u64,
@@ -54,6 +56,7 @@ pub struct Loaded {
 /// Loads weights, then data, and checks that they fit.
 pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let device = common.device.resolve()?;
+    arithmetic::round_as(args.precision, device)?;
     ensure!(args.batch_size != Some(0), "`--batch-size 0`: at least one image is needed");
     let mut weights = weights(args, ui)?;
     let columns = Features::from_header(&weights.metadata)?;
@@ -63,6 +66,7 @@ pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     weights.suit(data.image_shape());
     check_shape(&weights.classifier, &data)?;
     weights.notes.extend(data.notes.iter().cloned());
+    weights.notes.extend(device::passed_over(common.device, device));
     weights.notes.extend(trained::by_place(columns.as_ref(), &data));
     weights.notes.extend(trained::on_these(&weights.metadata, (&args.data, &args.reading), &data));
     let fitted = classes::fit(data, Known::of(&weights), &args.class_map)?;
@@ -134,8 +138,8 @@ fn ready(
     let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
     let fits = Fits::of(&model);
     let fits = Fits { batch: args.batch_size.unwrap_or(fits.batch), ..fits };
-    let (clock, seed) = (Instant::now(), args.seed);
-    Loaded { model, data, card, clock, device, fits, seed, said, columns, notes }
+    let (clock, seed, precision) = (Instant::now(), args.seed, args.precision);
+    Loaded { model, data, card, clock, device, precision, fits, seed, said, columns, notes }
 }
 
 /// The images of class folders read into memory, where they fit, with a bar.
@@ -196,6 +200,7 @@ impl Loaded {
             version: env!("CARGO_PKG_VERSION").into(),
             commit: env!("GRADPROOF_COMMIT").into(),
             device: device::describe(self.device),
+            precision: registry::word(&self.precision),
             seed: self.seed,
             seconds: self.clock.elapsed().as_secs_f64(),
         }
@@ -209,6 +214,7 @@ impl Loaded {
             ("version", origin.version),
             ("commit", origin.commit),
             ("device", origin.device),
+            ("precision", origin.precision),
             ("seed", origin.seed.to_string()),
             ("model", self.card.name.clone()),
             ("arch", self.card.arch.clone()),

@@ -10,6 +10,9 @@ pub struct Common {
     /// Device: auto, cpu, cuda or cuda:N
     #[arg(long, global = true, default_value_t = Choice::Auto)]
     pub device: Choice,
+    /// Make equal runs on one GPU equal to the bit, slower; what cannot be is an error
+    #[arg(long, global = true)]
+    pub deterministic: bool,
     /// CPU threads [default: all cores]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<u16>,

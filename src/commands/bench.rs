@@ -5,8 +5,8 @@ use crate::{
     cli::{Bench, Common},
     commands::doctor,
     outcome::Outcome,
-    runtime::device,
     runtime::ui::Ui,
+    runtime::{arithmetic, device},
 };
 use anyhow::{Result, ensure};
 use memory::Peaks;
@@ -124,6 +124,7 @@ pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<Outcome> {
     check_words(&members, &args.only)?;
     zoo::arch(&args.arch)?.check(&Shape::CIFAR10)?;
     let device = common.device.resolve()?;
+    arithmetic::round_as(args.precision, device)?;
     let about = format!(
         "{} on {}, {} a step",
         args.arch,

@@ -1,10 +1,13 @@
 //! `gradproof doctor`: libtorch, CUDA, devices, threads, MPI; what is missing and how to get it.
 
-use crate::{outcome::Outcome, runtime::device, runtime::launcher};
+use crate::{
+    outcome::Outcome,
+    runtime::{cuda, device, launcher},
+};
 use anyhow::Result;
 use serde_json::json;
 use std::{fmt::Write, fs};
-use tch::Cuda;
+use tch::{Cuda, Device};
 
 /// Versions this program is built for.
 const TORCH: &str = "2.11.0";
@@ -13,13 +16,15 @@ const TORCH: &str = "2.11.0";
 pub fn run() -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let path = libtorch_path();
-    let gpus: Vec<String> = (0..Cuda::device_count().max(0) as usize)
-        .map(|n| device::gpu_name(n).unwrap_or("unknown GPU".into()))
-        .collect();
+    let gpus: Vec<String> = (0..Cuda::device_count().max(0) as usize).map(gpu).collect();
     let (load, cores) = (load_average(), cores());
     let waiting = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS"]
         .map(|name| format!("{name}={}", std::env::var(name).unwrap_or("(unset)".into())));
-    let bf16 = has_bf16();
+    let bf16 = device::has_bf16(Device::Cpu);
+    let nvrtc = cuda::compile().map_or("not there".to_owned(), |compiled| match compiled {
+        Ok(()) => "compiles kernels".into(),
+        Err(why) => format!("cannot compile kernels: {why}"),
+    });
     let mut text = String::new();
     let mut line = |what: &str, is: String| {
         let _ = writeln!(text, "{what:<10} {is}");
@@ -31,6 +36,7 @@ pub fn run() -> Result<Outcome> {
         line(&format!("cuda:{n}"), name.clone());
     }
     line("cuDNN", if Cuda::cudnn_is_available() { "usable".into() } else { "not usable".into() });
+    line("NVRTC", nvrtc.clone());
     line("CPU", format!("{cores} cores, {} threads, load {load:.2}", tch::get_num_threads()));
     line("bf16", if bf16 { "native on this CPU".into() } else { SLOW_BF16.into() });
     line("OpenMP", waiting.join("  "));
@@ -41,7 +47,9 @@ pub fn run() -> Result<Outcome> {
     outcome.say(text.trim_end());
     outcome.with(&json!({
         "version": env!("CARGO_PKG_VERSION"), "commit": env!("GRADPROOF_COMMIT"),
-        "libtorch": TORCH, "libtorch_path": path,         "cuda_usable": Cuda::is_available(), "gpus": gpus, "cudnn": Cuda::cudnn_is_available(),
+        "libtorch": TORCH, "libtorch_path": path,
+        "cuda_usable": Cuda::is_available(), "gpus": gpus, "cudnn": Cuda::cudnn_is_available(),
+        "nvrtc": nvrtc,
         "cores": cores, "threads": tch::get_num_threads(), "load": load, "bf16": bf16,
         "mpi": launcher::version(),
     }))
@@ -51,17 +59,18 @@ const SLOW_BF16: &str = "not native on this CPU: about twice slower than f32 her
 
 const NO_MPI: &str = "not built in: `cargo build --release --features mpi` (docs/scale.md)";
 
+/// Name and compute capability, as far as CUDA says.
+fn gpu(n: usize) -> String {
+    let name = cuda::name(n).unwrap_or("unknown GPU".into());
+    let capability = cuda::capability(n);
+    capability.map_or(name.clone(), |(a, b)| format!("{name}, compute capability {a}.{b}"))
+}
+
 fn cuda_line() -> String {
     if Cuda::is_available() {
         return format!("usable, {} GPU(s)", Cuda::device_count());
     }
     format!("not usable: {}", device::why_no_cuda())
-}
-
-/// Whether this CPU computes in bfloat16 itself.
-pub fn has_bf16() -> bool {
-    let flags = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    ["avx512_bf16", "amx_bf16", "bf16"].iter().any(|f| flags.split_whitespace().any(|w| w == *f))
 }
 
 /// Where the running program has libtorch from.

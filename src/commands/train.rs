@@ -3,13 +3,12 @@
 
 use crate::{
     cli::{Common, Train},
-    commands::doctor,
     outcome::Outcome,
     results::{Record, quantities},
-    runtime::device,
     runtime::launcher,
     runtime::outputs::Files,
     runtime::ui::Ui,
+    runtime::{arithmetic, device},
 };
 use ::data::Dataset;
 use ::train::{
@@ -24,7 +23,7 @@ use models::{
     checkpoint::{self, Hints},
     zoo::{self, Arch, Normalisation, Shape},
 };
-use std::{path::Path, rc::Rc};
+use std::{fmt::Write, path::Path, rc::Rc};
 use tch::{Device, Tensor};
 use tensorfile::words::count;
 use toml::Table;
@@ -71,6 +70,10 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
     ::train::schedule::schedule(&config.schedule).with_context(told)?;
     let arch = config.model.arch.as_deref().map(zoo::arch).transpose().with_context(told)?;
     let device = common.device.resolve()?;
+    arithmetic::round_as(config.precision, device)?;
+    if !common.deterministic {
+        arithmetic::try_algorithms();
+    }
     let before = before(&config)?;
     let sets = Sets::load(&config, before.as_ref(), (common, ui), device)?;
     let Sets { train, test, mut notes } = sets;
@@ -92,6 +95,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
         tensorfile::atomic::check_writable(&args.out.join("log.jsonl"))?;
     }
     notes.extend(told_of_it);
+    notes.extend(device::passed_over(common.device, device));
     model.classes = train.classes.clone();
     ui.detail(config.to_toml().trim_end());
     let mut headline = headline(&config, &model, &train, ranks.size());
@@ -152,9 +156,11 @@ fn warnings(config: &Config, device: Device) -> String {
     if config.data.random_labels {
         said.push_str("\nwith random labels: test accuracy stays at chance");
     }
-    if config.precision == Precision::Bf16 && device == Device::Cpu && !doctor::has_bf16() {
-        said.push_str(
-            "\nthis CPU does not compute in bf16 itself: `--set precision=f32` is faster here",
+    if config.precision == Precision::Bf16 && !device::has_bf16(device) {
+        let which = if device == Device::Cpu { "CPU" } else { "GPU" };
+        let _ = write!(
+            said,
+            "\nthis {which} does not compute in bf16 itself: `--set precision=f32` is faster here"
         );
     }
     said

@@ -73,6 +73,7 @@ pub(super) fn run(training: &str, method: &str) -> Run {
             version: "0.1.0".into(),
             commit: "abc".into(),
             device: "cpu".into(),
+            precision: "f32".into(),
             seed: 1,
             seconds: 3.0,
         },

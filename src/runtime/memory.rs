@@ -1,15 +1,15 @@
 //! How many images a pass takes where the user does not say: as many as fit into half of the memory
-//! that is free, up to what keeps a CPU busy. No number depends on it beyond rounding.
+//! that is free, up to what keeps the device busy. No number depends on it beyond rounding.
 
 use models::Classifier;
 use std::fs;
 use tch::Device;
 
-/// Images a pass, at most.
-const CHUNK: u64 = 256;
+/// Images a pass, and in a batch, at most: what keeps a CPU busy.
+const CPU: [u64; 2] = [256, 64];
 
-/// Images in a batch, at most.
-const BATCH: u64 = 64;
+/// The same of a GPU, which is launch-bound below.
+const GPU: [u64; 2] = [4096, 512];
 
 /// How often what a pass makes is held: itself, its gradients, and what second derivatives need.
 const HELD: u64 = 3;
@@ -29,15 +29,16 @@ pub struct Fits {
 impl Fits {
     /// For a network where it is placed. A GPU that is full says so, and smaller passes are made.
     pub fn of(model: &Classifier) -> Self {
-        let free = if model.device() == Device::Cpu { free() } else { None };
+        let cpu = model.device() == Device::Cpu;
+        let free = if cpu { free() } else { None };
         let numbers = model.shape.image.iter().product::<i64>() as u64;
         let image = model.footprint().bytes as u64 * HELD + numbers * EACH_NUMBER;
-        Fits::within(free.unwrap_or(u64::MAX) / 2, image)
+        Fits::within(free.unwrap_or(u64::MAX) / 2, image, if cpu { CPU } else { GPU })
     }
 
-    fn within(room: u64, image: u64) -> Self {
+    fn within(room: u64, image: u64, [chunk, batch]: [u64; 2]) -> Self {
         let images = (room / image).max(1);
-        Fits { chunk: images.min(CHUNK) as i64, batch: images.min(BATCH) as usize }
+        Fits { chunk: images.min(chunk) as i64, batch: images.min(batch) as usize }
     }
 }
 
@@ -67,9 +68,10 @@ mod tests {
 
     #[test]
     fn small_images_are_many_and_large_ones_few() {
-        assert_eq!(Fits::within(4 << 30, 5 << 20), Fits { chunk: 256, batch: 64 });
-        assert_eq!(Fits::within(4 << 30, 100 << 20), Fits { chunk: 40, batch: 40 });
-        assert_eq!(Fits::within(1 << 20, 100 << 20), Fits { chunk: 1, batch: 1 });
+        assert_eq!(Fits::within(4 << 30, 5 << 20, CPU), Fits { chunk: 256, batch: 64 });
+        assert_eq!(Fits::within(4 << 30, 100 << 20, CPU), Fits { chunk: 40, batch: 40 });
+        assert_eq!(Fits::within(u64::MAX, 5 << 20, GPU), Fits { chunk: 4096, batch: 512 });
+        assert_eq!(Fits::within(1 << 20, 100 << 20, CPU), Fits { chunk: 1, batch: 1 });
     }
 
     #[test]

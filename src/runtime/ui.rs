@@ -73,6 +73,9 @@ pub fn complain(text: &str) {
     let _ = writeln!(io::stderr(), "gradproof: {speaker}{line}");
 }
 
+/// What libtorch says of an operation whose sums have no fixed order on a GPU.
+const UNORDERED: &str = " does not have a deterministic implementation";
+
 /// A panic, on one line of stderr: what libtorch or we did not expect, and where; nothing where the
 /// work is tried again.
 pub fn report_panic(panic: &std::panic::PanicHookInfo) {
@@ -85,6 +88,12 @@ pub fn report_panic(panic: &std::panic::PanicHookInfo) {
         return complain(&format!(
             "the memory is full{what}: a smaller batch needs less (`--batch-size N`; in training \
              `--set batch_size=N`)"
+        ));
+    }
+    if let Some(operation) = text.split(UNORDERED).next().filter(|first| *first != text) {
+        let operation = operation.rsplit('"').next().unwrap_or_default().trim();
+        return complain(&format!(
+            "`--deterministic`: {operation} has no deterministic form in libtorch; leave the option out"
         ));
     }
     let first = text.lines().next().unwrap_or_default().split("\\nException raised").next();

@@ -16,18 +16,20 @@ use tch::{Device, Kind, Tensor};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// Single precision.
+    /// Single precision; products are not rounded to TF32.
     #[default]
     F32,
+    /// Single precision whose products a GPU rounds to 10 bits of mantissa first (TensorFloat-32).
+    Tf32,
     /// bfloat16 inputs and weights in affine layers; statistics and losses in f32.
     Bf16,
 }
 
 impl Precision {
-    /// `t` in the type of this precision; in `F32` as it is (so that f64 tests stay f64).
+    /// `t` in the type of this precision; as it is unless that is bf16 (so that f64 tests stay f64).
     pub fn cast(self, t: &Tensor) -> Tensor {
         match self {
-            Precision::F32 => t.shallow_clone(),
+            Precision::F32 | Precision::Tf32 => t.shallow_clone(),
             Precision::Bf16 => t.to_kind(Kind::BFloat16),
         }
     }

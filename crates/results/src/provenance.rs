@@ -13,6 +13,9 @@ pub struct Origin {
     pub commit: String,
     /// Device it ran on, as `doctor` names it.
     pub device: String,
+    /// Type that linear and convolution layers computed in; empty in older results.
+    #[serde(default)]
+    pub precision: String,
     /// The one seed.
     pub seed: u64,
     /// Wall-clock seconds of the work itself.

@@ -137,7 +137,7 @@ impl<'a> Step<'a> {
     /// moves running statistics in place, and is the same pass where the two are the same function.
     pub fn passes(&self, statistics: Statistics) -> (Tensor, Tensor, Tensor) {
         let x = self.x.detach().set_requires_grad(true);
-        if self.frozen_norm && self.precision == Precision::F32 {
+        if self.frozen_norm && self.precision != Precision::Bf16 {
             let logits = self.train_logits(&x);
             return (logits.shallow_clone(), x, logits);
         }

@@ -315,6 +315,6 @@ impl Pool {
         let shape = [size as i64, channels, height, width];
         let batch = Tensor::from_data_size(&bytes, &shape, Kind::Uint8);
         let device = self.files.device;
-        Some(Ok(if device.is_cuda() { batch.pin_memory(device) } else { batch }))
+        Some(Ok(if device.is_cuda() { batch.internal_pin_memory(device) } else { batch }))
     }
 }

@@ -64,7 +64,7 @@ impl communicator::Communicator for Mpi {
             }
             Device::Cuda(_) => {
                 let pinned = Tensor::empty(own.size(), (own.kind(), Device::Cpu));
-                let mut pinned = pinned.pin_memory(t.device());
+                let mut pinned = pinned.internal_pin_memory(t.device());
                 pinned.copy_(&own);
                 self.all_reduce(&pinned).to_device(t.device())
             }

@@ -1,0 +1,281 @@
+//! The program on a GPU that is not there (README.md): no iteration and no step waits for it, launches
+//! stay within a budget, maps are the CPU's, with little memory too, and what is wrong is noticed.
+
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    sync::OnceLock,
+};
+use tch::{Device, Kind, Tensor};
+use tempfile::TempDir;
+use tensorfile::TensorFile;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The library that is preloaded, built once a process.
+fn library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("pretend-gpu");
+        let script = root().join("tests/pretend-gpu/build.sh");
+        let built = Command::new("sh").arg(script).arg(&folder).status().expect("sh starts");
+        assert!(built.success(), "build.sh failed");
+        folder.join("libtorch_cuda.so")
+    })
+}
+
+/// What one process did on the pretended GPU.
+struct Did {
+    code: Option<i32>,
+    stderr: String,
+    counts: Value,
+}
+
+impl Did {
+    fn count(&self, what: &str) -> i64 {
+        self.counts[what].as_i64().expect("a count")
+    }
+}
+
+/// Runs the program with these words, more environment, in a folder of its own.
+fn run(folder: &TempDir, words: &str, more: &[(&str, String)]) -> Did {
+    let log = folder.path().join("counts.json");
+    let _ = fs::remove_file(&log);
+    let mut program = Command::new(env!("CARGO_BIN_EXE_gradproof"));
+    program.args(words.split_whitespace()).args(["--device", "cuda", "--quiet"]);
+    program.current_dir(folder.path()).env("OMP_NUM_THREADS", "1");
+    program.env("LD_PRELOAD", library()).env("PRETEND_GPU_LOG", &log);
+    program.envs(more.iter().map(|(name, value)| (name, value)));
+    let output = program.output().expect("it starts");
+    let counts = fs::read(&log).map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    Did { code: output.status.code(), stderr, counts }
+}
+
+fn done(folder: &TempDir, words: &str, more: &[(&str, String)]) -> Did {
+    let did = run(folder, words, more);
+    assert_eq!(did.code, Some(0), "`{words}`: {}", did.stderr);
+    assert_eq!(did.stderr, "", "`{words}`");
+    did
+}
+
+/// What an iteration more costs: launches and waits, and which waits.
+fn each(few: &Did, many: &Did, more: i64) -> (i64, i64, BTreeMap<String, i64>) {
+    let of = |did: &Did, what: &str| did.counts["waits of"][what].as_i64().unwrap_or(0);
+    let waits = many.counts["waits of"].as_object().expect("waits").keys();
+    let waits = waits.map(|what| (what.clone(), of(many, what) - of(few, what)));
+    let count = |what| (many.count(what) - few.count(what)) / more;
+    (
+        count("launches"),
+        many.count("waits") - few.count("waits"),
+        waits.filter(|w| w.1 > 0).collect(),
+    )
+}
+
+/// A network of one second's training, and two images of CIFAR-10's form.
+fn weights() -> String {
+    root().join("weights/resnet20-cifar10-natural.safetensors").display().to_string()
+}
+
+fn images() -> String {
+    format!("cifar10:{}", root().join("fuzz/corpus/cifar-binary/two.bin").display())
+}
+
+/// Methods whose segments are found on the CPU, image by image, at each iterate.
+const SEGMENTED: [&str; 2] = ["kernelshap", "lime"];
+
+/// Launches of an iteration against `gxi` on ResNet-20, by attack and rule.
+const BUDGET: [(&str, &str, i64); 7] = [
+    ("topk", "adam", 720),
+    ("topk", "apgd", 740),
+    ("topk", "sign", 720),
+    ("topk", "square", 240),
+    ("manipulate", "adam", 850),
+    ("mass-centre", "adam", 890),
+    ("targeted", "adam", 720),
+];
+
+fn attack(method: &str, attack: &str, rule: &str) -> Option<(i64, i64, BTreeMap<String, i64>)> {
+    let folder = tempfile::tempdir().unwrap();
+    let (weights, images) = (weights(), images());
+    let words = |iters| {
+        format!(
+            "attack --weights {weights} --data {images} --method {method} --attack {attack} \
+             --rule {rule} --eps 8/255 --iters {iters}"
+        )
+    };
+    let few = run(&folder, &words(1), &[]);
+    if few.code == Some(2) && few.stderr.contains("cannot be differentiated") {
+        return None;
+    }
+    let many = done(&folder, &words(3), &[]);
+    assert_eq!(few.code, Some(0), "{}", few.stderr);
+    Some(each(&few, &many, 2))
+}
+
+#[test]
+fn no_iteration_waits_and_launches_stay_within_their_budget() {
+    for (goal, rule, budget) in BUDGET {
+        let (launches, waits, which) = attack("gxi", goal, rule).expect("gxi has gradients");
+        assert_eq!(waits, 0, "{goal} by {rule}: {which:?}");
+        assert!(launches <= budget, "{goal} by {rule}: {launches} launches, {budget} allowed");
+    }
+}
+
+#[test]
+fn no_iteration_waits_whatever_the_method() {
+    let mut differentiable = 0;
+    for method in explain::METHODS {
+        let few =
+            ["samples=4", "points=2", "steps=2"].map(|option| format!("{}:{option}", method.name));
+        let spelled = few.into_iter().find(|spelled| explain::parse(spelled).is_ok());
+        let spelled = spelled.unwrap_or(method.name.to_owned());
+        let Some((_, waits, which)) = attack(&spelled, "topk", "adam") else { continue };
+        differentiable += 1;
+        if !SEGMENTED.contains(&method.name) {
+            assert_eq!(waits, 0, "{spelled}: {which:?}");
+        }
+    }
+    assert!(differentiable > SEGMENTED.len());
+}
+
+/// Settings of a training, beside `name`.
+const OBJECTIVES: [&str; 9] = [
+    "name = 'natural'",
+    "name = 'adversarial'\nattack = { norm = 'linf', eps = '8/255', steps = 2 }",
+    "name = 'trades'\nattack = { norm = 'linf', eps = '8/255', steps = 2 }",
+    "name = 'gradient-norm'",
+    "name = 'curvature'",
+    "name = 'ssr'\neigenvector = 'naive'",
+    "name = 'ssr'\neigenvector = 'exact'",
+    "name = 'ssr'\neigenvector = 'warm'",
+    "name = 'ig-norm'",
+];
+
+/// What waits in a step: the eigensolver's own check.
+const EIGENSOLVER: &str = "aten::_linalg_eigh";
+
+#[test]
+fn no_step_of_training_waits() {
+    for objective in OBJECTIVES {
+        let folder = tempfile::tempdir().unwrap();
+        let steps = |n: usize| {
+            let images = 4 * n;
+            let config = format!(
+                "seed = 0\nepochs = 1\nbatch_size = 4\n[data]\n\
+                 train = \"shapes:seed=0,train={images},test=4\"\naugment = {{ crop = 2, flip = true }}\n\
+                 [model]\narch = \"resnet20\"\nnormalise = \"0.5/0.25\"\n\
+                 [optimizer]\nname = \"sgd\"\nlearning_rate = 0.01\n[objective]\n{objective}\n"
+            );
+            fs::write(folder.path().join("run.toml"), config).unwrap();
+            let out = format!("out{n}");
+            done(&folder, &format!("train --config run.toml --out {out}"), &[])
+        };
+        let (few, many) = (steps(2), steps(5));
+        let (_, waits, which) = each(&few, &many, 3);
+        let solved = which.get(EIGENSOLVER).copied().unwrap_or(0);
+        assert_eq!(waits - solved, 0, "{objective}: {which:?}");
+    }
+}
+
+/// A folder with 16 images of CIFAR-10's form, every byte drawn.
+fn sixteen(folder: &TempDir) {
+    let mut state = 1u32;
+    let mut byte = || {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 24) as u8
+    };
+    let mut bytes = vec![];
+    for label in 0..16u8 {
+        bytes.push(label % 10);
+        bytes.extend((0..3072).map(|_| byte()));
+    }
+    fs::write(folder.path().join("test_batch.bin"), bytes).unwrap();
+}
+
+/// Maps of the sixteen images, and what the program did.
+fn maps(folder: &TempDir, method: &str, more: &[(&str, String)]) -> (Tensor, Did) {
+    let words = format!(
+        "explain --weights {} --data cifar10:test_batch.bin --method {method} --chunk 32 \
+         --batch-size 16 --out maps.safetensors",
+        weights()
+    );
+    let did = run(folder, &words, more);
+    assert_eq!(did.code, Some(0), "{method}: {}", did.stderr);
+    let mut file = TensorFile::read(&folder.path().join("maps.safetensors")).unwrap();
+    (file.take("maps").unwrap(), did)
+}
+
+fn on_the_cpu(folder: &TempDir, method: &str) -> Tensor {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_gradproof"));
+    program.args(["explain", "--weights", &weights(), "--data", "cifar10:test_batch.bin"]);
+    program.args(["--method", method, "--chunk", "32", "--batch-size", "16", "--device", "cpu"]);
+    program.args(["--quiet", "--out", "cpu.safetensors"]).current_dir(folder.path());
+    assert!(program.env("OMP_NUM_THREADS", "1").status().unwrap().success());
+    TensorFile::read(&folder.path().join("cpu.safetensors")).unwrap().take("maps").unwrap()
+}
+
+fn distance(a: &Tensor, b: &Tensor) -> f64 {
+    ((a - b).abs().max() / b.abs().max()).double_value(&[])
+}
+
+/// Equal to the CPU's, bit by bit; and with half of the memory that they took, but for rounding.
+#[test]
+fn maps_are_those_of_the_cpu_with_little_memory_too() {
+    for method in ["gxi", "smoothgrad:samples=4", "ig:points=4", "guided", "lrp", "gradcam"] {
+        let folder = tempfile::tempdir().unwrap();
+        sixteen(&folder);
+        let (roomy, did) = maps(&folder, method, &[]);
+        assert_eq!(did.stderr, "", "{method}");
+        assert_eq!(roomy, on_the_cpu(&folder, method), "{method}");
+        let half = (did.count("peak") / 2).to_string();
+        let (small, did) = maps(&folder, method, &[("PRETEND_GPU_BYTES", half)]);
+        assert!(did.stderr.contains("no memory for passes"), "{method}: {}", did.stderr);
+        assert!(distance(&small, &roomy) < 1e-5, "{method}");
+    }
+}
+
+/// A test of the tests: a kernel that is wrong changes what is found.
+#[test]
+fn a_wrong_kernel_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    sixteen(&folder);
+    let right = maps(&folder, "gxi", &[]).0;
+    let wrong = [("PRETEND_GPU_WRONG", "aten::convolution".to_owned())];
+    assert!(distance(&maps(&folder, "gxi", &wrong).0, &right) > 0.1);
+}
+
+/// And an operation on tensors of two devices is refused, as by CUDA. In a process of its own, which
+/// has the library from its start.
+#[test]
+fn tensors_of_two_devices_are_refused() {
+    if env::var_os("PRETEND_GPU_INSIDE").is_none() {
+        let mut this = Command::new(env::current_exe().unwrap());
+        this.args(["--exact", "tensors_of_two_devices_are_refused"]);
+        this.env("LD_PRELOAD", library()).env("PRETEND_GPU_INSIDE", "1");
+        assert!(this.status().unwrap().success());
+        return;
+    }
+    let here = Tensor::ones([3], (Kind::Float, Device::Cpu));
+    let there = here.to_device(Device::Cuda(0));
+    assert_eq!(there.device(), Device::Cuda(0));
+    assert_eq!(Vec::<f32>::try_from((&there + &there).to_device(Device::Cpu)).unwrap(), [2.; 3]);
+    assert_eq!((&there + 1.).sum(Kind::Float).double_value(&[]), 6.);
+    let index = Tensor::from_slice(&[1i64]);
+    let mixed = [
+        here.f_add(&there),
+        there.f_matmul(&here),
+        there.f_index_select(0, &index),
+        Tensor::f_cat(&[&here, &there], 0),
+        there.f_where_self(&here.gt(0.), &there),
+    ];
+    for (i, found) in mixed.into_iter().enumerate() {
+        let told = found.expect_err(&format!("operation {i} is refused")).to_string();
+        assert!(told.contains("same device"), "{told}");
+    }
+}
