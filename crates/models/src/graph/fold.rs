@@ -143,8 +143,11 @@ fn clipped(mut node: Node, constants: &Constants) -> Node {
         "Min" => 2,
         _ => return node,
     };
+    // A list of one integer makes a list of a number; floats of images have more axes than that.
     let number = |name: &String| {
-        constants.get(name).is_some_and(|c| c.value.numel() == 1 && c.value.dim() < 2)
+        constants.get(name).is_some_and(|Constant { value, .. }| {
+            value.dim() == 0 || value.size() == [1] && value.is_floating_point()
+        })
     };
     let (x, bound) = match node.inputs.as_slice() {
         [x, bound] if number(bound) => (x.clone(), bound.clone()),

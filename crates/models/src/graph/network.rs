@@ -148,9 +148,8 @@ impl Network {
                     task.run(&inputs, ops)?
                 }
             };
-            if let (Some(name), false) = (&step.tap, made.is_empty()) {
-                let first = made.swap_remove(0);
-                made.insert(0, ops.tap(name, first));
+            if let (Some(name), Some(first)) = (&step.tap, made.first_mut()) {
+                *first = ops.tap(name, first.shallow_clone());
             }
             for (slot, value) in step.outputs.iter().zip(made) {
                 if let Some(slot) = slot {

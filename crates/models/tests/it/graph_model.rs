@@ -4,6 +4,7 @@
 mod branches;
 mod computed;
 mod faults;
+mod forms;
 mod hinges;
 
 use models::{
