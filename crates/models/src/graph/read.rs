@@ -64,13 +64,18 @@ fn read_for(file: &Rc<File>, image: Option<[i64; 3]>, side: Option<i64>) -> Resu
     let bgr = file.metadata().get("Image.BitmapPixelFormat").is_some_and(|said| said == "Bgr8");
     let layout = Layout { order, bgr };
     let mut first = None;
-    for image in images {
-        match of_image(&parts, &layout, image, sized) {
+    for image in &images {
+        match of_image(&parts, &layout, *image, sized) {
             Ok(read) => return Ok(read),
             Err(error) => first = first.or(Some(error)),
         }
     }
-    Err(first.context("its images have no size")?)
+    let first = first.context("its images have no size")?;
+    if images.len() == 1 {
+        return Err(first);
+    }
+    let Input { name, .. } = &parts.input;
+    Err(first.context(format!("`{name}` leaves the images' size open, `--size` says it")))
 }
 
 fn parts(file: &Rc<File>) -> Result<Parts> {
