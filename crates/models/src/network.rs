@@ -254,6 +254,10 @@ impl Model for Classifier {
     fn nonlinear_only_in_ops(&self) -> bool {
         self.net.nonlinear_only_in_ops()
     }
+
+    fn fixed_batch(&self) -> Option<i64> {
+        self.net.fixed_batch()
+    }
 }
 
 /// The same weights with every max(·, 0) replaced by β-softplus ([`Activation::softened`]); smooth
@@ -282,5 +286,9 @@ impl Model for Softened<'_> {
 
     fn nonlinear_only_in_ops(&self) -> bool {
         self.model.nonlinear_only_in_ops()
+    }
+
+    fn fixed_batch(&self) -> Option<i64> {
+        self.model.fixed_batch()
     }
 }

@@ -210,4 +210,8 @@ impl Model for Network {
     fn nonlinear_only_in_ops(&self) -> bool {
         self.graph.linear.get()
     }
+
+    fn fixed_batch(&self) -> Option<i64> {
+        self.graph.apart()
+    }
 }

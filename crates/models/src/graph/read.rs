@@ -3,7 +3,7 @@
 use super::{
     Graph, Input, Node,
     batch::Batch,
-    check_supported,
+    check_supported, float_inputs,
     fold::{Constants, fold, initializers},
     front::{Layout, Order, before_softmax, front},
     guard::guard,
@@ -85,7 +85,7 @@ fn parts(file: &Rc<File>) -> Result<Parts> {
     let mut output = output(graph, &all)?;
     let all = needed(all, &output)?;
     let mut constants = initializers(file, &all, &output)?;
-    let all = fold(all, &mut constants)?;
+    let all = fold(all, &mut constants, float_inputs(graph))?;
     if let Some((before, softmax)) = before_softmax(&all, &output) {
         notes.push(format!("its last operation, `{softmax}`, is left out: logits are explained"));
         output = before;

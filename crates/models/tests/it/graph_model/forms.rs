@@ -222,6 +222,41 @@ fn a_constant_of_the_files_batch_grows_with_it() {
     near(&loaded.classifier.logits(&x), &rows.flatten(1, -1).matmul(&draw("head", &[64, 5])), 1e-5);
 }
 
+/// torch's exporter writes so, where it does not optimise: a bias of zeros, in the type of the image.
+#[test]
+fn of_the_image_a_constant_may_have_the_type() {
+    for like in ["x", "c"] {
+        let build = Build::new(&[1, 3, 4, 4])
+            .drawn("w", &[4, 3, 1, 1])
+            .drawn("v", &[4, 4, 1, 1])
+            .tensor("half", &[], &Tensor::from(0.5f32))
+            .shape("to", &[4])
+            .node("Conv", &["x", "w"], "c", &[])
+            .node("CastLike", &["half", like], "typed", &[])
+            .node("Expand", &["typed", "to"], "bias", &[])
+            .node("Conv", &["c", "v", "bias"], "d", &[])
+            .node("GlobalAveragePool", &["d"], "y", &[]);
+        let loaded = build.load().unwrap();
+        assert!(!notes(&loaded).contains("one at a time"), "{}", notes(&loaded));
+        assert_eq!(parameters(&loaded), ["v", "w"]);
+        let x = images(3, &[3, 4, 4]);
+        let means = x.mean_dim([2i64, 3].as_slice(), false, Kind::Float);
+        let matrix = |name: &str, columns| draw(name, &[4, columns, 1, 1]).view([4, columns]).tr();
+        let logits = means.matmul(&matrix("w", 3)).matmul(&matrix("v", 4)) + 0.5;
+        near(&loaded.classifier.logits(&x), &logits, 1e-5);
+    }
+    // Of an integer, whole numbers.
+    let build = Build::new(&[0, 3, 4, 4])
+        .tensor("most", &[], &Tensor::from(2.75f32))
+        .node("Shape", &["x"], "sizes", &[])
+        .node("CastLike", &["most", "sizes"], "two", &[])
+        .node("Cast", &["two"], "factor", &[int("to", 1)])
+        .node("Flatten", &["x"], "f", &[])
+        .node("Mul", &["f", "factor"], "m", &[]);
+    let x = images(3, &[3, 4, 4]);
+    near(&ended(build, "m").load().unwrap().classifier.logits(&x), &(linear(&x) * 2), 1e-5);
+}
+
 #[test]
 fn what_nodes_hold_is_a_weight_by_its_place() {
     let hold =
