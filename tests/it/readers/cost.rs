@@ -3,9 +3,9 @@
 //!     GRADPROOF_MUTATIONS=10000 cargo test --release --test it -- --ignored changed_networks
 //!
 //! The networks of the corpus, and with GRADPROOF_DATA=DIR those of DIR/onnx, are changed so many
-//! times; every fifth time they are cut off.
+//! times: cut off, edited, or given up to three other bytes, with which more of them still run.
 
-use super::{apply, corpus, edit};
+use super::{apply, corpus, edit, edit::Edit};
 use gradproof::readers::{READERS, Reader};
 use proptest::{
     collection::vec,
@@ -94,14 +94,20 @@ fn changed_networks_cost_little() {
     watch(&COUNT, kept.clone());
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[1; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let change = (any::<Index>(), any::<Index>(), vec(edit(), 1..8));
+    let byte = (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Edit::Set(at, byte));
+    let change = (any::<Index>(), any::<Index>(), vec(edit(), 1..8), vec(byte, 1..4));
     let (mut ran, mut slowest, mut most) = (0, 0f64, megabytes());
     for case in 0..cases {
-        let (file, end, edits) = change.new_tree(&mut runner).unwrap().current();
+        let (file, end, edits, set) = change.new_tree(&mut runner).unwrap().current();
         let mut bytes = file.get(&files).clone();
-        match case % 5 {
-            0 => bytes.truncate(end.index(bytes.len())),
-            _ => edits.iter().for_each(|edit| apply(&mut bytes, edit, &files)),
+        let made = match case % 4 {
+            0 => vec![],
+            1 => edits,
+            _ => set,
+        };
+        made.iter().for_each(|edit| apply(&mut bytes, edit, &files));
+        if made.is_empty() {
+            bytes.truncate(end.index(bytes.len()));
         }
         fs::write(&kept, &bytes).unwrap();
         let (runs, took) = tried(reader, &bytes);
