@@ -70,9 +70,10 @@ impl Attribution for GradCam {
 
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
         // A pass of several groups would leave the tap of the last one.
-        let chunk = model.fixed_batch().map_or(batch.chunk, |most| most.min(batch.chunk));
-        let batch = &Batch { chunk, ..batch.at(&batch.x) };
-        chunks::map(batch, |pass| self.one_pass(model, &pass.block).into()).into()
+        let images = |chunk: i64| model.fixed_batch().map_or(chunk, |most| most.min(chunk));
+        let pass = |pass: &chunks::Pass| self.one_pass(model, &pass.block).into();
+        let [map, logits] = chunks::map_sized(batch, images, pass);
+        (map, logits)
     }
 
     fn check(&self, model: &dyn Model, _image: [i64; 3]) -> Result<()> {
