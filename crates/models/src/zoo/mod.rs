@@ -4,7 +4,7 @@
 use crate::{Builder, Model};
 use anyhow::{Context, Result, ensure};
 use registry::Named;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 mod googlenet;
 mod resnet;
@@ -163,10 +163,9 @@ impl Normalisation {
         format!("{}/{}", list(&self.mean), list(&self.std))
     }
 
-    pub(crate) fn tensors(&self, device: Device) -> (Tensor, Tensor) {
+    pub(crate) fn tensors(&self, place: (Kind, Device)) -> (Tensor, Tensor) {
         let one = |v: &[f64]| {
-            let v: Vec<f32> = v.iter().map(|&x| x as f32).collect();
-            Tensor::from_slice(&v).view([1, -1, 1, 1]).to_device(device)
+            Tensor::from_slice(v).view([1, -1, 1, 1]).to_kind(place.0).to_device(place.1)
         };
         (one(&self.mean), one(&self.std))
     }
