@@ -172,7 +172,7 @@ pub struct Explained {
     #[arg(long, default_value = "logit", value_parser = one_of::<Score>())]
     pub score: Score,
     /// Maximum inputs per forward pass (a method may take many samples of an image); halved
-    /// automatically on GPU out-of-memory [default: 256, or as many as fit into half of the free
+    /// automatically on GPU out-of-memory [default: 256 (a GPU: 4096), or as many as fit into half of the free
     /// memory]
     #[arg(long, value_name = "IMAGES")]
     pub chunk: Option<u32>,

@@ -32,6 +32,7 @@ pub const READERS: &[Reader] = &[
     Reader { name: "index", read: index },
     Reader { name: "log", read: |bytes| reported("log.jsonl", bytes) },
     Reader { name: "method", read: method },
+    Reader { name: "network", read: |bytes| alone("model.onnx", bytes, network) },
     Reader { name: "onnx", read: |bytes| alone("model.onnx", bytes, onnx) },
     Reader { name: "pickle", read: |bytes| tensorfile::pickle::parse(bytes).map(drop) },
     Reader { name: "result", read: |bytes| reported("result.json", bytes) },
@@ -97,6 +98,11 @@ fn onnx(path: &Path) -> Result<()> {
     let writable = tensors.iter().filter(|(proto, _)| file.check_writable(proto).is_ok());
     let same: Vec<_> = writable.map(|(proto, tensor)| (*proto, tensor)).collect();
     file.rewritten(&same, &[("classes", "cat")]).map(drop)
+}
+
+/// The network of an ONNX file, tried on images.
+fn network(path: &Path) -> Result<()> {
+    checkpoint::load(path, &Default::default()).map(drop)
 }
 
 /// An index of shards, beside one shard.

@@ -49,6 +49,8 @@ pub struct Loaded {
     said: (bool, bool),
     /// The columns of the table that the weights were trained on.
     columns: Option<Features>,
+    /// How many images a pass of predictions had memory for.
+    limit: ChunkLimit,
     /// What the user is told before the work.
     pub notes: Vec<String>,
 }
@@ -139,7 +141,8 @@ fn ready(
     let fits = Fits::of(&model);
     let fits = Fits { batch: args.batch_size.unwrap_or(fits.batch), ..fits };
     let (clock, seed, precision) = (Instant::now(), args.seed, args.precision);
-    Loaded { model, data, card, clock, device, precision, fits, seed, said, columns, notes }
+    let limit = ChunkLimit::new(ui::complain);
+    Loaded { model, data, card, clock, device, precision, limit, fits, seed, said, columns, notes }
 }
 
 /// The images of class folders read into memory, where they fit, with a bar.
@@ -308,7 +311,7 @@ impl Loaded {
     /// Predicted classes i64 `[N]` and their softmax probabilities f32 `[N]`. Errors: a logit that is
     /// not finite, of the image that `told` names.
     pub fn predict(&self, x: &Tensor, told: &dyn Fn(u64) -> String) -> Result<(Tensor, Tensor)> {
-        let logits = tch::no_grad(|| self.model.logits(x));
+        let logits = explain::engine::logits(&self.model, x, &self.limit);
         finite(&logits, told)?;
         let (confidence, class) = logits.softmax(1, Kind::Float).max_dim(1, false);
         Ok((class, confidence))

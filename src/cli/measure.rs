@@ -34,7 +34,7 @@ pub struct Measure {
     #[arg(long, value_parser = one_of::<Score>())]
     pub score: Option<Score>,
     /// Maximum inputs per forward pass, neighbours and samples included; halved automatically on
-    /// GPU out-of-memory [default: 256, or as many as fit into half of the free memory]
+    /// GPU out-of-memory [default: 256 (a GPU: 4096), or as many as fit into half of the free memory]
     #[arg(long, value_name = "IMAGES")]
     pub chunk: Option<u32>,
     /// Attack for the metrics that need attacked images: on predictions, such as pgd, or on the

@@ -176,8 +176,8 @@ fn no_step_of_training_waits() {
             let out = format!("out{n}");
             done(&folder, &format!("train --config run.toml --out {out}"), &[])
         };
-        let (few, many) = (steps(2), steps(5));
-        let (_, waits, which) = each(&few, &many, 3);
+        let (few, many) = (steps(1), steps(2));
+        let (_, waits, which) = each(&few, &many, 1);
         let solved = which.get(EIGENSOLVER).copied().unwrap_or(0);
         assert_eq!(waits - solved, 0, "{objective}: {which:?}");
     }

@@ -1,4 +1,5 @@
-"""Writes crates/tensorfile/tests/fixtures/*.onnx: small models in every form that files have.
+"""Writes crates/tensorfile/tests/fixtures/*.onnx, small models in every form that files have, and
+fuzz/corpus/network/*.onnx, networks of many operators.
 
     pip install -r tests/reference/requirements.txt && python tests/reference/onnx_files.py
 
@@ -14,9 +15,70 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+import onnx.parser
 from onnx import TensorProto, helper, numpy_helper
 
-OUT = Path(__file__).resolve().parents[2] / "crates/tensorfile/tests/fixtures"
+ROOT = Path(__file__).resolve().parents[2]
+OUT, CORPUS = ROOT / "crates/tensorfile/tests/fixtures", ROOT / "fuzz/corpus/network"
+# A network with its batch of 2 built in, one with attention, one with shapes that it computes.
+NETWORKS = {
+    "fixed": """
+        fixed (float[2,3,8,8] x) => (float[2,3] y)
+        <float[4,3,3,3] w, float[4] scale, float[4] shift, float[4] mean, float[4] var, float[3,64] h,
+         int64[8] pads = {0, 0, 1, 1, 0, 0, 1, 1}, float low = {0}, float high = {6}, int64[2] to = {2, -1}> {
+            p = Pad(x, pads)
+            c = Conv(p, w)
+            n = BatchNormalization(c, scale, shift, mean, var)
+            r = Clip(n, low, high)
+            m = MaxPool<kernel_shape = [2, 2], strides = [2, 2]>(r)
+            f = Reshape(m, to)
+            g = Gemm<transB = 1>(f, h)
+            y = Softmax(g)
+        }""",
+    "attention": """
+        attention (float[N,3,8,8] x) => (float[N,3] y)
+        <float[6,3,4,4] w, float[6,18] qkv, float[6] scale, float[6] shift, float[6,3] h,
+         int64[3] to = {0, 6, 4}, int64[3] sizes = {6, 6, 6}> {
+            e = Conv<strides = [4, 4]>(x, w)
+            t = Reshape(e, to)
+            i = Transpose<perm = [0, 2, 1]>(t)
+            l = LayerNormalization(i, scale, shift)
+            a = MatMul(l, qkv)
+            q, k, v = Split<axis = 2>(a, sizes)
+            j = Transpose<perm = [0, 2, 1]>(k)
+            u = MatMul(q, j)
+            s = Softmax(u)
+            o = MatMul(s, v)
+            b = Add(o, i)
+            d = ReduceMean<axes = [1], keepdims = 0>(b)
+            g = Erf(d)
+            z = Mul(g, d)
+            y = MatMul(z, h)
+        }""",
+    "computed": """
+        computed (float[N,3,H,W] x) => (float[N,4] y)
+        <float[4,3,3,3] w, float[4] slope, int64[1] zero = {0}, int64[1] two = {2}, int64[1] four = {4},
+         float[4] scales = {1, 1, 2, 2}, int64[2] sides = {2, 3}> {
+            c = Conv<pads = [1, 1, 1, 1], strides = [2, 2]>(x, w)
+            r = LeakyRelu(c)
+            shape = Shape(r)
+            n = Gather(shape, zero)
+            rest = Slice(shape, two, four)
+            many = ReduceProd(rest)
+            to = Concat<axis = 0>(n, four, many)
+            f = Reshape(r, to)
+            large = ReduceMax<axes = [2], keepdims = 0>(f)
+            small = ReduceL2<axes = [2], keepdims = 0>(f)
+            a = Add(large, small)
+            up = Resize<mode = "linear">(r, , scales)
+            v = AveragePool<kernel_shape = [2, 2], ceil_mode = 1>(up)
+            g = GlobalMaxPool(v)
+            q = Squeeze(g, sides)
+            more = Greater(q, a)
+            k = Where(more, q, a)
+            y = Mul(k, slope)
+        }""",
+}
 
 
 def values(*shape):
@@ -154,6 +216,19 @@ def external(out):
     return made
 
 
+def corpus_network(text):
+    """The text's network, its weights drawn; positive, for some are variances."""
+    made = onnx.parser.parse_model(f'<ir_version: 9, opset_import: ["" : 17]> {text}')
+    r = np.random.default_rng(0)
+    for weight in made.graph.value_info:
+        shape = [dim.dim_value for dim in weight.type.tensor_type.shape.dim]
+        array = r.uniform(0.1, 1, shape).astype(np.float32)
+        made.graph.initializer.append(numpy_helper.from_array(array, weight.name))
+    made.graph.ClearField("value_info")
+    onnx.checker.check_model(made, full_check=True)
+    return made
+
+
 def write_golden(out):
     """Images, and onnxruntime's logits of both networks, as safetensors."""
     images = np.random.default_rng(1).uniform(size=(5, 1, 6, 6)).astype(np.float32)
@@ -179,6 +254,10 @@ def main():
     for name, made in files.items():
         (out / f"{name}.onnx").write_bytes(made.SerializeToString(deterministic=True))
     write_golden(out)
+    CORPUS.mkdir(parents=True, exist_ok=True)
+    for name, text in NETWORKS.items():
+        made = corpus_network(text)
+        (CORPUS / f"{name}.onnx").write_bytes(made.SerializeToString(deterministic=True))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ mod taps;
 mod trace;
 mod write;
 
+use ends::float_inputs;
 pub use ends::{Input, input, output};
 pub use guard::guarded;
 pub use inline::{Node, nodes};

@@ -52,6 +52,12 @@ pub trait Model {
         false
     }
 
+    /// The number of images that are computed together, where it is fixed: more go in groups of so
+    /// many through the same [`Ops`], fewer with copies of the last one behind them.
+    fn fixed_batch(&self) -> Option<i64> {
+        None
+    }
+
     /// The ordinary pass: x `[N, C, H, W]` -> logits `[N, K]`.
     fn logits(&self, x: &Tensor) -> Tensor {
         self.forward(x, &Plain)

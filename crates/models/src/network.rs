@@ -138,7 +138,7 @@ impl Classifier {
     ) -> Self {
         let net = source.build(builder, &shape);
         let classes = (0..shape.classes).map(|i| i.to_string()).collect();
-        let (mean, std) = normalisation.tensors(device);
+        let (mean, std) = normalisation.tensors((Kind::Float, device));
         let params = builder.params();
         let channels_last = false;
         Classifier { source, shape, normalisation, classes, params, net, mean, std, channels_last }
@@ -196,12 +196,12 @@ impl Classifier {
     pub fn in_f64(self) -> Self {
         self.params.convert(Kind::Double);
         let mut new = self.rebuilt(&Builder::shared(&self.params), false, self.device());
-        (new.mean, new.std) = (new.mean.to_kind(Kind::Double), new.std.to_kind(Kind::Double));
+        (new.mean, new.std) = new.normalisation.tensors((Kind::Double, new.device()));
         new
     }
 
     fn rebuilt(&self, builder: &Builder, channels_last: bool, device: Device) -> Self {
-        let (mean, std) = self.normalisation.tensors(device);
+        let (mean, std) = self.normalisation.tensors((self.mean.kind(), device));
         Classifier {
             source: self.source.clone(),
             shape: self.shape,
@@ -254,6 +254,10 @@ impl Model for Classifier {
     fn nonlinear_only_in_ops(&self) -> bool {
         self.net.nonlinear_only_in_ops()
     }
+
+    fn fixed_batch(&self) -> Option<i64> {
+        self.net.fixed_batch()
+    }
 }
 
 /// The same weights with every max(·, 0) replaced by β-softplus ([`Activation::softened`]); smooth
@@ -282,5 +286,9 @@ impl Model for Softened<'_> {
 
     fn nonlinear_only_in_ops(&self) -> bool {
         self.model.nonlinear_only_in_ops()
+    }
+
+    fn fixed_batch(&self) -> Option<i64> {
+        self.model.fixed_batch()
     }
 }

@@ -2,7 +2,7 @@
 //! Nothing is executed, and nothing is lost: a file is written by overwriting the weights' bytes.
 //! Format: `onnx.proto` of <https://github.com/onnx/onnx>.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use prost::{Message, bytes::Bytes};
 use sha2::{Digest, Sha256};
 use std::{
@@ -85,7 +85,10 @@ impl File {
     fn parse(bytes: Vec<u8>, path: &Path) -> Result<Self> {
         let bytes = Bytes::from(bytes);
         ensure!(bytes.len() as u64 <= MOST, "{} bytes are more than 2 GiB", bytes.len());
-        let mut model = ModelProto::decode(bytes.clone())?;
+        // Of a deeply nested file prost says every level.
+        let decoded = ModelProto::decode(bytes.clone()).map_err(|error| error.to_string());
+        let last = |said: String| anyhow!("{}", said.rsplit(": ").next().unwrap_or_default());
+        let mut model = decoded.map_err(last)?;
         let graph = model.graph.take().context("it has no graph")?;
         if let Some(sparse) = graph.sparse_initializer.first() {
             let name = sparse.values.as_ref().map_or("", |values| values.name());

@@ -111,21 +111,85 @@ impl Build {
         self
     }
 
+    /// A node that holds a tensor, in f32.
+    pub fn constant(mut self, name: &str, dims: &[i64], values: &Tensor) -> Self {
+        self = self.tensor(name, dims, values);
+        let t = self.graph.initializer.pop().map(|t| TensorProto { name: None, ..t });
+        let value = AttributeProto { name: Some("value".into()), t, ..Default::default() };
+        self.node("Constant", &[], name, &[value])
+    }
+
     /// A drawn tensor.
     pub fn drawn(self, name: &str, dims: &[i64]) -> Self {
         let values = draw(name, dims);
         self.tensor(name, dims, &values)
     }
 
+    /// A list of stored integers.
+    pub fn shape(self, name: &str, values: &[i64]) -> Self {
+        self.integers(name, &[values.len() as i64], values)
+    }
+
     /// Stored integers.
-    pub fn shape(mut self, name: &str, values: &[i64]) -> Self {
+    pub fn integers(mut self, name: &str, dims: &[i64], values: &[i64]) -> Self {
         self.graph.initializer.push(TensorProto {
-            dims: vec![values.len() as i64],
+            dims: dims.to_vec(),
             data_type: Some(7),
             name: Some(name.into()),
             int64_data: values.to_vec(),
             ..Default::default()
         });
+        self
+    }
+
+    /// The type of the input, as ONNX numbers it, instead of floats.
+    pub fn of_type(mut self, element: i32) -> Self {
+        for tensor in self.graph.input[0].r#type.iter_mut().filter_map(|t| t.tensor_type.as_mut()) {
+            tensor.elem_type = Some(element);
+        }
+        self
+    }
+
+    /// The output is called `name`.
+    pub fn renamed(mut self, name: &str) -> Self {
+        self.graph.output = vec![value(name, 1, &[])];
+        self
+    }
+
+    /// Another input, of floats; 0 where a dimension is free.
+    pub fn input(mut self, name: &str, dims: &[i64]) -> Self {
+        self.graph.input.push(value(name, 1, dims));
+        self
+    }
+
+    /// Other outputs, before those that are there; a type of −1 is no tensor.
+    pub fn outputs(mut self, all: &[(&str, i32)]) -> Self {
+        let one = |&(name, element): &(&str, i32)| match element {
+            -1 => ValueInfoProto {
+                r#type: Some(TypeProto { tensor_type: None }),
+                ..value(name, 0, &[])
+            },
+            _ => value(name, element, &[]),
+        };
+        self.graph.output.splice(0..0, all.iter().map(one));
+        self
+    }
+
+    /// As IR version 3 has it: initializers are among the inputs; and its nodes in an order in
+    /// which they do not run.
+    pub fn odd(mut self) -> Self {
+        let listed = self.graph.initializer.iter();
+        let listed: Vec<_> = listed.map(|t| value(t.name(), t.data_type(), &t.dims)).collect();
+        self.graph.input.splice(0..0, listed);
+        self.graph.node.reverse();
+        self
+    }
+
+    /// The domain of the last node.
+    pub fn domain(mut self, domain: &str) -> Self {
+        if let Some(node) = self.graph.node.last_mut() {
+            node.domain = Some(domain.into());
+        }
         self
     }
 

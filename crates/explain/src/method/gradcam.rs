@@ -69,7 +69,11 @@ impl Attribution for GradCam {
     }
 
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
-        chunks::map(batch, |pass| self.one_pass(model, &pass.block).into()).into()
+        // A pass of several groups would leave the tap of the last one.
+        let images = |chunk: i64| model.fixed_batch().map_or(chunk, |most| most.min(chunk));
+        let pass = |pass: &chunks::Pass| self.one_pass(model, &pass.block).into();
+        let [map, logits] = chunks::map_sized(batch, images, pass);
+        (map, logits)
     }
 
     fn check(&self, model: &dyn Model, _image: [i64; 3]) -> Result<()> {
@@ -96,7 +100,9 @@ impl GradCam {
         });
         let a = record.leaf.into_inner();
         let g = pull(&score, &a, Graph::Free);
-        let (a, g) = (places(&a.detach(), x.kind()), places(&g, x.kind()));
+        // Copies of an image that fill a group are left out.
+        let of_images = |t: &Tensor| places(&t.narrow(0, 0, x.size()[0]), x.kind());
+        let (a, g) = (of_images(&a.detach()), of_images(&g));
         let weights = g.mean_dim([2, 3].as_slice(), true, None::<Kind>);
         let cam = (weights * a).sum_dim_intlist([1].as_slice(), true, None::<Kind>);
         let cam = if self.relu { cam.relu() } else { cam };

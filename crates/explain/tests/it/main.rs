@@ -13,6 +13,7 @@ mod method {
     mod axioms;
     mod baselines;
     mod conformance;
+    mod groups;
     mod limits;
     mod masks;
     mod rules;

@@ -2,7 +2,7 @@
 
 use super::{Node, inline::read_by};
 use anyhow::{Context, Result, bail, ensure};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use tensorfile::onnx::{
     is_float,
     proto::{GraphProto, ValueInfoProto},
@@ -82,6 +82,12 @@ pub fn output(graph: &GraphProto, nodes: &[Node]) -> Result<String> {
     let one = |value: &ValueInfoProto| format!("`{}` is {}", value.name(), type_name(value));
     let all: Vec<String> = graph.output.iter().map(one).collect();
     bail!("no output is a table of numbers: {}; export without ArgMax", all.join(", "))
+}
+
+/// The names of the graph's inputs that are of floats.
+pub(super) fn float_inputs(graph: &GraphProto) -> HashSet<String> {
+    let floats = graph.input.iter().filter(|value| is_float(element(value)));
+    floats.map(|value| value.name().to_owned()).collect()
 }
 
 /// The type of a value's numbers; −1 for what is no tensor.

@@ -10,11 +10,27 @@ use super::{
 use crate::Plain;
 use anyhow::{Context, Result};
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     rc::Rc,
 };
 use tch::{Kind, Tensor};
 use tensorfile::onnx::proto::TensorProto;
+
+/// Operators whose result may be of another type than what they read first, those that are not
+/// supported apart.
+const OF_ANOTHER_TYPE: [&str; 11] = [
+    "Cast",
+    "CastLike",
+    "Equal",
+    "EyeLike",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "QuantizeLinear",
+    "Shape",
+    "Size",
+];
 
 /// A tensor of the file.
 pub(super) struct Stored {
@@ -88,12 +104,20 @@ pub(super) fn initializers(
 }
 
 /// Computes the nodes that depend on no image and returns the others, with the nodes of its branch
-/// in place of an `If` whose condition is known; what is not supported is among them. Errors: those
-/// of operators.
-pub(super) fn fold(nodes: Vec<Node>, constants: &mut Constants) -> Result<Vec<Node>> {
+/// in place of an `If` whose condition is known; what is not supported is among them. `floats`: the
+/// inputs of that type. Errors: those of operators.
+pub(super) fn fold(
+    nodes: Vec<Node>,
+    constants: &mut Constants,
+    mut floats: HashSet<String>,
+) -> Result<Vec<Node>> {
     let (mut rest, mut place) = (vec![], 0);
     let mut todo = VecDeque::from(nodes);
     while let Some(mut node) = todo.pop_front() {
+        if let Some(same) = as_float(&node, constants, &floats) {
+            constants.insert(node.outputs[0].clone(), same);
+            continue;
+        }
         if let Some(branch) = chosen(&mut node, constants) {
             branch.into_iter().rev().for_each(|node| todo.push_front(node));
             continue;
@@ -101,6 +125,9 @@ pub(super) fn fold(nodes: Vec<Node>, constants: &mut Constants) -> Result<Vec<No
         let known = |name: &String| name.is_empty() || constants.contains_key(name);
         let supported = operators::find(&node.operator);
         let Some(operator) = supported.filter(|_| node.inputs.iter().all(known)) else {
+            if keeps_floats(&node, &floats) {
+                floats.insert(node.outputs[0].clone());
+            }
             rest.push(clipped(node, constants));
             continue;
         };
@@ -126,6 +153,22 @@ pub(super) fn fold(nodes: Vec<Node>, constants: &mut Constants) -> Result<Vec<No
     Ok(rest)
 }
 
+/// What `CastLike` makes of a float that is known, in the type of another: the same, for all floats are
+/// f32. Only the type comes from the image.
+fn as_float(node: &Node, constants: &Constants, floats: &HashSet<String>) -> Option<Constant> {
+    let [known, like] = node.inputs.as_slice() else { return None };
+    let known = constants.get(known).filter(|known| known.value.is_floating_point())?;
+    let of_image = node.operator == "CastLike" && floats.contains(like);
+    (of_image && node.outputs.len() == 1).then(|| known.again())
+}
+
+/// Whether the first result is surely of floats: that of an operator that keeps the type of what it
+/// reads first.
+fn keeps_floats(node: &Node, floats: &HashSet<String>) -> bool {
+    let reads = node.inputs.first().is_some_and(|first| floats.contains(first));
+    reads && !node.outputs.is_empty() && !OF_ANOTHER_TYPE.contains(&node.operator.as_str())
+}
+
 /// The nodes of the branch that an `If` takes, where its condition is known.
 fn chosen(node: &mut Node, constants: &Constants) -> Option<Vec<Node>> {
     let condition = &constants.get(node.inputs.first()?)?.value;
@@ -143,8 +186,11 @@ fn clipped(mut node: Node, constants: &Constants) -> Node {
         "Min" => 2,
         _ => return node,
     };
+    // A list of one integer makes a list of a number; floats of images have more axes than that.
     let number = |name: &String| {
-        constants.get(name).is_some_and(|c| c.value.numel() == 1 && c.value.dim() < 2)
+        constants.get(name).is_some_and(|Constant { value, .. }| {
+            value.dim() == 0 || value.size() == [1] && value.is_floating_point()
+        })
     };
     let (x, bound) = match node.inputs.as_slice() {
         [x, bound] if number(bound) => (x.clone(), bound.clone()),

@@ -6,9 +6,17 @@ use anyhow::Result;
 use tch::{Kind, Tensor};
 use tensorfile::onnx::is_float;
 
-/// How the file takes an image `[C, H, W]`.
+/// How the file takes images.
+#[derive(Clone, Debug)]
+pub(super) struct Layout {
+    pub order: Order,
+    /// Whether blue is its first channel and red its last.
+    pub bgr: bool,
+}
+
+/// The numbers of an image `[C, H, W]`.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Layout {
+pub(super) enum Order {
     /// `[C, H, W]`.
     Planes,
     /// `[H, W, C]`.
@@ -20,19 +28,20 @@ pub(super) enum Layout {
 impl Layout {
     /// x `[N, C, H, W]` as the file takes it.
     pub fn of(&self, x: &Tensor) -> Tensor {
-        match self {
-            Layout::Planes => x.shallow_clone(),
-            Layout::ChannelsLast => x.permute([0, 2, 3, 1]),
-            Layout::Shape(shape) => x.reshape([&[-1], shape.as_slice()].concat()),
+        let x = if self.bgr { x.flip([1]) } else { x.shallow_clone() };
+        match &self.order {
+            Order::Planes => x,
+            Order::ChannelsLast => x.permute([0, 2, 3, 1]),
+            Order::Shape(shape) => x.reshape([&[-1], shape.as_slice()].concat()),
         }
     }
 
     /// The axis of channels in a batch, where there is one.
     fn channels(&self) -> Option<usize> {
-        match self {
-            Layout::Planes => Some(1),
-            Layout::ChannelsLast => Some(3),
-            Layout::Shape(_) => None,
+        match self.order {
+            Order::Planes => Some(1),
+            Order::ChannelsLast => Some(3),
+            Order::Shape(_) => None,
         }
     }
 }
@@ -41,7 +50,7 @@ impl Layout {
 pub(super) struct Front {
     /// What is left of the graph takes this value.
     pub input: String,
-    /// Subtracted from what the file is given, and divided by.
+    /// Subtracted from images, and divided by.
     pub scale: Option<Normalisation>,
 }
 
@@ -90,6 +99,10 @@ pub(super) fn front(
         let Some(next) = node.outputs.first() else { break };
         at = next.clone();
         nodes.remove(place);
+    }
+    if let Some((mean, std)) = found.as_mut().filter(|_| layout.bgr) {
+        mean.reverse();
+        std.reverse();
     }
     let scale = found.map(|(mean, std)| Normalisation::new(mean, std)).transpose()?;
     Ok(Front { input: at, scale })

@@ -9,7 +9,7 @@ use super::{
     fold::Constants,
     operators::{self, Operator},
     taps::taps,
-    trace::{Trace, reshapes},
+    trace::{Trace, reshapes, squeezes},
 };
 use crate::{Init, Role};
 use anyhow::{Context, Result, ensure};
@@ -18,7 +18,7 @@ use std::{
     rc::Rc,
 };
 use tch::Tensor;
-use tensorfile::onnx::proto::TensorProto;
+use tensorfile::onnx::proto::{AttributeProto, TensorProto};
 
 pub(super) use layers::Layer;
 use layers::layer;
@@ -230,7 +230,20 @@ impl Lowerer<'_> {
             Some(Told { asked: asked.clone(), given })
         };
         let told = self.trace.asked.get(&first).filter(|_| reshapes(node)).and_then(of);
-        Ok(Action::Operator(Operation { operator, node: Rc::new(node.clone()), inputs }, told))
+        let node = Rc::new(self.with_axes(node.clone()));
+        Ok(Action::Operator(Operation { operator, node, inputs }, told))
+    }
+
+    /// A `Squeeze` that names no axes with those that the trace found: it leaves a batch of one.
+    fn with_axes(&self, mut node: Node) -> Node {
+        let shape = node.inputs.first().and_then(|name| self.shape(name));
+        if let Some(shape) = shape.filter(|_| squeezes(&node)) {
+            let axes = (0i64..).zip(shape).filter(|(_, n)| **n == 1).map(|(axis, _)| axis);
+            let ints =
+                AttributeProto { ints: axes.collect(), r#type: Some(7), ..Default::default() };
+            node.attributes.insert("axes".to_owned(), ints);
+        }
+        node
     }
 
     /// Input `k` of an operator whose initializers are `weights`, or settings.

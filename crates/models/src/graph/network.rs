@@ -148,9 +148,8 @@ impl Network {
                     task.run(&inputs, ops)?
                 }
             };
-            if let (Some(name), false) = (&step.tap, made.is_empty()) {
-                let first = made.swap_remove(0);
-                made.insert(0, ops.tap(name, first));
+            if let (Some(name), Some(first)) = (&step.tap, made.first_mut()) {
+                *first = ops.tap(name, first.shallow_clone());
             }
             for (slot, value) in step.outputs.iter().zip(made) {
                 if let Some(slot) = slot {
@@ -210,5 +209,9 @@ impl Model for Network {
 
     fn nonlinear_only_in_ops(&self) -> bool {
         self.graph.linear.get()
+    }
+
+    fn fixed_batch(&self) -> Option<i64> {
+        self.graph.apart()
     }
 }

@@ -35,6 +35,8 @@ pub struct Operator {
     pub(super) settings: bool,
     /// Whether these are read as numbers in every pass: on a GPU each would wait for it.
     pub(super) numbers: bool,
+    /// Whether its gradient is zero wherever it has one.
+    pub(super) flat: bool,
 }
 
 impl Operator {
@@ -55,7 +57,8 @@ pub fn find(name: &str) -> Option<&'static Operator> {
 }
 
 const fn line(name: &'static str, run: fn(&Call) -> Result<Vec<Tensor>>) -> Operator {
-    Operator { name, run, linear: false, takes_bf16: false, settings: false, numbers: false }
+    let (linear, takes_bf16, settings, numbers, flat) = (false, false, false, false, false);
+    Operator { name, run, linear, takes_bf16, settings, numbers, flat }
 }
 
 impl Operator {
@@ -74,6 +77,10 @@ impl Operator {
     const fn numbers(self) -> Self {
         Operator { numbers: true, ..self.settings() }
     }
+
+    const fn flat(self) -> Self {
+        Operator { flat: true, ..self }
+    }
 }
 
 /// Every operator, sorted by name.
@@ -85,7 +92,7 @@ pub const OPERATORS: &[Operator] = &[
     line("BatchNormalization", norm::batch),
     line("Cast", make::cast).linear(),
     line("CastLike", make::cast_like).linear(),
-    line("Ceil", |call| arithmetic::map(call, Tensor::f_ceil)).linear(),
+    line("Ceil", |call| arithmetic::map(call, Tensor::f_ceil)).linear().flat(),
     line("Celu", nonlinear::celu).linear(),
     line("Clip", nonlinear::clip).linear().numbers(),
     line("Concat", shape::concat).linear().bf16(),
@@ -107,7 +114,7 @@ pub const OPERATORS: &[Operator] = &[
     line("Expand", shape::expand).linear(),
     line("EyeLike", shape::eye_like),
     line("Flatten", shape::flatten).linear().bf16(),
-    line("Floor", |call| arithmetic::map(call, Tensor::f_floor)).linear(),
+    line("Floor", |call| arithmetic::map(call, Tensor::f_floor)).linear().flat(),
     line("Gather", index::gather).linear(),
     line("GatherElements", index::gather_elements),
     line("GatherND", index::gather_nd),
@@ -173,12 +180,12 @@ pub const OPERATORS: &[Operator] = &[
     line("Relu", nonlinear::relu).linear().bf16(),
     line("Reshape", shape::reshape).linear().bf16(),
     line("Resize", resample::resize).numbers(),
-    line("Round", |call| arithmetic::map(call, Tensor::f_round)),
+    line("Round", |call| arithmetic::map(call, Tensor::f_round)).flat(),
     line("ScatterND", index::scatter_nd),
     line("Selu", nonlinear::selu).linear(),
     line("Shape", shape::shape).linear(),
     line("Sigmoid", |call| call.act(&Activation::Sigmoid)).linear(),
-    line("Sign", |call| arithmetic::map(call, Tensor::f_sign)),
+    line("Sign", |call| arithmetic::map(call, Tensor::f_sign)).flat(),
     line("Sin", |call| arithmetic::map(call, Tensor::f_sin)),
     line("Size", shape::size),
     line("Slice", shape::slice).linear(),

@@ -3,18 +3,18 @@
 use super::{
     Graph, Input, Node,
     batch::Batch,
-    check_supported,
+    check_supported, float_inputs,
     fold::{Constants, fold, initializers},
-    front::{Layout, before_softmax, front},
+    front::{Layout, Order, before_softmax, front},
     guard::guard,
     input,
-    lower::{Action, Plan, lower},
+    lower::{Action, Operation, Plan, lower},
     needed, nodes, operators, output,
-    trace::{Trace, trace},
+    trace::{Trace, squeezes, trace},
 };
 use crate::{Activation, Builder, Model, noise, zoo::Shape};
 use anyhow::{Context, Result, bail, ensure};
-use std::{cell::Cell, rc::Rc};
+use std::{cell::Cell, collections::BTreeMap, rc::Rc};
 use tch::{Device, Kind, Tensor};
 use tensorfile::onnx::File;
 
@@ -60,15 +60,22 @@ pub fn read(file: &Rc<File>, image: Option<[i64; 3]>, side: Option<i64>) -> Resu
 
 fn read_for(file: &Rc<File>, image: Option<[i64; 3]>, side: Option<i64>) -> Result<Read> {
     let parts = parts(file)?;
-    let (layout, images, sized) = images(&parts, image, side)?;
+    let (order, images, sized) = images(&parts, image, side)?;
+    let bgr = file.metadata().get("Image.BitmapPixelFormat").is_some_and(|said| said == "Bgr8");
+    let layout = Layout { order, bgr };
     let mut first = None;
-    for image in images {
-        match of_image(&parts, &layout, image, sized) {
+    for image in &images {
+        match of_image(&parts, &layout, *image, sized) {
             Ok(read) => return Ok(read),
             Err(error) => first = first.or(Some(error)),
         }
     }
-    Err(first.context("its images have no size")?)
+    let first = first.context("its images have no size")?;
+    if images.len() == 1 {
+        return Err(first);
+    }
+    let Input { name, .. } = &parts.input;
+    Err(first.context(format!("`{name}` leaves the images' size open, `--size` says it")))
 }
 
 fn parts(file: &Rc<File>) -> Result<Parts> {
@@ -78,7 +85,7 @@ fn parts(file: &Rc<File>) -> Result<Parts> {
     let mut output = output(graph, &all)?;
     let all = needed(all, &output)?;
     let mut constants = initializers(file, &all, &output)?;
-    let all = fold(all, &mut constants)?;
+    let all = fold(all, &mut constants, float_inputs(graph))?;
     if let Some((before, softmax)) = before_softmax(&all, &output) {
         notes.push(format!("its last operation, `{softmax}`, is left out: logits are explained"));
         output = before;
@@ -106,7 +113,7 @@ fn images(
     parts: &Parts,
     image: Option<[i64; 3]>,
     side: Option<i64>,
-) -> Result<(Layout, Vec<[i64; 3]>, bool)> {
+) -> Result<(Order, Vec<[i64; 3]>, bool)> {
     let Input { name, dims, .. } = &parts.input;
     let free = |what: &str| format!("the {what} of the input `{name}` is free");
     if let [_, a, b, c] = dims[..] {
@@ -118,20 +125,20 @@ fn images(
         };
         let turns = parts.nodes.iter().find(first).is_some_and(turned);
         let last = few(c) && !few(a) || turns && few(c);
-        let (layout, channels, height, width) = match last {
-            true => (Layout::ChannelsLast, c, a, b),
-            false => (Layout::Planes, a, b, c),
+        let (order, channels, height, width) = match last {
+            true => (Order::ChannelsLast, c, a, b),
+            false => (Order::Planes, a, b, c),
         };
         let channels =
             channels.or(image.map(|i| i[0])).with_context(|| free("number of channels"))?;
         if let (Some(height), Some(width)) = (height, width) {
-            return Ok((layout, vec![[channels, height, width]], true));
+            return Ok((order, vec![[channels, height, width]], true));
         }
         let sides = |h: i64, w: i64| [channels, height.unwrap_or(h), width.unwrap_or(w)];
         return Ok(match (image, side) {
-            (Some([_, h, w]), _) => (layout, vec![sides(h, w)], true),
-            (None, Some(side)) => (layout, vec![sides(side, side)], true),
-            (None, None) => (layout, SIDES.map(|side| sides(side, side)).to_vec(), false),
+            (Some([_, h, w]), _) => (order, vec![sides(h, w)], true),
+            (None, Some(side)) => (order, vec![sides(side, side)], true),
+            (None, None) => (order, SIDES.map(|side| sides(side, side)).to_vec(), false),
         });
     }
     let rest: Option<Vec<i64>> = dims.iter().skip(1).copied().collect();
@@ -143,7 +150,7 @@ fn images(
     };
     let numbers: i64 = rest.iter().product();
     let same = image.filter(|image| image.iter().product::<i64>() == numbers);
-    Ok((Layout::Shape(rest), vec![same.unwrap_or(flat)], same.is_some()))
+    Ok((Order::Shape(rest), vec![same.unwrap_or(flat)], same.is_some()))
 }
 
 fn of_image(parts: &Parts, layout: &Layout, image: [i64; 3], sized: bool) -> Result<Read> {
@@ -156,11 +163,14 @@ fn of_image(parts: &Parts, layout: &Layout, image: [i64; 3], sized: bool) -> Res
     let front = front(&mut nodes, constants, &input.name, (layout, rank, image[0]))?;
     let own = input.dims[0];
     ensure!(own.unwrap_or(1) <= 1 << 12, "its batch of {} images is too large", own.unwrap_or(1));
-    let x = layout.of(&noisy(own.unwrap_or(1), image));
+    // One image would hide which axis of length 1 is that of images.
+    let n = own.unwrap_or(if nodes.iter().any(squeezes) { 2 } else { 1 });
+    let x = layout.of(&noisy(n, image));
     let trace = trace(&nodes, constants, (&front.input, &x), output)?;
-    let classes = classes(&trace, output, x.size()[0])?;
+    let classes = classes(&trace, output, n)?;
     let plan = lower(&nodes, constants, &trace, (&front.input, output, image))?;
     let batch = own.map_or(Batch::Free, Batch::Grown);
+    notes.extend(flat(&plan, &trace, n));
     let activation = only(&trace.activations);
     let linear = Cell::new(may_be_linear(&plan));
     let (file, layout, batch) = (file.clone(), layout.clone(), Cell::new(batch));
@@ -191,6 +201,25 @@ fn classes(trace: &Trace, output: &str, batch: i64) -> Result<i64> {
     Ok(size[1])
 }
 
+/// What to say of operators through which no gradient comes from the image.
+fn flat(plan: &Plan, trace: &Trace, n: i64) -> Option<String> {
+    let mut found: BTreeMap<&str, usize> = BTreeMap::new();
+    for step in &plan.steps {
+        let Action::Operator(Operation { operator, node, .. }, _) = &step.action else { continue };
+        let shape = node.outputs.first().and_then(|name| trace.shapes.get(name));
+        let of_images = shape.is_some_and(|shape| shape.len() > 1 && shape[0] == n);
+        if operator.flat && of_images {
+            *found.entry(operator.name).or_default() += 1;
+        }
+    }
+    let one = |(name, times): (&str, usize)| match times {
+        1 => format!("a `{name}` node"),
+        _ => format!("{times} `{name}` nodes"),
+    };
+    let all: Vec<String> = found.into_iter().map(one).collect();
+    (!all.is_empty()).then(|| format!("gradients are zero through {}", all.join(", ")))
+}
+
 /// The nonlinearity, if there is one alone.
 fn only(all: &[Activation]) -> Option<Activation> {
     let first = all.first().filter(|a| !matches!(a, Activation::PRelu { .. }))?;
@@ -216,7 +245,7 @@ fn try_out(
         graph.batch.set(batch);
         tch::no_grad(|| guard(|| Ok(net.logits(x))))
     };
-    let (n, kind) = (own.unwrap_or(1), own.map_or(Batch::Free, Batch::Apart));
+    let (n, kind) = (trace.logits.size()[0], own.map_or(Batch::Free, Batch::Apart));
     let first = run(&noisy(n, image), kind)?;
     let said = trace.logits.reshape([n, -1]);
     ensure!(close(&first, &said), "its layers do not give what its nodes give");

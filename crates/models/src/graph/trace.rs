@@ -51,7 +51,8 @@ pub(super) fn trace(
     shapes.insert(input.to_owned(), x.size());
     let at = Cell::new("");
     let image = x.size()[1..].iter().map(i64::to_string).collect::<Vec<_>>().join("x");
-    let told = || format!("node `{}` does not run on one image of {image}", at.get());
+    let images = if x.size()[0] == 1 { "one image" } else { "images" };
+    let told = || format!("node `{}` does not run on {images} of {image}", at.get());
     let run = || -> Result<()> {
         for node in nodes {
             at.set(&node.label);
@@ -91,6 +92,12 @@ pub(super) fn trace(
 /// Whether a node is told the shape that it gives.
 pub(super) fn reshapes(node: &Node) -> bool {
     ["Reshape", "Expand"].contains(&node.operator.as_str())
+}
+
+/// Whether a node takes away every axis of length 1, whichever that is.
+pub(super) fn squeezes(node: &Node) -> bool {
+    let said = node.inputs.get(1).is_some_and(|axes| !axes.is_empty());
+    node.operator == "Squeeze" && !said && !node.attributes.contains_key("axes")
 }
 
 /// The numbers of a list of integers.

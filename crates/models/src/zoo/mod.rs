@@ -5,7 +5,7 @@ use crate::upload;
 use crate::{Builder, Model};
 use anyhow::{Context, Result, ensure};
 use registry::Named;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 mod googlenet;
 mod resnet;
@@ -164,11 +164,8 @@ impl Normalisation {
         format!("{}/{}", list(&self.mean), list(&self.std))
     }
 
-    pub(crate) fn tensors(&self, device: Device) -> (Tensor, Tensor) {
-        let one = |v: &[f64]| {
-            let v: Vec<f32> = v.iter().map(|&x| x as f32).collect();
-            upload(&v, device).view([1, -1, 1, 1])
-        };
+    pub(crate) fn tensors(&self, place: (Kind, Device)) -> (Tensor, Tensor) {
+        let one = |v: &[f64]| upload(v, place.1).to_kind(place.0).view([1, -1, 1, 1]);
         (one(&self.mean), one(&self.std))
     }
 }

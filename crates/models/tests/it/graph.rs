@@ -135,6 +135,18 @@ fn functions_are_written_out() {
 }
 
 #[test]
+fn of_several_versions_of_onnxs_operators_the_largest_holds() {
+    let spelled = OperatorSetIdProto { domain: Some("ai.onnx".into()), version: Some(17) };
+    let other = OperatorSetIdProto { domain: Some("own".into()), version: Some(40) };
+    for opset_import in
+        [vec![own(11).remove(0), spelled.clone(), other.clone()], vec![spelled, other]]
+    {
+        let model = ModelProto { opset_import, ..Default::default() };
+        assert_eq!(all(&model, vec![node("Relu", &["x"], &["y"])]).unwrap()[0].opset, 17);
+    }
+}
+
+#[test]
 fn an_output_that_the_caller_leaves_out_is_still_read_inside() {
     let function = FunctionProto {
         name: Some("Both".into()),

@@ -4,6 +4,7 @@
 mod branches;
 mod computed;
 mod faults;
+mod forms;
 mod hinges;
 
 use models::{
@@ -185,6 +186,15 @@ fn free_sides_take_those_of_the_data() {
     assert_eq!(loaded.classifier.logits(&images(2, &[3, 12, 20])).size(), [2, 5]);
     let sized = Hints { size: Some(16), ..Hints::default() };
     assert_eq!(checkpoint::load(&path, &sized).unwrap().classifier.shape.image, [3, 16, 16]);
+    // Sides of 5 are not among those that are tried.
+    let file = || Build::new(&[0, 3, 0, 0]).node("Flatten", &["x"], "f", &[]).drawn("w", &[75, 4]);
+    let file = || file().node("MatMul", &["f", "w"], "y", &[]);
+    let said = file().refused();
+    let wanted = "`x` leaves the images' size open, `--size` says it: node `y` does not run on";
+    assert!(said.starts_with(wanted), "{said}");
+    let (_folder, path) = file().write();
+    let sized = Hints { size: Some(5), ..Hints::default() };
+    assert_eq!(checkpoint::load(&path, &sized).unwrap().classifier.shape.image, [3, 5, 5]);
 }
 
 #[test]

@@ -287,3 +287,21 @@ fn gradients_leave_no_trace() {
     assert!(most(&(swapped - 7.)) < 1e-6);
     assert!(most(&(swap_gradient(&x.sign(), &(&x * 7.)) - x.sign())) < 1e-6);
 }
+
+/// The mean 0.1307 has other digits in f32, and a tie of a max-pool then another winner.
+#[test]
+fn a_network_in_f64_normalises_in_f64() {
+    struct Mean;
+    impl models::Ops for Mean {
+        fn normalise(&self, x: &Tensor, mean: &Tensor, _std: &Tensor) -> Tensor {
+            assert_eq!((mean.kind(), mean.double_value(&[0, 0, 0, 0])), (Kind::Double, 0.1307));
+            x - mean
+        }
+    }
+    let mut model = mlp(1);
+    model.normalisation = Normalisation::parse("0.1307/0.3081", 2).unwrap();
+    let model = model.in_f64();
+    let x = Tensor::ones([1, 2, 1, 1], (Kind::Double, Device::Cpu));
+    let forward = |model: &Classifier| drop(model.forward(&x, &Mean));
+    [&model, &model.frozen()].into_iter().for_each(forward);
+}

@@ -246,5 +246,17 @@ fn a_deeply_nested_file_is_refused() {
     file.extend(inner);
     assert!(file.len() < 10_000, "{} bytes", file.len());
     let said = File::of_bytes(file, Path::new("m.onnx")).expect_err("nested too deep");
-    assert!(format!("{said:#}").contains("recursion limit"), "{said:#}");
+    assert_eq!(format!("{said:#}"), "`m.onnx` is not a whole ONNX file: recursion limit reached");
+}
+
+#[test]
+fn a_file_of_more_than_2_gib_is_refused_unread() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("large.onnx");
+    let file = fs::File::create(&path).expect("a file");
+    file.set_len((1 << 31) + 1).expect("a hole");
+    let told = format!("{:#}", File::open(&path).expect_err("too large"));
+    let wanted =
+        "has 2147483649 bytes, an ONNX file at most 2 GiB: keep its weights as external data";
+    assert!(told.ends_with(wanted), "{told}");
 }

@@ -3,7 +3,7 @@
 //! Attention and layer norm have their gradient at the image instead: on Swin a gap remains.
 
 use crate::{Attribution, Batch, engine::chunks};
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use models::{Activation, Model, Ops, Pool, Score, Target, grad};
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,13 @@ impl DeepLift {
 }
 
 impl Attribution for DeepLift {
+    fn check(&self, model: &dyn Model, _image: [i64; 3]) -> Result<()> {
+        let Some(fixed) = model.fixed_batch() else { return Ok(()) };
+        bail!(
+            "image and baseline go through one pass, and a batch of {fixed} is built into the model"
+        )
+    }
+
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         // The baseline is one image more.
         let images = |chunk| chunk - 1;

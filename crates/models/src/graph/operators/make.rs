@@ -72,9 +72,10 @@ pub(super) fn cast_like(call: &Call) -> Result<Vec<Tensor>> {
     cast_to(call.input(0)?, kind)
 }
 
-/// (x − zero) · scale, each one number, or one for every place along an axis.
+/// (x − zero) · scale, each one number, or one for every place along an axis. A scale belongs to its
+/// integers: it has no gradient.
 pub(super) fn dequantize(call: &Call) -> Result<Vec<Tensor>> {
-    let (x, scale) = (call.input(0)?, call.floats(1)?);
+    let (x, scale) = (call.input(0)?, &call.floats(1)?.detach());
     ensure!(call.int("block_size", 0)? == 0, "scales of blocks are not supported");
     let x = x.to_device(scale.device()).to_kind(scale.kind());
     let along = |t: &Tensor| -> Result<Tensor> {

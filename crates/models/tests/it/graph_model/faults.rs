@@ -60,6 +60,27 @@ fn places_that_are_stored_as_floats_stay_places() {
     near(&model.logits(&x), &means.matmul(&draw("head", &[2, 4]).tr()), 1e-5);
 }
 
+/// Parts keep their order where the first of them is a place for Grad-CAM.
+#[test]
+fn three_parts_keep_their_order() {
+    let graph = layer()
+        .shape("parts", &[2, 1, 1])
+        .node("Conv", &["x", "w"], "c", &[])
+        .nodes("Split", &["c", "parts"], &["p", "q", "r"], &[int("axis", 1)])
+        .node("Concat", &["q", "r", "p"], "t", &[int("axis", 1)]);
+    let model = graph
+        .node("GlobalAveragePool", &["t"], "g", &[])
+        .node("Flatten", &["g"], "y", &[])
+        .load()
+        .unwrap()
+        .classifier;
+    assert!(model.taps().contains(&"p"), "{:?}", model.taps());
+    let x = images(2, &[3, 4, 4]);
+    let c = x.conv2d(&draw("w", &[4, 3, 3, 3]), None::<&Tensor>, [1, 1], [0, 0], [1, 1], 1);
+    let means = c.mean_dim([2i64, 3].as_slice(), false, Kind::Float);
+    near(&model.logits(&x), &means.roll([2], [1]), 1e-5);
+}
+
 /// A value that is left out has no name; it is not the one that was left out before.
 #[test]
 fn what_is_left_out_is_not_read() {
