@@ -19,7 +19,7 @@ use classes::{Fitted, Known};
 use data::{Dataset, Features};
 use explain::{Attribution, Batch, engine::limit::ChunkLimit};
 use models::{
-    Classifier, Model, Precision, Target, checkpoint,
+    Classifier, Precision, Target, checkpoint,
     checkpoint::Hints,
     finite::{finite, logits_of},
     noise,

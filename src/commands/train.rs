@@ -70,10 +70,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
     ::train::schedule::schedule(&config.schedule).with_context(told)?;
     let arch = config.model.arch.as_deref().map(zoo::arch).transpose().with_context(told)?;
     let device = common.device.resolve()?;
-    arithmetic::round_as(config.precision, device)?;
-    if !common.deterministic {
-        arithmetic::try_algorithms();
-    }
+    arithmetic::train_as(config.precision, device, common.deterministic)?;
     let before = before(&config)?;
     let sets = Sets::load(&config, before.as_ref(), (common, ui), device)?;
     let Sets { train, test, mut notes } = sets;

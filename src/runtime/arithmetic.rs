@@ -25,9 +25,11 @@ pub fn be_deterministic() {
     context::deterministic();
 }
 
-/// Lets cuDNN try its algorithms for each new shape: pays where shapes stay the same, as in training.
-pub fn try_algorithms() {
-    tch::Cuda::cudnn_set_benchmark(true);
+/// [`round_as`] for training, whose shapes stay the same: it pays that cuDNN tries its algorithms, among
+/// which it would not choose the same ones every time.
+pub fn train_as(precision: Precision, device: Device, deterministic: bool) -> Result<()> {
+    tch::Cuda::cudnn_set_benchmark(!deterministic);
+    round_as(precision, device)
 }
 
 /// at::globalContext() and its setters.

@@ -52,7 +52,8 @@ fn run(folder: &TempDir, words: &str, more: &[(&str, String)]) -> Did {
     program.env("LD_PRELOAD", library()).env("PRETEND_GPU_LOG", &log);
     program.envs(more.iter().map(|(name, value)| (name, value)));
     let output = program.output().expect("it starts");
-    let counts = fs::read(&log).map_or(Value::Null, |text| serde_json::from_slice(&text).unwrap());
+    let counts =
+        fs::read(&log).map_or(Value::Null, |text| serde_json::from_slice(&text).expect("JSON"));
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     Did { code: output.status.code(), stderr, counts }
 }
@@ -101,7 +102,7 @@ const BUDGET: [(&str, &str, i64); 7] = [
 ];
 
 fn attack(method: &str, attack: &str, rule: &str) -> Option<(i64, i64, BTreeMap<String, i64>)> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let (weights, images) = (weights(), images());
     let words = |iters| {
         format!(
@@ -163,7 +164,7 @@ const EIGENSOLVER: &str = "aten::_linalg_eigh";
 #[test]
 fn no_step_of_training_waits() {
     for objective in OBJECTIVES {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let steps = |n: usize| {
             let images = 4 * n;
             let config = format!(
@@ -172,7 +173,7 @@ fn no_step_of_training_waits() {
                  [model]\narch = \"resnet20\"\nnormalise = \"0.5/0.25\"\n\
                  [optimizer]\nname = \"sgd\"\nlearning_rate = 0.01\n[objective]\n{objective}\n"
             );
-            fs::write(folder.path().join("run.toml"), config).unwrap();
+            fs::write(folder.path().join("run.toml"), config).expect("written");
             let out = format!("out{n}");
             done(&folder, &format!("train --config run.toml --out {out}"), &[])
         };
@@ -195,7 +196,7 @@ fn sixteen(folder: &TempDir) {
         bytes.push(label % 10);
         bytes.extend((0..3072).map(|_| byte()));
     }
-    fs::write(folder.path().join("test_batch.bin"), bytes).unwrap();
+    fs::write(folder.path().join("test_batch.bin"), bytes).expect("written");
 }
 
 /// Maps of the sixteen images, and what the program did.
@@ -207,8 +208,9 @@ fn maps(folder: &TempDir, method: &str, more: &[(&str, String)]) -> (Tensor, Did
     );
     let did = run(folder, &words, more);
     assert_eq!(did.code, Some(0), "{method}: {}", did.stderr);
-    let mut file = TensorFile::read(&folder.path().join("maps.safetensors")).unwrap();
-    (file.take("maps").unwrap(), did)
+    let mut file =
+        TensorFile::read(&folder.path().join("maps.safetensors")).expect("a tensor file");
+    (file.take("maps").expect("maps"), did)
 }
 
 fn on_the_cpu(folder: &TempDir, method: &str) -> Tensor {
@@ -216,8 +218,11 @@ fn on_the_cpu(folder: &TempDir, method: &str) -> Tensor {
     program.args(["explain", "--weights", &weights(), "--data", "cifar10:test_batch.bin"]);
     program.args(["--method", method, "--chunk", "32", "--batch-size", "16", "--device", "cpu"]);
     program.args(["--quiet", "--out", "cpu.safetensors"]).current_dir(folder.path());
-    assert!(program.env("OMP_NUM_THREADS", "1").status().unwrap().success());
-    TensorFile::read(&folder.path().join("cpu.safetensors")).unwrap().take("maps").unwrap()
+    assert!(program.env("OMP_NUM_THREADS", "1").status().expect("it starts").success());
+    TensorFile::read(&folder.path().join("cpu.safetensors"))
+        .expect("a tensor file")
+        .take("maps")
+        .expect("maps")
 }
 
 fn distance(a: &Tensor, b: &Tensor) -> f64 {
@@ -228,7 +233,7 @@ fn distance(a: &Tensor, b: &Tensor) -> f64 {
 #[test]
 fn maps_are_those_of_the_cpu_with_little_memory_too() {
     for method in ["gxi", "smoothgrad:samples=4", "ig:points=4", "guided", "lrp", "gradcam"] {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         sixteen(&folder);
         let (roomy, did) = maps(&folder, method, &[]);
         assert_eq!(did.stderr, "", "{method}");
@@ -243,7 +248,7 @@ fn maps_are_those_of_the_cpu_with_little_memory_too() {
 /// A test of the tests: a kernel that is wrong changes what is found.
 #[test]
 fn a_wrong_kernel_shows() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     sixteen(&folder);
     let right = maps(&folder, "gxi", &[]).0;
     let wrong = [("PRETEND_GPU_WRONG", "aten::convolution".to_owned())];
@@ -258,7 +263,7 @@ fn tensors_of_two_devices_are_refused() {
         let mut this = Command::new(env::current_exe().unwrap());
         this.args(["--exact", "tensors_of_two_devices_are_refused"]);
         this.env("LD_PRELOAD", library()).env("PRETEND_GPU_INSIDE", "1");
-        assert!(this.status().unwrap().success());
+        assert!(this.status().expect("it starts").success());
         return;
     }
     let here = Tensor::ones([3], (Kind::Float, Device::Cpu));
