@@ -4,8 +4,8 @@ use crate::{
     cli::{Common, Eval},
     outcome::Outcome,
     results::{
-        Number, Quantity, Record, Table as Rows, UNDEFINED, at_radius, change, distances, keys,
-        label,
+        Number, Quantity, Record, Sample, Table as Rows, UNDEFINED, at_radius, change, distances,
+        keys, label, of_shares,
         quantities::{self, accuracy, l2_change},
     },
     runtime::outputs::Files,
@@ -23,7 +23,6 @@ use ::attack::{
 use ::results::Better;
 use ::train::log::Quantiles;
 use anyhow::{Context, Result, ensure};
-use explain::metric::statistics::wilson;
 use serde::Serialize;
 use serde_json::{Map, json};
 use std::{collections::BTreeMap, fmt::Write, path::Path};
@@ -66,7 +65,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<Outcome> {
     let right = ::train::accuracy(model, data, loaded.fits.batch, |n| bar.inc(n))
         .with_context(|| format!("`{}`", loaded.card.name))?;
     bar.finish_and_clear();
-    let clean = Share::of(right.fraction, data.len());
+    let clean = Share::of(&right.correct);
     let balanced = right.balanced(&data.labels);
     let percent = 100. * balanced;
     outcome.say(&format!("accuracy {clean}; mean of the classes' own {percent:.2} %"));
@@ -120,7 +119,7 @@ fn rows(
 ) -> Rows {
     let mut rows = Rows::default();
     let mut of = keys([("model", &loaded.card.name)]);
-    rows.push(&of, "accuracy", clean.number());
+    rows.push(&of, "accuracy", clean.0.clone());
     rows.push(&of, "balanced-accuracy", Number::exact(balanced));
     if let Some(&Curvature { mean, median, p90, n, undefined }) = curvature {
         let (n, undefined) = (Some(n as u64), undefined as u64);
@@ -135,42 +134,27 @@ fn rows(
         let names: Vec<&str> = at.summary.attacks.iter().map(|tally| tally.name.as_str()).collect();
         let mut of = at_radius(&of, at.eps, &at.label);
         of.insert("attack".into(), names.join(", "));
-        rows.push(&of, "robust-accuracy", at.accuracy.number());
-        at.change.iter().for_each(|change| rows.push(&of, "l2-change", *change));
+        rows.push(&of, "robust-accuracy", at.accuracy.0.clone());
+        at.change.iter().for_each(|change| rows.push(&of, "l2-change", change.clone()));
     }
     rows
 }
 
-/// A fraction of images, its standard error, and Wilson's 95 % interval.
-#[derive(Clone, Copy, Debug)]
-struct Share {
-    fraction: f64,
-    /// None of one image, and of none or all, of which it would be 0.
-    stderr: Option<f64>,
-    /// None of one image.
-    low: Option<f64>,
-    high: Option<f64>,
-    images: usize,
-}
+/// A share of images and Wilson's 95 % interval.
+#[derive(Clone, Debug)]
+struct Share(Sample);
 
 impl Share {
-    fn number(&self) -> Number {
-        let Share { fraction, stderr, low, high, images } = *self;
-        Number { stderr, low, high, n: Some(images as u64), ..Number::exact(fraction) }
-    }
-
-    fn of(fraction: f64, images: usize) -> Self {
-        let stderr = (fraction * (1. - fraction) / images as f64).sqrt();
-        let stderr = Some(stderr).filter(|stderr| images > 1 && *stderr > 0.);
-        let interval = wilson(fraction, images);
-        let (low, high) = (interval.map(|i| i.low), interval.map(|i| i.high));
-        Share { fraction, stderr, low, high, images }
+    /// Of which images are right, bool `[N]`.
+    fn of(right: &Tensor) -> Self {
+        Share(of_shares(right))
     }
 }
 
 impl std::fmt::Display for Share {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let Share { fraction, low, high, images, .. } = *self;
+        let Number { mean, low, high, n, .. } = self.0.number;
+        let (fraction, images) = (mean.unwrap_or(f64::NAN), n.unwrap_or(0) as usize);
         let right = (fraction * images as f64).round();
         write!(f, "{:.2} % ({right} of {}", 100. * fraction, count(images, "image"))?;
         if let Some((low, high)) = low.zip(high) {
@@ -249,7 +233,7 @@ impl Plan {
         for &ball in self.radii.balls() {
             let mut summary = Summary::default();
             let mut kept = Kept::default();
-            let mut moved = vec![];
+            let (mut moved, mut robust) = (vec![], vec![]);
             let mut first = 0;
             for batch in loaded.data.ordered(size) {
                 let (x, y) = batch?;
@@ -262,6 +246,7 @@ impl Plan {
                 first += y.numel() as u64;
                 summary.merge(&found.summary);
                 moved.push(distances(&x, &found.adversarial));
+                robust.push(found.robust.shallow_clone());
                 if args.out.is_some() {
                     kept.push((&x, &y), predictions, &found);
                 }
@@ -271,7 +256,8 @@ impl Plan {
                 kept.write(&file, loaded, ball)?;
                 ui.note(&format!("written: {}", file.display()));
             }
-            all.push(AtRadius::of(ball.eps, summary, &Tensor::cat(&moved, 0)));
+            let [moved, robust] = [moved, robust].map(|parts| Tensor::cat(&parts, 0));
+            all.push(AtRadius::of(ball.eps, summary, &moved, &robust));
         }
         bar.finish_and_clear();
         Ok(all)
@@ -312,15 +298,14 @@ struct AtRadius {
     accuracy: Share,
     /// How far the images moved, those that no attack broke too.
     #[serde(skip)]
-    change: Option<Number>,
+    change: Option<Sample>,
     summary: Summary,
     warnings: Vec<String>,
 }
 
 impl AtRadius {
-    fn of(eps: f64, summary: Summary, moved: &Tensor) -> Self {
-        let images = summary.images as usize;
-        let accuracy = Share::of(summary.robust as f64 / images as f64, images);
+    fn of(eps: f64, summary: Summary, moved: &Tensor, robust: &Tensor) -> Self {
+        let accuracy = Share::of(robust);
         let warnings = warnings(&summary);
         AtRadius { eps, label: label(eps), accuracy, change: change(moved), summary, warnings }
     }

@@ -2,6 +2,7 @@
 //! shipped weights.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod coverage;
 mod docs;
 mod imports;
 mod onnx_data;
@@ -9,4 +10,5 @@ mod pages;
 mod readers;
 mod real_data;
 mod registries;
+mod result_pages;
 mod tidy;
