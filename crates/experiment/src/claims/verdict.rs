@@ -107,6 +107,10 @@ impl Told {
         let (some, of) = self.cases;
         let mut text = match of {
             1 => self.case.clone(),
+            // What is exact is as sure in one case as in another.
+            _ if self.interval.is_none() && some == of => {
+                format!("in all of {of} cases; {}", self.case)
+            }
             _ => format!("in {some} of {of} cases; {which}{}", self.case),
         };
         if let Some(Interval { of, estimate, ends: [low, high] }) = self.interval {
