@@ -1,7 +1,7 @@
 //! Measures of maps alone, and statistics of what is measured: closed forms, examples by hand, and
 //! Quantus' formulas written again.
 
-use super::linear::{World, assert_close, draw, numbers};
+use super::linear::{World, assert_close, numbers};
 use explain::metric::statistics::{pearson, spearman};
 use tch::{Kind, Tensor};
 
