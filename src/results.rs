@@ -14,14 +14,14 @@ mod statistic;
 pub mod stored;
 
 pub use ::results::{
-    Better, Keys, ModelCard, Number, Origin, QUANTITY, Quantity, Record, Row, Table, UNDEFINED,
-    effect, keys, label,
+    Better, Keys, ModelCard, Number, Origin, QUANTITY, Quantity, Record, Row, Sample, Table,
+    UNDEFINED, effect, keys, label,
 };
-pub use attacked::{AUC, AtEps, Attacked, OF_NO_METRIC, at_radius, auc};
+pub use attacked::{AUC, AtEps, Attacked, OF_NO_METRIC, OF_OTHERS, at_radius, auc};
 pub use check::check;
 pub use matrix::Matrix;
 pub use old::record;
-pub use statistic::{change, of_images, of_share, over_images};
+pub use statistic::{change, of_images, of_shares};
 
 /// One epoch of `gradproof train`: a line of `log.jsonl`.
 pub use train::EpochLine;

@@ -134,6 +134,8 @@ fn result(args: &Attack, plan: &Plan, loaded: &Loaded, k: i64, runs: &[Run]) -> 
     let maps = keys([("method", &args.method), ("attack", &args.how.attack)]);
     let of = model.clone().into_iter().chain(maps).collect();
     AtEps::push(&mut rows, &of, &eps, &auc(&eps));
+    let others = runs.first().map(|run| run.of_others(k)).unwrap_or_default();
+    others.into_iter().for_each(|(name, others)| rows.push(&of, &name, others));
     let images = loaded.data.len() as u64;
     let right = runs.first().map_or(f64::NAN, Run::accuracy);
     rows.push(&model, "accuracy", Number { n: Some(images), ..Number::exact(right) });

@@ -5,10 +5,7 @@ use crate::{
     cli::{Common, Measure, Subject},
     evaluation::{Named, Parts, no_map_warning},
     outcome::Outcome,
-    results::{
-        Keys, Number, QUANTITY, Quantity, Record, Row, Table, keys, of_share, over_images,
-        quantities,
-    },
+    results::{Keys, Number, QUANTITY, Quantity, Record, Row, Sample, Table, keys, quantities},
     runtime::outputs::Files,
     runtime::ui::Ui,
     session,
@@ -170,7 +167,7 @@ fn result(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> Re
         }
     }
     for (method, rho) in rank_correlation(plan, models.len(), &rows) {
-        let rho = Number { mean: rho, ..Number::default() };
+        let rho = Number { mean: rho, n: Some(models.len() as u64), ..Number::default() };
         rows.push(&keys([("method", method)]), "rank-correlation", rho);
     }
     let columns = plan.columns.iter().map(|c| Quantity::new(&c.key, &c.key, c.about, c.better));
@@ -192,12 +189,13 @@ fn result(args: &Measure, plan: &Plan, models: &[Loaded], found: &[Named]) -> Re
 fn row(of: &Keys, column: &Key, named: &Named, seed: u64) -> Row {
     let values = numbers(named, &column.key);
     let flags = [cases::EMPTY, cases::CONSTANT, cases::NO_OBJECT].map(|flag| numbers(named, flag));
+    let undefined: Vec<usize> = (0..values.len()).filter(|&i| values[i].is_nan()).collect();
     let number = match column.share {
-        true => of_share(&values),
-        false => over_images(&values, seed),
+        true => Sample::of_share(values),
+        false => Sample::over_images(values, seed),
     };
     let mut row = Row::new(of, &column.key, number);
-    for i in (0..values.len()).filter(|&i| values[i].is_nan()) {
+    for i in undefined {
         let reason = column.reason([0, 1, 2].map(|flag| flags[flag][i] > 0.));
         *row.reasons.entry(reason.into()).or_default() += 1;
     }

@@ -119,8 +119,8 @@ impl Ready {
                 break (found, page);
             }
         };
-        for (text, verdict) in &found.claims {
-            outcome.say(&format!("{}: {text}", verdict.text()));
+        for judged in &found.claims {
+            outcome.say(&format!("{}\n  {}", judged.text, judged.told()));
         }
         let (done, of) = found.done;
         let rest = if done < of {
@@ -129,11 +129,7 @@ impl Ready {
             String::new()
         };
         outcome.say(&format!("page{rest}: {}", page.display()));
-        let claims: Vec<Value> = found
-            .claims
-            .iter()
-            .map(|(text, verdict)| json!({ "claim": text, "verdict": verdict.text() }))
-            .collect();
+        let claims: Vec<report::Claimed> = found.claims.iter().map(Into::into).collect();
         let json = json!({ "run": run, "cells": of, "done": done, "page": page, "claims": claims });
         outcome.with(&json)
     }

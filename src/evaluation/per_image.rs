@@ -2,14 +2,21 @@
 
 use super::batch_store::Named;
 use crate::{
+<<<<<<< HEAD
     results::{Attacked, Keys, Number, QUANTITY, Record, UNDEFINED, counted, keys, of_images},
+=======
+    results::{
+        Attacked, Keys, Number, OF_OTHERS, QUANTITY, Record, Sample, UNDEFINED, keys, of_images,
+        of_shares,
+    },
+>>>>>>> w-verdicts
     session::Loaded,
 };
 use ::attack::Outcome;
 use anyhow::{Context, Result};
 use explain::{
     Attribution, Batch, heat,
-    similarity::{SIMILARITIES, in_tables},
+    similarity::{SIMILARITIES, Similarity, in_tables},
 };
 use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Device, Kind, Tensor};
@@ -91,6 +98,9 @@ fn named<'a>(tensors: impl IntoIterator<Item = (&'a str, Tensor)>) -> Named {
     tensors.into_iter().map(on_cpu).collect()
 }
 
+/// Maps that are compared at once.
+const CHUNK: i64 = 64;
+
 /// Per-image tensors at one radius, batch after batch and then joined.
 #[derive(Default)]
 pub struct Run {
@@ -117,10 +127,10 @@ impl Run {
         self.joined.get(name).expect("pushed with every batch")
     }
 
-    /// Of per-image numbers those of images that had a map to attack.
+    /// Per-image numbers, NaN where an image had no map to attack.
     pub fn attacked(&self, values: &Tensor) -> Tensor {
-        let values = values.to_kind(Kind::Double);
-        values.masked_select(&self.tensor("has_map").gt(0.))
+        let no_map = self.tensor("has_map").eq(0.);
+        values.to_kind(Kind::Double).masked_fill(&no_map, f64::NAN)
     }
 
     /// Images without a map.
@@ -128,9 +138,9 @@ impl Run {
         self.tensor("has_map").eq(0.).sum(Kind::Int64).int64_value(&[]) as u64
     }
 
-    /// Fraction of the images with a map that have an accepted iterate; none if no image has a map.
-    pub fn success_rate(&self) -> Option<f64> {
-        of_images(&self.attacked(self.tensor("success")), None).mean
+    /// Fraction of the images with a map that have an accepted iterate; no mean if no image has a map.
+    pub fn success_rate(&self) -> Sample {
+        of_shares(&self.attacked(self.tensor("success")))
     }
 
     /// Clean accuracy on these images.
@@ -140,16 +150,36 @@ impl Run {
     }
 
     /// Every similarity and the confidence.
-    pub fn numbers(&self) -> BTreeMap<String, Number> {
+    pub fn numbers(&self) -> BTreeMap<String, Sample> {
         let names = SIMILARITIES.iter().map(|m| m.name).chain(["confidence"]);
         names.map(|name| (name.to_owned(), self.number(self.tensor(name)))).collect()
     }
 
+    /// Every similarity of a clean map and that of the next image, of the last image that of the first:
+    /// what is left where nothing is the same. Named with [`OF_OTHERS`]; none of a single image.
+    pub fn of_others(&self, k: i64) -> Vec<(String, Sample)> {
+        let maps = self.tensor("maps");
+        let n = maps.size()[0];
+        if n < 2 {
+            return vec![];
+        }
+        let of = |similarity: &Similarity| {
+            let part = |start: i64| {
+                let count = CHUNK.min(n - start);
+                let next =
+                    Tensor::arange_start(start + 1, start + count + 1, (Kind::Int64, Device::Cpu));
+                let others = maps.index_select(0, &next.remainder(n));
+                (similarity.score)(&heat(&maps.narrow(0, start, count)), &heat(&others), k)
+            };
+            let parts: Vec<Tensor> = (0..n).step_by(CHUNK as usize).map(part).collect();
+            of_images(&self.attacked(&Tensor::cat(&parts, 0)), None)
+        };
+        SIMILARITIES.iter().map(|s| (format!("{}{OF_OTHERS}", s.name), of(s))).collect()
+    }
+
     /// Of per-image values; those of images without a map are undefined.
-    pub fn number(&self, values: &Tensor) -> Number {
-        let no_map = self.tensor("has_map").eq(0.);
-        let values = values.to_kind(Kind::Double).masked_fill(&no_map, f64::NAN);
-        of_images(&values, Some(self.tensor("success")))
+    pub fn number(&self, values: &Tensor) -> Sample {
+        of_images(&self.attacked(values), Some(self.tensor("success")))
     }
 
     /// The file of SPEC's `attack --out`.

@@ -1,7 +1,7 @@
 //! Finds results and training logs below folders. A JSON file of another kind is passed over; one
 //! that is broken, or begins like a result and is none, is an error, never a missing row.
 
-use super::{Found, Inputs, Training, experiment::SUMMARY, pictures};
+use super::{Found, Inputs, Training, pictures, summary::SUMMARY};
 use crate::results::{self, EpochLine, Record};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;

@@ -5,12 +5,17 @@ use super::document::document;
 use super::html::{column, duration, scrolling, source};
 use super::save;
 use super::sections::attacks::{drawn, legend as legend_of};
+use super::summary::{SUMMARY, Summary};
 use anyhow::{Context, Result};
+<<<<<<< HEAD
 use experiment::{Cell, Chart, Experiment, Numbers, Report, Table, Verdict, shown};
+=======
+use base64::{Engine, engine::general_purpose::STANDARD};
+use experiment::{Cell, Chart, Experiment, Judged, Numbers, Report, Table, Verdict, shown};
+>>>>>>> w-verdicts
 use maud::{Markup, html};
 use plot::{Figure, svg};
 use results::UNDEFINED;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt::Write as _;
 use std::fs;
@@ -24,85 +29,20 @@ pub fn experiment(experiment: &Experiment, run: &Path, report: &Report) -> Resul
     let figures = figures.collect::<Result<Vec<_>>>()?;
     save(&run.join("results.md"), &markdown(experiment, report, run)?)?;
     save(&run.join("results.csv"), &csv(report))?;
-    save(&run.join(SUMMARY), &serde_json::to_string_pretty(&summary(experiment, report))?)?;
+    let summary = Summary::new(experiment, report);
+    save(&run.join(SUMMARY), &(serde_json::to_string_pretty(&summary)? + "\n"))?;
     let html = page(experiment, report, &figures, run)?;
     let index = run.join("index.html");
     save(&index, &html)?;
     Ok(index)
 }
 
-/// What the index of runs reads of one.
-pub(super) const SUMMARY: &str = "summary.json";
-
-/// One run, for an index.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Summary {
-    pub experiment: String,
-    pub title: String,
-    pub reproduces: Vec<String>,
-    pub scale: String,
-    /// Claims that hold, that do not, that were not tested.
-    pub claims: [usize; 3],
-}
-
-fn summary(experiment: &Experiment, report: &Report) -> Summary {
-    let count = |name| report.claims.iter().filter(|(_, verdict)| mark(verdict) == name).count();
-    Summary {
-        experiment: experiment.name.clone(),
-        title: experiment.file.title.clone(),
-        reproduces: experiment.file.reproduces.clone(),
-        scale: experiment.scale.clone(),
-        claims: ["holds", "fails", "untested"].map(count),
-    }
-}
-
-/// A table with a line and a link for each run; `from` is where the index will be.
-pub(super) fn index(runs: &[(PathBuf, Summary)], from: &Path) -> Markup {
-    let page = |folder: &Path| relative(&folder.join("index.html"), from).display().to_string();
-    let table = html! {
-        table class="words runs" {
-            thead { tr { @for name in ["experiment", "scale", "claims", "after"] { (column(name)) } } }
-            tbody {
-                @for (folder, run) in runs {
-                    tr {
-                        th scope="row" {
-                            a href=(page(folder)) { (run.title) } code { (run.experiment) }
-                        }
-                        td { (run.scale) }
-                        td { (told(run.claims)) }
-                        td { (run.reproduces.join("; ")) }
-                    }
-                }
-            }
-        }
-    };
-    if runs.is_empty() {
-        html! {}
-    } else {
-        scrolling("experiments", &table)
-    }
-}
-
-/// How many claims hold, do not, were not tested; those that there are.
-fn told(claims: [usize; 3]) -> String {
-    let words = ["hold", "do not hold", "not tested"];
-    let some = claims.iter().zip(words).filter(|(count, _)| **count > 0);
-    let some: Vec<String> = some.map(|(count, word)| format!("{count} {word}")).collect();
-    if some.is_empty() { "none".into() } else { some.join(", ") }
-}
-
-/// `path` as seen from the folder `from`, where one is below the other; else as it is.
-fn relative(path: &Path, from: &Path) -> PathBuf {
-    let [real, base] = [path, from].map(|p| p.canonicalize().unwrap_or_else(|_| p.to_path_buf()));
-    real.strip_prefix(&base).map_or(real.clone(), Path::to_path_buf)
-}
-
-/// The title of a claim's mark.
+/// The class of a claim's mark.
 fn mark(verdict: &Verdict) -> &'static str {
     match verdict {
-        Verdict::Holds => "holds",
-        Verdict::Fails(..) => "fails",
-        Verdict::Untested | Verdict::Unfinished | Verdict::Undefined => "untested",
+        Verdict::Holds(_) => "holds",
+        Verdict::Fails(_) => "fails",
+        _ => "open",
     }
 }
 
@@ -192,12 +132,26 @@ fn part(report: &Report) -> String {
     }
 }
 
+/// How claims are judged.
+const JUDGED: &str = "Judged by a paired bootstrap over images, with Holm's correction over the claims of this page at 5 %; intervals have 95 %. The \
+                      chance by order alone is how often exchangeable numbers would be in the claimed order.";
+
+/// The word of a verdict, and what follows it.
+fn split(judged: &Judged) -> (&'static str, String) {
+    let (word, told) = (judged.verdict.word(), judged.told());
+    (word, told.strip_prefix(word).unwrap_or_default().to_owned())
+}
+
 fn claims(report: &Report) -> Markup {
     html! {
         @if !report.claims.is_empty() {
+            p class="note" { (JUDGED) }
             ul class="claims" {
-                @for (claim, verdict) in &report.claims {
-                    li class=(mark(verdict)) { (claim) " " strong { (verdict.text()) } }
+                @for judged in &report.claims {
+                    @let (word, rest) = split(judged);
+                    li class=(mark(&judged.verdict)) {
+                        (judged.text) " " strong { (word) } (rest)
+                    }
                 }
             }
         }
@@ -283,8 +237,12 @@ fn markdown(experiment: &Experiment, report: &Report, run: &Path) -> Result<Stri
         experiment.vars.iter().map(|(name, value)| format!("{name} {value}")).collect();
     let (scale, words) = (&experiment.scale, words.join(", "));
     let _ = writeln!(md, "Scale `{scale}`: {words}.{}\n\n{}\n", part(report), file.notes);
-    for (claim, verdict) in &report.claims {
-        let _ = writeln!(md, "- {claim} **{}**", verdict.text());
+    if !report.claims.is_empty() {
+        let _ = writeln!(md, "{JUDGED}\n");
+    }
+    for judged in &report.claims {
+        let (word, rest) = split(judged);
+        let _ = writeln!(md, "- {} **{word}**{rest}", judged.text);
     }
     for table in &report.tables {
         let _ = write!(md, "\n## {}\n\n{}", table.title, markdown_table(table));

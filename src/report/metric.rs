@@ -3,7 +3,8 @@
 use crate::results::{Attacked, Number};
 
 /// The area under `metric` over log2(255 ε); for a run at one radius the mean there. The error of an
-/// area is the area under the errors, the most it can be: the images are the same at each ε.
+/// area that has none of its own is the area under the errors, the most it can be: the images are the
+/// same at each ε.
 pub(super) fn overall(run: &Attacked, metric: &str) -> Option<Number> {
     let radii = run.radii();
     let positive = radii.iter().filter(|(eps, _)| *eps > 0. || radii.len() == 1);
@@ -15,7 +16,7 @@ pub(super) fn overall(run: &Attacked, metric: &str) -> Option<Number> {
             let slice = |w: &[(f64, &Number)]| {
                 Some((w[1].0 - w[0].0) * (w[0].1.stderr? + w[1].1.stderr?) / 2.)
             };
-            let stderr = points.windows(2).map(slice).sum();
+            let stderr = area.stderr.or_else(|| points.windows(2).map(slice).sum());
             Some(Number { mean: area.mean, stderr, ..Number::default() })
         }
         None if radii.len() == 1 => {
@@ -59,7 +60,7 @@ mod tests {
     #[test]
     fn the_error_of_an_area_is_the_area_of_the_errors() {
         let mut run = run("natural", "gxi");
-        run.auc.insert("k-in".into(), Some(1.25));
+        run.auc.insert("k-in".into(), Number::exact(1.25).into());
         let errors: Vec<f64> =
             run.eps.iter().map(|at| at.metrics["k-in"].stderr.unwrap()).collect();
         // 2, 4, 8, 16 of 255: one unit between neighbours.
@@ -73,14 +74,14 @@ mod tests {
         // One image has no error, and neither has its area; an undefined mean has no area.
         run.eps[1].metrics.get_mut("k-in").unwrap().stderr = None;
         assert!(of(&run).0.unwrap().stderr.is_none());
-        run.auc.insert("k-in".into(), None);
+        run.auc.insert("k-in".into(), Number::default().into());
         assert!(of(&run).0.unwrap().mean.is_none());
     }
 
     #[test]
     fn a_radius_of_zero_is_in_no_area() {
         let mut run = run("natural", "gxi");
-        run.auc.insert("k-in".into(), Some(1.25));
+        run.auc.insert("k-in".into(), Number::exact(1.25).into());
         let (with, area) = of(&run);
         run.eps.insert(
             0,
@@ -95,7 +96,7 @@ mod tests {
         let mut run = run("natural", "gxi");
         run.eps.truncate(1);
         run.auc.clear();
-        let first = run.eps[0].metrics["k-in"];
+        let first = run.eps[0].metrics["k-in"].number;
         let (found, full) = of(&run);
         assert_eq!((found.unwrap().mean, found.unwrap().stderr), (first.mean, first.stderr));
         assert_eq!(full, 0.0);

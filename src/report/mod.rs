@@ -11,6 +11,7 @@ mod metric;
 mod page;
 mod pictures;
 mod sections;
+mod summary;
 mod tables;
 
 use crate::results::{EpochLine, Record};
@@ -20,6 +21,7 @@ use std::path::{Path, PathBuf};
 pub use collect::collect;
 pub use experiment::experiment;
 pub use sections::transfers::heatmap;
+pub use summary::{Claimed, Summary};
 
 /// What a report is made of.
 #[derive(Debug, Default)]
@@ -30,7 +32,7 @@ pub struct Inputs {
     /// Trainings that left a log, in the order of their paths.
     pub trainings: Vec<Training>,
     /// Folders of finished experiments, in order; what is in them is on their own pages.
-    runs: Vec<(PathBuf, experiment::Summary)>,
+    runs: Vec<(PathBuf, Summary)>,
 }
 
 impl Inputs {

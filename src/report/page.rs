@@ -4,8 +4,12 @@ use super::document::document;
 use super::group::{Entry, Group};
 use super::html::list;
 use super::sections::{any, attacks, details, measured, pictures, trainings, transfers};
+<<<<<<< HEAD
 use super::{Inputs, experiment};
 use crate::results::counted;
+=======
+use super::{Inputs, summary};
+>>>>>>> w-verdicts
 use anyhow::Result;
 use maud::html;
 use std::{collections::BTreeSet, path::Path};
@@ -14,7 +18,7 @@ use tensorfile::words::count;
 /// The whole page.
 pub(super) fn page(inputs: &Inputs, groups: &[Group], dir: &Path) -> Result<String> {
     let parts = [
-        ("experiments", "Experiments", experiment::index(&inputs.runs, dir)),
+        ("experiments", "Experiments", summary::index(&inputs.runs, dir)),
         ("results", "Results", attacks::section(groups)),
         ("curves", "Curves over ε", attacks::curves(groups)?),
         ("transfer", "Transfer", transfers::section(inputs)),
@@ -34,11 +38,11 @@ pub(super) fn page(inputs: &Inputs, groups: &[Group], dir: &Path) -> Result<Stri
         "The same numbers for other programs: " code { "results.json" } " and " code { "results.csv" }
         " beside this page; the figures as PNG files."
     };
-    Ok(document(title, &summary(inputs, groups), &parts, &footer))
+    Ok(document(title, &lead(inputs, groups), &parts, &footer))
 }
 
 /// One sentence: what was done.
-fn summary(inputs: &Inputs, groups: &[Group]) -> String {
+fn lead(inputs: &Inputs, groups: &[Group]) -> String {
     let entries = || groups.iter().flat_map(|group| &group.entries);
     if entries().next().is_none() {
         return without_attacks(inputs);

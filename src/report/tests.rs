@@ -1,7 +1,9 @@
 //! The report end to end, on made-up results.
 
 use super::*;
-use crate::results::{AtEps, Better, ModelCard, Number, Origin, QUANTITY, Quantity, Table, keys};
+use crate::results::{
+    AtEps, Better, ModelCard, Number, Origin, QUANTITY, Quantity, Sample, Table, keys,
+};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, fs};
 use tch::{Device, Kind, Tensor};
@@ -16,7 +18,7 @@ pub(super) struct Run {
     pub accuracy: f64,
     pub settings: BTreeMap<String, Value>,
     pub eps: Vec<AtEps>,
-    pub auc: BTreeMap<String, Option<f64>>,
+    pub auc: BTreeMap<String, Sample>,
     /// The file with the images of each radius, by its label.
     pub tensors: Map<String, Value>,
     pub origin: Origin,
@@ -54,14 +56,15 @@ pub(super) fn run(training: &str, method: &str) -> Run {
     let at = |k: u32| {
         let metric = |mean: f64| {
             let stderr = Some(0.01 * f64::from(k));
-            Number { stderr, mean_of_successes: Some(mean), n: Some(7), ..Number::exact(mean) }
+            let mean_of_successes = Some(mean);
+            Number { stderr, mean_of_successes, n: Some(7), ..Number::exact(mean) }.into()
         };
         let strength = 1.0 - f64::from(k) / 20.0;
         let metrics = ["k-in", "cor", "cdl", "cosd"].map(|name| (name.into(), metric(strength)));
         AtEps {
             eps: f64::from(k) / 255.0,
             label: format!("{k}/255"),
-            success: Some(0.9),
+            success: Number::exact(0.9).into(),
             no_map: 0,
             metrics: BTreeMap::from(metrics),
             change: None,
@@ -90,7 +93,9 @@ pub(super) fn run(training: &str, method: &str) -> Run {
         attack: "topk".into(),
         settings: BTreeMap::from([("k".into(), 20.into())]),
         eps: [2, 4, 8, 16].map(at).into(),
-        auc: BTreeMap::from([("k-in".into(), Some(1.5)), ("cor".into(), Some(2.0))]),
+        auc: [("k-in", 1.5), ("cor", 2.)]
+            .map(|(name, area)| (name.into(), Number::exact(area).into()))
+            .into(),
         tensors: Map::new(),
     }
 }
@@ -200,7 +205,7 @@ fn hostile_names_are_escaped_everywhere() {
     hostile.origin.device = evil.into();
     hostile.settings.insert(evil.into(), evil.into());
     hostile.eps[1].label = evil.into();
-    let summary = hostile.eps[0].metrics["k-in"];
+    let summary = hostile.eps[0].metrics["k-in"].clone();
     hostile.eps[0].metrics.insert(evil.into(), summary);
     let found = hostile.found(evil);
     let training = Training { name: evil.into(), epochs: vec![] };

@@ -1,10 +1,13 @@
 //! An attack on maps: its numbers at each radius as rows, and rows as numbers at each radius.
 
-use ::results::{Keys, Number, Record, Row, Table, keys};
+use ::results::{Keys, Number, Record, Row, Sample, Table, keys};
 use std::collections::BTreeMap;
 
 /// The ending of the name of an area over log2(255 ε).
 pub const AUC: &str = "-auc";
+
+/// The ending of the name of a similarity of maps of different images.
+pub const OF_OTHERS: &str = "-of-others";
 
 /// A radius as keys: its label and its value.
 pub fn at_radius(of: &Keys, eps: f64, label: &str) -> Keys {
@@ -23,48 +26,59 @@ pub struct AtEps {
     pub eps: f64,
     /// The radius as people write it: `8/255`.
     pub label: String,
-    /// Fraction of the images with a map that have an accepted iterate, in [0, 1]; none if no image
+    /// Fraction of the images with a map that have an accepted iterate, in [0, 1]; no mean if no image
     /// has a map.
-    pub success: Option<f64>,
+    pub success: Sample,
     /// Images without a map, or without one to aim at: in no mean.
     pub no_map: u64,
     /// By metric name (`k-in`, `cor`, `cdl`, `cosd`, `confidence`).
-    pub metrics: BTreeMap<String, Number>,
+    pub metrics: BTreeMap<String, Sample>,
     /// How far the images moved; none where that was not kept.
-    pub change: Option<Number>,
+    pub change: Option<Sample>,
 }
 
 impl AtEps {
     /// Adds the rows of an attack on the maps that `of` names, and of the areas over its radii.
-    pub fn push(rows: &mut Table, of: &Keys, eps: &[AtEps], auc: &BTreeMap<String, Option<f64>>) {
+    pub fn push(rows: &mut Table, of: &Keys, eps: &[AtEps], auc: &BTreeMap<String, Sample>) {
         for at in eps {
             let of = at_radius(of, at.eps, &at.label);
             for (name, number) in &at.metrics {
-                rows.push(&of, name, *number);
+                rows.push(&of, name, number.clone());
             }
             let with_map = at.metrics.values().filter_map(|s| Some(s.n? + s.undefined)).max();
             let n = with_map.map(|all| all - at.no_map.min(all));
-            rows.push(&of, "success", Number { mean: at.success, n, ..Number::default() });
+            let mut success = at.success.clone();
+            success.n = success.n.or(n);
+            rows.push(&of, "success", success);
             rows.push(&of, "no-map", Number::exact(at.no_map as f64));
-            at.change.iter().for_each(|change| rows.push(&of, "l2-change", *change));
+            at.change.iter().for_each(|change| rows.push(&of, "l2-change", change.clone()));
         }
         for (name, area) in auc {
-            rows.push(of, &format!("{name}{AUC}"), Number { mean: *area, ..Number::default() });
+            rows.push(of, &format!("{name}{AUC}"), area.clone());
         }
     }
 }
 
-/// Trapezoid over log2(255 ε) of each metric's mean, none where one of these is undefined; empty with
-/// fewer than two positive radii.
-pub fn auc(eps: &[AtEps]) -> BTreeMap<String, Option<f64>> {
+/// Trapezoid over log2(255 ε) of each metric at each image, undefined at images where one of its
+/// values is; empty with fewer than two positive radii.
+pub fn auc(eps: &[AtEps]) -> BTreeMap<String, Sample> {
     let at: Vec<&AtEps> = eps.iter().filter(|at| at.eps > 0.).collect();
     let Some(first) = at.first().filter(|_| at.len() > 1) else { return BTreeMap::new() };
     let area = |name: &String| {
-        let piece = |pair: &[&AtEps]| {
+        let mut areas = vec![0.; first.metrics[name].values.len()];
+        for pair in at.windows(2) {
             let width = (pair[1].eps / pair[0].eps).log2();
-            Some(width * (pair[0].metrics[name].mean? + pair[1].metrics[name].mean?) / 2.)
-        };
-        at.windows(2).map(piece).sum()
+            let ends = pair[0].metrics[name].values.iter().zip(&pair[1].metrics[name].values);
+            areas.iter_mut().zip(ends).for_each(|(area, (a, b))| *area += width * (a + b) / 2.);
+        }
+        let mut area = Sample::over_images(areas, 0);
+        // Of images whose attack succeeded at every radius.
+        let all = |image: usize| at.iter().all(|at| at.success.values.get(image) == Some(&1.));
+        let some = area.values.iter().enumerate().filter(|(image, v)| v.is_finite() && all(*image));
+        let some: Vec<f64> = some.map(|(_, v)| *v).collect();
+        let mean = some.iter().sum::<f64>() / some.len() as f64;
+        area.mean_of_successes = Some(mean).filter(|mean| !mean.is_nan());
+        area
     };
     first.metrics.keys().map(|name| (name.clone(), area(name))).collect()
 }

@@ -2,7 +2,9 @@
 //! are read for one release.
 
 use super::{AtEps, quantities};
-use ::results::{Better, Keys, ModelCard, Number, Origin, Quantity, Record, Row, Table, keys};
+use ::results::{
+    Better, Keys, ModelCard, Number, Origin, Quantity, Record, Row, Sample, Table, keys,
+};
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -83,16 +85,16 @@ struct Radius {
 
 impl From<Radius> for AtEps {
     fn from(of: Radius) -> Self {
-        let change = |Change { mean, least, most }| Number {
-            min: Some(least),
-            max: Some(most),
-            ..Number::exact(mean)
+        let change = |Change { mean, least, most }| {
+            let (min, max) = (Some(least), Some(most));
+            Number { min, max, ..Number::exact(mean) }.into()
         };
-        let metrics = of.metrics.into_iter().map(|(name, summary)| (name, summary.into()));
+        let metrics =
+            of.metrics.into_iter().map(|(name, summary)| (name, Number::from(summary).into()));
         AtEps {
             eps: of.eps,
             label: of.label,
-            success: of.success,
+            success: Number { mean: of.success, ..Number::default() }.into(),
             no_map: of.no_map,
             metrics: metrics.collect(),
             change: of.change.map(change),
@@ -124,7 +126,7 @@ impl Attack {
         let of = keys(
             [maps[0], maps[1], ("attack", &self.attack)].map(|(key, value)| (key, value.as_str())),
         );
-        AtEps::push(&mut rows, &of, &eps, &self.auc);
+        AtEps::push(&mut rows, &of, &eps, &areas(self.auc));
         accuracy(&mut rows, &self.model, self.accuracy, self.images);
         Record {
             kind: "attack".into(),
@@ -138,6 +140,12 @@ impl Attack {
             rest: Map::from_iter([("tensors".to_owned(), Value::Object(tensors))]),
         }
     }
+}
+
+/// Areas of which the mean alone is known.
+fn areas(auc: BTreeMap<String, Option<f64>>) -> BTreeMap<String, Sample> {
+    let of = |mean| Number { mean, ..Number::default() }.into();
+    auc.into_iter().map(|(name, mean)| (name, of(mean))).collect()
 }
 
 fn accuracy(rows: &mut Table, model: &ModelCard, share: f64, images: u64) {
@@ -191,7 +199,7 @@ impl Transfer {
                 ("attack", &self.attack),
             ]);
             let eps: Vec<AtEps> = cell.eps.into_iter().map(AtEps::from).collect();
-            AtEps::push(&mut rows, &of, &eps, &cell.auc);
+            AtEps::push(&mut rows, &of, &eps, &areas(cell.auc));
         }
         ensure!(self.accuracy.len() == self.models.len(), "a model has no accuracy");
         for (card, share) in self.models.iter().zip(self.accuracy) {

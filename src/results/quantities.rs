@@ -1,6 +1,6 @@
 //! The quantities of the commands, and the rows of a training.
 
-use super::AUC;
+use super::{AUC, OF_OTHERS};
 use ::results::{Better, Keys, Number, Quantity, Table, keys};
 use explain::{Similarity, similarity::SIMILARITIES};
 use train::EpochLine;
@@ -38,6 +38,12 @@ pub fn of_attacks() -> Vec<Quantity> {
         Quantity::new(&name, &name, &about, q.better)
     };
     let areas: Vec<Quantity> = all.iter().map(area).collect();
+    let others = SIMILARITIES.iter().map(|similarity| {
+        let name = format!("{}{OF_OTHERS}", similarity.name);
+        let about =
+            format!("of the clean maps of an image and of the next one: {}", similarity.about);
+        Quantity::new(&name, &name, &about, Better::Neither)
+    });
     let counted = [
         ("success", "share of the images with a map whose attack succeeded", Better::Lower),
         ("no-map", "number of images without a map: they are in no mean", Better::Neither),
@@ -45,6 +51,7 @@ pub fn of_attacks() -> Vec<Quantity> {
     add(&mut all, counted);
     all.push(l2_change());
     all.extend(areas);
+    all.extend(others);
     all.push(accuracy());
     all
 }

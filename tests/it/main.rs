@@ -2,6 +2,7 @@
 //! shipped weights.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod coverage;
 mod docs;
 mod imports;
 mod onnx_data;
@@ -10,4 +11,5 @@ mod printed;
 mod readers;
 mod real_data;
 mod registries;
+mod result_pages;
 mod tidy;

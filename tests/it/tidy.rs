@@ -177,7 +177,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("models", &["registry", "tensorfile"]),
     ("registry", &[]),
     ("plot", &["tensorfile"]),
-    ("results", &[]),
+    ("results", &["registry"]),
     ("tensorfile", &[]),
     ("testkit", &["models", "registry", "tensorfile"]),
     ("train", &["data", "models", "registry", "tensorfile"]),

@@ -1,9 +1,9 @@
 //! Figures in the form of the paper's.
 
 use super::{
-    claims::shown,
     file::{FigureSpec, Kind, Words, X},
     lookup::{Query, Results, named, pairs},
+    show::shown,
     step::{Choice, Step, combinations},
 };
 use anyhow::{Context, Result, bail, ensure};

@@ -187,8 +187,13 @@ pub struct ClaimSpec {
     pub falling: Option<String>,
     /// The largest is neither the first nor the last.
     pub peaks: Option<String>,
+    /// The smallest is neither the first nor the last.
+    pub dips: Option<String>,
     pub above: Option<f64>,
     pub below: Option<f64>,
+    /// Whether the paper prints the limit of `near`, `above` or `below`; else it is ours.
+    #[serde(default)]
+    pub printed: bool,
     /// Scales that are large enough to say.
     #[serde(default = "large")]
     pub tested: Vec<String>,

@@ -7,6 +7,7 @@ mod claims;
 mod file;
 mod grid;
 mod lookup;
+mod show;
 mod step;
 mod table;
 mod vars;
@@ -15,19 +16,19 @@ use anyhow::Result;
 use std::path::Path;
 
 pub use chart::Chart;
-use claims::verdict;
-pub use claims::{Verdict, shown};
+pub use claims::{Interval, Judged, Told, Verdict};
 pub use file::PAPER;
 pub use grid::{Cell, Experiment};
 use lookup::Results;
 pub use lookup::UNKNOWN;
+pub use show::shown;
 pub use table::{Numbers, Table};
 
 /// What a run says, as far as it has gone.
 #[derive(Debug)]
 pub struct Report {
     /// Each claim of the papers, and what became of it.
-    pub claims: Vec<(String, Verdict)>,
+    pub claims: Vec<Judged>,
     /// In the order of the file.
     pub tables: Vec<Table>,
     /// Figures, in the order of the file.
@@ -54,15 +55,13 @@ impl Report {
         let charts = file.figure.iter().map(|spec| {
             Chart::new(&results, spec.get_ref()).map_err(|error| wrong(spec.span().start, error))
         });
-        let claims = file.claim.iter().map(|spec| {
-            let claim = spec.get_ref();
-            let found = verdict(&results, claim);
-            Ok((claim.text.clone(), found.map_err(|error| wrong(spec.span().start, error))?))
-        });
+        let claims: Vec<_> = file.claim.iter().map(|spec| spec.get_ref()).collect();
+        let claims = claims::judged(&results, &claims);
+        let claims = claims.map_err(|(i, error)| wrong(file.claim[i].span().start, error))?;
         Ok(Report {
             tables: tables.collect::<Result<_>>()?,
             charts: charts.collect::<Result<_>>()?,
-            claims: claims.collect::<Result<_>>()?,
+            claims,
             done: results.done(),
         })
     }

@@ -24,8 +24,58 @@ pub struct Results<'a> {
     run: &'a Path,
     /// Of each cell the rows that its command will have; none where it has no numbers.
     expected: &'a [Option<Table>],
-    /// Of each cell the rows that it has; none where it is not there.
-    cells: Vec<Option<Table>>,
+    /// What each cell found; none where it is not there.
+    cells: Vec<Option<Found>>,
+}
+
+/// The kind of a result and its rows.
+struct Found {
+    kind: String,
+    rows: Table,
+}
+
+/// A number of a claim.
+#[derive(Clone, Copy, Debug)]
+pub struct Measured<'r> {
+    /// NaN where it is undefined.
+    pub number: f64,
+    /// What it is a number of.
+    pub source: Source<'r>,
+}
+
+/// What a number was drawn from.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'r> {
+    /// Images: a value of each, NaN where undefined.
+    Images(&'r [f64]),
+    /// Networks; how many, where that is known.
+    Networks(Option<u64>),
+    /// Nothing: a function's value, a count.
+    Exact,
+    /// Images whose values were not kept.
+    Unkept,
+}
+
+impl<'r> Measured<'r> {
+    fn new(row: &'r Row, statistic: &str, kind: &str) -> Self {
+        let counted = ["n", "undefined", "infinite"].contains(&statistic);
+        let source = match (kind, row.quantity()) {
+            ("plane", _) | (_, "no-map") => Source::Exact,
+            _ if counted => Source::Exact,
+            ("train", _) | (_, "rank-correlation") => Source::Networks(row.number.n),
+            _ if row.values.is_empty() => Source::Unkept,
+            _ => Source::Images(&row.values),
+        };
+        Measured { number: row.number.statistic(statistic).unwrap_or(f64::NAN), source }
+    }
+
+    /// One value an image; none of what is over no images.
+    pub fn values(&self) -> &'r [f64] {
+        match self.source {
+            Source::Images(values) => values,
+            _ => &[],
+        }
+    }
 }
 
 /// Which number of a step: labels of some of its axes, keys of rows, a statistic.
@@ -69,6 +119,11 @@ impl<'a> Query<'a> {
     pub fn error(&self) -> Self {
         let Query { step, ref labels, ref keys, .. } = *self;
         Query { step, labels: labels.clone(), keys: keys.clone(), statistic: "stderr" }
+    }
+
+    /// Which statistic is asked for.
+    pub fn statistic(&self) -> &'a str {
+        self.statistic
     }
 
     /// The axes that it names no choice of.
@@ -141,7 +196,7 @@ impl<'a> Results<'a> {
         run: &'a Path,
         expected: &'a [Option<Table>],
     ) -> Result<Self> {
-        let read = |(cell, expected): (&Cell, &Option<Table>)| -> Result<Option<Table>> {
+        let read = |(cell, expected): (&Cell, &Option<Table>)| -> Result<Option<Found>> {
             let path = cell.file(experiment, run);
             if !path.exists() {
                 return Ok(None);
@@ -149,13 +204,15 @@ impl<'a> Results<'a> {
             let context = || format!("`{}` is no result", path.display());
             let mut all: Value =
                 serde_json::from_slice(&std::fs::read(&path)?).with_context(context)?;
-            match all["result"]["rows"].take() {
+            let rows = match all["result"]["rows"].take() {
                 Value::Null => {
                     ensure!(expected.is_none(), "{}: it has no rows", context());
-                    Ok(Some(Table::default()))
+                    Table::default()
                 }
-                rows => serde_json::from_value(rows).with_context(context).map(Some),
-            }
+                rows => serde_json::from_value(rows).with_context(context)?,
+            };
+            let kind = all["result"]["kind"].as_str().unwrap_or_default().to_owned();
+            Ok(Some(Found { kind, rows }))
         };
         let cells = experiment.cells.iter().zip(expected).map(read).collect::<Result<_>>()?;
         Ok(Results { experiment, run, expected, cells })
@@ -205,6 +262,11 @@ impl<'a> Results<'a> {
     /// The row that is asked for; none where its cell is not there. Errors, also before the cell is
     /// there: none of its rows is that, or several are.
     pub fn row(&self, query: &Query, chosen: &[(&str, &Choice)]) -> Result<Option<&Row>> {
+        Ok(self.found(query, chosen)?.map(|(row, _)| row))
+    }
+
+    /// The same, with the kind of the result.
+    fn found(&self, query: &Query, chosen: &[(&str, &Choice)]) -> Result<Option<(&Row, &str)>> {
         let Some(point) = query.point(chosen)? else { return Ok(None) };
         let Some(cell) = self.cell(query.step, &point) else { return Ok(None) };
         let context = || format!("cell `{}`", self.experiment.cells[cell].name(self.experiment));
@@ -222,8 +284,18 @@ impl<'a> Results<'a> {
             context(),
             Number::STATISTICS.into_iter().filter(known).collect::<Vec<_>>().join(", ")
         );
-        let Some(rows) = &self.cells[cell] else { return Ok(None) };
-        rows.only(&keys).with_context(context).map(Some)
+        let Some(Found { kind, rows }) = &self.cells[cell] else { return Ok(None) };
+        Ok(Some((rows.only(&keys).with_context(context)?, kind)))
+    }
+
+    /// The number that is asked for, with what it is of; none where its cell is not there.
+    pub fn measured(
+        &self,
+        query: &Query,
+        chosen: &[(&str, &Choice)],
+    ) -> Result<Option<Measured<'_>>> {
+        let found = self.found(query, chosen)?;
+        Ok(found.map(|(row, kind)| Measured::new(row, query.statistic, kind)))
     }
 
     /// The number that is asked for, NaN where it is undefined; none where its cell is not there.

@@ -19,6 +19,7 @@ mod relex;
 mod smooth;
 mod smoothgrad;
 mod surrogate;
+mod zero;
 
 /// Every method, sorted by name.
 pub const METHODS: &[Entry<dyn Attribution>] = &[
@@ -43,6 +44,7 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
     smoothgrad::SMOOTHGRAD,
     surrogate::least_infidelity::SQUARE,
     smoothgrad::UNIGRAD,
+    zero::ENTRY,
 ];
 
 /// The method that `NAME:key=value,...` asks for.

@@ -2,12 +2,14 @@
 //! `attack`, `eps`, `quantity`) and the number with its interval. Tables, CSV, pages and experiments
 //! are queries over rows, so that a new kind of result needs no code to be shown.
 
+pub mod inference;
 mod number;
 mod provenance;
 mod quantity;
 mod query;
 mod record;
 mod row;
+mod sample;
 mod show;
 mod table;
 
@@ -17,5 +19,6 @@ pub use quantity::{Better, Quantity};
 pub use query::{Grid, Line, Query};
 pub use record::Record;
 pub use row::{Keys, QUANTITY, Row, keys};
-pub use show::{UNDEFINED, effect, label, significant};
+pub use sample::Sample;
+pub use show::{ONE_MAKES_IT, UNDEFINED, effect, label, significant};
 pub use table::Table;

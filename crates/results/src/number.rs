@@ -30,6 +30,15 @@ pub struct Number {
     /// The middle of all that are defined, infinite ones too; none if that is infinite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub median: Option<f64>,
+    /// Lower end of the 95 % interval of the median; none of fewer than six images.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub median_low: Option<f64>,
+    /// Upper end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub median_high: Option<f64>,
+    /// The geometric mean of the finite values; none where one of them is not above 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub geometric: Option<f64>,
     /// The middle of the finite values, between the quartiles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q2: Option<f64>,
@@ -58,7 +67,7 @@ fn is_zero(count: &u64) -> bool {
 
 impl Number {
     /// The statistics by name, in the order of tables.
-    pub const STATISTICS: [&str; 15] = [
+    pub const STATISTICS: [&str; 18] = [
         "mean",
         "stderr",
         "low",
@@ -67,6 +76,9 @@ impl Number {
         "min",
         "q1",
         "median",
+        "median_low",
+        "median_high",
+        "geometric",
         "q2",
         "q3",
         "max",
@@ -92,6 +104,9 @@ impl Number {
             "min" => self.min,
             "q1" => self.q1,
             "median" => self.median,
+            "median_low" => self.median_low,
+            "median_high" => self.median_high,
+            "geometric" => self.geometric,
             "q2" => self.q2,
             "q3" => self.q3,
             "max" => self.max,
@@ -116,14 +131,15 @@ mod tests {
     #[test]
     fn every_statistic_has_a_name() {
         let json = r#"{"mean":1,"stderr":2,"low":3,"high":4,"mean_of_successes":5,"min":6,"q1":7,
-            "median":8,"q2":9,"q3":10,"max":11,"p90":12,"n":13,"undefined":14,"infinite":15}"#;
+            "median":8,"median_low":9,"median_high":10,"geometric":11,"q2":12,"q3":13,"max":14,
+            "p90":15,"n":16,"undefined":17,"infinite":18}"#;
         let number: Number = serde_json::from_str(json).unwrap();
         for (i, name) in Number::STATISTICS.iter().enumerate() {
             assert_eq!(number.statistic(name), Some(i as f64 + 1.), "{name}");
         }
         let written = serde_json::to_value(number).unwrap();
         assert_eq!(written.as_object().unwrap().len(), Number::STATISTICS.len());
-        assert_eq!(number.five(), Some([6., 7., 9., 10., 11.]));
+        assert_eq!(number.five(), Some([6., 7., 12., 13., 14.]));
     }
 
     #[test]

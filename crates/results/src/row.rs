@@ -1,6 +1,6 @@
 //! A row: what a number is of, and the number. In JSON one flat object, which pandas reads as it is.
 
-use crate::Number;
+use crate::{Number, Sample, sample};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -28,14 +28,20 @@ pub struct Row {
     /// Why it is undefined at images, and at how many of them; empty where that was not kept.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub reasons: BTreeMap<String, u64>,
+    /// One value an image, in the order of the data, NaN where undefined; empty where they were not
+    /// kept and where the number is over no images. In JSON, NaN is `null`, infinity `"inf"`.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "sample::spelled")]
+    pub values: Vec<f64>,
 }
 
 impl<'de> Deserialize<'de> for Row {
-    /// Strings are keys, everything else but the reasons is of the number.
+    /// Strings are keys, everything else but the reasons and the values is of the number.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let mut all = Map::<String, Value>::deserialize(from)?;
         let reasons = all.remove("reasons").map(serde_json::from_value).transpose();
         let reasons = reasons.map_err(D::Error::custom)?.unwrap_or_default();
+        let values = all.remove("values").map_or(Ok(vec![]), sample::spelled::deserialize);
+        let values = values.map_err(D::Error::custom)?;
         let (mut keys, mut number) = (Keys::new(), Map::new());
         for (key, value) in all {
             match value {
@@ -44,16 +50,17 @@ impl<'de> Deserialize<'de> for Row {
             }
         }
         let number = serde_json::from_value(Value::Object(number)).map_err(D::Error::custom)?;
-        Ok(Row { keys, number, reasons })
+        Ok(Row { keys, number, reasons, values })
     }
 }
 
 impl Row {
     /// The number of `quantity`, of what `keys` say.
-    pub fn new(keys: &Keys, quantity: &str, number: Number) -> Self {
+    pub fn new(keys: &Keys, quantity: &str, of: impl Into<Sample>) -> Self {
         let mut keys = keys.clone();
         keys.insert(QUANTITY.into(), quantity.into());
-        Row { keys, number, reasons: BTreeMap::new() }
+        let Sample { number, values } = of.into();
+        Row { keys, number, reasons: BTreeMap::new(), values }
     }
 
     /// The value of a key; empty where the row has none.

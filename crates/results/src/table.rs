@@ -1,6 +1,6 @@
 //! Rows as a table: filtered, looked up, written as CSV.
 
-use crate::{Keys, Number, QUANTITY, Row};
+use crate::{Keys, Number, QUANTITY, Row, Sample};
 use anyhow::{Context, Result, anyhow, bail};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -28,9 +28,9 @@ pub struct Table {
 }
 
 impl Table {
-    /// Adds the number of `quantity`, of what `keys` say.
-    pub fn push(&mut self, keys: &Keys, quantity: &str, number: Number) {
-        self.rows.push(Row::new(keys, quantity, number));
+    /// Adds the number of `quantity`, of what `keys` say, with its values where there are any.
+    pub fn push(&mut self, keys: &Keys, quantity: &str, of: impl Into<Sample>) {
+        self.rows.push(Row::new(keys, quantity, of));
     }
 
     /// The rows where every key of `wanted` has its value, in order.

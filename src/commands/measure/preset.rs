@@ -62,18 +62,21 @@ pub(crate) const PRESETS: &[Preset] = &[
         name: "wang20",
         about: "Tables 2, 4 and 5: heat maps before and after top-k at one radius",
         metrics: "similarity",
-        methods: "gxi,ig:points=50,smoothgrad:sigma=0.1,relative=true,samples=50,\
-                  unigrad:radius=4/255,samples=50",
+        methods: "gxi,ig:points=50,\
+                  smooth:inner=gxi,kernel=gaussian,size=0.1,relative=true,samples=50,\
+                  smooth:inner=gxi,kernel=uniform,size=4/255,samples=50",
         target: TargetClass::Predicted,
         score: Score::Logit,
         attack: "topk",
     },
     Preset {
         name: "yeh19",
-        about: "Table 4: infidelity where the image becomes noise, sensitivity of maps of length 1",
-        metrics: "infidelity:perturbation=noisy-baseline,samples=1000,sensitivity:radius=0.1,unit=true",
-        methods: "saliency,ig:points=10,rule=left,guided,unigrad:radius=0.2,samples=200,\
-                  kernelshap,square,noisy-baseline",
+        about: "Table 4, maps that are contributions: infidelity where squares become black, \
+                sensitivity in a ball of 0.2 in units of the clean map",
+        metrics: "infidelity:perturbation=square,samples=1000,units=contribution,\
+                  sensitivity:radius=0.2",
+        methods: "gxi,smooth:inner=gxi,kernel=uniform,size=0.2,samples=200,ig:points=10,rule=left,\
+                  kernelshap:groups=pixels,samples=10000,square:units=contribution,samples=20000",
         target: TargetClass::Label,
         score: Score::Logit,
         attack: "pgd",

@@ -4,7 +4,7 @@
 use crate::{
     cli::{Attacking, Command, Eval, Explain, Measure, Plane, Subject, Train, Transfer, named},
     commands::{eval, measure},
-    results::AUC,
+    results::{AUC, OF_OTHERS},
     session::{short_name, threat::Radii},
 };
 use ::train::{Config, objective::objective};
@@ -51,10 +51,21 @@ fn number<const N: usize>(statistics: [&str; N]) -> Number {
         q2: has("q2"),
         q3: has("q3"),
         max: has("max"),
+        median_low: has("median_low"),
+        median_high: has("median_high"),
+        geometric: has("geometric"),
         p90: has("p90"),
         n: has("n").map(|_| 0),
         ..Number::default()
     }
+}
+
+/// What is known of a number over images.
+fn over_images() -> Number {
+    let ends = ["mean", "stderr", "low", "high", "min", "max", "n"];
+    let middle = number(["median", "median_low", "median_high", "geometric", "q1", "q2", "q3"]);
+    let Number { mean, stderr, low, high, min, max, n, .. } = number(ends);
+    Number { mean, stderr, low, high, min, max, n, ..middle }
 }
 
 /// `keys` with one more.
@@ -78,7 +89,8 @@ fn models(list: &Path) -> Vec<String> {
 
 /// Of an attack; `of` are the keys of the maps that are judged, without the models.
 fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Result<Table> {
-    let means = number(["mean", "stderr", "mean_of_successes", "n"]);
+    let all = over_images();
+    let means = Number { mean_of_successes: Some(0.), ..all };
     let radii = Radii::new(how.norm, &how.eps)?;
     let areas = radii.balls().iter().filter(|ball| ball.eps > 0.).count() > 1;
     let judged = of.iter().any(|of| of.contains_key("from_model"));
@@ -93,14 +105,18 @@ fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Result<Table> {
             for ball in radii.balls() {
                 let of = with(&with(&of, "eps", &label(ball.eps)), "eps_value", UNKNOWN);
                 names.iter().for_each(|name| table.push(&of, name, means));
-                table.push(&of, "success", number(["mean", "n"]));
+                table.push(&of, "success", all);
                 table.push(&of, "no-map", number(["mean"]));
                 if !judged {
-                    table.push(&of, "l2-change", number(["mean", "min", "max"]));
+                    table.push(&of, "l2-change", all);
                 }
             }
             let areas = names.iter().filter(|_| areas).map(|name| format!("{name}{AUC}"));
-            areas.for_each(|name| table.push(&of, &name, number(["mean"])));
+            areas.for_each(|name| table.push(&of, &name, means));
+            if !judged {
+                let others = SIMILARITIES.iter().map(|s| format!("{}{OF_OTHERS}", s.name));
+                others.for_each(|name| table.push(&of, &name, all));
+            }
         }
     }
     Ok(table)
@@ -121,14 +137,13 @@ fn transfer(args: &Transfer) -> Result<Table> {
 
 fn measured(args: &Measure) -> Result<Table> {
     let (methods, columns) = measure::expected(args)?;
-    let spread = ["mean", "low", "high", "median", "min", "q1", "q2", "q3", "max", "n"];
     let models = models(&args.subject.weights);
     let mut table = Table::default();
     for model in &models {
         for method in &methods {
             let of = keys([("model", model), ("method", method)]);
             for (metric, column) in &columns {
-                table.push(&with(&of, "metric", metric), column, number(spread));
+                table.push(&with(&of, "metric", metric), column, over_images());
             }
             table.push(&of, "no-map", number(["mean"]));
         }
@@ -137,7 +152,7 @@ fn measured(args: &Measure) -> Result<Table> {
     let has = |name: &str| columns.iter().any(|(_, column)| column == name);
     if models.len() > 2 && has("lipschitz") && has("model-lipschitz") {
         for method in &methods {
-            table.push(&keys([("method", method)]), "rank-correlation", number(["mean"]));
+            table.push(&keys([("method", method)]), "rank-correlation", number(["mean", "n"]));
         }
     }
     Ok(table)
@@ -148,7 +163,7 @@ fn evaluated(args: &Eval) -> Result<Table> {
     let mut table = Table::default();
     for model in models(&args.subject.weights) {
         let of = keys([("model", &model)]);
-        table.push(&of, "accuracy", number(["mean", "stderr", "low", "high", "n"]));
+        table.push(&of, "accuracy", over_images());
         table.push(&of, "balanced-accuracy", number(["mean"]));
         if args.curvature {
             table.push(&of, "curvature", number(["mean", "median", "p90", "n"]));
@@ -157,8 +172,8 @@ fn evaluated(args: &Eval) -> Result<Table> {
         for ball in radii.balls().iter().filter(|_| attacked) {
             let of = with(&with(&of, "attack", UNKNOWN), "norm", &registry::word(&args.norm));
             let of = with(&with(&of, "eps", &label(ball.eps)), "eps_value", UNKNOWN);
-            table.push(&of, "robust-accuracy", number(["mean", "stderr", "low", "high", "n"]));
-            table.push(&of, "l2-change", number(["mean", "min", "max"]));
+            table.push(&of, "robust-accuracy", over_images());
+            table.push(&of, "l2-change", over_images());
         }
     }
     Ok(table)

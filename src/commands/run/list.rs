@@ -4,6 +4,7 @@ use super::Ready;
 use crate::{
     cli::{Common, Run},
     outcome::Outcome,
+    report::Summary,
 };
 use anyhow::Result;
 use serde_json::{Map, json};
@@ -14,13 +15,13 @@ const NO_SCALE: &str = "no scale";
 
 const SCALES: [&str; 3] = ["smoke", "cpu", experiment::PAPER];
 
-/// A line for each table and figure, sorted: what makes it, and its state at every scale. Errors: a
-/// file that is malformed at any scale.
+/// A line for each table and figure, sorted: what makes it, its state at every scale, and what became
+/// of its claims at the largest that was run. Errors: a file that is malformed at any scale.
 pub(super) fn list(all: &[Ready], args: &Run, common: &Common) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut rows = vec![];
     for Ready { experiment, .. } in all {
-        let mut states = Map::new();
+        let (mut states, mut claims) = (Map::new(), String::new());
         for scale in SCALES {
             if scale != experiment::PAPER && !experiment.file.scale.contains_key(scale) {
                 states.insert(scale.into(), NO_SCALE.into());
@@ -31,24 +32,30 @@ pub(super) fn list(all: &[Ready], args: &Run, common: &Common) -> Result<Outcome
                 Run { files: vec![], set, scale: scale.clone(), out: args.out.clone(), ..*args };
             let ready = Ready::read(Path::new(&experiment.source.name), &at, common)?;
             states.insert(scale, state(&ready).into());
+            claims = Summary::of(&ready.run).map_or(claims, |summary| summary.counted());
         }
         let name = experiment.name.clone();
         rows.extend(
-            experiment.file.reproduces.iter().map(|item| (item, name.clone(), states.clone())),
+            experiment
+                .file
+                .reproduces
+                .iter()
+                .map(|item| (item, name.clone(), states.clone(), claims.clone())),
         );
     }
     rows.sort_by_key(|(item, ..)| natural(item));
-    let line = |item: &str, recipe: &str, [a, b, c]: [&str; 3]| {
-        format!("{item:<36} {recipe:<22} {a:>9} {b:>9} {c:>9}")
+    let line = |item: &str, recipe: &str, [a, b, c]: [&str; 3], claims: &str| {
+        let line = format!("{item:<36} {recipe:<22} {a:>9} {b:>9} {c:>9}  {claims}");
+        line.trim_end().to_owned()
     };
-    outcome.say(&line("table or figure", "recipe", SCALES));
-    for (item, recipe, states) in &rows {
+    outcome.say(&line("table or figure", "recipe", SCALES, "claims"));
+    for (item, recipe, states, claims) in &rows {
         let states = SCALES.map(|scale| states[scale].as_str().unwrap_or_default());
-        outcome.say(&line(item, recipe, states));
+        outcome.say(&line(item, recipe, states, claims));
     }
-    let list = rows.iter().map(
-        |(item, recipe, states)| json!({ "reproduces": item, "recipe": recipe, "states": states }),
-    );
+    let list = rows.iter().map(|(item, recipe, states, claims)| {
+        json!({ "reproduces": item, "recipe": recipe, "states": states, "claims": claims })
+    });
     outcome.with(&json!({ "papers": list.collect::<Vec<_>>() }))
 }
 

@@ -10,8 +10,8 @@ use ::results::{Grid, Query};
 use maud::{Markup, html};
 use tensorfile::words::count;
 
-const NOTE: &str = "Means over images with 95 % intervals, Wilson's of shares and by bootstrap of others; ↑ higher is better, ↓ lower. The \
-                    best mean of a line is bold, that of the control `random` left out. Intervals that overlap do not tell methods apart. Images where a number is \
+const NOTE: &str = "Means over images with 95 % intervals, Wilson's of shares and by bootstrap-t of others; ↑ higher is better, ↓ lower. The \
+                    best mean of a line is bold, those of the controls `random` and `zero` left out. Intervals that overlap do not tell methods apart. Images where a number is \
                     undefined or infinite are counted and in no mean.";
 
 const VIEW: View = View {

@@ -78,8 +78,8 @@ impl View<'_> {
                 Best::OfColumn if lines.len() > 1 => {
                     means(&mut lines.iter().filter_map(|line| line.cells[column]))
                 }
-                Best::OfLine if method(column) != Some("random") => {
-                    let judged = (0..line.cells.len()).filter(|c| method(*c) != Some("random"));
+                Best::OfLine if !control(method(column)) => {
+                    let judged = (0..line.cells.len()).filter(|c| !control(method(*c)));
                     let all = means(&mut judged.filter_map(|c| line.cells[c]));
                     if all.iter().any(|mean| *mean != all[0]) { all } else { vec![] }
                 }
@@ -121,4 +121,9 @@ fn successes(row: &Row) -> String {
         (_, count) => format!(", {count} {UNDEFINED}"),
     };
     error(of.stderr) + &successes.unwrap_or_default() + &left_out
+}
+
+/// Whether a method is a control, which says nothing and is never the best.
+fn control(method: Option<&str>) -> bool {
+    method.is_some_and(|method| ["random", "zero"].contains(&method))
 }

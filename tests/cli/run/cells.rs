@@ -22,7 +22,7 @@ command = "eval --weights model.safetensors --data ${data} --limit ${limit} --of
 first = ["0", ["one", "1"], "2", "3"]
 
 [step.measure]
-command = "measure complexity --weights model.safetensors --data ${data} --limit 4 --method ${method}"
+command = "measure complexity --weights model.safetensors --data ${data} --limit 12 --method ${method}"
 [step.measure.within]
 method = ["gxi", "random"]
 
@@ -57,6 +57,12 @@ tested = ["smoke"]
 text = "Only larger runs tell."
 where = { step = "look", quantity = "accuracy" }
 rising = "first"
+
+[[claim]]
+text = "A map names fewer pixels than noise."
+where = { step = "measure", quantity = "entropy" }
+less = { method = ["gxi", "random"] }
+tested = ["smoke"]
 "#;
 
 pub fn place(name: &str) -> Place {
@@ -85,10 +91,13 @@ fn an_experiment_leaves_cells_and_a_page() {
         .iter()
         .filter_map(|c| c["verdict"].as_str())
         .collect();
-    assert_eq!(
-        verdicts,
-        ["holds", "does not hold: 2.000 less than 2.000", "not tested at this scale"]
-    );
+    assert_eq!(verdicts, ["not decided", "fails", "not tested", "holds"]);
+    let told = |i: usize| said["claims"][i]["told"].as_str().expect("words");
+    assert_eq!(told(0), "not decided (2 images, of 8 at least); the limit is ours");
+    assert_eq!(told(1), "fails: 2.000 less than 2.000");
+    says(told(3), &["holds: ", "difference", "chance by order alone 0.500"]);
+    let interval = &said["claims"][3]["interval"];
+    assert!(interval[0].as_f64() > Some(0.), "{interval}");
     let cell: Value =
         serde_json::from_str(&place.text("runs/e-smoke/cells/look/one.json")).expect("JSON");
     assert_eq!((&cell["result"]["images"], &cell["result"]["origin"]), (&json!(2), &Value::Null));
@@ -104,8 +113,7 @@ fn an_experiment_leaves_cells_and_a_page() {
     );
     says(
         &page,
-        &["gxi", "random", "does not hold", "--offset ${first}"]
-            .map(|w| w.trim_end_matches("${first}")),
+        &["gxi", "random", "fails", "--offset ${first}"].map(|w| w.trim_end_matches("${first}")),
     );
     says(
         &place.text("runs/e-smoke/results.md"),
@@ -122,9 +130,11 @@ fn an_experiment_leaves_cells_and_a_page() {
     place.ok("report runs");
     says(
         &place.text("runs/index.html"),
-        &["e-smoke/index.html", "1 hold, 1 do not hold, 1 not tested"],
+        &["e-smoke/index.html", "1 hold, 1 fail, 1 not decided, 1 not tested"],
     );
     let before = lasting(&place, "runs/e-smoke");
+    let list = place.ok("run e.toml --list").stdout;
+    says(&list, &["Nobody 2000, Table 1", "done", "1 hold, 1 fail, 1 not decided, 1 not tested"]);
     says(&place.ok("run e.toml --resume").stderr, &["0 of 5 cells to make"]);
     assert_eq!(lasting(&place, "runs/e-smoke"), before);
 }

@@ -1,5 +1,6 @@
 //! An image without a map has no numbers about its map: nothing was said of any pixel, which is neither
-//! good nor bad.
+//! good nor bad. The controls are asked all the same: what they are given for saying nothing is the
+//! answer.
 
 use crate::{
     engine::{chunks, limit::ChunkLimit},
@@ -7,7 +8,7 @@ use crate::{
     metric::{Case, Column, Metric, Needs},
 };
 use anyhow::Result;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 
 /// A metric, undefined where there is no map.
 pub(super) struct Defined {
@@ -30,7 +31,10 @@ impl Metric for Defined {
     }
 
     fn measure(&self, case: &Case) -> Vec<Tensor> {
-        let none = has_mass(&heat(case.maps)).logical_not();
+        let none = match case.method.ignores_image() {
+            true => Tensor::zeros([case.maps.size()[0]], (Kind::Bool, case.maps.device())),
+            false => has_mass(&heat(case.maps)).logical_not(),
+        };
         let columns = self
             .metric
             .measure(&Case { batch: &chunks::under(&self.limit, case.batch), ..*case })

@@ -1,63 +1,7 @@
-//! What tables say of many numbers: correlations and the mean with its bootstrap interval (Efron
-//! 1979). The interval takes images as drawn independently; few or very skewed ones make it too short.
+//! Correlations of two lists of numbers.
 
 use crate::{heatmap::ROUNDING, similarity};
-use models::noise;
 use tch::{Kind, Tensor};
-
-const RESAMPLES: u64 = 2000;
-/// The 97.5th percentile of N(0, 1).
-const Z: f64 = 1.959_963_984_540_054;
-
-/// A mean and where it lies with 95 % confidence.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Interval {
-    /// Of the finite values.
-    pub mean: f64,
-    /// Its lower end.
-    pub low: f64,
-    /// Its upper end.
-    pub high: f64,
-}
-
-/// The mean of the finite values and its interval, the 2.5th to the 97.5th percentile of the means of
-/// 2,000 resamples; none of fewer than two, which say
-/// nothing of what else could have been drawn. The same values and seed give the same interval.
-pub fn bootstrap(values: &[f64], seed: u64) -> Option<Interval> {
-    let finite: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
-    if finite.len() < 2 {
-        return None;
-    }
-    let n = finite.len() as u64;
-    let resample = |r: u64| {
-        let drawn = (0..n).map(|i| finite[(noise::key(seed, r, i) % n) as usize]);
-        drawn.sum::<f64>() / n as f64
-    };
-    let mut means: Vec<f64> = (0..RESAMPLES).map(resample).collect();
-    means.sort_by(f64::total_cmp);
-    let mean = finite.iter().sum::<f64>() / n as f64;
-    Some(Interval { mean, low: percentile(&means, 0.025), high: percentile(&means, 0.975) })
-}
-
-/// A share of `n` images and its Wilson score interval (1927), which has a width at 0 and 1 too; none of
-/// fewer than two.
-pub fn wilson(share: f64, n: usize) -> Option<Interval> {
-    if n < 2 {
-        return None;
-    }
-    let (n, z) = (n as f64, Z);
-    let centre = (share + z * z / (2. * n)) / (1. + z * z / n);
-    let spread = (share * (1. - share) / n + z * z / (4. * n * n)).sqrt() * z / (1. + z * z / n);
-    let end = |at: f64| at.clamp(0., 1.);
-    Some(Interval { mean: share, low: end(centre - spread), high: end(centre + spread) })
-}
-
-/// Of sorted numbers, on the line between the two nearest.
-fn percentile(sorted: &[f64], share: f64) -> f64 {
-    let at = share * (sorted.len() - 1) as f64;
-    let (below, above) = (sorted[at.floor() as usize], sorted[at.ceil() as usize]);
-    below + (above - below) * at.fract()
-}
 
 /// Pearson's correlation of two lists of one length; NaN, undefined, where either is constant up to
 /// rounding in f32, holds fewer than two numbers, or one that is not finite.

@@ -23,7 +23,16 @@ pub(crate) const ENTRY: Entry<dyn Metric> = Entry {
     options: described::<Options>(&[
         ("samples", "points of the ball"),
         ("radius", "of the ball, in [0, 1] pixels"),
-        ("unit", "true: every map is first divided by its length, as in the paper"),
+        (
+            "unit",
+            "true: every map is first divided by its length, as the paper writes; false: both by \
+             that of the clean map, as its code does",
+        ),
+        (
+            "draws",
+            "shared: a method draws at a point what it draws at the image; fresh: something else, \
+             as the paper's code does",
+        ),
     ]),
     build,
 };
@@ -40,19 +49,19 @@ struct Options {
     #[serde(deserialize_with = "registry::fraction")]
     radius: f64,
     unit: bool,
+    draws: Draws,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { samples: 50, radius: 0.1, unit: false }
+        Options { samples: 50, radius: 0.1, unit: false, draws: Draws::Shared }
     }
 }
 
 fn build(table: Table) -> Result<Box<dyn Metric>> {
-    let Options { samples, radius, unit } = registry::options(table)?;
+    let Options { samples, radius, unit, draws } = registry::options(table)?;
     let noise = Noise { kernel: Kernel::Uniform, size: radius, relative: false, samples };
-    let near =
-        Neighbourhood { noise: noise.checked("radius")?, id: "sensitivity", draws: Draws::Shared };
+    let near = Neighbourhood { noise: noise.checked("radius")?, id: "sensitivity", draws };
     Ok(Box::new(Sensitivity { near, unit }))
 }
 

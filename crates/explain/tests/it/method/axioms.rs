@@ -267,7 +267,9 @@ fn off(axiom: &str, method: &dyn Attribution) -> f64 {
 #[test]
 fn every_method_keeps_its_promises_and_no_others() {
     let named: Vec<&str> = PROMISES.iter().map(|p| p.0.split(':').next().unwrap()).collect();
-    let known: Vec<&str> = METHODS.iter().map(|m| m.name).collect();
+    // A promise is kept in units of the map, which zeros have none of.
+    let known = METHODS.iter().map(|m| m.name).filter(|name| *name != "zero");
+    let known: Vec<&str> = known.collect();
     assert_eq!(named, known, "say in PROMISES what each method promises");
     let axioms: BTreeSet<&str> = AXIOMS.into();
     let mut wrong = vec![];

@@ -1,4 +1,4 @@
-//! The control `random`, which looks at no image, is not steady by construction: where an image is
+//! The controls: `zero` says nothing; `random`, which looks at no image, is not steady by construction: where an image is
 //! moved it draws anew, the same whatever the chunk.
 
 use super::known::{batch, bent, close, method};
@@ -23,6 +23,18 @@ fn measured(spelled: &str, of: &str, chunk: i64) -> Vec<Vec<f64>> {
     metric.measure(&case).into_iter().map(|column| Vec::try_from(column).unwrap()).collect()
 }
 
+/// Eq. 5 of Tan & Tian (2023) gives a map of zeros 1 / ‖p‖; correlations give it nothing.
+#[test]
+fn a_map_of_zeros_says_nothing_and_is_still_called_faithful() {
+    let [faithful, pearson, spearman] = &measured("faithfulness:cells=2", "zero", 256)[..] else {
+        panic!("three columns")
+    };
+    let other = &measured("faithfulness:cells=2", "saliency", 256)[0];
+    assert!(faithful.iter().all(|f| f.is_finite() && *f > 0.) && faithful != other);
+    assert!(pearson.iter().chain(spearman).all(|rho| rho.is_nan()));
+    assert!(measured("lipschitz:samples=2", "zero", 256)[0].iter().all(|c| *c == 0.));
+}
+
 #[test]
 fn a_control_moves_with_the_image() {
     for of in ["random", "smooth:inner=random,samples=2"] {
@@ -31,6 +43,7 @@ fn a_control_moves_with_the_image() {
             ("lipschitz:samples=4", 10.),
             ("lipschitz:samples=4,draws=fresh", 10.),
             ("sensitivity:samples=4", 0.8),
+            ("sensitivity:samples=4,draws=fresh", 0.8),
         ] {
             let found = measured(metric, of, 256);
             assert!(found[0].iter().all(|number| *number > least), "{metric} {of}: {found:?}");

@@ -1,8 +1,8 @@
 //! Measures of maps alone, and statistics of what is measured: closed forms, examples by hand, and
 //! Quantus' formulas written again.
 
-use super::linear::{World, assert_close, draw, numbers};
-use explain::metric::statistics::{bootstrap, pearson, spearman};
+use super::linear::{World, assert_close, numbers};
+use explain::metric::statistics::{pearson, spearman};
 use tch::{Kind, Tensor};
 
 #[test]
@@ -144,44 +144,4 @@ fn correlations_by_hand() {
         assert!(of(&[], &[]).is_nan() && of(&[1.], &[2.]).is_nan());
     }
     assert!(pearson(&[1., 2., f64::INFINITY], &[3., 4., 5.]).is_nan());
-}
-
-#[test]
-fn intervals_cover_the_mean_as_often_as_they_say() {
-    let covered = (0..200)
-        .filter(|&seed| {
-            let found = bootstrap(&numbers(&draw(seed, &[50])), seed).unwrap();
-            assert!(found.low < found.mean && found.mean < found.high);
-            found.low <= 0.5 && 0.5 <= found.high
-        })
-        .count();
-    assert!((180..=199).contains(&covered), "{covered} of 200");
-}
-
-#[test]
-fn intervals_shrink_like_standard_errors_and_repeat() {
-    for n in [30, 300, 3000] {
-        let values = numbers(&draw(5, &[n]));
-        let found = bootstrap(&values, 1).unwrap();
-        let mean = values.iter().sum::<f64>() / n as f64;
-        let square = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n as f64;
-        let normal = 2. * 1.96 * (square / n as f64).sqrt();
-        assert_close(&[found.mean], &[mean], 1e-12, "mean");
-        let ratio = (found.high - found.low) / normal;
-        assert!((ratio - 1.).abs() < 0.1, "{n}: {ratio}");
-        assert_eq!(bootstrap(&values, 1), Some(found));
-        assert_ne!(bootstrap(&values, 2), Some(found));
-    }
-}
-
-#[test]
-fn only_finite_values_count() {
-    let found = bootstrap(&[1., f64::INFINITY, 3., f64::NAN], 0).unwrap();
-    assert_eq!((found.mean, found.low, found.high), (2., 1., 3.));
-    assert_eq!(bootstrap(&[4.], 0), None, "one image has no interval");
-    assert_eq!(bootstrap(&[4., f64::NAN], 0), None);
-    let two = bootstrap(&[4., 4.], 0).unwrap();
-    assert_eq!((two.mean, two.low, two.high), (4., 4., 4.));
-    assert_eq!(bootstrap(&[], 0), None);
-    assert_eq!(bootstrap(&[f64::NAN, f64::INFINITY], 0), None);
 }
