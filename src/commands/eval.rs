@@ -4,12 +4,7 @@ use crate::{
     cli::{Common, Eval},
     outcome::Outcome,
     results::{
-<<<<<<< HEAD
         Number, Quantity, Record, Table as Rows, at_radius, distances, keys,
-=======
-        Number, Quantity, Record, Sample, Table as Rows, UNDEFINED, at_radius, change, distances,
-        keys, label, of_shares,
->>>>>>> w-verdicts
         quantities::{self, accuracy, l2_change},
     },
     runtime::outputs::Files,
@@ -26,10 +21,6 @@ use ::attack::{
 };
 use ::results::Better;
 use anyhow::{Context, Result, ensure};
-<<<<<<< HEAD
-=======
-use serde::Serialize;
->>>>>>> w-verdicts
 use serde_json::{Map, json};
 use std::{collections::BTreeMap, path::Path};
 use tch::{Kind, Tensor};
@@ -149,66 +140,6 @@ fn rows(
     rows
 }
 
-<<<<<<< HEAD
-=======
-/// A share of images and Wilson's 95 % interval.
-#[derive(Clone, Debug)]
-struct Share(Sample);
-
-impl Share {
-    /// Of which images are right, bool `[N]`.
-    fn of(right: &Tensor) -> Self {
-        Share(of_shares(right))
-    }
-}
-
-impl std::fmt::Display for Share {
-    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let Number { mean, low, high, n, .. } = self.0.number;
-        let (fraction, images) = (mean.unwrap_or(f64::NAN), n.unwrap_or(0) as usize);
-        let right = (fraction * images as f64).round();
-        write!(f, "{:.2} % ({right} of {}", 100. * fraction, count(images, "image"))?;
-        if let Some((low, high)) = low.zip(high) {
-            write!(f, "; 95 % interval {:.2} to {:.2} %", 100. * low, 100. * high)?;
-        }
-        write!(f, ")")
-    }
-}
-
-/// Of the images whose curvature is finite.
-#[derive(Clone, Copy, Debug)]
-struct Curvature {
-    mean: Option<f64>,
-    median: Option<f64>,
-    p90: Option<f64>,
-    n: usize,
-    undefined: usize,
-}
-
-impl Curvature {
-    fn of(xi: &Tensor) -> Self {
-        let some = xi.masked_select(&xi.isfinite());
-        let n = some.numel();
-        let q = (n > 0).then(|| Quantiles::of(&some));
-        let (mean, median, p90) = (q.map(|q| q.mean), q.map(|q| q.median), q.map(|q| q.p90));
-        Curvature { mean, median, p90, n, undefined: xi.numel() - n }
-    }
-
-    fn text(&self) -> String {
-        let shown = |v: Option<f64>| v.map_or(UNDEFINED.into(), |v| format!("{v:.4}"));
-        let [mean, median, p90] = [self.mean, self.median, self.p90].map(shown);
-        let left_out = match self.undefined {
-            0 => String::new(),
-            n => format!("; {UNDEFINED}, not finite, at {}", count(n, "image")),
-        };
-        format!(
-            "curvature (largest eigenvalue of the input Hessian): mean {mean}, median {median}, 90 % \
-             below {p90}{left_out}"
-        )
-    }
-}
-
->>>>>>> w-verdicts
 fn curvature(loaded: &Loaded, ui: &Ui) -> Result<Curvature> {
     let bar = ui.bar(loaded.data.len() as u64, "curvature");
     let size = loaded.fits.batch;
@@ -301,43 +232,6 @@ fn attacks(args: &Eval) -> Result<Vec<NamedAdversary>> {
     Ok(attacks)
 }
 
-<<<<<<< HEAD
-=======
-/// What the attacks did within one radius. In the result stands beside the rows what each attack broke.
-#[derive(Debug, Serialize)]
-struct AtRadius {
-    eps: f64,
-    label: String,
-    #[serde(skip)]
-    accuracy: Share,
-    /// How far the images moved, those that no attack broke too.
-    #[serde(skip)]
-    change: Option<Sample>,
-    summary: Summary,
-    warnings: Vec<String>,
-}
-
-impl AtRadius {
-    fn of(eps: f64, summary: Summary, moved: &Tensor, robust: &Tensor) -> Self {
-        let accuracy = Share::of(robust);
-        let warnings = warnings(&summary);
-        AtRadius { eps, label: label(eps), accuracy, change: change(moved), summary, warnings }
-    }
-
-    fn text(&self, norm: Norm) -> String {
-        let norm = registry::word(&norm);
-        let mut text = format!("robust accuracy within {} {norm}: {}", self.label, self.accuracy);
-        for tally in &self.summary.attacks {
-            let _ = write!(text, "\n  {}: broke {} of {}", tally.name, tally.broke, tally.given);
-        }
-        for warning in &self.warnings {
-            let _ = write!(text, "\n  warning: {warning}");
-        }
-        text
-    }
-}
-
->>>>>>> w-verdicts
 /// What `--out` holds, batch after batch, on the CPU.
 #[derive(Default)]
 struct Kept(BTreeMap<&'static str, Vec<Tensor>>);

@@ -2,14 +2,10 @@
 
 use super::batch_store::Named;
 use crate::{
-<<<<<<< HEAD
-    results::{Attacked, Keys, Number, QUANTITY, Record, UNDEFINED, counted, keys, of_images},
-=======
     results::{
-        Attacked, Keys, Number, OF_OTHERS, QUANTITY, Record, Sample, UNDEFINED, keys, of_images,
-        of_shares,
+        Attacked, Keys, Number, OF_OTHERS, QUANTITY, Record, Sample, UNDEFINED, counted, keys,
+        of_images, of_shares,
     },
->>>>>>> w-verdicts
     session::Loaded,
 };
 use ::attack::Outcome;

@@ -7,12 +7,7 @@ use super::save;
 use super::sections::attacks::{drawn, legend as legend_of};
 use super::summary::{SUMMARY, Summary};
 use anyhow::{Context, Result};
-<<<<<<< HEAD
-use experiment::{Cell, Chart, Experiment, Numbers, Report, Table, Verdict, shown};
-=======
-use base64::{Engine, engine::general_purpose::STANDARD};
 use experiment::{Cell, Chart, Experiment, Judged, Numbers, Report, Table, Verdict, shown};
->>>>>>> w-verdicts
 use maud::{Markup, html};
 use plot::{Figure, svg};
 use results::UNDEFINED;

@@ -4,12 +4,8 @@ use super::document::document;
 use super::group::{Entry, Group};
 use super::html::list;
 use super::sections::{any, attacks, details, measured, pictures, trainings, transfers};
-<<<<<<< HEAD
-use super::{Inputs, experiment};
-use crate::results::counted;
-=======
 use super::{Inputs, summary};
->>>>>>> w-verdicts
+use crate::results::counted;
 use anyhow::Result;
 use maud::html;
 use std::{collections::BTreeSet, path::Path};

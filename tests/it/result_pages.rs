@@ -2,9 +2,10 @@
 //! counts them. A verdict is that of `docs/results/verdicts/NAME.json`, the `summary.json` of the run
 //! that the page is of; without it nothing is decided.
 
-use crate::docs::{assert_file, root};
+use crate::docs::root;
 use serde::Deserialize;
 use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
+use testkit::snapshot::assert_file;
 
 /// What a summary says of a claim.
 #[derive(Deserialize)]

@@ -1,44 +1,28 @@
 //! What was found, as text and as numbers: shares of images, curvature, what attacks broke.
 
-use crate::results::{Number, UNDEFINED, change, label};
+use crate::results::{Number, Sample, UNDEFINED, change, label, of_shares};
 use ::attack::{Norm, Summary, prediction::autoattack::warnings};
 use ::train::log::Quantiles;
-use explain::metric::statistics::wilson;
 use serde::Serialize;
 use std::fmt::Write;
 use tch::Tensor;
 use tensorfile::words::count;
 
-/// A fraction of images, its standard error, and Wilson's 95 % interval.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Share {
-    pub fraction: f64,
-    /// None of one image, and of none or all, of which it would be 0.
-    pub stderr: Option<f64>,
-    /// None of one image.
-    pub low: Option<f64>,
-    pub high: Option<f64>,
-    pub images: usize,
-}
+/// A share of images and Wilson's 95 % interval.
+#[derive(Clone, Debug)]
+pub(super) struct Share(pub Sample);
 
 impl Share {
-    pub fn number(&self) -> Number {
-        let Share { fraction, stderr, low, high, images } = *self;
-        Number { stderr, low, high, n: Some(images as u64), ..Number::exact(fraction) }
-    }
-
-    pub fn of(fraction: f64, images: usize) -> Self {
-        let stderr = (fraction * (1. - fraction) / images as f64).sqrt();
-        let stderr = Some(stderr).filter(|stderr| images > 1 && *stderr > 0.);
-        let interval = wilson(fraction, images);
-        let (low, high) = (interval.map(|i| i.low), interval.map(|i| i.high));
-        Share { fraction, stderr, low, high, images }
+    /// Of which images are right, bool `[N]`.
+    pub fn of(right: &Tensor) -> Self {
+        Share(of_shares(right))
     }
 }
 
 impl std::fmt::Display for Share {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-        let Share { fraction, low, high, images, .. } = *self;
+        let Number { mean, low, high, n, .. } = self.0.number;
+        let (fraction, images) = (mean.unwrap_or(f64::NAN), n.unwrap_or(0) as usize);
         let right = (fraction * images as f64).round();
         write!(f, "{:.2} % ({right} of {}", 100. * fraction, count(images, "image"))?;
         if let Some((low, high)) = low.zip(high) {
@@ -90,15 +74,14 @@ pub(super) struct AtRadius {
     pub accuracy: Share,
     /// How far the images moved, those that no attack broke too.
     #[serde(skip)]
-    pub change: Option<Number>,
+    pub change: Option<Sample>,
     pub summary: Summary,
     pub warnings: Vec<String>,
 }
 
 impl AtRadius {
-    pub fn of(eps: f64, summary: Summary, moved: &Tensor) -> Self {
-        let images = summary.images as usize;
-        let accuracy = Share::of(summary.robust as f64 / images as f64, images);
+    pub fn of(eps: f64, summary: Summary, moved: &Tensor, robust: &Tensor) -> Self {
+        let accuracy = Share::of(robust);
         let warnings = warnings(&summary);
         AtRadius { eps, label: label(eps), accuracy, change: change(moved), summary, warnings }
     }
@@ -123,6 +106,11 @@ mod tests {
     use std::path::Path;
     use testkit::snapshot::assert_file;
 
+    /// `some` of `images`.
+    fn right(some: usize, images: usize) -> Tensor {
+        Tensor::from_slice(&(0..images).map(|i| i < some).collect::<Vec<_>>())
+    }
+
     /// An attack with gradients that did nothing after which a black box did, and another radius.
     fn robust() -> [AtRadius; 2] {
         let tally = |name: &str, black_box, given, broke| Tally {
@@ -143,14 +131,18 @@ mod tests {
         };
         let all = Summary { images: 12, clean: 9, robust: 9, ..Summary::default() };
         let moved = Tensor::from_slice(&[0.5, 1.]);
-        [AtRadius::of(8. / 255., some, &moved), AtRadius::of(0.5, all, &moved)]
+        let robust = |n: usize| right(n, 12);
+        [
+            AtRadius::of(8. / 255., some, &moved, &robust(5)),
+            AtRadius::of(0.5, all, &moved, &robust(9)),
+        ]
     }
 
     #[test]
     fn what_is_printed_is_the_snapshot() {
         let mut text = String::new();
-        for (right, images) in [(0.75, 12), (1., 1)] {
-            let _ = writeln!(text, "accuracy {}", Share::of(right, images));
+        for (some, images) in [(9, 12), (1, 1)] {
+            let _ = writeln!(text, "accuracy {}", Share::of(&right(some, images)));
         }
         for xi in [[0.25, 1., f64::NAN], [f64::NAN; 3]] {
             let _ = writeln!(text, "{}", Curvature::of(&Tensor::from_slice(&xi)).text());
