@@ -164,7 +164,9 @@ fn rows_of_map(rows: &mut Table, of: &Keys, plan: &Plan, named: &Named) {
             rows.push(&at, image::KEPT, of_share(&numbers(&kept.select(1, i as i64))));
         }
     }
-    rows.push(of, image::RESAMPLED, over_images(&numbers(&named[image::RESAMPLED]), seed));
+    if let Some(resampled) = named.get(image::RESAMPLED) {
+        rows.push(of, image::RESAMPLED, over_images(&numbers(resampled), seed));
+    }
     for (name, state) in [("certified-in", 1), ("certified-out", -1), ("abstained", 0)] {
         rows.push(of, name, over_images(&shares(named, state), seed));
     }

@@ -11,7 +11,7 @@ mod pixels;
 pub mod probability;
 mod sampling;
 
-pub use overlap::{certified, overlap};
+pub use overlap::{certified, overlap, within_reach};
 pub use pairs::{Slope, log_p_value};
 pub use pixels::{State, states};
 pub use sampling::{Counts, Smoothing, counts, hits, most, noisy};

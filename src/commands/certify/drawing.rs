@@ -21,7 +21,7 @@ const SHOWN: usize = 8;
 pub(super) fn pictures(path: &Path, plan: &Plan, loaded: &Loaded, found: &[Named]) -> Result<()> {
     let mut columns = vec!["image".to_owned()];
     for (method, _) in &plan.methods {
-        columns.extend([format!("map by {method}"), "certified in (dark: out)".to_owned()]);
+        columns.extend([format!("map by {method}"), "certified in".to_owned()]);
     }
     let fit = plot::rows_that_fit(columns.len(), loaded.data.image_shape());
     let shown = loaded.data.len().min(SHOWN).min(fit) as i64;

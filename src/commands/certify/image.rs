@@ -5,7 +5,9 @@ use crate::{evaluation::Named, session::Loaded};
 use anyhow::Result;
 use explain::{
     Attribution, Batch,
-    certificate::{Counts, State, certified, counts, hits, overlap, prediction_radius, states},
+    certificate::{
+        Counts, State, certified, counts, hits, overlap, prediction_radius, states, within_reach,
+    },
     heat,
 };
 use models::Model;
@@ -61,8 +63,9 @@ pub(super) fn certify(
 /// What is certain.
 fn certificate((plan, loaded): (&Plan, &Loaded), found: &Counts) -> Named {
     let asked = &plan.args.smoothed;
-    // All radii together are wrong with a chance of at most alpha.
-    let each = asked.alpha / plan.radii.len() as f64;
+    // All radii together are wrong with a chance of at most alpha; those out of reach say nothing.
+    let reached = |radius: &&f64| within_reach(found, **radius, asked.sigma, asked.alpha);
+    let each = asked.alpha / plan.radii.iter().filter(reached).count().max(1) as f64;
     let k = found.chosen.len() as f64;
     let share = |&radius: &f64| certified(found, radius, asked.sigma, each) as f64 / k;
     let state = |state: &State| match state {
@@ -98,9 +101,12 @@ impl Against<'_> {
     /// Judged by noise that neither the attack nor the certificate has seen: first without any
     /// change, then at each radius, from what was found at the one before.
     fn attacked(&self, batch: &Batch, chosen: &[usize]) -> Named {
+        let mut named = Named::new();
+        if self.plan.args.against.iters == 0 {
+            return named;
+        }
         let mut change = batch.x.zeros_like();
         let (alone, _) = self.judged(batch, chosen, &change, "certify-resampled");
-        let mut named = Named::new();
         named.insert(RESAMPLED.into(), row(&[alone]).squeeze_dim(1));
         let Some(attack) = self.plan.attack(self.loaded, self.method) else { return named };
         let mask = self.mask(chosen);

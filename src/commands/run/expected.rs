@@ -125,6 +125,7 @@ fn transfer(args: &Transfer) -> Result<Table> {
 /// Whether a method can be attacked is known with the network: those numbers may be missing.
 fn certified(args: &Certify) -> Result<Table> {
     let [methods, shares, radii] = certify::expected(args)?;
+    let attacked = args.against.iters > 0;
     let spread = number(["mean", "low", "high", "median", "min", "q1", "q2", "q3", "max", "n"]);
     let at = |of: &Keys, radius: &str| with(&with(of, "eps", radius), "eps_value", UNKNOWN);
     let mut table = Table::default();
@@ -133,12 +134,14 @@ fn certified(args: &Certify) -> Result<Table> {
         for (method, of_share) in methods.iter().flat_map(|m| shares.iter().map(move |s| (m, s))) {
             let of = with(&with(&of_model, "method", method), "share", of_share);
             for radius in &radii {
-                for name in ["certified-k-in", "attacked-k-in"] {
+                table.push(&at(&of, radius), "certified-k-in", spread);
+                for name in ["attacked-k-in", "kept"].into_iter().filter(|_| attacked) {
                     table.push(&at(&of, radius), name, spread);
                 }
-                table.push(&at(&of, radius), "kept", spread);
             }
-            for name in ["resampled-k-in", "certified-in", "certified-out", "abstained"] {
+            let resampled = ["resampled-k-in"].into_iter().filter(|_| attacked);
+            for name in ["certified-in", "certified-out", "abstained"].into_iter().chain(resampled)
+            {
                 table.push(&of, name, spread);
             }
             table.push(&of, "pixel-radius", number(["mean"]));

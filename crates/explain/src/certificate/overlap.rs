@@ -39,6 +39,14 @@ pub fn certified(counts: &Counts, radius: f64, sigma: f64, alpha: f64) -> usize 
     k
 }
 
+/// Whether so many copies can show anything at `radius` at level `alpha`, whatever they show: else
+/// it needs no share of it.
+pub fn within_reach(counts: &Counts, radius: f64, sigma: f64, alpha: f64) -> bool {
+    let [a, b] = counts.typical;
+    let slope = Slope::near(2. * radius / sigma, a, b);
+    log_p_value(slope, [counts.tests, 0], counts.tests) <= alpha.ln()
+}
+
 /// Of K chosen pixels, the share among the K with the most `hits`, ties by place: what is found,
 /// not certain.
 pub fn overlap(chosen: &[usize], hits: &[u64]) -> f64 {

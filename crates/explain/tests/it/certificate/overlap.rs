@@ -5,7 +5,7 @@
 use explain::certificate::{
     Counts, Slope, State, certified, log_p_value, most, overlap,
     probability::{at_least, normal, quantile},
-    states,
+    states, within_reach,
 };
 use models::noise;
 use tch::Device;
@@ -165,6 +165,8 @@ fn a_wider_ball_holds_less_and_all_pixels_always_stay() {
     let at = |radius: f64| certified(&counts, radius, 0.1, 0.01);
     let curve: Vec<usize> = [0., 0.01, 0.02, 0.04, 0.08, 0.5].into_iter().map(at).collect();
     assert!(curve.is_sorted_by(|a, b| a >= b) && curve[0] == 3 && curve[5] == 0, "{curve:?}");
+    let reach = |radius: f64| within_reach(&counts, radius, 0.1, 0.01);
+    assert!(reach(0.08) && !reach(0.5), "no counts at all certify what is out of reach");
     // Of four of six pixels two stay whatever happens.
     let many = independent(1, &[0.5; 6], &[0, 1, 2, 3], 100);
     assert_eq!(certified(&many, 10., 0.1, 0.01), 2);
