@@ -107,6 +107,9 @@ attack-cifar *args: (experiment "attack-cifar" args)
 # topk on every method with a product with the Jacobian
 [group('experiments')]
 attack-methods *args: (experiment "attack-methods" args)
+# what is certain of smoothed maps beside what an attack finds, for five trainings of ResNet-20
+[group('experiments')]
+certify-cifar *args: (experiment "certify-cifar" args)
 # images made against gxi, ig, smoothgrad, unigrad, judged on all of them: Wang et al. 2020, 5.3
 [group('experiments')]
 transfer-methods *args: (experiment "transfer-methods" args)
@@ -262,6 +265,8 @@ resnet18-pgd-l2 *args: (train "resnet18-pgd-l2" args)
 resnet18-pgd-linf *args: (train "resnet18-pgd-linf" args)
 [group('training')]
 resnet18-ssr *args: (train "resnet18-ssr" args)
+[group('training')]
+resnet20-noise *args: (train "resnet20-noise" args)
 [group('training')]
 resnet20-pgd-l2 *args: (train "resnet20-pgd-l2" args)
 [group('training')]

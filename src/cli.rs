@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use train::OnNan;
 
 mod bench;
+mod certify;
 mod common;
 mod data;
 mod measure;
@@ -18,6 +19,7 @@ mod transfer;
 mod weights;
 
 pub use self::bench::Bench;
+pub use self::certify::{Certify, Smoothed};
 pub use self::data::{Data, Reading, Set};
 pub use common::Common;
 pub use measure::Measure;
@@ -51,6 +53,8 @@ pub enum Command {
     Attack(Attack),
     /// Attack the maps of some models and methods; evaluate all others on the attacked images
     Transfer(Transfer),
+    /// Prove how much of a smoothed map no change of the image within an l2 ball can move
+    Certify(Certify),
     /// Compute quality metrics of maps, such as robustness, faithfulness, localisation
     Measure(Measure),
     /// Compute and plot attributions of a 2-D toy function
@@ -118,8 +122,8 @@ pub struct Subject {
     /// Which network to read from a file with several, such as `state_dict_ema`
     #[arg(long, value_name = "NAME")]
     pub entry: Option<String>,
-    /// Dataset: KIND:PATH, a path whose kind is recognised, or a kind without a path such as `shapes`
-    /// (see `gradproof list`)
+    /// Dataset: KIND:PATH, a path whose kind is recognised, or a kind without a path such as
+    /// `shapes` (see `gradproof list`)
     #[arg(long)]
     pub data: String,
     #[command(flatten)]

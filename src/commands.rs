@@ -10,6 +10,7 @@ use anyhow::{Result, ensure};
 
 mod attack;
 mod bench;
+mod certify;
 mod data;
 mod doctor;
 mod eval;
@@ -43,6 +44,7 @@ fn perform(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Explain(args) => explain::run(args, common, ui),
         Command::Attack(args) => attack::run(args, common, ui),
         Command::Transfer(args) => transfer::run(args, common, ui),
+        Command::Certify(args) => certify::run(args, common, ui),
         Command::Measure(args) => measure::run(args, common, ui),
         Command::Plane(args) => plane::run(args, common),
         Command::Run(args) => run::run(args, common, ui),
@@ -64,6 +66,7 @@ fn check(command: &Command) -> Result<()> {
         Command::Explain(args) => explain::check(args),
         Command::Attack(args) => attack::check(args),
         Command::Transfer(args) => transfer::check(args),
+        Command::Certify(args) => certify::check(args),
         Command::Measure(args) => measure::check(args),
         Command::Plane(args) => plane::check(args),
         _ => Ok(()),

@@ -15,6 +15,7 @@ mod data {
 mod disk;
 mod maps {
     //! Maps measured, attacked and judged by other methods.
+    mod certify;
     mod measure;
     mod plane;
     mod transfer;

@@ -9,6 +9,7 @@ pub mod objective;
 pub mod optim;
 pub mod pgd;
 pub mod prediction;
+mod smoothed;
 
 pub use ball::{Ball, Norm};
 pub use best::Best;
@@ -20,3 +21,4 @@ pub use prediction::{
     ADVERSARIES, Adversary, AttackInput, Loss, Square, adversary,
     autoattack::{NamedAdversary, Robustness, Summary},
 };
+pub use smoothed::SmoothedAttack;

@@ -6,6 +6,7 @@ use models::Model;
 use tch::Tensor;
 
 mod batch;
+pub mod certificate;
 pub mod engine;
 pub mod heatmap;
 mod method;
@@ -80,13 +81,14 @@ pub trait Attribution {
         None
     }
 
-    /// What follows from the settings for images `[C, H, W]`, in a sentence, where there is something.
+    /// What follows from the settings for images `[C, H, W]`, in a sentence, where there is
+    /// something.
     fn note(&self, _image: [i64; 3]) -> Option<String> {
         None
     }
 
-    /// Whether its maps come from the keys of images alone. Then [`Batch::moved`] draws anew: such a map
-    /// would else be the same at any image, and robust by construction.
+    /// Whether its maps come from the keys of images alone. Then [`Batch::moved`] draws anew: such
+    /// a map would else be the same at any image, and robust by construction.
     fn ignores_image(&self) -> bool {
         false
     }

@@ -197,6 +197,7 @@ pub trait Metric {
 
 /// Every metric, sorted by name.
 pub const METRICS: &[Entry<dyn Metric>] = &[
+    robustness::bounds::ENTRY,
     complexity::ENTRY,
     removal::DELETION,
     faithfulness::ENTRY,

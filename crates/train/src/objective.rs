@@ -16,6 +16,7 @@ mod curvature;
 mod gradient_norm;
 mod ig_norm;
 mod natural;
+mod noise;
 mod ssr;
 mod trades;
 
@@ -236,8 +237,8 @@ pub trait Objective {
         None
     }
 
-    /// What it carries from step to step, for an exact resume: tensors with a row for every training
-    /// image, of which a step moves those of its own images.
+    /// What it carries from step to step, for an exact resume: tensors with a row for every
+    /// training image, of which a step moves those of its own images.
     fn state(&self) -> BTreeMap<String, Tensor> {
         BTreeMap::new()
     }
@@ -256,6 +257,7 @@ pub const OBJECTIVES: &[Entry<dyn Objective>] = &[
     ig_norm::NORM,
     ig_norm::SUM_NORM,
     natural::ENTRY,
+    noise::ENTRY,
     ssr::ENTRY,
     trades::ENTRY,
 ];

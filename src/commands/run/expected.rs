@@ -1,9 +1,11 @@
-//! The rows that a command will have, as far as its arguments say, so that what asks for one that it
-//! will not have is refused before anything runs.
+//! The rows that a command will have, as far as its arguments say, so that what asks for one that
+//! it will not have is refused before anything runs.
 
 use crate::{
-    cli::{Attacking, Command, Eval, Explain, Measure, Plane, Subject, Train, Transfer, named},
-    commands::{eval, measure},
+    cli::{
+        Attacking, Certify, Command, Eval, Explain, Measure, Plane, Subject, Train, Transfer, named,
+    },
+    commands::{certify, eval, measure},
     results::{AUC, OF_OTHERS},
     session::{short_name, threat::Radii},
 };
@@ -21,6 +23,7 @@ pub(super) fn rows(command: &Command, run: &Path) -> Result<Option<Table>> {
             let of = keys([("method", args.method.as_str())]);
             attack(&args.subject, &args.how, &[of])?
         }
+        Command::Certify(args) => certified(args)?,
         Command::Transfer(args) => transfer(args)?,
         Command::Measure(args) => measured(args)?,
         Command::Eval(args) => evaluated(args)?,
@@ -133,6 +136,39 @@ fn transfer(args: &Transfer) -> Result<Table> {
         }
     }
     attack(&args.subject, &args.how, &of)
+}
+
+/// Whether a method can be attacked is known with the network: those numbers may be missing.
+fn certified(args: &Certify) -> Result<Table> {
+    let [methods, shares, radii] = certify::expected(args)?;
+    let attacked = args.against.iters > 0;
+    let spread = number(["mean", "low", "high", "median", "min", "q1", "q2", "q3", "max", "n"]);
+    let at = |of: &Keys, radius: &str| with(&with(of, "eps", radius), "eps_value", UNKNOWN);
+    let mut table = Table::default();
+    for model in models(&args.subject.weights) {
+        let of_model = keys([("model", &model)]);
+        for (method, of_share) in methods.iter().flat_map(|m| shares.iter().map(move |s| (m, s))) {
+            let of = with(&with(&of_model, "method", method), "share", of_share);
+            for radius in &radii {
+                table.push(&at(&of, radius), "certified-k-in", spread);
+                for name in ["attacked-k-in", "kept"].into_iter().filter(|_| attacked) {
+                    table.push(&at(&of, radius), name, spread);
+                }
+            }
+            let resampled = ["resampled-k-in"].into_iter().filter(|_| attacked);
+            for name in ["certified-in", "certified-out", "abstained"].into_iter().chain(resampled)
+            {
+                table.push(&of, name, spread);
+            }
+            table.push(&of, "pixel-radius", number(["mean"]));
+        }
+        table.push(&of_model, "prediction-radius", spread);
+        table.push(&of_model, "smoothed-accuracy", spread);
+        for radius in &radii {
+            table.push(&at(&of_model, radius), "certified-prediction", spread);
+        }
+    }
+    Ok(table)
 }
 
 fn measured(args: &Measure) -> Result<Table> {

@@ -29,7 +29,7 @@ impl Beta {
     }
 
     /// The sharpness in iteration number `iteration`, from 0, of so many.
-    pub(super) fn at(self, iteration: u32, of: u32) -> f64 {
+    pub(crate) fn at(self, iteration: u32, of: u32) -> f64 {
         self.start * (self.end / self.start).powf(f64::from(iteration) / f64::from(of))
     }
 }

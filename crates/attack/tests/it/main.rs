@@ -1,4 +1,5 @@
-//! What attacks promise: every line of the registries, formulas of the papers, other implementations.
+//! What attacks promise: every line of the registries, formulas of the papers, other
+//! implementations.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 mod ball;
@@ -17,3 +18,4 @@ mod prediction {
     mod standard;
     mod stored;
 }
+mod smoothed;

@@ -1,6 +1,7 @@
 //! Metrics of how far apart the maps of neighbouring images are, and what these share: neighbours,
 //! and what is kept of one number for each of them.
 
+pub(super) mod bounds;
 pub(super) mod gap;
 pub(super) mod lipschitz;
 pub(super) mod sensitivity;

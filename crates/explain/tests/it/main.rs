@@ -2,6 +2,7 @@
 //! papers, other implementations.
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
+mod certificate;
 mod engine {
     //! What methods and metrics share.
     mod activations;
@@ -24,6 +25,7 @@ mod method {
 mod metric {
     //! Metrics of maps.
     mod asked_once;
+    mod bounds;
     mod control;
     mod faithful;
     mod golden;

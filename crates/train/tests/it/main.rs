@@ -8,6 +8,7 @@ mod objective {
     //! Objectives against their formulas.
     mod held;
     mod ig_norm;
+    mod noise;
     mod overflow;
     mod robust;
     mod ssr;
