@@ -56,75 +56,75 @@ pub fn of_attacks() -> Vec<Quantity> {
     all
 }
 
+/// Name, title, meaning and direction of each quantity of `certify`.
+const CERTIFIED: [(&str, &str, &str, Better); 11] = [
+    (
+        "certified-k-in",
+        "certified top-k intersection",
+        "share of the K chosen pixels that stay among the K hottest of the smoothed map for \
+         every change of the image within the radius, in [0, 1]: a lower bound of the truth",
+        Better::Higher,
+    ),
+    (
+        "attacked-k-in",
+        "attacked top-k intersection",
+        "share of them that an l2 attack leaves there, judged by fresh noise, in [0, 1]: an \
+         upper bound",
+        Better::Higher,
+    ),
+    (
+        "resampled-k-in",
+        "resampled top-k intersection",
+        "the same for fresh noise without any change of the image, in [0, 1]",
+        Better::Higher,
+    ),
+    (
+        "kept",
+        "prediction kept",
+        "share of the images whose smoothed prediction the attack on the map leaves",
+        Better::Higher,
+    ),
+    (
+        "certified-in",
+        "certified in",
+        "share of the pixels that are certainly among the hottest of more than half of the \
+         noisy maps within the pixel radius, in [0, 1]",
+        Better::Higher,
+    ),
+    (
+        "certified-out",
+        "certified out",
+        "share of the pixels that are certainly among the hottest of less than half of them, \
+         in [0, 1]",
+        Better::Higher,
+    ),
+    ("abstained", "abstained", "share of the pixels of which neither is certain", Better::Lower),
+    ("pixel-radius", "pixel radius", "sigma times the normal quantile of tau, l2", Better::Neither),
+    (
+        "prediction-radius",
+        "radius of the prediction",
+        "l2 radius within which the smoothed prediction certainly stays (Cohen et al. 2019); \
+         0 where it is not certain at all",
+        Better::Higher,
+    ),
+    (
+        "smoothed-accuracy",
+        "accuracy under noise",
+        "share of the images that most noisy copies are classified correctly of, in [0, 1]",
+        Better::Higher,
+    ),
+    (
+        "certified-prediction",
+        "certified prediction",
+        "share of the images whose smoothed prediction is the class explained and certainly \
+         stays within the radius",
+        Better::Higher,
+    ),
+];
+
 /// The quantities of `certify`.
 pub fn of_certificates() -> Vec<Quantity> {
-    use Better::{Higher, Lower, Neither};
-    [
-        (
-            "certified-k-in",
-            "certified top-k intersection",
-            "share of the K chosen pixels that stay among the K hottest of the smoothed map for \
-             every change of the image within the radius, in [0, 1]: a lower bound of the truth",
-            Higher,
-        ),
-        (
-            "attacked-k-in",
-            "attacked top-k intersection",
-            "share of them that an l2 attack leaves there, judged by fresh noise, in [0, 1]: an \
-             upper bound",
-            Higher,
-        ),
-        (
-            "resampled-k-in",
-            "resampled top-k intersection",
-            "the same for fresh noise without any change of the image, in [0, 1]",
-            Higher,
-        ),
-        (
-            "kept",
-            "prediction kept",
-            "share of the images whose smoothed prediction the attack on the map leaves",
-            Higher,
-        ),
-        (
-            "certified-in",
-            "certified in",
-            "share of the pixels that are certainly among the hottest of more than half of the \
-             noisy maps within the pixel radius, in [0, 1]",
-            Higher,
-        ),
-        (
-            "certified-out",
-            "certified out",
-            "share of the pixels that are certainly among the hottest of less than half of them, \
-             in [0, 1]",
-            Higher,
-        ),
-        ("abstained", "abstained", "share of the pixels of which neither is certain", Lower),
-        ("pixel-radius", "pixel radius", "sigma times the normal quantile of tau, l2", Neither),
-        (
-            "prediction-radius",
-            "radius of the prediction",
-            "l2 radius within which the smoothed prediction certainly stays (Cohen et al. 2019); \
-             0 where it is not certain at all",
-            Higher,
-        ),
-        (
-            "smoothed-accuracy",
-            "accuracy under noise",
-            "share of the images that most noisy copies are classified correctly of, in [0, 1]",
-            Higher,
-        ),
-        (
-            "certified-prediction",
-            "certified prediction",
-            "share of the images whose smoothed prediction is the class explained and certainly \
-             stays within the radius",
-            Higher,
-        ),
-    ]
-    .map(|(name, title, about, better)| Quantity::new(name, title, about, better))
-    .into()
+    CERTIFIED.map(|(name, title, about, better)| Quantity::new(name, title, about, better)).into()
 }
 
 /// Of `all` those that `rows` have.

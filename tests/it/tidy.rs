@@ -265,7 +265,7 @@ fn every_training_config_and_scale_parses_and_has_a_recipe() {
             assert!(folder.join(format!("{arch}-{training}.toml")).exists(), "{arch} {training}");
         }
     }
-    assert_eq!(count, 6 * 4 + 3 + 2 + 1 + 3);
+    assert_eq!(count, 6 * 4 + 3 + 2 + 1 + 3 + 1);
 }
 
 #[test]
