@@ -5,6 +5,8 @@ use tch::{Kind, Tensor};
 
 mod attacked;
 mod check;
+mod convergence;
+mod floor;
 mod matrix;
 mod old;
 pub mod quantities;
@@ -16,6 +18,8 @@ pub use ::results::{
 };
 pub use attacked::{AUC, AtEps, Attacked, OF_NO_METRIC, at_radius, auc};
 pub use check::check;
+pub use convergence::Convergence;
+pub use floor::{BELOW, FLOOR, Floor};
 pub use matrix::Matrix;
 pub use old::record;
 pub use statistic::{change, of_images, of_share, over_images};

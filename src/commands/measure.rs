@@ -126,8 +126,8 @@ fn measure(
     parts: &Parts,
     ui: &Ui,
 ) -> Result<Vec<Named>> {
-    let cases: Vec<Cases> =
-        models.iter().map(|loaded| Cases::new(plan, loaded, unlearnt, args)).collect();
+    let cases = models.iter().map(|loaded| Cases::new(plan, loaded, unlearnt, args));
+    let cases: Vec<Cases> = cases.collect::<Result<_>>()?;
     let rows = models.len() * plan.methods.len();
     let mut columns: Vec<BTreeMap<String, Vec<Tensor>>> =
         (0..rows).map(|_| BTreeMap::new()).collect();

@@ -14,7 +14,7 @@ pub fn at_radius(of: &Keys, eps: f64, label: &str) -> Keys {
 }
 
 /// Quantities at a radius that are of no metric.
-pub const OF_NO_METRIC: [&str; 3] = ["success", "no-map", "l2-change"];
+pub const OF_NO_METRIC: [&str; 5] = ["success", "no-map", "l2-change", "measure", "converged"];
 
 /// One radius of an attack.
 #[derive(Clone, Debug)]

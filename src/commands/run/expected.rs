@@ -4,7 +4,7 @@
 use crate::{
     cli::{Attacking, Command, Eval, Explain, Measure, Plane, Subject, Train, Transfer, named},
     commands::{eval, measure},
-    results::AUC,
+    results::{AUC, BELOW, FLOOR},
     session::{short_name, threat::Radii},
 };
 use ::train::{Config, objective::objective};
@@ -95,8 +95,13 @@ fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Result<Table> {
                 names.iter().for_each(|name| table.push(&of, name, means));
                 table.push(&of, "success", number(["mean", "n"]));
                 table.push(&of, "no-map", number(["mean"]));
+                for name in SIMILARITIES.iter().map(|s| s.name) {
+                    table.push(&of, &format!("{name}{FLOOR}"), number(["mean", "stderr", "n"]));
+                    table.push(&of, &format!("{name}{BELOW}"), number(["mean"]));
+                }
                 if !judged {
                     table.push(&of, "l2-change", number(["mean", "min", "max"]));
+                    walked(&mut table, &of);
                 }
             }
             let areas = names.iter().filter(|_| areas).map(|name| format!("{name}{AUC}"));
@@ -104,6 +109,13 @@ fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Result<Table> {
         }
     }
     Ok(table)
+}
+
+/// What is said of the walks of an attack on the maps that `of` names, at one radius.
+fn walked(table: &mut Table, of: &Keys) {
+    table.push(of, "converged", number(["mean"]));
+    let of = with(of, "iterations", UNKNOWN);
+    table.push(&of, "measure", number(["mean", "stderr", "n"]));
 }
 
 fn transfer(args: &Transfer) -> Result<Table> {
@@ -116,7 +128,20 @@ fn transfer(args: &Transfer) -> Result<Table> {
             }));
         }
     }
-    attack(&args.subject, &args.how, &of)
+    let mut table = attack(&args.subject, &args.how, &of)?;
+    let radii = Radii::new(args.how.norm, &args.how.eps)?;
+    for (model, from) in models(&args.subject.weights)
+        .iter()
+        .flat_map(|model| registry::split(&args.from).into_iter().map(move |from| (model, from)))
+    {
+        let of =
+            keys([("from_model", model), ("from_method", &from), ("attack", &args.how.attack)]);
+        for ball in radii.balls() {
+            let of = with(&with(&of, "eps", &label(ball.eps)), "eps_value", UNKNOWN);
+            walked(&mut table, &of);
+        }
+    }
+    Ok(table)
 }
 
 fn measured(args: &Measure) -> Result<Table> {

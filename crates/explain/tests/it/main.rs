@@ -22,6 +22,7 @@ mod method {
 }
 mod metric {
     //! Metrics of maps.
+    mod ascent;
     mod asked_once;
     mod control;
     mod faithful;
