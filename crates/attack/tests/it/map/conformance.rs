@@ -119,8 +119,8 @@ impl Model for Counting<'_> {
 }
 
 /// A step is a pass through the surrogate and one through the network; `apgd` asks for one gradient
-/// more, where β grows for the network's value there, what holds the outputs for a pass a gradient,
-/// and `square` judges only.
+/// more, what holds the outputs for a pass a gradient, and `square` judges only. Where β grows the
+/// first point is judged too.
 #[test]
 fn passes_are_as_many_as_steps_need() {
     let (model, x, target) = subject();
@@ -130,7 +130,7 @@ fn passes_are_as_many_as_steps_need() {
         ("adam", "topk", 20., 2 * 2 * 5),
         ("apgd", "topk", 20., 2 * (2 * 5 + 1)),
         ("apgd", "topk", 40., 2 * (2 * 5 + 2)),
-        ("sign", "topk", 40., 2 * 2 * 5),
+        ("sign", "topk", 40., 2 * (2 * 5 + 1)),
         ("square", "topk", 40., 2 * 5),
         ("sign", "manipulate", 20., 2 * 3 * 5),
         ("sign", "random", 20., 2 * 5),
