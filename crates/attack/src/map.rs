@@ -249,9 +249,9 @@ impl<'a> MapAttack<'a> {
     }
 
     /// Attacks the images of `batch` inside `ball`. What the method draws for an image is the same
-    /// at every iterate, but for steps of `fresh` draws. What was found in a smaller ball is where the first walk starts and what
-    /// is kept where nothing better is found. `tick` is called after every iteration. There is no
-    /// host synchronisation.
+    /// at every iterate, but for steps of `fresh` draws. What was found in a smaller ball is where
+    /// the first walk starts and what is kept where nothing better is found. `tick` is called after
+    /// every iteration. There is no host synchronisation.
     pub fn run(
         &self,
         batch: &Batch,

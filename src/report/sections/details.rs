@@ -49,7 +49,7 @@ fn every_radius(group: &Group) -> Markup {
             row
         }));
     }
-    let of_no_metric = |name: &&str| OF_NO_METRIC.contains(name) || name.ends_with(FLOOR); // or below it
+    let of_no_metric = |name: &&str| OF_NO_METRIC.contains(name) || name.ends_with(FLOOR);
     let found = rows.distinct(QUANTITY).into_iter().filter(|name| !of_no_metric(name));
     let mut names: Vec<&str> = found.collect();
     names.sort_unstable();
