@@ -1,6 +1,6 @@
 //! The command line: what can be asked, with defaults and units. Parsing does no work.
 
-use attack::{Beta, Norm};
+use attack::{Beta, Norm, Strength};
 use clap::{Args, Parser, Subcommand};
 use models::{Precision, Score};
 use std::path::PathBuf;
@@ -277,26 +277,41 @@ pub struct Attacking {
     /// Norm of the ball
     #[arg(long, default_value = "linf", value_parser = one_of::<Norm>())]
     pub norm: Norm,
-    #[arg(long, default_value = "sign", help = format!("Optimiser: {}, as NAME or NAME:key=value; \
-        one without gradients, such as square, attacks any method", members(attack::OPTIMIZERS)))]
-    pub rule: String,
-    /// Iterations per start
-    #[arg(long, value_name = "N", default_value_t = 50)]
-    pub iters: u32,
+    /// fast: one walk of 50 iterations, which the options below change; standard: walks of several
+    /// kinds, which have no options, also for methods without gradients
+    #[arg(long, default_value = "fast", value_parser = one_of::<Strength>())]
+    pub strength: Strength,
+    #[arg(long, help = format!("Optimiser: {}, as NAME or NAME:key=value; one without gradients, \
+        such as square, attacks any method [default: apgd; for random and for a --beta in absolute \
+        numbers sign]", members(attack::OPTIMIZERS)))]
+    pub rule: Option<String>,
+    /// Iterations per start [default: 50]
+    #[arg(long, value_name = "N")]
+    pub iters: Option<u32>,
     /// Number of starts: the clean image, then random ones; the strongest result per image is kept
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub restarts: u32,
-    /// Step size, for pixels in [0, 1] [default: 0.5/255; for l2 2.5 eps / iterations]
+    /// [default: 1]
+    #[arg(long, value_name = "N")]
+    pub restarts: Option<u32>,
+    /// Step size, for pixels in [0, 1] [default: from eps on falling to 0; for a --beta in absolute
+    /// numbers 0.5/255, for l2 2.5 eps / iterations]
     #[arg(long, value_parser = fraction, allow_hyphen_values = true)]
     pub step: Option<f64>,
     /// k of top-k intersection and of the attack topk, in pixels [default: 20 up to 32x32, 80 up to
     /// 64x64, else 1000]
     #[arg(long, value_name = "K")]
     pub k: Option<i64>,
-    /// Softplus beta used in place of ReLU during the attack, or START:END to increase it, such as
-    /// 10:100
-    #[arg(long, default_value = "20", value_parser = beta, allow_hyphen_values = true)]
-    pub beta: Beta,
+    /// Softplus beta used in place of ReLU during the attack, or START:END to increase it;
+    /// START:END/spread in units of one over the spread of each ReLU's input [default:
+    /// 10:300/spread]. A number such as 20 is the attack as published: sign steps, topk by sums
+    #[arg(long, value_parser = beta, allow_hyphen_values = true)]
+    pub beta: Option<Beta>,
+    /// The method draws anew at every step of the attack, which descends the expectation over its draws
+    #[arg(long)]
+    pub fresh_draws: bool,
+    /// Samples of a method that draws when results are judged, by draws of their own [default: as many
+    /// as the attack's, or more until clean maps under two sets of draws have a k-in of 0.9, at most 256]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub judge_samples: Option<u32>,
     /// Target of `manipulate`: the map of this image [default: the map of the next image]
     #[arg(long, value_name = "FILE", conflicts_with = "target_map")]
     pub target_image: Option<PathBuf>,

@@ -4,10 +4,12 @@
 use tensorfile::words;
 
 mod batch_store;
+mod judging;
 mod map_attack;
 mod per_image;
 
 pub use batch_store::{Named, Parts};
+pub use judging::Judging;
 pub use map_attack::{Fitted, Plan};
 pub use per_image::{Judge, Run, table};
 

@@ -6,6 +6,8 @@ use tensorfile::words::count;
 
 mod attacked;
 mod check;
+mod convergence;
+mod floor;
 mod matrix;
 mod old;
 pub mod quantities;
@@ -19,6 +21,8 @@ pub use ::results::{
 };
 pub use attacked::{AUC, AtEps, Attacked, OF_NO_METRIC, OF_OTHERS, at_radius, auc};
 pub use check::check;
+pub use convergence::Convergence;
+pub use floor::{BELOW, FLOOR, Floor};
 pub use matrix::Matrix;
 pub use old::record;
 pub use statistic::{change, of_images, of_shares};

@@ -265,6 +265,16 @@ impl Loaded {
         Ok(Batch { x: x.shallow_clone(), target, keys, chunk: self.chunk(how.chunk), limit })
     }
 
+    /// How far the inputs of the network's nonlinearities spread over the first of the images asked
+    /// for, a few at a time.
+    pub fn spreads(&self) -> Result<Vec<f64>> {
+        const IMAGES: i64 = 64;
+        const PASS: usize = 8;
+        let all: Vec<i64> = (0..IMAGES.min(self.data.len() as i64)).collect();
+        let batches = all.chunks(PASS).map(|rows| Ok(self.data.batch(rows)?.0));
+        Ok(models::spreads(&self.model, batches.collect::<Result<Vec<_>>>()?))
+    }
+
     /// Images a pass: those asked for, or as many as fit.
     pub fn chunk(&self, asked: Option<u32>) -> i64 {
         asked.map_or(self.fits.chunk, i64::from)

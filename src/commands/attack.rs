@@ -2,11 +2,11 @@
 
 use crate::{
     cli::{Attack, Common},
-    evaluation::{Fitted, Judge, Named, Parts, Plan, Run, no_map_warning, table},
+    evaluation::{Fitted, Judge, Judging, Named, Parts, Plan, Run, no_map_warning, table},
     outcome::Outcome,
     results::{
-        AtEps, Attacked, Keys, Number, Record, Table, auc, change, distances, effect, keys, label,
-        quantities,
+        AtEps, Attacked, Convergence, Keys, Number, Record, Table, at_radius, auc, change,
+        distances, effect, keys, label, quantities,
     },
     runtime::outputs::Files,
     runtime::ui::Ui,
@@ -44,8 +44,9 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
     let parts = Parts::open(args.out.as_deref(), args.resume, resume_key(args))?;
     loaded.announce(ui);
 
-    let runs = attack(args, &fitted, &loaded, &parts, ui)?;
-    let result = result(args, &plan, &loaded, fitted.k, &runs);
+    let judging = plan.judging(&loaded, fitted.k)?;
+    let runs = attack(args, (&fitted, &judging), &loaded, &parts, ui)?;
+    let result = result(args, (&fitted, &judging), &loaded, &runs);
     if let Some(out) = &args.out {
         for (ball, run) in plan.radii.balls().iter().zip(&runs) {
             run.write(&plan.radii.file(out, ball.eps), &loaded, &args.method, ball.eps)?;
@@ -94,7 +95,7 @@ fn resume_key(args: &Attack) -> String {
 /// One run a radius, of batches found now or, when resuming, before.
 fn attack(
     args: &Attack,
-    fitted: &Fitted,
+    (fitted, judging): (&Fitted, &Judging),
     loaded: &Loaded,
     parts: &Parts,
     ui: &Ui,
@@ -104,11 +105,11 @@ fn attack(
     let make = |(x, y): (&Tensor, &Tensor), first, tick: &dyn Fn()| -> Result<Vec<Named>> {
         let batch = loaded.batch(&args.explained, x, y, first)?;
         let outcomes = fitted.outcomes(&batch, first, tick)?;
-        let judge = Judge::new(loaded, &*plan.method, (&batch, y, first), fitted.k)?;
+        let judge = Judge::new(loaded, &*judging.method, (&batch, y, first), fitted.k)?;
         outcomes.iter().map(|outcome| judge.everything(outcome)).collect()
     };
     let images = (loaded, loaded.fits.batch);
-    parts.each(images, (ui, "attacking", plan.iterations()), make, |radii| {
+    parts.each(images, (ui, "attacking", fitted.iterations()), make, |radii| {
         let (found, wanted) = (radii.len(), runs.len());
         ensure!(found == wanted, "a part has {found} radii, not {wanted}");
         runs.iter_mut().zip(radii).for_each(|(run, batch)| run.push(batch));
@@ -117,7 +118,13 @@ fn attack(
     Ok(runs.into_iter().map(Run::joined).collect())
 }
 
-fn result(args: &Attack, plan: &Plan, loaded: &Loaded, k: i64, runs: &[Run]) -> Record {
+fn result(
+    args: &Attack,
+    (fitted, judging): (&Fitted, &Judging),
+    loaded: &Loaded,
+    runs: &[Run],
+) -> Record {
+    let plan = fitted.plan;
     let at = |(ball, run): (&Ball, &Run)| AtEps {
         eps: ball.eps,
         label: label(ball.eps),
@@ -127,15 +134,21 @@ fn result(args: &Attack, plan: &Plan, loaded: &Loaded, k: i64, runs: &[Run]) -> 
         change: change(&run.attacked(&distances(run.tensor("images"), run.tensor("adversarial")))),
     };
     let eps: Vec<AtEps> = plan.radii.balls().iter().zip(runs).map(at).collect();
-    let mut settings = plan.settings(k);
+    let mut settings = fitted.settings();
     settings.insert("batch_size".into(), loaded.fits.batch.into());
+    settings.extend(judging.samples.map(|n| ("judge_samples".to_owned(), n.into())));
     let mut rows = Table::default();
     let model = keys([("model", &loaded.card.name)]);
     let maps = keys([("method", &args.method), ("attack", &args.how.attack)]);
     let of = model.clone().into_iter().chain(maps).collect();
     AtEps::push(&mut rows, &of, &eps, &auc(&eps));
-    let others = runs.first().map(|run| run.of_others(k)).unwrap_or_default();
+    let others = runs.first().map(|run| run.of_others(fitted.k)).unwrap_or_default();
     others.into_iter().for_each(|(name, others)| rows.push(&of, &name, others));
+    for (at, run) in eps.iter().zip(runs) {
+        let of = at_radius(&of, at.eps, &at.label);
+        Convergence::of(run.tensor("trace")).push(&mut rows, &of);
+        run.floors().iter().for_each(|(name, floor)| floor.push(&mut rows, &of, name));
+    }
     let images = loaded.data.len() as u64;
     let right = runs.first().map_or(f64::NAN, Run::accuracy);
     rows.push(&model, "accuracy", Number { n: Some(images), ..Number::exact(right) });

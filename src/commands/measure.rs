@@ -123,8 +123,8 @@ fn measure(
     parts: &Parts,
     ui: &Ui,
 ) -> Result<Vec<Named>> {
-    let cases: Vec<Cases> =
-        models.iter().map(|loaded| Cases::new(plan, loaded, random_label_model, args)).collect();
+    let cases = models.iter().map(|loaded| Cases::new(plan, loaded, random_label_model, args));
+    let cases: Vec<Cases> = cases.collect::<Result<_>>()?;
     let rows = models.len() * plan.methods.len();
     let mut columns: Vec<BTreeMap<String, Vec<Tensor>>> =
         (0..rows).map(|_| BTreeMap::new()).collect();

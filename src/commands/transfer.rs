@@ -7,7 +7,8 @@ use crate::{
     outcome::Outcome,
     report,
     results::{
-        AtEps, Attacked, Matrix as Found, Number, Record, Table, auc, keys, label, quantities,
+        AtEps, Attacked, Convergence, Matrix as Found, Number, Record, Table, at_radius, auc, keys,
+        label, quantities,
     },
     runtime::outputs::Files,
     runtime::ui::Ui,
@@ -62,8 +63,10 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<Outcome> {
     models.iter().for_each(|loaded| loaded.announce(ui));
 
     let runs = work(&matrix, &models[0], &parts, ui)?;
-    let mut settings = plans[0].settings(matrix.k());
+    let mut settings = matrix.sources[0].fitted.settings();
     settings.insert("batch_size".into(), models[0].fits.batch.into());
+    let samples: Vec<_> = matrix.targets.iter().map(|target| target.judging.samples).collect();
+    settings.insert("judge_samples".into(), serde_json::json!(samples));
     let rows = rows(args, &models, [&from, &to], (&matrix, &plans[0], &runs));
     let result = Record {
         kind: "transfer".into(),
@@ -110,9 +113,12 @@ fn targets<'a>(models: &'a [Loaded], judges: &'a [Plan<'a>]) -> Result<Vec<Targe
     let mut all = vec![];
     for loaded in models {
         for plan in judges {
-            let method = &*plan.method;
-            method.check(&loaded.model, loaded.data.image_shape()).with_context(|| told(loaded))?;
-            all.push(Target { loaded, method });
+            plan.method
+                .check(&loaded.model, loaded.data.image_shape())
+                .with_context(|| told(loaded))?;
+            let [_, height, width] = loaded.data.image_shape();
+            let k = plan.k(height, width);
+            all.push(Target { loaded, judging: plan.judging(loaded, k)? });
         }
     }
     Ok(all)
@@ -142,7 +148,7 @@ fn resume_key(args: &Transfer) -> String {
 
 /// Every cell's runs, of batches found now or, when resuming, before.
 fn work(matrix: &Matrix, loaded: &Loaded, parts: &Parts, ui: &Ui) -> Result<Runs> {
-    let steps = matrix.sources.iter().map(|source| source.fitted.plan.iterations()).sum();
+    let steps = matrix.sources.iter().map(|source| source.fitted.iterations()).sum();
     let mut runs = matrix.runs();
     let images = (loaded, loaded.fits.batch);
     let make =
@@ -161,16 +167,25 @@ fn rows(
     let mut rows = Table::default();
     let name = |model: usize| models[model].card.name.as_str();
     for source in 0..matrix.sources.len() {
+        let of = [
+            ("from_model", name(source / from.len())),
+            ("from_method", &from[source % from.len()]),
+            ("attack", &args.how.attack),
+        ];
+        for (ball, run) in plan.radii.balls().iter().zip(runs.at(0, source)) {
+            let of = at_radius(&keys(of), ball.eps, &label(ball.eps));
+            Convergence::of(run.tensor("trace")).push(&mut rows, &of);
+        }
         for target in 0..matrix.targets.len() {
-            let of = keys([
-                ("from_model", name(source / from.len())),
-                ("from_method", &from[source % from.len()]),
-                ("model", name(target / to.len())),
-                ("method", &to[target % to.len()]),
-                ("attack", &args.how.attack),
-            ]);
+            let judged = [name(target / to.len()), &to[target % to.len()]];
+            let judged = keys([("model", judged[0]), ("method", judged[1])]);
+            let of = keys(of).into_iter().chain(judged).collect();
             let eps = cell(plan, runs.at(target, source));
             AtEps::push(&mut rows, &of, &eps, &auc(&eps));
+            for (at, run) in eps.iter().zip(runs.at(target, source)) {
+                let of = at_radius(&of, at.eps, &at.label);
+                run.floors().iter().for_each(|(name, floor)| floor.push(&mut rows, &of, name));
+            }
         }
     }
     for (model, loaded) in models.iter().enumerate() {

@@ -1,12 +1,16 @@
 //! What an attack's arguments ask for, checked; the work itself is `attack::MapAttack`.
 
+use super::judging::Judging;
 use crate::{
     cli::{Attacking, Explained},
     results::label,
     session::Loaded,
     session::threat::Radii,
 };
-use ::attack::{Ball, MapAttack, MapObjective, Norm, Optimizer, Outcome, Reference};
+use ::attack::{
+    Ball, Beta, Ensemble, MapAttack, MapObjective, Norm, Optimizer, Outcome, Reference, Step,
+    Strength,
+};
 use anyhow::{Context, Result, bail, ensure};
 use explain::{
     Attribution, Batch,
@@ -26,7 +30,8 @@ pub struct Plan<'a> {
     spelled: &'a str,
     pub method: Box<dyn Attribution>,
     objective: Box<dyn MapObjective>,
-    optimizer: Box<dyn Optimizer>,
+    /// That of `--rule`.
+    optimizer: Option<Box<dyn Optimizer>>,
     pub radii: Radii,
 }
 
@@ -36,6 +41,8 @@ pub struct Fitted<'a> {
     loaded: &'a Loaded,
     /// Pixels that count as the top.
     pub k: i64,
+    /// Of the inputs of the network's nonlinearities.
+    spreads: Vec<f64>,
     aim: Aim,
 }
 
@@ -54,11 +61,14 @@ impl<'a> Plan<'a> {
     pub fn check(how: &'a Attacking, explained: &'a Explained, spelled: &'a str) -> Result<Self> {
         let method = explain::parse(spelled)?;
         let objective = ::attack::map_objective(registry::parse(&how.attack)?)?;
-        let optimizer = ::attack::optimizer(registry::parse(&how.rule)?)?;
-        ensure!(how.iters > 0, "`--iters 0`: at least one iteration is needed");
-        ensure!(how.restarts > 0, "`--restarts 0`: at least one start is needed");
+        let rule = |text: &String| ::attack::optimizer(registry::parse(text)?);
+        let optimizer = how.rule.as_ref().map(rule).transpose()?;
+        ensure!(how.iters != Some(0), "`--iters 0`: at least one iteration is needed");
+        ensure!(how.restarts != Some(0), "`--restarts 0`: at least one start is needed");
+        parameter_free(how)?;
         if let Some(step) = how.step {
             ensure!(step > 0., "`--step {step}`: must be positive");
+            unused_step(how, &*objective)?;
         }
         let aims = how.target_image.is_some() || how.target_map.is_some();
         ensure!(
@@ -77,12 +87,13 @@ impl<'a> Plan<'a> {
         let told = || format!("method `{}`", self.spelled);
         self.method.check(&loaded.model, image).with_context(told)?;
         let ball = &self.radii.balls()[0];
-        self.attack(loaded, ball).check(image).with_context(|| {
+        self.ensemble(loaded, &[], ball).check(image).with_context(|| {
             format!("attack `{}` on method `{}`", self.how.attack, self.spelled)
         })?;
-        let k = self.how.k.unwrap_or(similarity::default_k(height, width));
+        let k = self.k(height, width);
         similarity::check_k(k, height, width)?;
-        Ok(Fitted { plan: self, loaded, k, aim: self.aim(loaded)? })
+        let spreads = loaded.spreads()?;
+        Ok(Fitted { plan: self, loaded, k, spreads, aim: self.aim(loaded)? })
     }
 
     fn aim(&self, loaded: &Loaded) -> Result<Aim> {
@@ -130,56 +141,97 @@ impl<'a> Plan<'a> {
         heat(&self.method.attribute(&loaded.model, batch))
     }
 
-    fn attack(&'a self, loaded: &'a Loaded, ball: &Ball) -> MapAttack<'a> {
-        MapAttack {
-            model: &loaded.model,
-            method: &*self.method,
-            objective: &*self.objective,
-            optimizer: &*self.optimizer,
-            beta: self.how.beta,
-            iterations: self.how.iters,
-            step: self.how.step.unwrap_or(step(ball, self.how.iters)),
-            restarts: self.how.restarts,
+    /// Pixels that count as the top of maps of this size.
+    pub fn k(&self, height: i64, width: i64) -> i64 {
+        self.how.k.unwrap_or(similarity::default_k(height, width))
+    }
+
+    /// The walks inside `ball`.
+    fn ensemble(&'a self, loaded: &'a Loaded, spreads: &'a [f64], ball: &Ball) -> Ensemble<'a> {
+        let Attacking { strength, iters, restarts, step, beta, fresh_draws, .. } = self.how;
+        let (model, method, goal) = (&loaded.model, &*self.method, &*self.objective);
+        let usual = MapAttack::fast(model, method, goal, spreads, ball);
+        let usual = MapAttack { fresh: *fresh_draws, ..usual };
+        if *strength == Strength::Standard {
+            return Ensemble::standard(usual, ball);
         }
+        let iterations = iters.unwrap_or(usual.iterations);
+        let usual = MapAttack { iterations, restarts: restarts.unwrap_or(1), ..usual };
+        let attack = if self.published() { usual.published(ball) } else { usual };
+        Ensemble::of(MapAttack {
+            optimizer: self.optimizer.as_deref().unwrap_or(attack.optimizer),
+            beta: beta.unwrap_or(attack.beta),
+            step: step.map_or(attack.step, Step::Same),
+            ..attack
+        })
+    }
+
+    /// Whether β is in absolute numbers, as papers have it, and so all else.
+    fn published(&self) -> bool {
+        self.how.beta.is_some_and(|beta| !beta.relative)
+    }
+
+    /// What is said of the walks, for the reader.
+    fn walks(&self) -> Vec<(&'static str, Value)> {
+        let Attacking { strength, rule, restarts, step, beta, norm, .. } = self.how;
+        if *strength == Strength::Standard {
+            return vec![];
+        }
+        let by_signs = self.published() || self.objective.gradient_free();
+        let usual = match (self.published(), norm) {
+            (false, _) => "from eps to 0",
+            (true, Norm::Linf) => "0.5/255",
+            (true, Norm::L2) => "2.5 eps / iterations",
+        };
+        let beta = beta.unwrap_or(Beta::USUAL);
+        vec![
+            ("rule", json!(rule.as_deref().unwrap_or(if by_signs { "sign" } else { "apgd" }))),
+            ("restarts", json!(restarts.unwrap_or(1))),
+            ("step", json!(step.map_or(usual.into(), label))),
+            ("beta", json!(beta.to_string())),
+        ]
+    }
+
+    /// The method as results of `loaded` are judged by it, with k pixels in the top.
+    pub fn judging(&self, loaded: &Loaded, k: i64) -> Result<Judging> {
+        Judging::new((loaded, self.explained), self.spelled, self.how.judge_samples, k)
     }
 
     /// Whether other maps are aimed at.
     pub fn aims(&self) -> bool {
         self.objective.wants_target()
     }
+}
 
+impl Fitted<'_> {
     /// Iterations for one batch: the length of its progress bar.
     pub fn iterations(&self) -> u64 {
-        let each = u64::from(self.how.iters) * u64::from(self.how.restarts);
-        each * self.radii.balls().len() as u64
+        let of = |ball| self.plan.ensemble(self.loaded, &self.spreads, ball).iterations();
+        self.plan.radii.balls().iter().map(of).sum()
     }
 
     /// What was asked for and what stood in for the rest, for the reader.
-    pub fn settings(&self, k: i64) -> BTreeMap<String, Value> {
-        let Attacking { rule, iters, restarts, step, beta, norm, target_image, target_map, .. } =
-            self.how;
-        let usual = if *norm == Norm::L2 { "2.5 eps / iterations" } else { "0.5/255" };
-        let grows = beta.start != beta.end;
+    pub fn settings(&self) -> BTreeMap<String, Value> {
+        let Attacking { strength, norm, target_image, target_map, .. } = self.plan.how;
+        let (plan, explained) = (self.plan, self.plan.explained);
         let aim = target_image.as_ref().or(target_map.as_ref());
+        let each = self.iterations() / plan.radii.balls().len() as u64;
         [
-            ("k", json!(k)),
-            ("rule", json!(rule)),
-            ("iterations", json!(iters)),
-            ("restarts", json!(restarts)),
-            ("step", json!(step.map_or(usual.into(), label))),
+            ("k", json!(self.k)),
+            ("strength", json!(strength)),
+            ("iterations", json!(each)),
             ("norm", json!(norm)),
-            ("beta", if grows { json!([beta.start, beta.end]) } else { json!(beta.start) }),
-            ("target", json!(self.explained.target.to_string())),
-            ("score", json!(self.explained.score)),
+            ("fresh_draws", json!(plan.how.fresh_draws)),
+            ("target", json!(explained.target.to_string())),
+            ("score", json!(explained.score)),
         ]
         .into_iter()
+        .chain(plan.walks())
         .chain(aim.map(|file| ("aim", json!(file))))
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
     }
-}
 
-impl Fitted<'_> {
     /// Attacks a batch whose first image has number `first` among those asked for, in every ball,
     /// the smallest first. A smaller ball's result is allowed in a larger one, so a larger radius
     /// is never weaker.
@@ -191,7 +243,7 @@ impl Fitted<'_> {
         }
         let mut found: Vec<Outcome> = vec![];
         for ball in plan.radii.balls() {
-            let attack = plan.attack(loaded, ball);
+            let attack = plan.ensemble(loaded, &self.spreads, ball);
             found.push(attack.run(batch, &clean, ball, found.last(), tick));
         }
         Ok(found)
@@ -215,10 +267,30 @@ fn some(heat: &Tensor) -> bool {
     has_mass(heat).int64_value(&[0]) != 0
 }
 
-/// The step where none is asked for.
-fn step(ball: &Ball, iterations: u32) -> f64 {
-    match ball.norm {
-        Norm::Linf => 0.5 / 255.,
-        Norm::L2 => 2.5 * ball.eps / f64::from(iterations),
+/// Errors: `--strength standard` beside what it chooses itself.
+fn parameter_free(how: &Attacking) -> Result<()> {
+    let given = [
+        ("--rule", how.rule.is_some()),
+        ("--iters", how.iters.is_some()),
+        ("--restarts", how.restarts.is_some()),
+        ("--step", how.step.is_some()),
+        ("--beta", how.beta.is_some()),
+    ];
+    let clash = given.iter().find(|(_, given)| *given).map(|(option, _)| option);
+    match (how.strength, clash) {
+        (Strength::Standard, Some(option)) => {
+            bail!("`--strength standard` has no options of its own: leave `{option}` out")
+        }
+        _ => Ok(()),
     }
+}
+
+/// Errors: a length of steps where the rule that is usual for `objective` chooses its own.
+fn unused_step(how: &Attacking, objective: &dyn MapObjective) -> Result<()> {
+    let published = how.beta.is_some_and(|beta| !beta.relative);
+    ensure!(
+        how.rule.is_some() || published || objective.gradient_free(),
+        "`--step`: the usual rule `apgd` chooses its own; add `--rule sign`"
+    );
+    Ok(())
 }

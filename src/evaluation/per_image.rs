@@ -3,8 +3,8 @@
 use super::batch_store::Named;
 use crate::{
     results::{
-        Attacked, Keys, Number, OF_OTHERS, QUANTITY, Record, Sample, UNDEFINED, counted, keys,
-        of_images, of_shares,
+        Attacked, BELOW, FLOOR, Floor, Keys, Number, OF_OTHERS, QUANTITY, Record, Sample,
+        UNDEFINED, counted, keys, of_images, of_shares,
     },
     session::Loaded,
 };
@@ -18,17 +18,21 @@ use std::{collections::BTreeMap, fmt::Write, path::Path};
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;
 
-/// The maps of one method on one model, as results are judged: drawn anew, because an attacker who
-/// bent the map of one set of samples has gained nothing.
+/// The maps of one method on one model, as results are judged: by draws that no attacker has seen,
+/// those of clean maps and those of attacked ones apart, so that what the draws alone move is a floor.
 pub struct Judge<'a> {
     loaded: &'a Loaded,
     method: &'a dyn Attribution,
     labels: &'a Tensor,
     batch: Batch,
+    /// The same images with other draws.
+    other: Batch,
     /// Number of the first image among those asked for.
     first: u64,
     /// Signed maps of the clean images.
     maps: Tensor,
+    /// Their similarities to those of the other draws, by name.
+    floors: Vec<(String, Tensor)>,
     predictions: Tensor,
     confidence: Tensor,
     k: i64,
@@ -46,7 +50,23 @@ impl<'a> Judge<'a> {
         let batch = batch.redrawn();
         let (predictions, confidence) = loaded.predict(&batch.x, &|i| loaded.place(first + i))?;
         let maps = loaded.attribute(method, &batch, first)?;
-        Ok(Judge { loaded, method, labels, batch, first, maps, predictions, confidence, k })
+        let other = batch.redrawn();
+        let again = loaded.attribute(method, &other, first)?;
+        let floors = similarities(&maps, &again, k);
+        let floors = floors.map(|(name, score)| (format!("{name}{FLOOR}"), score)).collect();
+        Ok(Judge {
+            loaded,
+            method,
+            labels,
+            batch,
+            other,
+            first,
+            maps,
+            floors,
+            predictions,
+            confidence,
+            k,
+        })
     }
 
     /// The numbers of an attack's images, one an image, on the CPU, and the signed maps there. Errors:
@@ -55,12 +75,9 @@ impl<'a> Judge<'a> {
         let (adversarial, loaded, first) = (&outcome.adversarial, self.loaded, self.first);
         let told = |i| format!("after the attack {}", loaded.place(first + i));
         let (class, confidence) = loaded.predict(adversarial, &told)?;
-        let moved = self.batch.moved(adversarial, self.method);
+        let moved = self.other.moved(adversarial, self.method);
         let maps = loaded.attribute(self.method, &moved, first);
         let maps = maps.context("after the attack")?;
-        let (before, after) = (heat(&self.maps), heat(&maps));
-        let score = |score: fn(&Tensor, &Tensor, i64) -> Tensor| score(&before, &after, self.k);
-        let scores = SIMILARITIES.iter().map(|m| (m.name, score(m.score).to_kind(Kind::Float)));
         let rest = [
             ("labels", self.labels.shallow_clone()),
             ("predictions", self.predictions.shallow_clone()),
@@ -68,8 +85,12 @@ impl<'a> Judge<'a> {
             ("kept", class.eq_tensor(&self.predictions).to_kind(Kind::Float)),
             ("success", outcome.success.to_kind(Kind::Uint8)),
             ("has_map", outcome.has_map.to_kind(Kind::Uint8)),
+            ("trace", outcome.trace.shallow_clone()),
         ];
-        Ok((named(rest.into_iter().chain(scores)), maps))
+        let mut all = named(rest);
+        all.extend(named(similarities(&self.maps, &maps, self.k)));
+        all.extend(named(self.floors.iter().map(|(name, t)| (name.as_str(), t.shallow_clone()))));
+        Ok((all, maps))
     }
 
     /// Everything there is about them.
@@ -87,6 +108,16 @@ impl<'a> Judge<'a> {
         ]));
         Ok(all)
     }
+}
+
+/// Every similarity of signed maps, by name.
+fn similarities(
+    before: &Tensor,
+    after: &Tensor,
+    k: i64,
+) -> impl Iterator<Item = (&'static str, Tensor)> {
+    let (before, after) = (heat(before), heat(after));
+    SIMILARITIES.iter().map(move |m| (m.name, (m.score)(&before, &after, k).to_kind(Kind::Float)))
 }
 
 fn named<'a>(tensors: impl IntoIterator<Item = (&'a str, Tensor)>) -> Named {
@@ -173,6 +204,16 @@ impl Run {
         SIMILARITIES.iter().map(|s| (format!("{}{OF_OTHERS}", s.name), of(s))).collect()
     }
 
+    /// What draws alone do to every similarity, and whether the attack does more.
+    pub fn floors(&self) -> Vec<(&'static str, Floor)> {
+        let no_map = self.tensor("has_map").eq(0.);
+        let of =
+            |name: &str| self.tensor(name).to_kind(Kind::Double).masked_fill(&no_map, f64::NAN);
+        let floor =
+            |m: &Similarity| Floor::of(m.better, &of(m.name), &of(&format!("{}{FLOOR}", m.name)));
+        SIMILARITIES.iter().map(|m| (m.name, floor(m))).collect()
+    }
+
     /// Of per-image values; those of images without a map are undefined.
     pub fn number(&self, values: &Tensor) -> Sample {
         of_images(&self.attacked(values), Some(self.tensor("success")))
@@ -194,13 +235,14 @@ pub fn table(record: &Record) -> String {
     let accuracy = record.rows.filter(&keys([(QUANTITY, "accuracy")])).next();
     let images = counted(record);
     let mut text = format!(
-        "{} on {} of {}: {images}, clean accuracy {:.1} %\n{:>8} {:>9}",
+        "{} on {} of {}: {images}, clean accuracy {:.1} %\n{:>8} {:>9} {:>9}",
         all.key("attack"),
         all.key("method"),
         all.key("model"),
         100. * accuracy.and_then(|row| row.number.mean).unwrap_or(f64::NAN),
         "eps",
-        "success"
+        "success",
+        "converged"
     );
     let similarities = in_tables().into_iter().map(|m| m.name);
     let names: Vec<&str> = similarities.chain(["confidence"]).collect();
@@ -210,14 +252,16 @@ pub fn table(record: &Record) -> String {
     for (_, eps) in all.radii() {
         let mean = all.number(eps, "success").and_then(|number| number.mean);
         let success = mean.map_or(UNDEFINED.into(), |s| format!("{:.1} %", 100. * s));
-        let _ = write!(text, "\n{eps:>8} {success:>9}");
+        let converged = all.number(eps, "converged").and_then(|number| number.mean);
+        let converged = converged.map_or("–", |yes| if yes == 1. { "yes" } else { "no" });
+        let _ = write!(text, "\n{eps:>8} {success:>9} {converged:>9}");
         for name in &names {
             let shown = all.number(eps, name).map(Number::with_error).unwrap_or_default();
             let _ = write!(text, " {shown:>16}");
         }
     }
     if all.has_areas() {
-        let _ = write!(text, "\n{:>8} {:>9}", "AUC", "");
+        let _ = write!(text, "\n{:>8} {:>9} {:>9}", "AUC", "", "");
         for name in &names {
             let area = all.area(name).and_then(|number| number.mean);
             let area = area.map_or(UNDEFINED.into(), |area| format!("{area:.3}"));
@@ -227,7 +271,25 @@ pub fn table(record: &Record) -> String {
     if all.no_map() > 0 {
         let _ = write!(text, "\nno map: {} of {images}, left out", all.no_map());
     }
-    text + &left_out(&all)
+    text + &left_out(&all) + &not_below(&all)
+}
+
+/// Numbers that draws alone may explain.
+fn not_below(all: &Attacked) -> String {
+    let mut text = String::new();
+    for (_, eps) in all.radii() {
+        for name in in_tables().into_iter().map(|m| m.name) {
+            let number = |ending: &str| all.number(eps, &format!("{name}{ending}"));
+            if number(BELOW).and_then(|below| below.mean) == Some(0.) {
+                let floor = number(FLOOR).map(Number::with_error).unwrap_or_default();
+                let _ = write!(text, "\n{eps}: {name} is not below its floor, {floor}");
+            }
+        }
+    }
+    if !text.is_empty() {
+        text += "\nfloor: clean maps under other draws of the method; beyond it is what the attack does";
+    }
+    text
 }
 
 /// Images where a number is undefined though they have a map.

@@ -1,5 +1,6 @@
 //! An attack on maps: its numbers at each radius as rows, and rows as numbers at each radius.
 
+use super::FLOOR;
 use ::results::{Keys, Number, Record, Row, Sample, Table, keys};
 use std::collections::BTreeMap;
 
@@ -17,7 +18,7 @@ pub fn at_radius(of: &Keys, eps: f64, label: &str) -> Keys {
 }
 
 /// Quantities at a radius that are of no metric.
-pub const OF_NO_METRIC: [&str; 3] = ["success", "no-map", "l2-change"];
+pub const OF_NO_METRIC: [&str; 5] = ["success", "no-map", "l2-change", "measure", "converged"];
 
 /// One radius of an attack.
 #[derive(Clone, Debug)]
@@ -142,8 +143,8 @@ impl<'a> Attacked<'a> {
     /// Whether images without a map were told from others: files do not say so that were written before
     /// they were, in which such an image counts as one whose map no attack moves.
     pub fn checked(&self) -> bool {
-        let metric =
-            |row: &&&Row| row.keys.contains_key("eps") && !OF_NO_METRIC.contains(&row.quantity());
+        let other = |name: &str| OF_NO_METRIC.contains(&name) || name.ends_with(FLOOR);
+        let metric = |row: &&&Row| row.keys.contains_key("eps") && !other(row.quantity());
         self.rows.iter().filter(metric).all(|row| row.number.n.is_some())
     }
 }

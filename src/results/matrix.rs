@@ -39,7 +39,9 @@ impl<'a> Matrix<'a> {
     }
 
     fn judged(record: &Record) -> impl Iterator<Item = &Row> {
-        record.rows.rows.iter().filter(|row| row.keys.contains_key(DOWN[0]))
+        let both = [DOWN[0], ACROSS[0]];
+        let judged = move |row: &&Row| both.iter().all(|key| row.keys.contains_key(*key));
+        record.rows.rows.iter().filter(judged)
     }
 
     /// What the images made against the maps of a line do to those of a column.

@@ -1,6 +1,6 @@
 //! The quantities of the commands, and the rows of a training.
 
-use super::{AUC, OF_OTHERS};
+use super::{AUC, BELOW, FLOOR, OF_OTHERS};
 use ::results::{Better, Keys, Number, Quantity, Table, keys};
 use explain::{Similarity, similarity::SIMILARITIES};
 use train::EpochLine;
@@ -24,14 +24,16 @@ pub fn of_attacks() -> Vec<Quantity> {
         let Similarity { name, title, about, better, .. } = similarity;
         all.push(Quantity::new(name, title, about, *better));
     }
-    let add = |all: &mut Vec<Quantity>, own: [(&str, &str, Better); 2]| {
-        all.extend(own.map(|(name, about, better)| Quantity::new(name, name, about, better)));
+    let add = |all: &mut Vec<Quantity>, own: &[(&str, &str, Better)]| {
+        all.extend(
+            own.iter().map(|(name, about, better)| Quantity::new(name, name, about, *better)),
+        );
     };
     let with_area = [
         ("confidence", "probability of the clean prediction after the attack", Better::Neither),
         ("kept", "share of the images whose prediction stays", Better::Higher),
     ];
-    add(&mut all, with_area);
+    add(&mut all, &with_area);
     let area = |q: &Quantity| {
         let name = format!("{}{AUC}", q.name);
         let about = format!("area over log2(255 eps) of the mean of: {}", q.about);
@@ -47,8 +49,21 @@ pub fn of_attacks() -> Vec<Quantity> {
     let counted = [
         ("success", "share of the images with a map whose attack succeeded", Better::Lower),
         ("no-map", "number of images without a map: they are in no mean", Better::Neither),
+        (
+            "measure",
+            "what the attack itself makes small, on its own draws, after so many iterations (for topk \
+             k-in, for mass-centre minus cdl)",
+            Better::Neither,
+        ),
+        (
+            "converged",
+            "1 where the second half of the iterations brought at most 2 % of the whole fall of the \
+             measure, else 0: more would help",
+            Better::Neither,
+        ),
     ];
-    add(&mut all, counted);
+    add(&mut all, &counted);
+    all.extend(SIMILARITIES.iter().flat_map(of_floor));
     all.push(l2_change());
     all.extend(areas);
     all.extend(others);
@@ -167,4 +182,16 @@ pub fn of_training(last: &EpochLine) -> (Vec<Quantity>, Table) {
         rows.push(&Keys::new(), name, Number { median, p90, ..Number::exact(of.mean) });
     }
     (quantities, rows)
+}
+
+/// What is said of a similarity beside its value.
+fn of_floor(similarity: &Similarity) -> [Quantity; 2] {
+    let Similarity { name, title, better, .. } = similarity;
+    let floor = (format!("{name}{FLOOR}"), format!("{title} of clean maps under other draws"));
+    let below = (
+        format!("{name}{BELOW}"),
+        format!("1 where {title} is beyond its floor by two standard errors, else 0"),
+    );
+    [(floor, *better), (below, Better::Neither)]
+        .map(|((name, about), better)| Quantity::new(&name, &name, &about, better))
 }

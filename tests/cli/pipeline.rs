@@ -9,6 +9,7 @@ use tensorfile::TensorFile;
 const N: i64 = 16;
 const IMAGES: [i64; 4] = [N, 3, 32, 32];
 const RADII: [f64; 2] = [4., 8.];
+const ITERATIONS: i64 = 4;
 
 fn explain(place: &Place, options: &str) -> Run {
     place.ok(&format!("explain --weights model.safetensors --data {SHAPES} {options}"))
@@ -16,7 +17,7 @@ fn explain(place: &Place, options: &str) -> Run {
 
 fn attack(place: &Place, options: &str) -> Run {
     let subject = format!("--weights model.safetensors --data {SHAPES}");
-    place.ok(&format!("attack {subject} --method gxi --attack topk --iters 4 {options}"))
+    place.ok(&format!("attack {subject} --method gxi --attack topk --iters {ITERATIONS} {options}"))
 }
 
 /// The shared weights, as the commands use them.
@@ -202,6 +203,11 @@ fn check_attack(file: &TensorFile, eps: f64) {
             ("cor", &[N], Kind::Float),
             ("cdl", &[N], Kind::Float),
             ("cosd", &[N], Kind::Float),
+            ("k-in-floor", &[N], Kind::Float),
+            ("cor-floor", &[N], Kind::Float),
+            ("cdl-floor", &[N], Kind::Float),
+            ("cosd-floor", &[N], Kind::Float),
+            ("trace", &[N, 1 + ITERATIONS], Kind::Double),
         ],
     );
     let t = |name: &str| &file.tensors[name];
@@ -228,6 +234,18 @@ fn check_attack(file: &TensorFile, eps: f64) {
     }
 }
 
+/// What is said at a radius of the best measures after each iteration `[N, 1 + ITERATIONS]`.
+fn converged(said: &serde_json::Value, eps: &str, trace: &Tensor) {
+    let at = |iteration: i64| trace.select(1, iteration).mean(Kind::Double).double_value(&[]);
+    for iteration in 0..=ITERATIONS {
+        let of = [("eps", eps), ("quantity", "measure"), ("iterations", &iteration.to_string())];
+        assert!((mean_of(said, &of) - at(iteration)).abs() < 1e-9, "{eps}, {iteration}");
+    }
+    let (whole, late) = (at(0) - at(ITERATIONS), at(ITERATIONS / 2) - at(ITERATIONS));
+    let flat = f64::from(u8::from(late <= whole / 50.));
+    assert_eq!(mean_of(said, &[("eps", eps), ("quantity", "converged")]), flat, "{eps}");
+}
+
 #[test]
 fn attacked_images_and_their_report() {
     let place = Place::with_model("attack");
@@ -246,6 +264,7 @@ fn attacked_images_and_their_report() {
         assert!((mean - summary).abs() < 1e-6, "k-in {summary} instead of {mean}");
         let success = file.tensors["success"].to_kind(Kind::Double).mean(Kind::Double);
         assert_eq!(of("success"), success.double_value(&[]));
+        converged(&said, &label, &file.tensors["trace"]);
         kept.push((name, summary));
     }
     assert!(kept[0].1 < 1., "no map was moved at all");

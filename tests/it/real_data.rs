@@ -1,7 +1,7 @@
 //! On real data, where GRADPROOF_DATA names a folder with `cifar-10-lossless-subset-bin`: the
 //! shipped network is as accurate as its card says, and its maps fall to the top-k attack.
 
-use attack::{Ball, Beta, MapAttack, Norm, map_objective};
+use attack::{Ball, MapAttack, Norm, map_objective};
 use data::{Dataset, Split};
 use explain::{Batch, heat, similarity::top_intersection};
 use models::{Classifier, Precision, Score, Target, checkpoint};
@@ -39,21 +39,13 @@ fn the_shipped_networks_maps_fall_to_the_topk_attack() {
     let target = Target::predicted(&model, &x, Score::Logit);
     let method = explain::parse("gxi").unwrap();
     let objective = map_objective(registry::parse("topk").unwrap()).unwrap();
-    let optimizer = attack::optimizer(registry::parse("sign").unwrap()).unwrap();
-    let attack = MapAttack {
-        model: &model,
-        method: &*method,
-        objective: &*objective,
-        optimizer: &*optimizer,
-        beta: Beta::fixed(20.),
-        iterations: 50,
-        step: 0.5 / 255.,
-        restarts: 1,
-    };
+    let spreads = models::spreads(&model, [x.shallow_clone()]);
+    let attack = |ball: &Ball| MapAttack::fast(&model, &*method, &*objective, &spreads, ball);
     let batch = Batch::new(&x, &target);
-    let clean = attack.reference(&batch, 20);
     let k_in = |eps: f64| {
         let ball = Ball::new(Norm::Linf, eps / 255.).unwrap();
+        let attack = attack(&ball);
+        let clean = attack.reference(&batch, 20);
         let found = attack.run(&batch, &clean, &ball, None, &|| ());
         let maps = method.attribute(&model, &batch.at(&found.adversarial));
         let kept = top_intersection(&clean.heat, &heat(&maps), 20);

@@ -13,9 +13,12 @@ mod smoothed;
 
 pub use ball::{Ball, Norm};
 pub use best::Best;
-pub use map::{ATTACKS, Beta, MapAttack, MapObjective, Outcome, Reference, map_objective};
+pub use map::{
+    ATTACKS, Beta, Descent, Ensemble, MapAttack, MapObjective, Outcome, Reference, Strength,
+    map_objective,
+};
 pub use objective::Objective;
-pub use optim::{AutoPgd, OPTIMIZERS, Optimizer, Sign, Walk, optimizer};
+pub use optim::{AutoPgd, OPTIMIZERS, Optimizer, Sign, Step, Walk, optimizer};
 pub use pgd::Pgd;
 pub use prediction::{
     ADVERSARIES, Adversary, AttackInput, Loss, Square, adversary,

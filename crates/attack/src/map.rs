@@ -2,7 +2,7 @@
 //! optimiser makes them; every iterate is judged on the real network and the best one kept (Ghorbani
 //! et al. 2019, Dombrowski et al. 2019, Wang et al. 2020).
 
-use crate::{Ball, Best, Optimizer, Walk};
+use crate::{AutoPgd, Ball, Best, Norm, Optimizer, Sign, Step, Walk};
 use anyhow::{Result, ensure};
 use explain::{Attribution, Batch};
 use models::{Model, noise};
@@ -10,20 +10,22 @@ use std::cell::{Cell, RefCell};
 use tch::Tensor;
 
 mod beta;
+mod ensemble;
 mod objective;
 mod reference;
 mod search;
 
 pub use beta::Beta;
+pub use ensemble::{Ensemble, Strength};
 pub use objective::{ATTACKS, map_objective};
-pub use reference::{MapObjective, Reference};
+pub use reference::{Descent, MapObjective, Reference};
 
 use search::Search;
 
 /// An attack on the maps of one method on one network.
 ///
 /// ```
-/// use attack::{Ball, Beta, MapAttack, MapObjective, Norm, Reference, Sign};
+/// use attack::{AutoPgd, Ball, Beta, Descent, MapAttack, MapObjective, Norm, Reference, Step};
 /// use explain::Batch;
 /// use models::{Classifier, Model, Target, zoo, zoo::{Normalisation, Shape}};
 /// use tch::{Device, Kind, Tensor};
@@ -50,11 +52,14 @@ use search::Search;
 ///     model: &model,
 ///     method: &*method,
 ///     objective: &TopRow,
-///     optimizer: &Sign::default(),
-///     beta: Beta::fixed(20.),
+///     optimizer: &AutoPgd {},
+///     beta: Beta::USUAL,
+///     spreads: &models::spreads(&model, [x.shallow_clone()]),
+///     descent: Descent::Near,
 ///     iterations: 3,
-///     step: 1. / 255.,
+///     step: Step::Falling(4. / 255.),
 ///     restarts: 1,
+///     fresh: false,
 /// };
 /// attack.check([1, 8, 8])?;
 /// let (ball, clean) = (Ball::new(Norm::Linf, 4. / 255.)?, attack.reference(&batch, 8));
@@ -74,12 +79,20 @@ pub struct MapAttack<'a> {
     pub optimizer: &'a dyn Optimizer,
     /// Sharpness of the surrogate's softplus.
     pub beta: Beta,
+    /// Of the network ([`models::spreads`]), where the sharpness is relative.
+    pub spreads: &'a [f64],
+    /// Which of the objective's losses is descended.
+    pub descent: Descent,
     /// Steps from each start.
     pub iterations: u32,
-    /// Length of a step in the ball's norm, in units of [0, 1] pixels.
-    pub step: f64,
-    /// Starts: the first is the clean image, the others are random images of the ball.
+    /// How long they are; not every optimiser uses it.
+    pub step: Step,
+    /// Starts: the first is what is known, at first the clean image, the others are random images of
+    /// the ball.
     pub restarts: u32,
+    /// Whether the method draws anew for every step, which descends the expectation over its draws;
+    /// iterates are judged by the same draws in any case.
+    pub fresh: bool,
 }
 
 /// What an attack found for a batch; no tensor has a graph.
@@ -96,33 +109,121 @@ pub struct Outcome {
     pub measure: Tensor,
     /// Its loss there, `[N]`, by which iterates of equal measure are told apart.
     pub loss: Tensor,
+    /// The measure of the best so far before the first iteration and after each, f64
+    /// `[N, 1 + iterations]`: whether more of them would help.
+    pub trace: Tensor,
 }
 
 impl Outcome {
-    /// As the tracker keeps it: where nothing was accepted no loss is below that of an equal
-    /// measure, which would be no success.
-    fn tracked(&self) -> Best {
-        Best {
-            images: self.adversarial.shallow_clone(),
-            measure: self.measure.shallow_clone(),
-            loss: self.loss.masked_fill(&self.success.logical_not(), f64::NEG_INFINITY),
+    fn copy(&self) -> Self {
+        Outcome {
+            adversarial: self.adversarial.shallow_clone(),
             success: self.success.shallow_clone(),
+            has_map: self.has_map.shallow_clone(),
+            measure: self.measure.shallow_clone(),
+            loss: self.loss.shallow_clone(),
+            trace: self.trace.shallow_clone(),
         }
     }
 
     /// What became of it.
-    fn followed_by(&self, best: Best) -> Self {
+    fn followed_by(&self, Known { best, trace }: Known) -> Self {
         Outcome {
             loss: best.loss.where_self(&best.success, &self.loss),
             adversarial: best.images,
             success: best.success,
             measure: best.measure,
             has_map: self.has_map.shallow_clone(),
+            trace: Tensor::stack(&trace, 1),
         }
     }
 }
 
-impl MapAttack<'_> {
+/// The best of every walk so far.
+struct Known {
+    best: Best,
+    /// Its measure `[N]` before the first iteration and after each.
+    trace: Vec<Tensor>,
+}
+
+impl Known {
+    /// As the tracker keeps it: where nothing was accepted no loss is below that of an equal
+    /// measure, which would be no success.
+    fn of(begun: &Outcome) -> Self {
+        let best = Best {
+            images: begun.adversarial.shallow_clone(),
+            measure: begun.measure.shallow_clone(),
+            loss: begun.loss.masked_fill(&begun.success.logical_not(), f64::NEG_INFINITY),
+            success: begun.success.shallow_clone(),
+        };
+        Known { trace: vec![best.measure.shallow_clone()], best }
+    }
+
+    /// Keeps what is better of one iteration's images.
+    fn keep(&mut self, seen: &Best) {
+        self.best.keep(seen);
+        self.trace.push(self.best.measure.shallow_clone());
+    }
+}
+
+/// Where a walk begins: at what is known, or at a random image of the ball. Its number tells its
+/// draws and directions from those of others.
+#[derive(Clone, Copy)]
+struct Start {
+    number: u32,
+    random: bool,
+}
+
+/// What walks go over.
+struct Ground<'a> {
+    begun: &'a Outcome,
+    batch: &'a Batch,
+    clean: &'a Reference,
+    ball: &'a Ball,
+    tick: &'a dyn Fn(),
+}
+
+impl<'a> MapAttack<'a> {
+    /// One walk of 50 iterations from what is known, by Auto-PGD; random steps where the objective
+    /// has no aim. docs/decisions/map-attacks.md says how its settings were chosen.
+    pub fn fast(
+        model: &'a dyn Model,
+        method: &'a dyn Attribution,
+        objective: &'a dyn MapObjective,
+        spreads: &'a [f64],
+        ball: &Ball,
+    ) -> Self {
+        let by_signs = objective.gradient_free();
+        MapAttack {
+            model,
+            method,
+            objective,
+            optimizer: if by_signs { &Sign::CLAMPED } else { &AutoPgd {} },
+            beta: Beta::USUAL,
+            spreads,
+            descent: Descent::Near,
+            iterations: 50,
+            step: Step::Falling(ball.eps),
+            restarts: 1,
+            fresh: false,
+        }
+    }
+
+    /// The same as published: signs, the paper's loss, β = 20 and steps of 0.5/255 or, in ℓ2, of 2.5 ε
+    /// over the number of iterations.
+    pub fn published(self, ball: &Ball) -> Self {
+        let step = match ball.norm {
+            Norm::Linf => 0.5 / 255.,
+            Norm::L2 => 2.5 * ball.eps / f64::from(self.iterations),
+        };
+        MapAttack {
+            optimizer: &Sign::CLAMPED,
+            beta: Beta::fixed(20.),
+            descent: Descent::Published,
+            step: Step::Same(step),
+            ..self
+        }
+    }
     /// Errors: a method without derivatives where the rule wants them, settings that do not fit the
     /// images, `[C, H, W]`.
     pub fn check(&self, [_, height, width]: [i64; 3]) -> Result<()> {
@@ -148,9 +249,9 @@ impl MapAttack<'_> {
     }
 
     /// Attacks the images of `batch` inside `ball`. What the method draws for an image is the same
-    /// at every iterate. What was found in a smaller ball is where the first walk starts and what
-    /// is kept where nothing better is found. `tick` is called after every iteration. There is no
-    /// host synchronisation.
+    /// at every iterate, but for steps of `fresh` draws. What was found in a smaller ball is where
+    /// the first walk starts and what is kept where nothing better is found. `tick` is called after
+    /// every iteration. There is no host synchronisation.
     pub fn run(
         &self,
         batch: &Batch,
@@ -159,60 +260,61 @@ impl MapAttack<'_> {
         smaller: Option<&Outcome>,
         tick: &dyn Fn(),
     ) -> Outcome {
-        match smaller {
-            Some(begun) => self.go_on(begun, batch, clean, ball, tick),
-            None => self.go_on(&self.nothing(batch, clean), batch, clean, ball, tick),
-        }
+        let on = Ground { begun: &self.begun(batch, clean, smaller), batch, clean, ball, tick };
+        let walks = (0..self.restarts).map(|number| Start { number, random: number > 0 });
+        on.begun.followed_by(
+            walks.fold(Known::of(on.begun), |known, start| self.walk(&on, start, known)),
+        )
     }
 
-    /// Every restart, from what is known already.
-    fn go_on(
-        &self,
-        begun: &Outcome,
-        batch: &Batch,
-        clean: &Reference,
-        ball: &Ball,
-        tick: &dyn Fn(),
-    ) -> Outcome {
-        let mut best = begun.tracked();
-        for restart in 0..self.restarts {
-            let keys = batch.keys_of(noise::key(0, u64::from(restart), noise::name_id("restart")));
-            let (start, start_value) = match restart {
-                0 => (begun.adversarial.shallow_clone(), Some(begun.loss.neg())),
-                _ => (ball.start(&batch.x, &keys).to_kind(batch.x.kind()), None),
-            };
-            let (x, ball, steps, step, keys) =
-                (&batch.x, *ball, self.iterations, self.step, &keys[..]);
-            let walk = Walk { x, ball, start, start_value, steps, step, keys };
-            let search = Search {
-                model: self.model,
-                method: self.method,
-                objective: self.objective,
-                beta: self.beta,
-                iterations: self.iterations,
-                batch,
-                holds_outputs: self.objective.output_loss(&clean.logits, clean).is_some(),
-                clean: clean.rotated(restart),
-                keys,
-                best: RefCell::new(best),
-                started: Cell::new(false),
-                tick,
-            };
-            let _ = self.optimizer.climb(&search, &walk);
-            best = search.best.into_inner();
-        }
-        begun.followed_by(best)
+    /// What a smaller ball's attack found, or nothing yet.
+    fn begun(&self, batch: &Batch, clean: &Reference, smaller: Option<&Outcome>) -> Outcome {
+        smaller.map_or_else(|| self.nothing(batch, clean), Outcome::copy)
+    }
+
+    /// One walk, beside what is known already.
+    fn walk(&self, on: &Ground, start: Start, known: Known) -> Known {
+        let Ground { begun, batch, clean, ball, tick } = *on;
+        let draw = noise::key(0, u64::from(start.number), noise::name_id("restart"));
+        let keys = &batch.keys_of(draw)[..];
+        let search = Search {
+            model: self.model,
+            method: self.method,
+            objective: self.objective,
+            beta: self.beta,
+            spreads: if self.beta.relative { self.spreads } else { &[] },
+            descent: self.descent,
+            fresh: self.fresh,
+            iterations: self.iterations,
+            batch,
+            holds_outputs: self.objective.output_loss(&clean.logits, clean).is_some(),
+            clean: clean.rotated(start.number),
+            keys,
+            known: RefCell::new(known),
+            started: Cell::new(false),
+            tick,
+        };
+        let (start, start_value) = match start.random {
+            true => (ball.start(&batch.x, keys).to_kind(batch.x.kind()), None),
+            false => (begun.adversarial.shallow_clone(), Some(begun.loss.neg())),
+        };
+        let (x, ball, steps, step) = (&batch.x, *ball, self.iterations, self.step);
+        let walk = Walk { x, ball, start, start_value, steps, step, keys };
+        let _ = self.optimizer.climb(&search, &walk);
+        search.known.into_inner()
     }
 
     /// What is known before the first iterate.
     fn nothing(&self, batch: &Batch, clean: &Reference) -> Outcome {
         let has_map = clean.can_be_attacked(self.objective);
         let measure = self.objective.measure(&clean.heat, clean);
+        let measure = measure.masked_fill(&has_map.logical_not(), f64::NAN);
         Outcome {
             adversarial: batch.x.shallow_clone(),
             success: has_map.zeros_like(),
-            measure: measure.masked_fill(&has_map.logical_not(), f64::NAN),
+            measure: measure.shallow_clone(),
             loss: self.objective.loss(&clean.heat, clean),
+            trace: measure.unsqueeze(1),
             has_map,
         }
     }

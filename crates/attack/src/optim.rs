@@ -13,7 +13,7 @@ mod walk;
 
 pub use apgd::AutoPgd;
 pub use sign::Sign;
-pub use walk::{Optimizer, Walk};
+pub use walk::{Optimizer, Step, Walk};
 
 pub(crate) use walk::keyed;
 

@@ -2,7 +2,7 @@
 //! (Goodfellow et al. 2015) is its one step of the whole radius without a random start.
 
 use crate::{
-    Ball, Best, Norm, Optimizer, Sign, Walk,
+    Ball, Best, Norm, Optimizer, Sign, Step, Walk,
     function::{Function, Untracked, maximise},
     optim::named,
 };
@@ -130,6 +130,7 @@ impl Pgd {
         let ball = Ball { norm: self.norm, eps: self.eps };
         let start = if self.random_start { ball.start(x, keys) } else { x.shallow_clone() };
         let step = self.step_size.unwrap_or(2.5 * self.eps / f64::from(self.steps));
+        let step = Step::Same(step);
         Walk { x, ball, start, start_value: None, steps: self.steps, step, keys }
     }
 }

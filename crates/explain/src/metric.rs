@@ -35,6 +35,9 @@ pub struct Case<'a> {
     pub batch: &'a Batch,
     /// `method`'s maps of the batch, `[N, C, H, W]`.
     pub maps: &'a Tensor,
+    /// Of what goes into the model's nonlinearities ([`models::spreads`]): in whose units surrogates are
+    /// sharp; none: in absolute ones.
+    pub spreads: &'a [f64],
     /// True class of each image, i64 `[N]`.
     pub labels: &'a Tensor,
     /// Where the object is, bool `[N, H, W]`, if the data say so.
@@ -149,6 +152,7 @@ pub struct Needs {
 ///     method: &*method,
 ///     batch: &batch,
 ///     maps: &maps,
+///     spreads: &[],
 ///     labels: &labels,
 ///     masks: None,
 ///     attacked: None,

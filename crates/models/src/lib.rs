@@ -21,9 +21,12 @@ pub use affine::{Affine, Conv, Norm};
 pub use footprint::Footprint;
 pub use grad::{Score, Target};
 pub use model::Model;
-pub use network::{Classifier, Source, softened};
+pub use network::{Classifier, Source};
 pub use numeric::{adam, finite, grad, linalg, noise};
-pub use ops::{BatchStatistics, Fused, HeldStatistics, Ops, Plain, Pool, Training};
+pub use ops::{
+    BatchStatistics, Fused, HeldStatistics, Ops, Plain, Pool, SHARPNESS, Training, grown, softened,
+    softened_by, spreads,
+};
 pub use params::{Builder, Init, Params, Precision, Role};
 pub use sync_norm::{Shared, SyncTraining};
 pub use tensorfile::upload;

@@ -3,7 +3,6 @@
 use crate::{
     Activation, Builder, Model, Ops, Params, Precision,
     graph::Graph,
-    ops::Softening,
     params::to_channels_last,
     zoo::{Arch, Normalisation, Shape},
 };
@@ -257,38 +256,5 @@ impl Model for Classifier {
 
     fn fixed_batch(&self) -> Option<i64> {
         self.net.fixed_batch()
-    }
-}
-
-/// The same weights with every max(·, 0) replaced by β-softplus ([`Activation::softened`]); smooth
-/// activations stay.
-pub fn softened(model: &dyn Model, beta: f64) -> impl Model + '_ {
-    Softened { model, beta }
-}
-
-struct Softened<'a> {
-    model: &'a dyn Model,
-    beta: f64,
-}
-
-impl Model for Softened<'_> {
-    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        self.model.forward(x, &Softening { ops, beta: self.beta })
-    }
-
-    fn activation(&self) -> Option<Activation> {
-        Some(self.model.activation()?.softened(self.beta))
-    }
-
-    fn taps(&self) -> Vec<&str> {
-        self.model.taps()
-    }
-
-    fn nonlinear_only_in_ops(&self) -> bool {
-        self.model.nonlinear_only_in_ops()
-    }
-
-    fn fixed_batch(&self) -> Option<i64> {
-        self.model.fixed_batch()
     }
 }

@@ -5,6 +5,10 @@ use crate::{Activation, Affine, Precision};
 use std::cell::{Cell, RefCell};
 use tch::Tensor;
 
+mod softened;
+
+pub use softened::{SHARPNESS, grown, softened, softened_by, spreads};
+
 /// A max-pool; what pads the borders never wins. Numbers are those of height and width: a pool over
 /// one axis is one of height 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -199,37 +203,5 @@ impl Ops for HeldStatistics {
         });
         self.next.set(self.next.get().map(|at| at + 1));
         norm.apply_with(&z, &held[at])
-    }
-}
-
-/// A pass in which β-softplus replaces whatever bends at a point; all else as `ops` has it.
-pub(crate) struct Softening<'a> {
-    pub ops: &'a dyn Ops,
-    pub beta: f64,
-}
-
-impl Ops for Softening<'_> {
-    fn normalise(&self, x: &Tensor, mean: &Tensor, std: &Tensor) -> Tensor {
-        self.ops.normalise(x, mean, std)
-    }
-
-    fn act(&self, activation: &Activation, x: &Tensor) -> Tensor {
-        self.ops.act(&activation.softened(self.beta), x)
-    }
-
-    fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
-        self.ops.affine(layer, x)
-    }
-
-    fn max_pool(&self, pool: Pool, x: &Tensor) -> Tensor {
-        self.ops.max_pool(pool, x)
-    }
-
-    fn other(&self, y: Tensor) -> Tensor {
-        self.ops.other(y)
-    }
-
-    fn tap(&self, name: &str, x: Tensor) -> Tensor {
-        self.ops.tap(name, x)
     }
 }

@@ -1,8 +1,8 @@
 //! The cases of one model: what metrics are told of a batch.
 
-use super::plan::{Plan, Strike, map_attack};
+use super::plan::{Plan, Strike};
 use crate::{cli::Measure, evaluation::Named, session::Loaded};
-use ::attack::{AttackInput, MapObjective, Optimizer};
+use ::attack::{AttackInput, MapAttack, MapObjective};
 use anyhow::{Context, Result};
 use explain::{
     Attribution, Batch,
@@ -21,6 +21,8 @@ pub(super) const NO_OBJECT: &str = "no object";
 pub(super) struct Cases<'a> {
     plan: &'a Plan,
     loaded: &'a Loaded,
+    /// Of the inputs of the network's nonlinearities.
+    spreads: Vec<f64>,
     /// With layers drawn anew.
     randomised: Vec<(Randomness, Classifier)>,
     /// Trained on random labels.
@@ -33,10 +35,10 @@ impl<'a> Cases<'a> {
         loaded: &'a Loaded,
         random_label_model: Option<&'a Loaded>,
         args: &Measure,
-    ) -> Self {
+    ) -> Result<Self> {
         let wanted = plan.needs.randomised;
         let randomised = if wanted { randomised(&loaded.model, args) } else { vec![] };
-        Cases { plan, loaded, randomised, random_label_model }
+        Ok(Cases { plan, loaded, spreads: loaded.spreads()?, randomised, random_label_model })
     }
 
     /// The numbers of a batch, one entry a method, on the CPU. `tick` is called after every metric.
@@ -62,9 +64,7 @@ impl<'a> Cases<'a> {
             let maps = loaded.attribute(method, &batch, first).with_context(told)?;
             let fooled = match &plan.strike {
                 _ if !plan.needs.attacked => None,
-                Strike::Maps(goal, optimizer) => {
-                    Some(self.moved(&batch, method, (&**goal, &**optimizer)))
-                }
+                Strike::Maps(goal) => Some(self.moved(&batch, method, &**goal)),
                 Strike::Prediction(..) => fooled.as_ref().map(Tensor::shallow_clone),
             };
             let moved = |x: &Tensor| method.attribute(&loaded.model, &batch.moved(x, method));
@@ -74,6 +74,7 @@ impl<'a> Cases<'a> {
                 method,
                 batch: &batch,
                 maps: &maps,
+                spreads: &self.spreads,
                 labels,
                 masks: masks.as_ref(),
                 attacked: attacked.as_ref().map(|(maps, x)| Attacked { x, maps }),
@@ -112,17 +113,13 @@ impl<'a> Cases<'a> {
 
     /// The images after an attack on the maps of `method`, which draws other samples than are
     /// measured.
-    fn moved(
-        &self,
-        batch: &Batch,
-        method: &dyn Attribution,
-        how: (&dyn MapObjective, &dyn Optimizer),
-    ) -> Tensor {
-        let attack = map_attack(self.loaded, method, how);
+    fn moved(&self, batch: &Batch, method: &dyn Attribution, goal: &dyn MapObjective) -> Tensor {
+        let (loaded, ball) = (self.loaded, &self.plan.ball);
+        let attack = MapAttack::fast(&loaded.model, method, goal, &self.spreads, ball);
         let batch = batch.redrawn();
-        let [_, height, width] = self.loaded.data.image_shape();
+        let [_, height, width] = loaded.data.image_shape();
         let clean = attack.reference(&batch, default_k(height, width));
-        attack.run(&batch, &clean, &self.plan.ball, None, &|| ()).adversarial
+        attack.run(&batch, &clean, ball, None, &|| ()).adversarial
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     results::label,
     session::{Loaded, methods, threat::Radii},
 };
-use ::attack::{Adversary, Ball, Beta, MapAttack, MapObjective, Optimizer, adversary};
+use ::attack::{Adversary, Ball, MapAttack, MapObjective, adversary};
 use anyhow::{Context, Result, bail, ensure};
 use explain::{
     Attribution, Better, Metric,
@@ -16,11 +16,6 @@ use models::Score;
 use registry::Named;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-
-/// The steps of Ghorbani et al. 2019, as `gradproof attack` makes them.
-const ITERATIONS: u32 = 50;
-const STEP: f64 = 0.5 / 255.;
-const BETA: f64 = 20.;
 
 /// The metrics and the methods they are asked of.
 pub(super) struct Plan {
@@ -68,7 +63,7 @@ pub(super) enum Strike {
     /// On predictions: one for all methods.
     Prediction(String, Box<dyn Adversary>),
     /// On the maps of each method.
-    Maps(Box<dyn MapObjective>, Box<dyn Optimizer>),
+    Maps(Box<dyn MapObjective>),
 }
 
 impl Plan {
@@ -136,7 +131,7 @@ impl Plan {
         }
         for (text, method) in &self.methods {
             method.check(&loaded.model, image).with_context(|| format!("method `{text}`"))?;
-            if let Strike::Maps(loss, rule) = &self.strike
+            if let Strike::Maps(loss) = &self.strike
                 && self.needs.attacked
             {
                 ensure!(
@@ -145,8 +140,8 @@ impl Plan {
                     self.attack
                 );
                 let told = || format!("attack `{}` on method `{text}`", self.attack);
-                let how = (&**loss, &**rule);
-                map_attack(loaded, &**method, how).check(image).with_context(told)?;
+                let attack = MapAttack::fast(&loaded.model, &**method, &**loss, &[], &self.ball);
+                attack.check(image).with_context(told)?;
             }
         }
         if let Strike::Prediction(name, adversary) = &self.strike {
@@ -235,10 +230,7 @@ fn strike(text: &str) -> Result<Strike> {
     let table = registry::parse(text)?;
     let name = table["name"].as_str().unwrap_or_default().to_owned();
     if ::attack::ATTACKS.iter().any(|entry| entry.name == name) {
-        return Ok(Strike::Maps(
-            ::attack::map_objective(table)?,
-            ::attack::optimizer(registry::parse("sign")?)?,
-        ));
+        return Ok(Strike::Maps(::attack::map_objective(table)?));
     }
     if ::attack::ADVERSARIES.iter().any(|entry| entry.name() == name) {
         return Ok(Strike::Prediction(text.to_owned(), adversary(table)?));
@@ -246,22 +238,4 @@ fn strike(text: &str) -> Result<Strike> {
     let maps = ::attack::ATTACKS.iter().map(Named::name).collect::<Vec<_>>().join(", ");
     let predictions = ::attack::ADVERSARIES.iter().map(Named::name).collect::<Vec<_>>().join(", ");
     bail!("unknown attack `{name}`; known on predictions: {predictions}; on maps: {maps}")
-}
-
-/// The attack on maps of metrics that ask for one.
-pub(super) fn map_attack<'a>(
-    loaded: &'a Loaded,
-    method: &'a dyn Attribution,
-    (objective, optimizer): (&'a dyn MapObjective, &'a dyn Optimizer),
-) -> MapAttack<'a> {
-    MapAttack {
-        model: &loaded.model,
-        method,
-        objective,
-        optimizer,
-        beta: Beta::fixed(BETA),
-        iterations: ITERATIONS,
-        step: STEP,
-        restarts: 1,
-    }
 }

@@ -6,7 +6,7 @@ use crate::{
         Attacking, Certify, Command, Eval, Explain, Measure, Plane, Subject, Train, Transfer, named,
     },
     commands::{certify, eval, measure},
-    results::{AUC, OF_OTHERS},
+    results::{AUC, BELOW, FLOOR, OF_OTHERS},
     session::{short_name, threat::Radii},
 };
 use ::train::{Config, objective::objective};
@@ -110,8 +110,13 @@ fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Result<Table> {
                 names.iter().for_each(|name| table.push(&of, name, means));
                 table.push(&of, "success", all);
                 table.push(&of, "no-map", number(["mean"]));
+                for name in SIMILARITIES.iter().map(|s| s.name) {
+                    table.push(&of, &format!("{name}{FLOOR}"), number(["mean", "stderr", "n"]));
+                    table.push(&of, &format!("{name}{BELOW}"), number(["mean"]));
+                }
                 if !judged {
                     table.push(&of, "l2-change", all);
+                    walked(&mut table, &of);
                 }
             }
             let areas = names.iter().filter(|_| areas).map(|name| format!("{name}{AUC}"));
@@ -125,6 +130,13 @@ fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Result<Table> {
     Ok(table)
 }
 
+/// What is said of the walks of an attack on the maps that `of` names, at one radius.
+fn walked(table: &mut Table, of: &Keys) {
+    table.push(of, "converged", number(["mean"]));
+    let of = with(of, "iterations", UNKNOWN);
+    table.push(&of, "measure", number(["mean", "stderr", "n"]));
+}
+
 fn transfer(args: &Transfer) -> Result<Table> {
     let to = registry::split(args.to.as_ref().unwrap_or(&args.from));
     let mut of = vec![];
@@ -135,7 +147,20 @@ fn transfer(args: &Transfer) -> Result<Table> {
             }));
         }
     }
-    attack(&args.subject, &args.how, &of)
+    let mut table = attack(&args.subject, &args.how, &of)?;
+    let radii = Radii::new(args.how.norm, &args.how.eps)?;
+    for (model, from) in models(&args.subject.weights)
+        .iter()
+        .flat_map(|model| registry::split(&args.from).into_iter().map(move |from| (model, from)))
+    {
+        let of =
+            keys([("from_model", model), ("from_method", &from), ("attack", &args.how.attack)]);
+        for ball in radii.balls() {
+            let of = with(&with(&of, "eps", &label(ball.eps)), "eps_value", UNKNOWN);
+            walked(&mut table, &of);
+        }
+    }
+    Ok(table)
 }
 
 /// Whether a method can be attacked is known with the network: those numbers may be missing.

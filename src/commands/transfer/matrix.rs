@@ -3,12 +3,11 @@
 
 use crate::{
     cli::Explained,
-    evaluation::{Fitted, Judge, Named, Run},
+    evaluation::{Fitted, Judge, Judging, Named, Run},
     session::Loaded,
 };
 use ::attack::Outcome;
 use anyhow::{Result, ensure};
-use explain::Attribution;
 use tch::Tensor;
 
 /// A row: maps that are attacked.
@@ -20,7 +19,7 @@ pub(super) struct Source<'a> {
 /// A column: maps that are judged.
 pub(super) struct Target<'a> {
     pub loaded: &'a Loaded,
-    pub method: &'a dyn Attribution,
+    pub judging: Judging,
 }
 
 /// Every row against every column.
@@ -75,13 +74,13 @@ impl Matrix<'_> {
     /// Judges one column's maps.
     fn judge(
         &self,
-        Target { loaded, method }: &Target,
+        Target { loaded, judging }: &Target,
         (x, y): (&Tensor, &Tensor),
         first: u64,
         attacked: &[&Outcome],
     ) -> Result<Vec<Named>> {
         let batch = loaded.batch(self.explained, x, y, first)?;
-        let judge = Judge::new(loaded, *method, (&batch, y, first), self.k())?;
+        let judge = Judge::new(loaded, &*judging.method, (&batch, y, first), self.k())?;
         attacked.iter().map(|outcome| Ok(judge.numbers(outcome)?.0)).collect()
     }
 }

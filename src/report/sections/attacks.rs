@@ -7,7 +7,7 @@ use crate::report::{
     html::{UNCHECKED, column, list, number, scrolling},
     metric::{full_area, overall, success},
 };
-use crate::results::{QUANTITY, Table, keys, quantities};
+use crate::results::{BELOW, FLOOR, QUANTITY, Table, keys, quantities};
 use ::results::{Better, Query};
 use anyhow::Result;
 use explain::similarity::in_tables;
@@ -37,6 +37,7 @@ pub(in crate::report) fn section(groups: &[Group]) -> Markup {
             (scrolling("results", &table(groups)))
             @if !checked { p { (UNCHECKED) } }
             (findings(groups))
+            (floors(groups))
             (reading(groups))
         }
     }
@@ -118,6 +119,42 @@ fn about(entry: &Entry) -> String {
         count => format!(", {count} of them without a map and left out"),
     };
     format!("{}, {}{none}, {radii}", entry.card().arch, count(entry.images(), "image"))
+}
+
+/// Which numbers draws alone may explain.
+fn floors(groups: &[Group]) -> Markup {
+    let mut items = vec![];
+    for (group, entry) in groups.iter().flat_map(|g| g.entries.iter().map(move |e| (g, e))) {
+        let run = entry.run();
+        for (eps, similarity) in run
+            .radii()
+            .into_iter()
+            .flat_map(|(_, eps)| in_tables().into_iter().map(move |s| (eps, s)))
+        {
+            let number = |ending| run.number(eps, &format!("{}{ending}", similarity.name));
+            if number(BELOW).and_then(|below| below.mean) == Some(0.) {
+                let [value, floor] = ["", FLOOR].map(|e| number(e).and_then(|n| n.mean));
+                let shown = |v: Option<f64>| v.map_or("undefined".into(), |v| format!("{v:.3}"));
+                items.push(format!(
+                    "{}, maps of {} at {eps}: {} {} is not below its floor, {}",
+                    entry.label,
+                    group.method,
+                    similarity.title,
+                    shown(value),
+                    shown(floor)
+                ));
+            }
+        }
+    }
+    html! {
+        @if !items.is_empty() {
+            p class="note" {
+                "Numbers that the method's draws alone may explain; the floor is that of clean maps under \
+                 other draws:"
+            }
+            ul { @for item in &items { li { (item) } } }
+        }
+    }
 }
 
 /// One sentence a group: who is most robust.

@@ -6,7 +6,7 @@ use crate::report::{
     group::{Entry, Group},
     html::{column, duration, scrolling},
 };
-use crate::results::{OF_NO_METRIC, Origin, QUANTITY, Table, quantities};
+use crate::results::{FLOOR, OF_NO_METRIC, Origin, QUANTITY, Table, quantities};
 use ::results::Query;
 use explain::similarity::in_tables;
 use maud::{Markup, html};
@@ -49,12 +49,14 @@ fn every_radius(group: &Group) -> Markup {
             row
         }));
     }
-    let found = rows.distinct(QUANTITY).into_iter().filter(|name| !OF_NO_METRIC.contains(name));
+    let of_no_metric = |name: &&str| OF_NO_METRIC.contains(name) || name.ends_with(FLOOR);
+    let found = rows.distinct(QUANTITY).into_iter().filter(|name| !of_no_metric(name));
     let mut names: Vec<&str> = found.collect();
     names.sort_unstable();
     let place = |name: &&str| in_tables().iter().position(|m| m.name == *name);
     names.sort_by_key(|name| place(name).unwrap_or(in_tables().len()));
     names.insert(0, "success");
+    names.extend(rows.distinct(QUANTITY).into_iter().filter(|name| *name == "converged"));
     let view = View { query: Query { quantities: &names, ..RADII.query }, ..RADII };
     let known = quantities::of_attacks();
     html! {

@@ -5,7 +5,7 @@ use crate::place::{CONFIG, Place, SHAPES, mean, row, rows, says};
 use serde_json::Value;
 
 const SUBJECT: &str = "--weights model.safetensors --data shapes:seed=0,train=64,test=16 --limit 8";
-const HOW: &str = "--attack topk --iters 2 --eps 4/255,8/255";
+const HOW: &str = "--attack topk --iters 2 --eps 4/255,8/255 --judge-samples 2";
 
 /// Keys of what the images made against one method do to the maps of another.
 fn cell<'a>(from: &'a str, to: &'a str, quantity: &'a str) -> [(&'a str, &'a str); 3] {
@@ -30,12 +30,16 @@ fn the_diagonal_is_what_attack_finds() {
     for method in methods {
         let attack = place.ok(&format!("attack {SUBJECT} --method {method} {HOW} --json")).json();
         for theirs in rows(&attack, &[("method", method)]) {
-            if theirs["quantity"] == "l2-change" {
-                continue;
+            let quantity = theirs["quantity"].as_str().expect("a name");
+            let mut keys = match quantity {
+                "l2-change" => continue,
+                // Of the attack, whoever judges it.
+                "measure" | "converged" => vec![("from_method", method), ("quantity", quantity)],
+                _ => cell(method, method, quantity).to_vec(),
+            };
+            for key in ["eps", "iterations"] {
+                keys.extend(theirs[key].as_str().map(|value| (key, value)));
             }
-            let mut keys =
-                cell(method, method, theirs["quantity"].as_str().expect("a name")).to_vec();
-            keys.extend(theirs["eps"].as_str().map(|eps| ("eps", eps)));
             for statistic in ["mean", "stderr", "mean_of_successes", "n", "undefined"] {
                 assert_eq!(row(&said, &keys)[statistic], theirs[statistic], "{method}: {theirs}");
             }
@@ -58,11 +62,13 @@ fn the_diagonal_is_what_attack_finds() {
     let kept: Value = serde_json::from_str(&place.text("t/transfer.json")).expect("JSON");
     assert_eq!(kept, said);
     let csv = place.text("t/transfer.csv");
-    assert!(
-        csv.starts_with("attack,eps,eps_value,from_method,from_model,method,model,quantity,mean")
-    );
-    // A cell: at each of 2 radii 6 numbers of maps, success, images without a map; 6 areas.
-    assert_eq!(csv.lines().count(), 1 + 2 * 3 * (2 * 8 + 6) + 1);
+    assert!(csv.starts_with(
+        "attack,eps,eps_value,from_method,from_model,iterations,method,model,quantity,mean"
+    ));
+    // A cell: at each of 2 radii 6 numbers of maps, success, images without a map, the floors of 4 and
+    // whether they are below; 6 areas. A source:
+    // at each radius whether it converged, and its measure after 0, 1 and 2 iterations.
+    assert_eq!(csv.lines().count(), 1 + 2 * 3 * (2 * (8 + 2 * 4) + 6) + 2 * 2 * 4 + 1);
     image::load_from_memory(&place.read("t/heat.png")).expect("a picture");
     let files = place.at("t").read_dir().expect("a folder").count();
     assert_eq!(files, 3, "parts stayed");

@@ -76,11 +76,28 @@ impl Reference {
     }
 }
 
+/// Which of an objective's losses is descended. They have one goal and fail at different images.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Descent {
+    /// That of the paper.
+    #[default]
+    Published,
+    /// The one nearest to the measure.
+    Near,
+    /// Another.
+    Other,
+}
+
 /// A goal of an attack on maps.
 pub trait MapObjective {
     /// Heat maps `[N, H, W]` -> `[N]`, differentiable, to be made small: of the surrogate to descend,
     /// of the real network to choose among iterates of equal measure.
     fn loss(&self, heat: &Tensor, clean: &Reference) -> Tensor;
+
+    /// The loss that `descent` names; the same where there is no other.
+    fn descended(&self, heat: &Tensor, clean: &Reference, _descent: Descent) -> Tensor {
+        self.loss(heat, clean)
+    }
 
     /// Heat maps of the real network `[N, H, W]` -> f64 `[N]`; smaller is a stronger attack.
     fn measure(&self, heat: &Tensor, clean: &Reference) -> Tensor;

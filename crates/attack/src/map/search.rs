@@ -2,15 +2,16 @@
 //! iterates are judged on the real network.
 
 use super::{
+    Known,
     beta::Beta,
-    reference::{MapObjective, Reference},
+    reference::{Descent, MapObjective, Reference},
 };
 use crate::{Best, Objective};
 use explain::{
     Attribution, Batch,
     heatmap::{has_mass, heat},
 };
-use models::{Model, grad::value_and_grad, noise, softened};
+use models::{Model, grad::value_and_grad, noise, softened_by};
 use std::cell::{Cell, RefCell};
 use tch::Tensor;
 
@@ -20,6 +21,11 @@ pub(super) struct Search<'a> {
     pub method: &'a dyn Attribution,
     pub objective: &'a dyn MapObjective,
     pub beta: Beta,
+    /// Of the network's nonlinearities, where the sharpness is in their units.
+    pub spreads: &'a [f64],
+    pub descent: Descent,
+    /// Whether steps draw anew.
+    pub fresh: bool,
     pub iterations: u32,
     pub batch: &'a Batch,
     /// What this restart sees.
@@ -27,7 +33,7 @@ pub(super) struct Search<'a> {
     pub holds_outputs: bool,
     /// One key per image seeds random steps.
     pub keys: &'a [u64],
-    pub best: RefCell<Best>,
+    pub known: RefCell<Known>,
     /// Whether the start has been asked about, which is no iterate.
     pub started: Cell<bool>,
     /// Called after every iteration.
@@ -35,6 +41,11 @@ pub(super) struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// What is descended, `[N]`.
+    fn loss(&self, heat: &Tensor) -> Tensor {
+        self.objective.descended(heat, &self.clean, self.descent)
+    }
+
     /// The loss `[N]` at the images `at` and its gradient `[N, C, H, W]`: of the surrogate's heat
     /// maps, with the sharpness of the iteration under way, and of the real network's outputs.
     fn gradient(&self, at: &Tensor, iteration: u32) -> (Tensor, Tensor) {
@@ -47,13 +58,14 @@ impl Search<'_> {
         }
         let values = RefCell::new(None);
         let cotangent = |map: &Tensor| {
-            let (value, g) = value_and_grad(map, |map| objective.loss(&heat(map), &self.clean));
+            let (value, g) = value_and_grad(map, |map| self.loss(&heat(map)));
             values.replace(Some(value));
             g
         };
-        let surrogate = softened(model, self.beta.at(iteration, self.iterations));
+        let beta = self.beta.at(iteration, self.iterations);
+        let surrogate = softened_by(model, beta, self.spreads);
         let differentiable = method.differentiable().expect("`check` asks for it");
-        let (_, g) = differentiable.pullback(&surrogate, &self.batch.at(at), &cotangent);
+        let (_, g) = differentiable.pullback(&surrogate, &self.drawn(at, iteration), &cotangent);
         let value = values.into_inner().expect("every pullback asks for its cotangent");
         if !self.holds_outputs {
             return (value, g);
@@ -65,35 +77,61 @@ impl Search<'_> {
         (value + cost, g + back)
     }
 
-    /// Keeps each of the images `at` whose prediction is the clean one, which has a map, and which is
-    /// the best so far on the real network. Returns the loss there `[N]`, infinite where the
-    /// prediction is another or there is no map. One iteration is over.
-    fn judge(&self, at: &Tensor) -> Tensor {
+    /// The images `at` with what the method draws for a step from them.
+    fn drawn(&self, at: &Tensor, iteration: u32) -> Batch {
+        let batch = self.batch.at(at);
+        if !self.fresh {
+            return batch;
+        }
+        let draw = noise::key(2, u64::from(iteration), 0);
+        Batch { keys: self.keys.iter().map(|&key| noise::key(key, draw, 0)).collect(), ..batch }
+    }
+
+    /// The images `at` on the real network, and what is descended there `[N]`; NaN and infinite where
+    /// the prediction is not the clean one or there is no map.
+    fn see(&self, at: &Tensor) -> (Best, Tensor) {
         let Search { objective, clean, .. } = self;
         let (maps, logits) = self.method.with_logits(self.model, &self.batch.at(at));
         let heat = heat(&maps);
         let (measure, loss) = (objective.measure(&heat, clean), objective.loss(&heat, clean));
+        let mut descended = self.loss(&heat);
+        if self.holds_outputs && self.beta.grows() {
+            descended += objective.output_loss(&logits, clean).expect("`holds_outputs`");
+        }
         let same = logits.argmax(1, false).eq_tensor(&clean.prediction);
         // A map that is gone is no other map: nothing can be compared.
         let refused = same.logical_and(&has_mass(&heat)).logical_not();
-        self.best.borrow_mut().keep(&Best {
+        let seen = Best {
             images: at.shallow_clone(),
             measure: measure.masked_fill(&refused, f64::NAN),
-            loss: loss.shallow_clone(),
+            loss,
             success: refused.ones_like(),
-        });
+        };
+        (seen, descended.masked_fill(&refused, f64::INFINITY))
+    }
+
+    /// Keeps each of the images `at` that is the best so far. Returns what is descended there. One
+    /// iteration is over.
+    fn judge(&self, at: &Tensor) -> Tensor {
+        let (seen, descended) = self.see(at);
+        self.known.borrow_mut().keep(&seen);
         (self.tick)();
-        loss.masked_fill(&refused, f64::INFINITY)
+        descended
     }
 }
 
 impl Objective for Search<'_> {
+    /// The value is the surrogate's; where that is another one at every iteration, the real network's,
+    /// which can be compared.
     fn value_and_grad(&self, x: &Tensor, iteration: u32) -> (Tensor, Tensor) {
-        if self.started.replace(true) {
-            let _ = self.judge(x);
-        }
+        let grows = self.beta.grows();
+        let real = match self.started.replace(true) {
+            true => Some(self.judge(x)),
+            false => grows.then(|| self.see(x).1),
+        };
         let (loss, g) = self.gradient(x, iteration);
-        (loss.neg(), g.neg())
+        let value = real.filter(|_| grows).unwrap_or(loss);
+        (value.neg(), g.neg())
     }
 
     fn value(&self, x: &Tensor) -> Tensor {

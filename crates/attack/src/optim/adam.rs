@@ -49,7 +49,7 @@ impl Optimizer for Adam {
         for i in 0..walk.steps {
             let (_, g) = objective.value_and_grad(&at, i);
             let direction = adam.direction(&mut moments, &g, i64::from(i) + 1);
-            at = walk.ball.project(walk.x, &(&at + direction * walk.step));
+            at = walk.ball.project(walk.x, &(&at + direction * walk.step_at(i)));
         }
         objective.last(&at);
         at

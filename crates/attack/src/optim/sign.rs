@@ -46,12 +46,17 @@ impl Projection {
     }
 }
 
+impl Sign {
+    /// Iterates go to the nearest image of the ball.
+    pub const CLAMPED: Sign = Sign { projection: Projection::Clamp };
+}
+
 impl Optimizer for Sign {
     fn climb(&self, objective: &dyn Objective, walk: &Walk) -> Tensor {
         let mut at = walk.start.shallow_clone();
         for i in 0..walk.steps {
             let (_, g) = objective.value_and_grad(&at, i);
-            let next = &at + walk.ball.ascent(&g) * walk.step;
+            let next = &at + walk.ball.ascent(&g) * walk.step_at(i);
             at = self.projection.apply(walk.ball, walk.x, &next);
         }
         objective.last(&at);

@@ -29,7 +29,7 @@ pub(crate) const BLOCK: u32 = 50;
 /// Random search; ends at the images with the largest value.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-struct SquareSearch {}
+pub(crate) struct SquareSearch {}
 
 impl Optimizer for SquareSearch {
     fn climb(&self, objective: &dyn Objective, walk: &Walk) -> Tensor {

@@ -7,7 +7,7 @@ use tch::Tensor;
 /// A way to move through a ball to where an objective is large.
 ///
 /// ```
-/// use attack::{Ball, Norm, Objective, Walk, optimizer};
+/// use attack::{Ball, Norm, Objective, Step, Walk, optimizer};
 /// use tch::{Device, Kind, Tensor};
 ///
 /// /// −(x − 1)², summed over an image.
@@ -24,7 +24,7 @@ use tch::Tensor;
 ///
 /// let x = Tensor::zeros([1, 1, 2, 2], (Kind::Float, Device::Cpu));
 /// let (ball, start) = (Ball::new(Norm::Linf, 0.3)?, x.shallow_clone());
-/// let walk = Walk { x: &x, ball, start, start_value: None, steps: 5, step: 0.1, keys: &[0] };
+/// let walk = Walk { x: &x, ball, start, start_value: None, steps: 5, step: Step::Same(0.1), keys: &[0] };
 /// let end = optimizer(registry::parse("sign")?)?.climb(&NearOne, &walk);
 /// assert!((end - 0.3).abs().max().double_value(&[]) < 1e-6);
 /// # Ok::<(), anyhow::Error>(())
@@ -52,13 +52,37 @@ pub struct Walk<'a> {
     pub start_value: Option<Tensor>,
     /// How many iterates there are.
     pub steps: u32,
-    /// Length of a step in the ball's norm.
-    pub step: f64,
+    /// How long each is.
+    pub step: Step,
     /// One key per image seeds the walk's own draws, `[N]`.
     pub keys: &'a [u64],
 }
 
+/// Length of a walk's steps in the ball's norm, in units of [0, 1] pixels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Step {
+    /// The same at every iteration.
+    Same(f64),
+    /// From this at the first by equal differences to 0 after the last.
+    Falling(f64),
+}
+
+impl Step {
+    /// In iteration number `iteration`, from 0, of so many.
+    pub(super) fn at(self, iteration: u32, of: u32) -> f64 {
+        match self {
+            Step::Same(step) => step,
+            Step::Falling(first) => first * (1. - f64::from(iteration) / f64::from(of)),
+        }
+    }
+}
+
 impl Walk<'_> {
+    /// Length of the step in iteration number `iteration`.
+    pub(super) fn step_at(&self, iteration: u32) -> f64 {
+        self.step.at(iteration, self.steps)
+    }
+
     /// A key per image for draw number `draw` of what is called `name`.
     pub fn keyed(&self, name: &str, draw: u32) -> Vec<u64> {
         keyed(self.keys, name, draw)

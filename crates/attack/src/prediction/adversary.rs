@@ -1,6 +1,6 @@
 //! What every attack on predictions does and what it is given.
 
-use crate::{Ball, Walk, optim::keyed};
+use crate::{Ball, Step, Walk, optim::keyed};
 use anyhow::Result;
 use models::Model;
 use models::upload;
@@ -81,6 +81,6 @@ impl<'a> AttackInput<'a> {
     /// A walk from `start`, of no steps yet; `keys` seed its draws.
     pub(crate) fn walk<'b>(&'b self, start: Tensor, keys: &'b [u64]) -> Walk<'b> {
         let Self { x, ball, .. } = self;
-        Walk { x, ball: *ball, start, start_value: None, steps: 0, step: 0., keys }
+        Walk { x, ball: *ball, start, start_value: None, steps: 0, step: Step::Same(0.), keys }
     }
 }

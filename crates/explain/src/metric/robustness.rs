@@ -1,6 +1,7 @@
 //! Metrics of how far apart the maps of neighbouring images are, and what these share: neighbours,
 //! and what is kept of one number for each of them.
 
+mod ascent;
 pub(super) mod bounds;
 pub(super) mod gap;
 pub(super) mod lipschitz;
@@ -47,6 +48,7 @@ impl Neighbourhood {
         chunks::each(batch, self.noise.samples, near, take);
     }
 
+    /// The neighbours of a pass.
     fn near(&self, pass: &Pass) -> Batch {
         let images = pass.repeated(&pass.block.x);
         let keys = images.keys_of(noise::name_id(self.id));
@@ -57,6 +59,18 @@ impl Neighbourhood {
             near.keys = fresh(pass, &near);
         }
         near
+    }
+}
+
+impl Neighbourhood {
+    /// The images `x` `[N, C, H, W]` in place of sample `sample` of a pass over images alone.
+    fn drawn(&self, pass: &Pass, x: &Tensor, sample: u64) -> Batch {
+        let near = pass.block.at(&x.to_kind(pass.block.x.kind()));
+        let keys = match self.draws {
+            Draws::Shared => return near,
+            Draws::Fresh => near.keys.iter().map(|&key| of_neighbour(key, sample)).collect(),
+        };
+        Batch { keys, ..near }
     }
 }
 
@@ -72,7 +86,12 @@ pub(super) fn seen(method: &dyn Attribution, pass: &Pass, near: &Batch) -> Batch
 /// A key for each neighbour of a pass.
 fn fresh(pass: &Pass, near: &Batch) -> Vec<u64> {
     let rows = near.keys.iter().zip(pass.samples());
-    rows.map(|(&key, s)| noise::key(key, noise::name_id("near"), s)).collect()
+    rows.map(|(&key, s)| of_neighbour(key, s)).collect()
+}
+
+/// From the key of an image that of its neighbour number `sample`.
+fn of_neighbour(key: u64, sample: u64) -> u64 {
+    noise::key(key, noise::name_id("near"), sample)
 }
 
 /// What is kept of one number for each neighbour, none negative.

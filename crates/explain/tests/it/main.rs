@@ -24,6 +24,7 @@ mod method {
 }
 mod metric {
     //! Metrics of maps.
+    mod ascent;
     mod asked_once;
     mod bounds;
     mod control;

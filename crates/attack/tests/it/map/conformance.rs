@@ -3,7 +3,7 @@
 use super::victims::{
     K, all_attacks, all_methods, attack, flags, goal, linf, method, rule, run, subject,
 };
-use attack::{Ball, MapAttack, Norm, OPTIMIZERS, Objective, Optimizer, Outcome, Walk};
+use attack::{Ball, Beta, MapAttack, Norm, OPTIMIZERS, Objective, Optimizer, Outcome, Step, Walk};
 use explain::{Batch, heat};
 use models::{Activation, Model, Ops, Target};
 use std::cell::Cell;
@@ -55,7 +55,7 @@ fn every_attack_conforms_on_every_method() {
     for (attack_name, loss) in all_attacks() {
         for (method_name, method) in all_methods() {
             let (ball, by) = (linf(8. / 255.), attack(&model, &*method, &*loss, &*sign));
-            let by = MapAttack { step: ball.eps / 2., ..by };
+            let by = MapAttack { step: Step::Same(ball.eps / 2.), ..by };
             conforms(&format!("{attack_name} on {method_name}"), &by, &batch, &ball);
         }
     }
@@ -70,7 +70,8 @@ fn every_rule_conforms() {
         for (attack_name, loss) in all_attacks() {
             for ball in [linf(8. / 255.), Ball::new(Norm::L2, 0.4).unwrap()] {
                 let by = attack(&model, &*method, &*loss, &*rule);
-                let by = MapAttack { iterations: 8, restarts: 2, step: ball.eps / 4., ..by };
+                let by =
+                    MapAttack { iterations: 8, restarts: 2, step: Step::Same(ball.eps / 4.), ..by };
                 conforms(&format!("{attack_name} by {}", entry.name), &by, &batch, &ball);
             }
         }
@@ -118,25 +119,29 @@ impl Model for Counting<'_> {
 }
 
 /// A step is a pass through the surrogate and one through the network; `apgd` asks for one gradient
-/// more, what holds the outputs for a pass a gradient, and `square` judges only.
+/// more, what holds the outputs for a pass a gradient, and `square` judges only. Where β grows the
+/// first point is judged too.
 #[test]
 fn passes_are_as_many_as_steps_need() {
     let (model, x, target) = subject();
     let (batch, method) = (Batch::new(&x, &target), method("gxi"));
     let cases = [
-        ("sign", "topk", 2 * 2 * 5),
-        ("adam", "topk", 2 * 2 * 5),
-        ("apgd", "topk", 2 * (2 * 5 + 1)),
-        ("square", "topk", 2 * 5),
-        ("sign", "manipulate", 2 * 3 * 5),
-        ("sign", "random", 2 * 5),
-        ("apgd", "random", 2 * 5),
+        ("sign", "topk", 20., 2 * 2 * 5),
+        ("adam", "topk", 20., 2 * 2 * 5),
+        ("apgd", "topk", 20., 2 * (2 * 5 + 1)),
+        ("apgd", "topk", 40., 2 * (2 * 5 + 2)),
+        ("sign", "topk", 40., 2 * (2 * 5 + 1)),
+        ("square", "topk", 40., 2 * 5),
+        ("sign", "manipulate", 20., 2 * 3 * 5),
+        ("sign", "random", 20., 2 * 5),
+        ("apgd", "random", 20., 2 * 5),
     ];
-    for (rule_name, goal_name, passes) in cases {
+    for (rule_name, goal_name, end, passes) in cases {
         let counting = Counting(&model, Cell::new(0));
         let (rule, goal) = (rule(rule_name), goal(goal_name));
         let by = attack(&counting, &*method, &*goal, &*rule);
-        let by = MapAttack { iterations: 5, restarts: 2, ..by };
+        let beta = Beta { end, ..by.beta };
+        let by = MapAttack { beta, iterations: 5, restarts: 2, ..by };
         let clean = by.reference(&batch, K);
         counting.1.set(0);
         let _ = by.run(&batch, &clean, &linf(0.03), None, &|| ());
@@ -177,7 +182,7 @@ fn a_larger_ball_is_never_weaker_and_starts_where_the_smaller_ended() {
             assert!(!flags(&weaker).contains(&true), "{told}");
             holds(&told, &by, &large, &batch, &linf(0.03));
             // Without room to go on, the smaller ball's result is what is left.
-            let stay = MapAttack { step: 0., ..by };
+            let stay = MapAttack { step: Step::Same(0.), ..by };
             let stayed = stay.run(&batch, &clean, &linf(0.03), Some(&small), &|| ());
             if entry.name == "sign" {
                 assert!(same(&stayed, &small), "{told}");

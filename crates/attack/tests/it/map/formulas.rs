@@ -3,38 +3,16 @@
 
 use super::tiny::{self, Tiny};
 use super::victims::{
-    K, all_attacks, all_methods, attack, flags, goal, linf, method, rule, run, subject,
+    Always, K, all_attacks, all_methods, attack, flags, goal, linf, method, rule, run, subject,
 };
-use attack::{Ball, Beta, MapAttack, MapObjective, Norm, Outcome, Reference};
+use attack::{Ball, Beta, Descent, MapAttack, Norm, Outcome, Reference, Step};
 use explain::{
     Batch, heat,
     similarity::{check_k, default_k, top_intersection},
 };
-use models::{Activation, Model, Ops, Score, Target, noise, softened};
+use models::{Activation, Model, Ops, Score, Target, noise, softened_by, spreads};
 use std::cell::Cell;
 use tch::{Device, Kind, Tensor};
-
-/// Another attack's loss with a measure that makes every iterate the best so far.
-struct Always<'a>(&'a dyn MapObjective, Cell<f64>);
-
-impl MapObjective for Always<'_> {
-    fn loss(&self, heat: &Tensor, clean: &Reference) -> Tensor {
-        self.0.loss(heat, clean)
-    }
-
-    fn output_loss(&self, logits: &Tensor, clean: &Reference) -> Option<Tensor> {
-        self.0.output_loss(logits, clean)
-    }
-
-    fn gradient_free(&self) -> bool {
-        self.0.gradient_free()
-    }
-
-    fn measure(&self, heat: &Tensor, _clean: &Reference) -> Tensor {
-        self.1.set(self.1.get() - 1.);
-        Tensor::full([heat.size()[0]], self.1.get(), (Kind::Double, heat.device()))
-    }
-}
 
 /// `Tiny` that predicts another class where its score is more than `width` from that at its image.
 struct Edge {
@@ -76,9 +54,10 @@ fn an_iterate_that_changes_the_prediction_is_refused() {
 /// The whole objective at the images `x`, of which each is image 0 of `batch`, moved.
 fn objective(by: &MapAttack, batch: &Batch, clean: &Reference, x: &Tensor) -> Tensor {
     let rows = vec![0; x.size()[0] as usize];
-    let surrogate = softened(by.model, by.beta.start);
+    let surrogate = softened_by(by.model, by.beta.start, by.spreads);
     let moved = batch.select(&rows).at(x);
-    let loss = by.objective.loss(&heat(&by.method.attribute(&surrogate, &moved)), clean);
+    let heat = heat(&by.method.attribute(&surrogate, &moved));
+    let loss = by.objective.descended(&heat, clean, by.descent);
     match by.objective.output_loss(&by.model.logits(x), clean) {
         Some(cost) => loss + cost,
         None => loss,
@@ -90,31 +69,44 @@ fn the_step_follows_the_objective_as_finite_differences_do() {
     let (model, x, target) = subject();
     let x = x.narrow(0, 0, 1) * 0.6 + 0.2;
     let target = Target { score: Score::Logprob, ..target.narrow(0, 1) };
-    let (batch, sign, n) = (Batch::new(&x, &target), rule("sign"), 16);
-    // At the clean image itself a change of the logits has no slope: begin beside it.
-    let start = &x + noise::sign(&[9], &[3, 8, 8], Device::Cpu).to_kind(Kind::Double) * 1e-3;
+    let (batch, sign) = (Batch::new(&x, &target), rule("sign"));
+    let (relative, spreads) = (Beta { relative: true, ..Beta::fixed(4.) }, spreads(&model, [x]));
     for (attack_name, loss) in all_attacks().into_iter().filter(|(_, loss)| !loss.gradient_free()) {
         for (method_name, method) in all_methods() {
+            let told = format!("{attack_name} on {method_name}");
             let always = Always(&*loss, Cell::new(0.));
             let by = attack(&model, &*method, &always, &*sign);
-            let by = MapAttack { beta: Beta::fixed(4.), step: 1e-7, iterations: 1, ..by };
-            let aim = noise::uniform(&[3], &[8, 8], Device::Cpu);
-            let clean = by.reference(&batch, K).aiming_at(&(&aim / aim.sum(Kind::Float)));
-            let (begun, room) = (begun(&start, &clean), Ball::new(Norm::L2, 1.).unwrap());
-            let outcome = by.run(&batch, &clean, &room, Some(&begun), &|| ());
-            let slope = (&start - outcome.adversarial) / by.step; // the gradient, but for its length
-            let along = noise::sign(&[5], &[n, 3, 8, 8], Device::Cpu).squeeze_dim(0);
-            let along = along.to_kind(Kind::Double);
-            let at =
-                |steps: f64| objective(&by, &batch, &clean, &(&start + &along * (steps * 1e-6)));
-            let found = ((at(1.) - at(-1.)) * 8. - (at(2.) - at(-2.))) / 12e-6;
-            let expected =
-                (slope * along).sum_dim_intlist([1, 2, 3].as_slice(), false, Kind::Double);
-            let unit = |t: &Tensor| t / t.norm();
-            let far = (unit(&found) - unit(&expected)).abs().max().double_value(&[]);
-            assert!(far < 1e-5, "{attack_name} on {method_name}: {far:e} off");
+            let by = MapAttack { beta: Beta::fixed(4.), iterations: 1, ..by };
+            follows(&told, &by, &batch);
+            for descent in [Descent::Near, Descent::Other] {
+                let by = MapAttack { beta: relative, spreads: &spreads, descent, ..by };
+                if (attack_name, method_name) == ("topk", "gxi") {
+                    follows(&format!("{told}, {descent:?}"), &by, &batch);
+                }
+            }
         }
     }
+}
+
+/// One short step of `by` beside the images of `batch` is along the slope.
+fn follows(told: &str, by: &MapAttack, batch: &Batch) {
+    let (step, n) = (1e-7, 16);
+    // At the clean image itself a change of the logits has no slope: begin beside it.
+    let beside = noise::sign(&[9], &[3, 8, 8], Device::Cpu).to_kind(Kind::Double) * 1e-3;
+    let (by, start) = (MapAttack { step: Step::Same(step), ..*by }, &batch.x + beside);
+    let aim = noise::uniform(&[3], &[8, 8], Device::Cpu);
+    let clean = by.reference(batch, K).aiming_at(&(&aim / aim.sum(Kind::Float)));
+    let (begun, room) = (begun(&start, &clean), Ball::new(Norm::L2, 1.).unwrap());
+    let outcome = by.run(batch, &clean, &room, Some(&begun), &|| ());
+    let slope = (&start - outcome.adversarial) / step; // the gradient, but for its length
+    let along = noise::sign(&[5], &[n, 3, 8, 8], Device::Cpu).squeeze_dim(0);
+    let along = along.to_kind(Kind::Double);
+    let at = |steps: f64| objective(&by, batch, &clean, &(&start + &along * (steps * 1e-6)));
+    let found = ((at(1.) - at(-1.)) * 8. - (at(2.) - at(-2.))) / 12e-6;
+    let expected = (slope * along).sum_dim_intlist([1, 2, 3].as_slice(), false, Kind::Double);
+    let unit = |t: &Tensor| t / t.norm();
+    let far = (unit(&found) - unit(&expected)).abs().max().double_value(&[]);
+    assert!(far < 1e-5, "{told}: {far:e} off");
 }
 
 /// An outcome from which a walk begins at `start`, and that anything beats.
@@ -124,6 +116,7 @@ fn begun(start: &Tensor, clean: &Reference) -> Outcome {
         adversarial: start.shallow_clone(),
         success: clean.prediction.zeros_like().to_kind(Kind::Bool),
         has_map: clean.prediction.ones_like().to_kind(Kind::Bool),
+        trace: most.unsqueeze(1),
         measure: most.shallow_clone(),
         loss: most,
     }
@@ -138,14 +131,10 @@ fn steps_agree_with_the_formulas_of_the_paper() {
     for iterations in [1, 3] {
         let always = Always(&*topk, Cell::new(0.));
         let by = MapAttack {
-            model: &tiny,
-            method: &*method,
-            objective: &always,
-            optimizer: &*sign,
             beta: Beta::fixed(5.),
             iterations,
-            step: 0.02,
-            restarts: 1,
+            step: Step::Same(0.02),
+            ..attack(&tiny, &*method, &always, &*sign)
         };
         let x0 = tiny.image();
         let batch = Batch::new(&tiny.tensor(&x0), &target);
@@ -194,7 +183,7 @@ fn on_a_trained_network_it_beats_random_signs_by_far() {
     let (topk, sign) = (goal("topk"), rule("sign"));
     let (method, ball, k) = (method("gxi"), linf(8. / 255.), 10);
     let by = attack(&model, &*method, &*topk, &*sign);
-    let by = MapAttack { iterations: 15, step: ball.eps / 4., ..by };
+    let by = MapAttack { iterations: 15, step: Step::Same(ball.eps / 4.), ..by };
     let batch = Batch::new(&x, &target);
     let clean = by.reference(&batch, k);
     let outcome = by.run(&batch, &clean, &ball, None, &|| ());
@@ -212,7 +201,7 @@ fn on_a_trained_network_it_beats_random_signs_by_far() {
 }
 
 /// Two 3×4 heat maps that sum to one, and what an attacker of the first knows.
-fn two_maps() -> (Tensor, Tensor) {
+pub(crate) fn two_maps() -> (Tensor, Tensor) {
     let map = |values: [f64; 12]| {
         let t = Tensor::from_slice(&values).view([1, 3, 4]);
         &t / t.sum(Kind::Double)
@@ -224,7 +213,7 @@ fn two_maps() -> (Tensor, Tensor) {
 }
 
 /// What is known where a method gave the map `heat`.
-fn knowing(heat: &Tensor) -> Reference {
+pub(crate) fn knowing(heat: &Tensor) -> Reference {
     let (tiny, method) = (Tiny::new(7), method("gxi"));
     let x = tiny.tensor(&tiny.image());
     let batch = Batch::new(&x, &Target::logit(&Tensor::from_slice(&[0i64])));
@@ -327,33 +316,4 @@ fn the_control_makes_random_steps() {
 #[test]
 fn a_weight_may_be_a_large_whole_number() {
     goal("manipulate:gamma_map=100000000000");
-}
-
-#[test]
-fn sharpness_is_a_number_or_a_growth() {
-    assert_eq!(Beta::parse("20").unwrap(), Beta::fixed(20.));
-    assert_eq!(Beta::parse("10:100").unwrap(), Beta { start: 10., end: 100. });
-    for wrong in ["0", "-1", "10:", "a", "10:0", "inf"] {
-        assert!(Beta::parse(wrong).is_err(), "{wrong}");
-    }
-}
-
-#[test]
-fn a_growing_sharpness_is_that_of_each_iteration() {
-    let (model, x, target) = subject();
-    let (batch, method, topk, sign) =
-        (Batch::new(&x, &target), method("gxi"), goal("topk"), rule("sign"));
-    let by = |beta| MapAttack { beta, ..attack(&model, &*method, &*topk, &*sign) };
-    let at = |beta, iterations, from: Option<&Outcome>| {
-        let by = MapAttack { iterations, step: 1e-5, ..by(beta) };
-        let always = Always(&*topk, Cell::new(from.map_or(0., |_| -9.)));
-        let by = MapAttack { objective: &always, ..by };
-        by.run(&batch, &by.reference(&batch, K), &linf(0.1), from, &|| ())
-    };
-    // Of two iterations from 2 to 32, the second is at 2 · (32 / 2)^(1/2) = 8.
-    let grown = at(Beta { start: 2., end: 32. }, 2, None);
-    let first = at(Beta::fixed(2.), 1, None);
-    let second = at(Beta::fixed(8.), 1, Some(&first));
-    let far = (&grown.adversarial - &second.adversarial).abs().max().double_value(&[]);
-    assert!(far < 1e-12, "{far:e}");
 }

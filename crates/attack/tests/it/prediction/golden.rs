@@ -3,7 +3,7 @@
 
 use super::stored::{Stored, golden, images, keys, most, rule, share, wrong};
 use attack::{
-    Adversary, AttackInput, AutoPgd, Ball, Loss, Norm, Pgd, Square, Walk, function::maximise,
+    Adversary, AttackInput, AutoPgd, Ball, Loss, Norm, Pgd, Square, Step, Walk, function::maximise,
 };
 use models::{
     Model,
@@ -73,8 +73,15 @@ fn apgd_climbs_as_high_from_the_same_start() {
                     loss.untargeted(&logits, &y)
                 })
             };
-            let walk =
-                Walk { x: &x, ball, start, start_value: None, steps: 50, step: 0., keys: &[] };
+            let walk = Walk {
+                x: &x,
+                ball,
+                start,
+                start_value: None,
+                steps: 50,
+                step: Step::Same(0.),
+                keys: &[],
+            };
             let value = -maximise(&AutoPgd::default(), &objective, &walk).loss;
             let key = format!("apgd-{name}-{norm}");
             let losses = expected.take(&format!("{key}.loss")).unwrap();

@@ -1,7 +1,12 @@
 //! Local Lipschitz constants (Tan & Tian 2023, Eq. 4): how far maps move, in units of how far the
-//! image moved, over sampled neighbours. Sampling bounds the constant from below.
+//! image moved, over sampled neighbours or, as far from the image as these are, by ascent. What is
+//! found bounds the constant from below.
 
-use super::{Aggregate, Draws, Neighbourhood, Norm, each, seen, zeros};
+use super::{
+    Aggregate, Draws, Neighbourhood, Norm,
+    ascent::{Height, OfMaps, OfScore, Region, Search, climb},
+    each, seen, zeros,
+};
 use crate::{
     Batch,
     engine::chunks::Pass,
@@ -30,6 +35,11 @@ pub(crate) const ENTRY: Entry<dyn Metric> = Entry {
         ),
         ("aggregate", "max or mean, over neighbours"),
         (
+            "search",
+            "sample: the largest of the neighbours; ascent: also what 50 steps of gradient ascent find, \
+             as far from the image, where the method has a product with its Jacobian",
+        ),
+        (
             "draws",
             "shared: a method draws at a neighbour what it draws at the image; fresh: something \
              else",
@@ -54,6 +64,7 @@ struct Options {
     ratio: bool,
     aggregate: Aggregate,
     draws: Draws,
+    search: Search,
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
@@ -73,13 +84,16 @@ impl Default for Options {
             ratio: true,
             aggregate: Aggregate::Max,
             draws: Draws::Shared,
+            search: Search::Sample,
         }
     }
 }
 
 fn build(table: Table) -> Result<Box<dyn Metric>> {
     let options: Options = registry::options(table)?;
-    let Options { samples, sigma, draws, .. } = options;
+    let Options { samples, sigma, draws, search, aggregate, .. } = options;
+    let most = matches!(aggregate, Aggregate::Max);
+    ensure!(most || search == Search::Sample, "`search=ascent` finds a maximum, not a mean");
     ensure!(sigma > 0., "`sigma` is {sigma}; it must be positive");
     let noise = Noise { kernel: Kernel::Gaussian, size: sigma, relative: false, samples };
     let near = Neighbourhood { noise: noise.checked("sigma")?, id: "lipschitz", draws };
@@ -89,13 +103,14 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
 const RATIOS: &[Column] = &[
     Column {
         name: "lipschitz",
-        about: "|φ(x) − φ(x′)| / |x − x′| over neighbours x′, maps signed; 0 or more, map per pixel \
-                value",
+        about: "|φ(x) − φ(x′)| / |x − x′| over neighbours x′, maps signed: the found maximum, a lower \
+                bound; 0 or more, map per pixel value",
         better: Better::Lower,
     },
     Column {
         name: "model-lipschitz",
-        about: "|f(x) − f(x′)| / |x − x′| over the same neighbours; 0 or more, score per pixel value",
+        about: "|f(x) − f(x′)| / |x − x′| over the same neighbours: the found maximum, a lower bound; 0 \
+                or more, score per pixel value",
         better: Better::Lower,
     },
 ];
@@ -120,6 +135,31 @@ impl Lipschitz {
             Channels::All => maps.shallow_clone(),
             Channels::Mean => maps.mean_dim([1i64].as_slice(), true, Kind::Double),
         }
+    }
+}
+
+impl Lipschitz {
+    /// What ascent finds for maps, of which `maps` are compared, and for the score, `f` at the images.
+    fn climbed(
+        &self,
+        case: &Case,
+        maps: &Tensor,
+        f: &Tensor,
+        sure: Option<&Tensor>,
+    ) -> [Tensor; 2] {
+        let Options { ratio, norm, .. } = self.options;
+        let far = |delta: &Tensor| norm.of(delta);
+        let by: Option<&dyn Fn(&Tensor) -> Tensor> = if ratio { Some(&far) } else { None };
+        let explained =
+            |pass: &Pass, moved: &Tensor| norm.of(&(self.view(moved) - each(pass, maps)));
+        let scored = |pass: &Pass, near: &Batch| {
+            let sure = sure.map(|sure| each(pass, sure).to_kind(Kind::Bool));
+            let score = near.target.shifted(&case.model.logits(&near.x), sure.as_ref());
+            (score.to_kind(Kind::Double) - each(pass, f)).abs()
+        };
+        let heights: [&dyn Height; 2] =
+            [&OfMaps { case, change: &explained, by }, &OfScore { change: &scored, by }];
+        heights.map(|height| climb(case.batch, &self.near, Region::Sphere, height))
     }
 }
 
@@ -161,6 +201,13 @@ impl Metric for Lipschitz {
                 aggregate.take(kept, pass, &(rows / &by), samples);
             }
         });
+        let kept = match self.options.search {
+            Search::Sample => kept,
+            Search::Ascent => {
+                let [map, score] = self.climbed(case, &maps, &f, sure.as_ref());
+                [kept[0].maximum(&map), kept[1].maximum(&score)]
+            }
+        };
         let still = farthest.eq(0.);
         kept.map(|kept| kept.masked_fill(&still, f64::NAN)).into()
     }

@@ -1,12 +1,16 @@
 //! Sensitivity of explanations (Yeh et al. 2019, Definition 3.1): how much of a map changes within an
-//! ℓ∞ ball, over sampled points, which bounds the true maximum from below.
+//! ℓ∞ ball, over sampled points or by ascent, which bounds the true maximum from below.
 
 use crate::{
     Batch,
     engine::chunks::Pass,
     metric::{
         Better, Case, Column, Metric,
-        robustness::{Aggregate, Draws, Neighbourhood, each, norm, seen, zeros},
+        robustness::{
+            Aggregate, Draws, Neighbourhood,
+            ascent::{OfMaps, Region, Search, climb},
+            each, norm, seen, zeros,
+        },
     },
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
@@ -29,6 +33,11 @@ pub(crate) const ENTRY: Entry<dyn Metric> = Entry {
              that of the clean map, as its code does",
         ),
         (
+            "search",
+            "sample: the largest of the points; ascent: also what 50 steps of gradient ascent find, \
+             where the method has a product with its Jacobian",
+        ),
+        (
             "draws",
             "shared: a method draws at a point what it draws at the image; fresh: something else, \
              as the paper's code does",
@@ -40,6 +49,7 @@ pub(crate) const ENTRY: Entry<dyn Metric> = Entry {
 struct Sensitivity {
     near: Neighbourhood,
     unit: bool,
+    search: Search,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -49,31 +59,34 @@ struct Options {
     #[serde(deserialize_with = "registry::fraction")]
     radius: f64,
     unit: bool,
+    search: Search,
     draws: Draws,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { samples: 50, radius: 0.1, unit: false, draws: Draws::Shared }
+        let (search, draws) = (Search::Sample, Draws::Shared);
+        Options { samples: 50, radius: 0.1, unit: false, search, draws }
     }
 }
 
 fn build(table: Table) -> Result<Box<dyn Metric>> {
-    let Options { samples, radius, unit, draws } = registry::options(table)?;
+    let Options { samples, radius, unit, search, draws } = registry::options(table)?;
     let noise = Noise { kernel: Kernel::Uniform, size: radius, relative: false, samples };
     let near = Neighbourhood { noise: noise.checked("radius")?, id: "sensitivity", draws };
-    Ok(Box::new(Sensitivity { near, unit }))
+    Ok(Box::new(Sensitivity { near, unit, search }))
 }
 
 const COLUMNS: &[Column] = &[
     Column {
         name: "max-sensitivity",
-        about: "max |Φ(x + δ) − Φ(x)|₂ / |Φ(x)|₂ over points of the ball; 0 or more",
+        about: "max |Φ(x + δ) − Φ(x)|₂ / |Φ(x)|₂ over points of the ball: the found maximum, a lower bound; 0 or \
+                more",
         better: Better::Lower,
     },
     Column {
         name: "avg-sensitivity",
-        about: "the mean of the same; 0 or more",
+        about: "the mean of the same over sampled points; 0 or more",
         better: Better::Lower,
     },
 ];
@@ -94,16 +107,27 @@ impl Metric for Sensitivity {
         let before = lengths(case.maps);
         let maps = case.maps / &before;
         let kept = [Aggregate::Max, Aggregate::Mean].map(|keep| (keep, zeros(case.batch)));
-        let changed = |pass: &Pass, near: &Batch| {
-            let moved = case.method.attribute(case.model, &seen(case.method, pass, near));
-            let by = if self.unit { lengths(&moved) } else { each(pass, &before) };
+        let change = |pass: &Pass, moved: &Tensor| {
+            let by = if self.unit { lengths(moved) } else { each(pass, &before) };
             norm(&(moved / by - each(pass, &maps)), 2.)
+        };
+        let changed = |pass: &Pass, near: &Batch| {
+            change(pass, &case.method.attribute(case.model, &seen(case.method, pass, near)))
         };
         self.near.each(case.batch, changed, |pass, changed| {
             for (keep, kept) in &kept {
                 keep.take(kept, pass, &changed, self.near.noise.samples);
             }
         });
-        kept.map(|(_, kept)| kept).into()
+        let [most, mean] = kept.map(|(_, kept)| kept);
+        let most = match self.search {
+            Search::Sample => most,
+            Search::Ascent => {
+                let region = Region::Box(self.near.noise.size);
+                let height = OfMaps { case, change: &change, by: None };
+                most.maximum(&climb(case.batch, &self.near, region, &height))
+            }
+        };
+        vec![most, mean]
     }
 }

@@ -190,6 +190,7 @@ impl<'a> World<'a> {
             randomised: &randomised,
             model_cache: &Memo::default(),
             map_cache: &Memo::default(),
+            spreads: &[],
         };
         metrics.iter().flat_map(|metric| metric.measure(&case)).collect()
     }

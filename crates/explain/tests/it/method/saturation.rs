@@ -82,6 +82,7 @@ fn measured(spelled: &str, model: &dyn Model, batch: &Batch) -> Vec<f64> {
         randomised: &[],
         model_cache: &model_cache,
         map_cache: &map_cache,
+        spreads: &[],
     };
     let columns = metric(registry::parse(spelled).unwrap()).unwrap().measure(&case);
     columns.iter().flat_map(|column| Vec::<f64>::try_from(column).unwrap()).collect()

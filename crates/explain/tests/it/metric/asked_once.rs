@@ -48,6 +48,7 @@ fn asked(metrics: &[&str], methods: &[&str]) -> Vec<(Vec<f64>, i64)> {
                 randomised: &[],
                 model_cache: &model_cache,
                 map_cache: &map_cache,
+                spreads: &[],
             };
             let before = model.0.get();
             let columns = metric(parse(spelled).unwrap()).unwrap().measure(&case);

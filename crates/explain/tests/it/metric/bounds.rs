@@ -15,7 +15,7 @@ use tch::{Device, Kind, Tensor};
 /// The columns by name, one number an image.
 fn measured(spelled: &str, model: &dyn Model, batch: &Batch) -> BTreeMap<&'static str, Vec<f64>> {
     let built = metric(parse(spelled).unwrap()).unwrap();
-    let method = explain::method(parse("saliency").unwrap()).unwrap();
+    let method = explain::parse("saliency").unwrap();
     let found = built.measure(&Case {
         model,
         method: &*method,
@@ -25,6 +25,7 @@ fn measured(spelled: &str, model: &dyn Model, batch: &Batch) -> BTreeMap<&'stati
         masks: None,
         attacked: None,
         randomised: &[],
+        spreads: &[],
         model_cache: &Memo::default(),
         map_cache: &Memo::default(),
     });

@@ -19,6 +19,7 @@ fn measured(spelled: &str, of: &str, chunk: i64) -> Vec<Vec<f64>> {
         randomised: &[],
         model_cache: &Memo::default(),
         map_cache: &Memo::default(),
+        spreads: &[],
     };
     metric.measure(&case).into_iter().map(|column| Vec::try_from(column).unwrap()).collect()
 }

@@ -54,6 +54,7 @@ fn metrics_agree_with_captum_and_quantus() {
         randomised: &[],
         model_cache: &Memo::default(),
         map_cache: &Memo::default(),
+        spreads: &[],
     };
     for (asked, names) in METRICS {
         let found = metric(parse(asked).unwrap()).unwrap().measure(&case);

@@ -39,6 +39,7 @@ fn of_maps(
         randomised,
         model_cache,
         map_cache,
+        spreads: &[],
     };
     let found = metric.measure(&case);
     assert_eq!(found.len(), metric.columns().len());

@@ -89,6 +89,7 @@ impl World {
             randomised: &[],
             model_cache: &Memo::default(),
             map_cache: &Memo::default(),
+            spreads: &[],
         };
         let columns = metric.measure(&case);
         assert_eq!(columns.len(), metric.columns().len(), "{spec}");

@@ -20,6 +20,8 @@ fn bad_options_are_told() {
         ("lipschitz:channels=red", "red"),
         ("lipschitz:aggregate=median", "median"),
         ("lipschitz:radius=1", "radius"),
+        ("lipschitz:aggregate=mean,search=ascent", "maximum"),
+        ("sensitivity:search=climb", "climb"),
         ("sensitivity:radius=-0.1", "radius"),
         ("sensitivity:samples=0", "samples"),
         ("sensitivity:sigma=0.1", "sigma"),

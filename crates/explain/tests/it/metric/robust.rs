@@ -15,13 +15,13 @@ use models::{Activation, Model, Ops, noise};
 use registry::parse;
 use tch::{Device, Kind, Tensor};
 
-fn symmetric() -> Tensor {
+pub(crate) fn symmetric() -> Tensor {
     let a = drawn(2, &[D, D]);
     &a + a.transpose(0, 1)
 }
 
 /// ½ xᵀAx.
-fn bowl() -> Of<impl Fn(&Tensor) -> Tensor> {
+pub(crate) fn bowl() -> Of<impl Fn(&Tensor) -> Tensor> {
     Of(|x: &Tensor| (x.matmul(&symmetric()) * x * 0.5).sum_dim_intlist([1].as_slice(), false, None))
 }
 
@@ -53,6 +53,7 @@ fn among(
         randomised,
         model_cache,
         map_cache,
+        spreads: &[],
     };
     let found = metric.measure(&case);
     assert_eq!(found.len(), metric.columns().len(), "{spelled}");
@@ -62,7 +63,7 @@ fn among(
     found
 }
 
-fn measured(spelled: &str, model: &dyn Model, of: &str, batch: &Batch) -> Vec<Vec<f64>> {
+pub(crate) fn measured(spelled: &str, model: &dyn Model, of: &str, batch: &Batch) -> Vec<Vec<f64>> {
     let found = among(spelled, model, of, batch, &[]);
     found.into_iter().map(|column| Vec::try_from(column).unwrap()).collect()
 }
