@@ -19,6 +19,25 @@ fn numbers(result: &Value) -> Value {
     numbers
 }
 
+/// That the numbers of `attack` are those of `transfer` for the same maps.
+fn assert_same(said: &Value, attack: &Value, method: &str) {
+    for theirs in rows(attack, &[("method", method)]) {
+        let quantity = theirs["quantity"].as_str().expect("a name");
+        let mut keys = match quantity {
+            "l2-change" => continue,
+            // Of the attack, whoever judges it.
+            "measure" | "converged" => vec![("from_method", method), ("quantity", quantity)],
+            _ => cell(method, method, quantity).to_vec(),
+        };
+        for key in ["eps", "iterations"] {
+            keys.extend(theirs[key].as_str().map(|value| (key, value)));
+        }
+        for statistic in ["mean", "stderr", "mean_of_successes", "n", "undefined"] {
+            assert_eq!(row(said, &keys)[statistic], theirs[statistic], "{method}: {theirs}");
+        }
+    }
+}
+
 #[test]
 fn the_diagonal_is_what_attack_finds() {
     let place = Place::with_model("transfer");
@@ -29,21 +48,7 @@ fn the_diagonal_is_what_attack_finds() {
     let said = place.ok(&line).json();
     for method in methods {
         let attack = place.ok(&format!("attack {SUBJECT} --method {method} {HOW} --json")).json();
-        for theirs in rows(&attack, &[("method", method)]) {
-            let quantity = theirs["quantity"].as_str().expect("a name");
-            let mut keys = match quantity {
-                "l2-change" => continue,
-                // Of the attack, whoever judges it.
-                "measure" | "converged" => vec![("from_method", method), ("quantity", quantity)],
-                _ => cell(method, method, quantity).to_vec(),
-            };
-            for key in ["eps", "iterations"] {
-                keys.extend(theirs[key].as_str().map(|value| (key, value)));
-            }
-            for statistic in ["mean", "stderr", "mean_of_successes", "n", "undefined"] {
-                assert_eq!(row(&said, &keys)[statistic], theirs[statistic], "{method}: {theirs}");
-            }
-        }
+        assert_same(&said, &attack, method);
         let accuracy = [("quantity", "accuracy")];
         assert_eq!(mean(&said, &accuracy), mean(&attack, &accuracy));
         // One model: what keeps the prediction for one method keeps it for every other.

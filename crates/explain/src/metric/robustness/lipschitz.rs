@@ -63,8 +63,8 @@ struct Options {
     norm: Norm,
     ratio: bool,
     aggregate: Aggregate,
-    draws: Draws,
     search: Search,
+    draws: Draws,
 }
 
 #[derive(Clone, Copy, Deserialize, Serialize)]
@@ -83,8 +83,8 @@ impl Default for Options {
             norm: Norm::L2,
             ratio: true,
             aggregate: Aggregate::Max,
-            draws: Draws::Shared,
             search: Search::Sample,
+            draws: Draws::Shared,
         }
     }
 }
