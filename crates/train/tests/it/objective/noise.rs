@@ -31,6 +31,7 @@ fn the_loss_is_that_of_noisy_images() {
 fn a_length_that_is_none_is_refused() {
     for sigma in ["0", "-1", "nan"] {
         let told = objective(&toml::from_str(&format!("name = 'noise'\nsigma = {sigma}")).unwrap());
-        assert!(told.map(|_| ()).unwrap_err().to_string().contains("`sigma`"), "{sigma}");
+        let told = format!("{:#}", told.map(|_| ()).unwrap_err());
+        assert!(told.contains("`sigma`"), "{sigma}: {told}");
     }
 }
