@@ -14,8 +14,12 @@ pub fn filled(arch: &'static Arch) -> Classifier {
     if shape.image[1] == 224 {
         shape.image = [3, 64, 64];
     }
-    let normalisation =
+    let mut normalisation =
         Normalisation::parse(arch.normalise, shape.image[0]).expect("from the registry");
+    // The references hold these numbers in f32, in f64 networks too.
+    for v in normalisation.mean.iter_mut().chain(&mut normalisation.std) {
+        *v = f64::from(*v as f32);
+    }
     let classifier = Classifier::new(arch, shape, normalisation, 0, Device::Cpu);
     let mut tensors = classifier.params().tensors();
     for (name, tensor) in &mut tensors {
