@@ -92,13 +92,13 @@ const SEGMENTED: [&str; 2] = ["kernelshap", "lime"];
 
 /// Launches of an iteration against `gxi` on ResNet-20, by attack and rule.
 const BUDGET: [(&str, &str, i64); 7] = [
-    ("topk", "adam", 720),
-    ("topk", "apgd", 740),
-    ("topk", "sign", 720),
-    ("topk", "square", 240),
-    ("manipulate", "adam", 850),
-    ("mass-centre", "adam", 890),
-    ("targeted", "adam", 720),
+    ("topk", "adam", 880),
+    ("topk", "apgd", 900),
+    ("topk", "sign", 870),
+    ("topk", "square", 250),
+    ("manipulate", "adam", 990),
+    ("mass-centre", "adam", 1060),
+    ("targeted", "adam", 840),
 ];
 
 fn attack(method: &str, attack: &str, rule: &str) -> Option<(i64, i64, BTreeMap<String, i64>)> {

@@ -111,7 +111,7 @@ fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Result<Table> {
                 table.push(&of, "success", all);
                 table.push(&of, "no-map", number(["mean"]));
                 for name in SIMILARITIES.iter().map(|s| s.name) {
-                    table.push(&of, &format!("{name}{FLOOR}"), number(["mean", "stderr", "n"]));
+                    table.push(&of, &format!("{name}{FLOOR}"), over_images());
                     table.push(&of, &format!("{name}{BELOW}"), number(["mean"]));
                 }
                 if !judged {
@@ -134,7 +134,7 @@ fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Result<Table> {
 fn walked(table: &mut Table, of: &Keys) {
     table.push(of, "converged", number(["mean"]));
     let of = with(of, "iterations", UNKNOWN);
-    table.push(&of, "measure", number(["mean", "stderr", "n"]));
+    table.push(&of, "measure", over_images());
 }
 
 fn transfer(args: &Transfer) -> Result<Table> {
@@ -167,7 +167,7 @@ fn transfer(args: &Transfer) -> Result<Table> {
 fn certified(args: &Certify) -> Result<Table> {
     let [methods, shares, radii] = certify::expected(args)?;
     let attacked = args.against.iters > 0;
-    let spread = number(["mean", "low", "high", "median", "min", "q1", "q2", "q3", "max", "n"]);
+    let spread = over_images();
     let at = |of: &Keys, radius: &str| with(&with(of, "eps", radius), "eps_value", UNKNOWN);
     let mut table = Table::default();
     for model in models(&args.subject.weights) {

@@ -25,6 +25,8 @@ fn assert_same(said: &Value, attack: &Value, method: &str) {
         let quantity = theirs["quantity"].as_str().expect("a name");
         let mut keys = match quantity {
             "l2-change" => continue,
+            // Of clean maps, which `transfer` does not compare with one another.
+            others if others.ends_with("-of-others") => continue,
             // Of the attack, whoever judges it.
             "measure" | "converged" => vec![("from_method", method), ("quantity", quantity)],
             _ => cell(method, method, quantity).to_vec(),

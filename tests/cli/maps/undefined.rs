@@ -144,7 +144,7 @@ fn no_image_with_a_map_leaves_every_number_undefined() {
     place.write("e.toml", EXPERIMENT);
     place.ok("run e.toml --scale paper --out runs");
     let answer = place.text("runs/e/results.md");
-    says(&answer, &["cannot be judged: a number is undefined", "| undefined |"]);
+    says(&answer, &["**not decided** (a number is undefined)", "| undefined |"]);
     assert!(!answer.contains("NaN") && !place.text("runs/e/results.csv").contains("NaN"));
     words(&place.text("runs/e/index.html"));
     page(&place, "runs");

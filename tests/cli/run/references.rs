@@ -45,8 +45,8 @@ fn what_no_command_will_find_is_refused_before_anything_runs() {
             &["which `quantity`?"],
         ),
         (
-            "step = \"look\"\nwhere = { first = \"0\" }\nvalues = [{ name = \"x\", quantity = \"accuracy\", statistic = \"median\" }]",
-            &["`accuracy` has no median; it has mean, stderr"],
+            "step = \"look\"\nwhere = { first = \"0\" }\nvalues = [{ name = \"x\", quantity = \"accuracy\", statistic = \"p90\" }]",
+            &["`accuracy` has no p90; it has mean, stderr"],
         ),
         (
             "step = \"look\"\nwhere = { first = \"0\" }\nvalues = [{ name = \"x\", quantity = \"accuracy\", statistic = \"avg\" }]",
