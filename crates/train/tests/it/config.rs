@@ -81,7 +81,7 @@ fn what_cannot_be_meant_is_refused() {
         ("epochs=-1", "invalid value"),
         ("epochs=ten", "expected u32"),
         ("batch_size=0", "`batch_size` is 0"),
-        ("precision=f16", "unknown variant `f16`, expected `f32` or `bf16`"),
+        ("precision=f16", "unknown variant `f16`, expected one of `f32`, `tf32`, `bf16`"),
         ("clip=0", "`clip` must be positive"),
         ("clip=nan", "`clip` must be positive"),
         ("ema=1.0", "`ema` must be in [0, 1)"),
