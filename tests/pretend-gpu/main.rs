@@ -161,26 +161,48 @@ const OBJECTIVES: [&str; 9] = [
 /// What waits in a step: the eigensolver's own check.
 const EIGENSOLVER: &str = "aten::_linalg_eigh";
 
+/// What one step of a training costs: the second's.
+fn step(arch: &str, top: &str, objective: &str) -> (i64, i64, BTreeMap<String, i64>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let steps = |n: usize| {
+        let images = 4 * n;
+        let config = format!(
+            "seed = 0\nepochs = 1\nbatch_size = 4\n{top}\n[data]\n\
+             train = \"shapes:seed=0,train={images},test=4\"\naugment = {{ crop = 2, flip = true }}\n\
+             [model]\narch = \"{arch}\"\nnormalise = \"0.5/0.25\"\n\
+             [optimizer]\nname = \"sgd\"\nlearning_rate = 0.01\n[objective]\n{objective}\n"
+        );
+        fs::write(folder.path().join("run.toml"), config).expect("written");
+        let out = format!("out{n}");
+        done(&folder, &format!("train --config run.toml --out {out}"), &[])
+    };
+    each(&steps(1), &steps(2), 1)
+}
+
 #[test]
 fn no_step_of_training_waits() {
     for objective in OBJECTIVES {
-        let folder = tempfile::tempdir().expect("a folder");
-        let steps = |n: usize| {
-            let images = 4 * n;
-            let config = format!(
-                "seed = 0\nepochs = 1\nbatch_size = 4\n[data]\n\
-                 train = \"shapes:seed=0,train={images},test=4\"\naugment = {{ crop = 2, flip = true }}\n\
-                 [model]\narch = \"resnet20\"\nnormalise = \"0.5/0.25\"\n\
-                 [optimizer]\nname = \"sgd\"\nlearning_rate = 0.01\n[objective]\n{objective}\n"
-            );
-            fs::write(folder.path().join("run.toml"), config).expect("written");
-            let out = format!("out{n}");
-            done(&folder, &format!("train --config run.toml --out {out}"), &[])
-        };
-        let (few, many) = (steps(1), steps(2));
-        let (_, waits, which) = each(&few, &many, 1);
+        let (_, waits, which) = step("resnet20", "", objective);
         let solved = which.get(EIGENSOLVER).copied().unwrap_or(0);
         assert_eq!(waits - solved, 0, "{objective}: {which:?}");
+    }
+}
+
+/// Launches of a natural step, by network and settings: the optimiser, clipping, the average and the
+/// check of what is finite are a few of them, however many weights there are.
+const STEPS: [(&str, &str, i64); 5] = [
+    ("resnet20", "", 210),
+    ("resnet20", "clip = 1\nema = 0.9", 220),
+    ("resnet20", "precision = 'bf16'", 255),
+    ("resnet18", "precision = 'bf16'", 240),
+    ("resnet50", "", 410),
+];
+
+#[test]
+fn launches_of_a_step_stay_within_their_budget() {
+    for (arch, top, budget) in STEPS {
+        let (launches, ..) = step(arch, top, "name = 'natural'");
+        assert!(launches <= budget, "{arch} {top}: {launches} launches, {budget} allowed");
     }
 }
 

@@ -1,6 +1,7 @@
 //! The named tensors of a network, and the builder through which a network asks for them:
 //! to start new ones, to use those there are, or to use them folded and frozen.
 
+pub mod flat;
 mod usable;
 
 use crate::noise;

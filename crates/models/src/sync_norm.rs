@@ -41,10 +41,21 @@ impl<'a> SyncTraining<'a> {
         SyncTraining { sum, counts: f64::from(u8::from(counts)), pieces: RefCell::default() }
     }
 
-    /// Gradients of `total`, which came of passes on this tape, into every weight. `total` is this
-    /// process's part of the loss: the parts of all processes add up to the loss of the batch. A
-    /// weight's gradient is a part too, still to be added up.
-    pub fn backward(&self, total: &Tensor) {
+    /// Gradients of `total`, which came of passes on this tape, in these leaves; undefined where it
+    /// does not depend on one. `total` is this process's part of the loss: the parts of all processes
+    /// add up to the loss of the batch. A gradient is a part too, still to be added up.
+    pub fn gradients(&self, total: &Tensor, leaves: &[Tensor]) -> Vec<Tensor> {
+        self.backward(total);
+        let taken = |leaf: &Tensor| {
+            let g = leaf.grad();
+            let own = if g.defined() { g.copy() } else { g };
+            leaf.shallow_clone().zero_grad();
+            own
+        };
+        leaves.iter().map(taken).collect()
+    }
+
+    fn backward(&self, total: &Tensor) {
         total.backward();
         for piece in self.pieces.take().into_iter().rev() {
             match piece {

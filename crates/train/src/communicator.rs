@@ -89,10 +89,12 @@ pub(crate) fn range(ranks: &dyn Communicator, n: usize) -> Range<usize> {
 }
 
 /// Adds up every tensor over all ranks, in place, in a few large buckets.
-pub(crate) fn sum_all(ranks: &dyn Communicator, mut tensors: &[Tensor]) {
+pub(crate) fn sum_all(ranks: &dyn Communicator, tensors: &[Tensor]) {
     if ranks.size() == 1 {
         return;
     }
+    let pieces: Vec<Tensor> = tensors.iter().flat_map(|t| pieces(t)).collect();
+    let mut tensors = &*pieces;
     while !tensors.is_empty() {
         let mut numbers = 0;
         let fits = |t: &&Tensor| {
@@ -108,6 +110,14 @@ pub(crate) fn sum_all(ranks: &dyn Communicator, mut tensors: &[Tensor]) {
             tch::no_grad(|| t.shallow_clone().copy_(&sum.view_as(t)));
         }
         tensors = rest;
+    }
+}
+
+/// Views of `t` that each fit in a bucket, if it has one dimension; else `t` itself.
+fn pieces(t: &Tensor) -> Vec<Tensor> {
+    match t.dim() {
+        1 => t.split(BUCKET as i64, 0),
+        _ => vec![t.shallow_clone()],
     }
 }
 

@@ -7,12 +7,12 @@ use crate::{
     communicator::{self, Share},
     ema::Ema,
     objective::{Loss, Objective, Step},
-    optimizer::{Optimizer, clip_gradients},
+    optimizer::Optimizer,
     schedule::Schedule,
 };
 use anyhow::{Result, bail, ensure};
 use data::{Last, Shuffle};
-use models::{SyncTraining, noise};
+use models::{SyncTraining, noise, params::flat::Flat};
 use stats::{NonFinite, Sums};
 use std::{collections::BTreeMap, time::Instant};
 use tch::{Kind, Tensor};
@@ -23,6 +23,8 @@ const READ_EVERY: usize = 20;
 /// What an epoch works with.
 pub(crate) struct Epoch<'a> {
     pub job: &'a Job,
+    /// Where the job's network has its tensors.
+    pub flat: &'a Flat,
     /// From 0 on.
     pub number: u32,
     pub objective: &'a mut dyn Objective,
@@ -113,31 +115,29 @@ impl Epoch<'_> {
     /// One step down the loss; none if it was not finite and such steps are skipped.
     fn descend(&mut self, step: &Step, share: &Share, lr: f64) -> Option<Loss> {
         let (job, config) = (self.job, &self.job.config);
-        let weights = job.model.params().weights();
         let skips = job.on_nan == OnNan::Skip;
         // A pass with NaN in it has moved running statistics before its loss is known.
         let before = skips.then(|| job.model.params().statistics());
         let loss = self.objective.loss(step);
         // This rank's part of the mean over the batch.
         let total = loss.total() * share.weight();
-        step.tape.map_or_else(|| total.backward(), |tape| tape.backward(&total));
-        let gradients = weights.iter().map(|(_, w)| w.grad()).filter(Tensor::defined);
-        let summed: Vec<Tensor> = gradients.chain([total.detach()]).collect();
+        let (weights, leaves) = step.gradients(&total, &self.objective.leaves());
+        let mut gradients = self.flat.gradients(&weights);
+        let summed = [gradients.values.shallow_clone(), total.detach()];
         communicator::sum_all(&*job.ranks, &summed);
         if let Some(before) = before
             && !finite(summed.into_iter())
         {
             job.model.params().restore_statistics(&before);
-            weights.iter().for_each(|(_, w)| w.shallow_clone().zero_grad());
             return None;
         }
-        self.objective.after_backward();
+        self.objective.after_backward(&leaves);
         if let Some(most) = config.clip {
-            clip_gradients(&weights, most);
+            gradients.clip(most);
         }
-        self.optimizer.step(&weights, lr);
+        self.optimizer.step(&gradients, lr);
         if let Some(ema) = &mut self.ema {
-            ema.update(job.model.params());
+            ema.update(self.flat);
         }
         Some(loss)
     }
@@ -155,7 +155,7 @@ impl Epoch<'_> {
                 communicator::average_statistics(&**ranks, &of.collect::<Vec<_>>());
             };
             of(&model.params().tensors());
-            self.ema.iter().for_each(|ema| of(ema.average()));
+            self.ema.iter().for_each(|ema| of(&ema.average()));
         }
         let shares = order.iter().map(|batch| Share::new(&**ranks, batch));
         let own: Vec<i64> =

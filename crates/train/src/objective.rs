@@ -147,6 +147,21 @@ impl<'a> Step<'a> {
         (trained, x, logits)
     }
 
+    /// The gradients of `total`, a scalar of this step's passes, in the weights, in the order of
+    /// their names, and in other leaves; undefined where it does not depend on one.
+    pub fn gradients(&self, total: &Tensor, leaves: &[Tensor]) -> (Vec<Tensor>, Vec<Tensor>) {
+        let weights = self.model.params().weights().into_iter().map(|(_, w)| w);
+        let mut of: Vec<Tensor> = weights.collect();
+        let count = of.len();
+        of.extend(leaves.iter().map(Tensor::shallow_clone));
+        let mut found = match self.tape {
+            Some(tape) => tape.gradients(total, &of),
+            None => Tensor::run_backward(&[total], &of, false, false),
+        };
+        let rest = found.split_off(count);
+        (found, rest)
+    }
+
     /// What `asked` means in this run: the training pass has no batch statistics where they are
     /// frozen.
     fn used(&self, asked: Statistics) -> Statistics {
@@ -224,8 +239,13 @@ pub trait Objective {
     /// The loss of one batch.
     fn loss(&mut self, step: &Step) -> Loss;
 
-    /// Called when the loss has gone backward and the step will be taken.
-    fn after_backward(&mut self) {}
+    /// Tensors beside the weights whose gradients it wants of the loss it gave last.
+    fn leaves(&self) -> Vec<Tensor> {
+        vec![]
+    }
+
+    /// Called with the gradients in its leaves, if the step is taken.
+    fn after_backward(&mut self, _leaves: &[Tensor]) {}
 
     /// The names of what [`Loss::observed`] says of every image.
     fn observes(&self) -> &'static [&'static str] {

@@ -2,39 +2,41 @@
 //! bindings' own optimisers hide theirs.
 
 use anyhow::{Result, ensure};
+use models::params::flat::{Flat, Gradients};
 use registry::Entry;
-use std::collections::BTreeMap;
-use tch::{Kind, Tensor};
+use std::{collections::BTreeMap, ops::Range};
+use tch::Tensor;
 use toml::Table;
 
 mod adamw;
 mod sgd;
 
-/// One weight, by name.
-pub type Named = (String, Tensor);
-
 /// Moves weights along their gradients.
 ///
 /// ```
+/// use models::{Builder, Init, params::flat::Flat};
 /// use tch::{Device, Kind, Tensor};
 ///
+/// let builder = Builder::new(0, Device::Cpu);
+/// let w = builder.weight("w", &[1], Init::Const(1.));
+/// let flat = Flat::new(&builder.params());
 /// let table = "name = \"sgd\"\nlearning_rate = 0.1".parse()?;
 /// let mut sgd = train::optimizer::optimizer(&table)?;
-/// let w = Tensor::ones([1], (Kind::Float, Device::Cpu)).set_requires_grad(true);
-/// (w.square() * 2.).sum(Kind::Float).backward();
-/// sgd.step(&[("w".into(), w.shallow_clone())], sgd.learning_rate());
+/// let loss = (w.square() * 2.).sum(Kind::Float);
+/// let gradients = flat.gradients(&Tensor::run_backward(&[loss], &[&w], false, false));
+/// sgd.step(&gradients, sgd.learning_rate());
 /// assert!((w.double_value(&[0]) - 0.6).abs() < 1e-6);
 /// # Ok::<(), anyhow::Error>(())
 /// ```
 pub trait Optimizer {
     /// The learning rate that schedules scale.
     fn learning_rate(&self) -> f64;
-    /// One step at learning rate `lr` for every weight that has a gradient; gradients are cleared.
-    fn step(&mut self, weights: &[Named], lr: f64);
-    /// Everything a resumed run needs, by name.
-    fn state(&self) -> BTreeMap<String, Tensor>;
+    /// One step at learning rate `lr` for every weight that has a gradient.
+    fn step(&mut self, gradients: &Gradients, lr: f64);
+    /// Everything a resumed run needs, by name, of weights stored in `flat`.
+    fn state(&self, flat: &Flat) -> BTreeMap<String, Tensor>;
     /// Takes a saved state for these weights.
-    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()>;
+    fn restore(&mut self, flat: &Flat, state: &BTreeMap<String, Tensor>) -> Result<()>;
 }
 
 /// Every optimiser, sorted by name.
@@ -60,29 +62,59 @@ fn check_decay(decay: f64) -> Result<()> {
     Ok(())
 }
 
-/// Scales all gradients so that their joint ℓ2 norm is at most `most`; no host synchronisation.
-pub fn clip_gradients(weights: &[Named], most: f64) {
-    let grads: Vec<Tensor> =
-        weights.iter().map(|(_, w)| w.grad()).filter(Tensor::defined).collect();
-    let squares: Vec<Tensor> = grads.iter().map(|g| g.square().sum(Kind::Float)).collect();
-    if squares.is_empty() {
-        return;
+/// A number for every entry of the weights, kept from step to step: 0 until its weight has had a
+/// gradient.
+#[derive(Debug, Default)]
+struct Kept {
+    /// Laid out as the weights, `[n]`; none before the first step.
+    values: Option<Tensor>,
+    /// Which weights have had a gradient.
+    seen: Vec<bool>,
+}
+
+impl Kept {
+    /// The numbers of a run of entries, in place.
+    fn run(&mut self, gradients: &Gradients, run: &Range<i64>) -> Tensor {
+        self.seen.resize(gradients.given.len(), false);
+        self.seen.iter_mut().zip(&gradients.given).for_each(|(seen, given)| *seen |= given);
+        let values = self.values.get_or_insert_with(|| gradients.weights.zeros_like());
+        narrow(values, run)
     }
-    let norm = Tensor::stack(&squares, 0).sum(Kind::Float).sqrt();
-    let scale = ((norm + 1e-6).reciprocal() * most).clamp_max(1.);
-    for mut g in grads {
-        let _ = g.g_mul_(&scale);
+
+    /// By weight, those that have had a gradient.
+    fn state(&self, prefix: &str, flat: &Flat) -> Vec<(String, Tensor)> {
+        let Some(values) = &self.values else { return vec![] };
+        let named = flat.split(values).into_iter().zip(&self.seen).filter(|(_, seen)| **seen);
+        named.map(|((name, t), _)| (format!("{prefix}/{name}"), t)).collect()
+    }
+
+    /// Takes what [`Kept::state`] gave. Errors: not of these weights.
+    fn restore(
+        &mut self,
+        prefix: &str,
+        flat: &Flat,
+        state: &BTreeMap<String, Tensor>,
+    ) -> Result<()> {
+        let values = flat.values().narrow(0, 0, flat.trained()).zeros_like();
+        self.seen.clear();
+        for (name, mut own) in flat.split(&values) {
+            let saved = state.get(&format!("{prefix}/{name}"));
+            self.seen.push(saved.is_some());
+            if let Some(saved) = saved {
+                let size = own.size();
+                ensure!(saved.size() == size, "`{prefix}` of `{name}` is not {size:?}");
+                own.copy_(saved);
+            }
+        }
+        let saved = state.keys().filter(|name| name.starts_with(&format!("{prefix}/"))).count();
+        let taken = self.seen.iter().filter(|seen| **seen).count();
+        ensure!(saved == taken, "the state is of another network");
+        self.values = (saved > 0).then_some(values);
+        Ok(())
     }
 }
 
-fn prefixed<'a>(
-    prefix: &'a str,
-    of: &'a BTreeMap<String, Tensor>,
-) -> impl Iterator<Item = (String, Tensor)> + 'a {
-    of.iter().map(move |(name, t)| (format!("{prefix}/{name}"), t.shallow_clone()))
-}
-
-fn unprefixed(prefix: &str, of: &BTreeMap<String, Tensor>) -> BTreeMap<String, Tensor> {
-    let part = |name: &String| name.strip_prefix(prefix)?.strip_prefix('/').map(str::to_owned);
-    of.iter().filter_map(|(name, t)| Some((part(name)?, t.shallow_clone()))).collect()
+/// A run of a buffer's entries, in place.
+fn narrow(buffer: &Tensor, run: &Range<i64>) -> Tensor {
+    buffer.narrow(0, run.start, run.end - run.start)
 }

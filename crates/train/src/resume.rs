@@ -3,7 +3,7 @@
 
 use crate::{Config, ema::Ema, objective::Objective, optimizer::Optimizer};
 use anyhow::{Context, Result, ensure};
-use models::{Classifier, Source, params::to_channels_last};
+use models::{Classifier, Source, params::flat::Flat};
 use std::{collections::BTreeMap, path::Path};
 use tch::Tensor;
 use tensorfile::TensorFile;
@@ -12,6 +12,8 @@ use tensorfile::TensorFile;
 pub struct State<'a> {
     /// The network.
     pub model: &'a Classifier,
+    /// Where it has its tensors.
+    pub flat: &'a Flat,
     /// What it is trained for.
     pub objective: &'a mut dyn Objective,
     /// Its optimiser.
@@ -28,9 +30,9 @@ pub fn save(path: &Path, state: &State, epoch: u32, config: &Config) -> Result<(
     };
     put("model", &state.model.params().tensors());
     put("objective", &state.objective.state());
-    put("optimizer", &state.optimizer.state());
+    put("optimizer", &state.optimizer.state(state.flat));
     if let Some(ema) = &state.ema {
-        put("ema", ema.average());
+        put("ema", &ema.average());
     }
     let mut metadata = BTreeMap::from([
         ("epoch".to_owned(), epoch.to_string()),
@@ -52,18 +54,13 @@ pub fn load(path: &Path, state: &mut State, config: &Config) -> Result<u32> {
     let device = state.model.device();
     let part = |name: &str| -> BTreeMap<String, Tensor> {
         let of = |full: &String| full.strip_prefix(name)?.strip_prefix('/').map(str::to_owned);
-        let place = |t: &Tensor| {
-            let t = t.to_device(device);
-            // The layout of a run never killed: the same kernels, the same bits.
-            if config.channels_last { to_channels_last(&t) } else { t }
-        };
-        file.tensors.iter().filter_map(|(full, t)| Some((of(full)?, place(t)))).collect()
+        file.tensors.iter().filter_map(|(full, t)| Some((of(full)?, t.to_device(device)))).collect()
     };
     state.model.params().fill(&part("model")).with_context(told)?;
     state.objective.restore(part("objective")).with_context(told)?;
-    state.optimizer.restore(&part("optimizer")).with_context(told)?;
+    state.optimizer.restore(state.flat, &part("optimizer")).with_context(told)?;
     if let Some(ema) = &mut state.ema {
-        ema.restore(part("ema"));
+        ema.restore(&part("ema")).with_context(told)?;
     }
     Ok(epoch)
 }

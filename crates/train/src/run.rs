@@ -14,7 +14,7 @@ use crate::{
 };
 use anyhow::{Context, Result, bail, ensure};
 use data::Dataset;
-use models::{Classifier, Source, checkpoint, graph::Graph};
+use models::{Classifier, Source, checkpoint, graph::Graph, params::flat::Flat};
 use std::{collections::BTreeMap, path::Path, time::Instant};
 use tch::{Kind, Tensor};
 
@@ -68,10 +68,12 @@ pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
     check(job, objective.attack().is_some())?;
     let schedule = schedule::schedule(&config.schedule)?;
     let mut optimizer = optimizer::optimizer(&config.optimizer)?;
-    let mut ema = config.ema.map(|decay| Ema::new(decay, job.model.params()));
+    let flat = Flat::new(job.model.params());
+    let mut ema = config.ema.map(|decay| Ema::new(decay, job.model.params(), &flat));
     let at = |name: &str| job.out.join(name);
     let mut state = State {
         model: &job.model,
+        flat: &flat,
         objective: &mut *objective,
         optimizer: &mut *optimizer,
         ema: ema.as_mut(),
@@ -83,6 +85,7 @@ pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
         let clock = Instant::now();
         let mut epoch = Epoch {
             job,
+            flat: &flat,
             number: done,
             objective: &mut *objective,
             schedule: &*schedule,
@@ -105,6 +108,7 @@ pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
         save_weights(&at(&job.weights()), job, &evaluated, &lines)?;
         let state = State {
             model: &job.model,
+            flat: &flat,
             objective: &mut *objective,
             optimizer: &mut *optimizer,
             ema: ema.as_mut(),
@@ -230,7 +234,7 @@ impl Job {
     fn evaluated(&self, ema: Option<&Ema>) -> Result<Classifier> {
         let Some(ema) = ema else { return Ok(self.model.frozen()) };
         let average = self.model.emptied();
-        average.params().fill(ema.average())?;
+        average.params().fill(&ema.average())?;
         Ok(average)
     }
 }

@@ -7,7 +7,7 @@ use ::train::{
     optimizer::{self, Optimizer},
 };
 use anyhow::{Context, Result};
-use models::{Params, noise, zoo::Shape};
+use models::{Params, noise, params::flat::Flat, zoo::Shape};
 use std::{collections::BTreeMap, time::Instant};
 use tch::{Device, Kind, Tensor};
 
@@ -48,6 +48,7 @@ pub(super) fn run(
     ui: &Ui,
 ) -> Result<Vec<Timed>> {
     let (model, shape) = (untrained(args, device)?, Shape::CIFAR10);
+    let flat = Flat::new(model.params());
     let start: BTreeMap<String, Tensor> =
         model.params().tensors().into_iter().map(|(name, t)| (name, t.copy())).collect();
     let n = args.batch_size;
@@ -70,8 +71,8 @@ pub(super) fn run(
     }
     let mut contestants: Vec<Contestant> = vec![];
     for (name, mut runner) in runners {
-        let (step, start) = (&step, &start);
-        contestants.push((name, Box::new(move || runner.step(step, start))));
+        let (step, start, flat) = (&step, &start, &flat);
+        contestants.push((name, Box::new(move || runner.step(step, start, flat))));
     }
     Ok(interleaved(&mut contestants, WARM_UP, args, ui))
 }
@@ -95,16 +96,17 @@ impl Runner {
     }
 
     /// Milliseconds of one step from the weights `start`.
-    fn step(&mut self, step: &Step, start: &BTreeMap<String, Tensor>) -> f64 {
+    fn step(&mut self, step: &Step, start: &BTreeMap<String, Tensor>, flat: &Flat) -> f64 {
         let params = step.model.params();
         params.fill(start).expect("the same network");
         wait(params);
         let clock = Instant::now();
         let (frozen_norm, adversary) = (self.frozen_norm, self.adversary.as_deref());
         let step = Step { frozen_norm, adversary, ..*step };
-        self.objective.loss(&step).total().backward();
-        self.objective.after_backward();
-        self.optimizer.step(&params.weights(), 0.01);
+        let total = self.objective.loss(&step).total();
+        let (weights, leaves) = step.gradients(&total, &self.objective.leaves());
+        self.objective.after_backward(&leaves);
+        self.optimizer.step(&flat.gradients(&weights), 0.01);
         wait(params);
         clock.elapsed().as_secs_f64() * 1e3
     }

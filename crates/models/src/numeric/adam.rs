@@ -28,11 +28,11 @@ impl Moments {
 }
 
 impl Adam {
-    /// m̂ / (√v̂ + ε) after the gradient `g` of step number `t`, from 1; `moments` take it in.
+    /// m̂ / (√v̂ + ε) after the gradient `g` of step number `t`, from 1; `moments` take it in, in place.
     pub fn direction(&self, moments: &mut Moments, g: &Tensor, t: i64) -> Tensor {
         let [b1, b2] = self.betas;
-        moments.first = &moments.first * b1 + g * (1. - b1);
-        moments.second = &moments.second * b2 + g.square() * (1. - b2);
+        let _ = moments.first.g_mul_scalar_(b1).g_add_(&(g * (1. - b1)));
+        let _ = moments.second.g_mul_scalar_(b2).g_add_(&(g.square() * (1. - b2)));
         let t = i32::try_from(t).unwrap_or(i32::MAX);
         let [u1, u2] = self.betas.map(|beta| 1. - beta.powi(t));
         (&moments.first / u1) / ((&moments.second / u2).sqrt() + self.eps)

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)] // helpers of tests are tests
 
 mod activation;
+mod flat;
 mod foreign;
 mod golden;
 mod graph;

@@ -173,13 +173,18 @@ impl Objective for Ssr {
         Loss { parts, logits, observed: vec![(OBSERVED, xi.detach())] }
     }
 
-    fn after_backward(&mut self) {
+    fn leaves(&self) -> Vec<Tensor> {
+        self.used.iter().map(|(_, u)| u.shallow_clone()).collect()
+    }
+
+    fn after_backward(&mut self, leaves: &[Tensor]) {
         let (Some((index, u)), Some(kept)) = (self.used.take(), &mut self.directions) else {
             return;
         };
-        let image = u.grad();
-        if image.defined() {
-            let _ = kept.index_copy_(0, &index, &curvature::next(&u.detach(), &image));
+        if let [image] = leaves
+            && image.defined()
+        {
+            let _ = kept.index_copy_(0, &index, &curvature::next(&u.detach(), image));
         }
     }
 

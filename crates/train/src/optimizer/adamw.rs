@@ -1,8 +1,11 @@
 //! AdamW (Loshchilov & Hutter 2019), as PyTorch defines it.
 
-use super::{Named, Optimizer, check_decay, check_rate, check_share, prefixed, unprefixed};
+use super::{Kept, Optimizer, check_decay, check_rate, check_share, narrow};
 use anyhow::{Context, Result, ensure};
-use models::adam::{Adam, Moments};
+use models::{
+    adam::{Adam, Moments},
+    params::flat::{Flat, Gradients},
+};
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -45,9 +48,9 @@ struct AdamW {
     #[serde(skip)]
     steps: i64,
     #[serde(skip)]
-    first: BTreeMap<String, Tensor>,
+    first: Kept,
     #[serde(skip)]
-    second: BTreeMap<String, Tensor>,
+    second: Kept,
 }
 
 fn default_betas() -> [f64; 2] {
@@ -67,42 +70,30 @@ impl Optimizer for AdamW {
         self.learning_rate
     }
 
-    fn step(&mut self, weights: &[Named], lr: f64) {
+    fn step(&mut self, gradients: &Gradients, lr: f64) {
         self.steps += 1;
         let adam = Adam { betas: self.betas, eps: self.eps };
-        tch::no_grad(|| {
-            for (name, w) in weights {
-                let mut w = w.shallow_clone();
-                let g = w.grad();
-                if !g.defined() {
-                    continue;
-                }
-                let before = |of: &BTreeMap<String, Tensor>| {
-                    of.get(name).map_or_else(|| w.zeros_like(), Tensor::shallow_clone)
-                };
-                let mut moments =
-                    Moments { first: before(&self.first), second: before(&self.second) };
-                let direction = adam.direction(&mut moments, &g, self.steps);
-                let move_by = direction + &w * self.weight_decay;
-                let _ = w.g_sub_(&(move_by * lr));
-                w.zero_grad();
-                self.first.insert(name.clone(), moments.first);
-                self.second.insert(name.clone(), moments.second);
-            }
-        });
+        for run in &gradients.runs {
+            let [mut w, g] = [&gradients.weights, &gradients.values].map(|t| narrow(t, run));
+            let [first, second] =
+                [&mut self.first, &mut self.second].map(|kept| kept.run(gradients, run));
+            let direction = adam.direction(&mut Moments { first, second }, &g, self.steps);
+            let move_by = direction + &w * self.weight_decay;
+            let _ = w.g_sub_(&(move_by * lr));
+        }
     }
 
-    fn state(&self) -> BTreeMap<String, Tensor> {
+    fn state(&self, flat: &Flat) -> BTreeMap<String, Tensor> {
         let steps = ("steps".to_owned(), Tensor::from_slice(&[self.steps]));
-        let moments = prefixed("first", &self.first).chain(prefixed("second", &self.second));
-        moments.chain([steps]).collect()
+        let moments = [("first", &self.first), ("second", &self.second)];
+        let named = moments.into_iter().flat_map(|(name, kept)| kept.state(name, flat));
+        named.chain([steps]).collect()
     }
 
-    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
+    fn restore(&mut self, flat: &Flat, state: &BTreeMap<String, Tensor>) -> Result<()> {
         let steps = state.get("steps").context("the state is of another optimiser")?;
         self.steps = i64::try_from(steps).context("`steps` is not one number")?;
-        self.first = unprefixed("first", state);
-        self.second = unprefixed("second", state);
-        Ok(())
+        self.first.restore("first", flat, state)?;
+        self.second.restore("second", flat, state)
     }
 }

@@ -1,7 +1,8 @@
 //! Stochastic gradient descent with momentum, as PyTorch defines it.
 
-use super::{Named, Optimizer, check_decay, check_rate, check_share, prefixed, unprefixed};
+use super::{Kept, Optimizer, check_decay, check_rate, check_share, narrow};
 use anyhow::{Result, ensure};
+use models::params::flat::{Flat, Gradients};
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -41,7 +42,7 @@ struct Sgd {
     #[serde(default)]
     weight_decay: f64,
     #[serde(skip)]
-    velocity: BTreeMap<String, Tensor>,
+    velocity: Kept,
 }
 
 fn default_momentum() -> f64 {
@@ -53,36 +54,25 @@ impl Optimizer for Sgd {
         self.learning_rate
     }
 
-    fn step(&mut self, weights: &[Named], lr: f64) {
-        tch::no_grad(|| {
-            for (name, w) in weights {
-                let mut w = w.shallow_clone();
-                let grad = w.grad();
-                if !grad.defined() {
-                    continue;
-                }
-                let g = &grad + &w * self.weight_decay;
-                // PyTorch starts the velocity at the first gradient.
-                let v = match self.velocity.get(name) {
-                    Some(v) => v * self.momentum + &g,
-                    None => g.shallow_clone(),
-                };
-                let direction =
-                    if self.nesterov { g + &v * self.momentum } else { v.shallow_clone() };
-                let _ = w.g_sub_(&(direction * lr));
-                w.zero_grad();
-                self.velocity.insert(name.clone(), v);
-            }
-        });
+    fn step(&mut self, gradients: &Gradients, lr: f64) {
+        for run in &gradients.runs {
+            let [mut w, grad] = [&gradients.weights, &gradients.values].map(|t| narrow(t, run));
+            let g = grad + &w * self.weight_decay;
+            // PyTorch starts the velocity at the first gradient: 0 · momentum + g.
+            let mut v = self.velocity.run(gradients, run);
+            let _ = v.g_mul_scalar_(self.momentum).g_add_(&g);
+            let direction = if self.nesterov { g + v * self.momentum } else { v };
+            let _ = w.g_sub_(&(direction * lr));
+        }
     }
 
-    fn state(&self) -> BTreeMap<String, Tensor> {
-        prefixed("velocity", &self.velocity).collect()
+    fn state(&self, flat: &Flat) -> BTreeMap<String, Tensor> {
+        self.velocity.state("velocity", flat).into_iter().collect()
     }
 
-    fn restore(&mut self, state: &BTreeMap<String, Tensor>) -> Result<()> {
-        self.velocity = unprefixed("velocity", state);
-        ensure!(self.velocity.len() == state.len(), "the state is of another optimiser");
-        Ok(())
+    fn restore(&mut self, flat: &Flat, state: &BTreeMap<String, Tensor>) -> Result<()> {
+        let own = state.keys().all(|name| name.starts_with("velocity/"));
+        ensure!(own, "the state is of another optimiser");
+        self.velocity.restore("velocity", flat, state)
     }
 }

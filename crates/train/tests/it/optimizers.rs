@@ -2,7 +2,8 @@
 //! gradient clipping, moving averages and schedules against their formulas.
 
 use models::{
-    Classifier,
+    Builder, Classifier, Init,
+    params::flat::{Flat, Gradients},
     zoo::{self, Normalisation, Shape},
 };
 use std::{collections::BTreeMap, path::Path};
@@ -11,7 +12,7 @@ use tensorfile::TensorFile;
 use toml::Table;
 use train::{
     ema::Ema,
-    optimizer::{Named, Optimizer, clip_gradients, optimizer},
+    optimizer::{Optimizer, optimizer},
     schedule::{SCHEDULES, schedule},
 };
 
@@ -46,23 +47,44 @@ impl Golden {
         self.0.tensors[name].copy()
     }
 
-    /// The two weights at their start, in f64.
-    fn weights(&self) -> Vec<Named> {
-        let start = |name: &str| self.get(&format!("start.{name}")).set_requires_grad(true);
-        ["a", "b"].map(|name| (name.to_owned(), start(name))).into()
+    /// The two weights at their start, in f64 or f32.
+    fn weights(&self, kind: Kind) -> Weights {
+        let builder = Builder::blank(Device::Cpu);
+        let start = |name: &str| (name.to_owned(), self.get(&format!("start.{name}")));
+        let start = BTreeMap::from(NAMES.map(start));
+        for (name, t) in &start {
+            let _ = builder.weight(name, &t.size(), Init::Const(0.));
+        }
+        let params = builder.params();
+        params.convert(kind);
+        params.fill(&start).unwrap();
+        let flat = Flat::new(&params);
+        Weights { params, flat, kind }
     }
 
-    fn step(&self, optimizer: &mut dyn Optimizer, weights: &[Named], step: i64) {
-        for (name, weight) in weights {
-            give(weight, &self.get(&format!("gradient.{name}")).get(step));
-        }
-        optimizer.step(weights, self.get("rates").double_value(&[step]));
+    fn gradients(&self, weights: &Weights, step: i64) -> Gradients {
+        let g = |name: &str| self.get(&format!("gradient.{name}")).get(step).to_kind(weights.kind);
+        weights.flat.gradients(&NAMES.map(g))
+    }
+
+    fn step(&self, optimizer: &mut dyn Optimizer, weights: &Weights, step: i64) {
+        let rate = self.get("rates").double_value(&[step]);
+        optimizer.step(&self.gradients(weights, step), rate);
     }
 }
 
-/// Adds `g` to the gradient of `weight`.
-fn give(weight: &Tensor, g: &Tensor) {
-    (weight * g).sum(g.kind()).backward();
+const NAMES: [&str; 2] = ["a", "b"];
+
+struct Weights {
+    params: std::rc::Rc<models::Params>,
+    flat: Flat,
+    kind: Kind,
+}
+
+impl Weights {
+    fn named(&self) -> BTreeMap<String, Tensor> {
+        self.params.tensors()
+    }
 }
 
 fn most(t: &Tensor) -> f64 {
@@ -73,14 +95,13 @@ fn most(t: &Tensor) -> f64 {
 fn every_step_agrees_with_pytorch() {
     let golden = Golden::read();
     for (case, options) in CASES {
-        let (mut optimizer, weights) = (built(options), golden.weights());
+        let (mut optimizer, weights) = (built(options), golden.weights(Kind::Double));
         for step in 0..5 {
             golden.step(&mut *optimizer, &weights, step);
-            for (name, weight) in &weights {
+            for (name, weight) in weights.named() {
                 let expected = golden.get(&format!("{case}.{name}")).get(step);
                 let far = most(&(weight - expected));
                 assert!(far < 1e-12, "{case}, step {step}: `{name}` is {far:e} off");
-                assert_eq!(most(&weight.grad()), 0., "{case}: the gradient is cleared");
             }
         }
     }
@@ -90,19 +111,9 @@ fn every_step_agrees_with_pytorch() {
 fn single_precision_stays_close() {
     let golden = Golden::read();
     for (case, options) in CASES {
-        let mut optimizer = built(options);
-        let single = |(name, weight): Named| {
-            (name, weight.detach().to_kind(Kind::Float).set_requires_grad(true))
-        };
-        let weights: Vec<Named> = golden.weights().into_iter().map(single).collect();
-        for step in 0..5 {
-            for (name, weight) in &weights {
-                let g = golden.get(&format!("gradient.{name}")).get(step);
-                give(weight, &g.to_kind(Kind::Float));
-            }
-            optimizer.step(&weights, golden.get("rates").double_value(&[step]));
-        }
-        for (name, weight) in &weights {
+        let (mut optimizer, weights) = (built(options), golden.weights(Kind::Float));
+        (0..5).for_each(|step| golden.step(&mut *optimizer, &weights, step));
+        for (name, weight) in weights.named() {
             let far = most(&(weight - golden.get(&format!("{case}.{name}")).get(4)));
             assert!(far < 1e-6, "{case}: `{name}` is {far:e} off");
         }
@@ -113,47 +124,60 @@ fn single_precision_stays_close() {
 fn a_restored_optimiser_goes_on_bit_for_bit() {
     let golden = Golden::read();
     for (case, options) in CASES {
-        let (mut optimizer, weights) = (built(options), golden.weights());
+        let (mut optimizer, weights) = (built(options), golden.weights(Kind::Double));
         for step in 0..5 {
             if step == 2 {
-                let state = optimizer.state();
+                let state = optimizer.state(&weights.flat);
                 let copied = state.iter().map(|(name, t)| (name.clone(), t.copy())).collect();
                 optimizer = built(options);
-                optimizer.restore(&copied).unwrap();
+                optimizer.restore(&weights.flat, &copied).unwrap();
             }
             golden.step(&mut *optimizer, &weights, step);
         }
-        let (mut whole, undisturbed) = (built(options), golden.weights());
+        let (mut whole, undisturbed) = (built(options), golden.weights(Kind::Double));
         (0..5).for_each(|step| golden.step(&mut *whole, &undisturbed, step));
-        for ((name, resumed), (_, whole)) in weights.iter().zip(&undisturbed) {
-            assert!(resumed.equal(whole), "{case}: `{name}`");
+        for (name, whole) in undisturbed.named() {
+            assert!(weights.named()[&name].equal(&whole), "{case}: `{name}`");
         }
     }
 }
 
 #[test]
-fn the_state_of_another_optimiser_is_refused() {
+fn the_state_of_something_else_is_refused() {
     let golden = Golden::read();
+    let weights = golden.weights(Kind::Double);
     let state = |options: &str| {
         let mut optimizer = built(options);
-        golden.step(&mut *optimizer, &golden.weights(), 0);
-        optimizer.state()
+        golden.step(&mut *optimizer, &weights, 0);
+        optimizer.state(&weights.flat)
+    };
+    let told = |wants: &str, state: &BTreeMap<String, Tensor>| {
+        built(wants).restore(&weights.flat, state).unwrap_err().to_string()
     };
     for (has, wants) in [("name = 'sgd'", "name = 'adamw'"), ("name = 'adamw'", "name = 'sgd'")] {
-        let told = built(wants).restore(&state(has)).unwrap_err().to_string();
+        let told = told(wants, &state(has));
         assert!(told.contains("another optimiser"), "{told}");
     }
+    let mut other = state("name = 'sgd'");
+    let a = other.remove("velocity/a").unwrap();
+    other.insert("velocity/c".into(), a.shallow_clone());
+    assert!(told("name = 'sgd'", &other).contains("another network"));
+    other.remove("velocity/c");
+    other.insert("velocity/a".into(), a.reshape([-1, 1]));
+    assert!(told("name = 'sgd'", &other).contains("`velocity` of `a` is not"));
 }
 
 #[test]
 fn a_weight_without_a_gradient_stays() {
     let golden = Golden::read();
     for (case, options) in CASES {
-        let (mut optimizer, weights) = (built(options), golden.weights());
-        give(&weights[0].1, &golden.get("gradient.a").get(0));
-        optimizer.step(&weights, 0.1);
-        assert!(weights[1].1.equal(&golden.get("start.b")), "{case}");
-        assert!(!weights[0].1.equal(&golden.get("start.a")), "{case}");
+        let (mut optimizer, weights) = (built(options), golden.weights(Kind::Double));
+        let a = golden.get("gradient.a").get(0);
+        optimizer.step(&weights.flat.gradients(&[a, Tensor::new()]), 0.1);
+        assert!(weights.named()["b"].equal(&golden.get("start.b")), "{case}");
+        assert!(!weights.named()["a"].equal(&golden.get("start.a")), "{case}");
+        let state = optimizer.state(&weights.flat);
+        assert!(state.keys().all(|name| !name.ends_with("/b")), "{case}: nothing is kept of `b`");
     }
 }
 
@@ -183,25 +207,20 @@ fn options_out_of_range_are_refused() {
 #[test]
 fn clipping_follows_its_formula() {
     let golden = Golden::read();
+    let weights = golden.weights(Kind::Double);
     for most_allowed in [0.5, 1e6] {
-        let weights = golden.weights();
-        let mut squares = 0.;
-        for (name, weight) in &weights {
-            let g = golden.get(&format!("gradient.{name}")).get(0);
-            squares += (&g * &g).sum(Kind::Double).double_value(&[]);
-            give(weight, &g);
-        }
-        clip_gradients(&weights, most_allowed);
-        let factor = f64::min(1., most_allowed / (squares.sqrt() + 1e-6));
-        for (name, weight) in &weights {
-            let g = golden.get(&format!("gradient.{name}")).get(0);
-            assert!(most(&(weight.grad() - &g * factor)) < 1e-6, "at most {most_allowed}");
-            let theirs = golden.get(&format!("clipped.{name}"));
-            let close = most(&(weight.grad() - theirs)) < 1e-6;
+        let mut gradients = golden.gradients(&weights, 0);
+        let of = |name: &str| golden.get(&format!("gradient.{name}")).get(0);
+        let squares = |name| of(name).square().sum(Kind::Double).double_value(&[]);
+        let norm = NAMES.map(squares).iter().sum::<f64>().sqrt();
+        gradients.clip(most_allowed);
+        let factor = f64::min(1., most_allowed / (norm + 1e-6));
+        for (name, clipped) in weights.flat.split(&gradients.values) {
+            assert!(most(&(&clipped - of(&name) * factor)) < 1e-6, "at most {most_allowed}");
+            let close = most(&(clipped - golden.get(&format!("clipped.{name}")))) < 1e-6;
             assert!(close || most_allowed != 0.5, "`{name}` is not as PyTorch clips it");
         }
     }
-    clip_gradients(&golden.weights(), 1.); // no gradient yet: nothing to do
 }
 
 #[test]
@@ -213,21 +232,27 @@ fn an_average_follows_its_formula() {
         of.into_iter().map(|(name, t)| (name, t.copy())).collect()
     };
     let mut expected = copies(model.params().tensors());
-    let mut ema = Ema::new(0.9, model.params());
+    let flat = Flat::new(model.params());
+    let mut ema = Ema::new(0.9, model.params(), &flat);
     for step in 1..=3 {
         let moved = copies(model.params().tensors());
         let moved = moved.into_iter().map(|(name, t)| (name, t * 1.5 + f64::from(step))).collect();
         model.params().fill(&moved).unwrap();
-        ema.update(model.params());
+        ema.update(&flat);
         for (name, now) in &moved {
             let average = &expected[name] * 0.9 + now * 0.1;
             expected.insert(name.clone(), average);
         }
     }
-    for (name, found) in ema.average() {
+    let average = ema.average();
+    for (name, found) in &average {
         assert!(most(&(found - &expected[name])) < 1e-5, "`{name}`");
     }
-    assert_eq!(ema.average().len(), expected.len());
+    assert_eq!(average.len(), expected.len());
+    let mut again = Ema::new(0.5, model.params(), &flat);
+    again.restore(&average).unwrap();
+    assert!(again.average().iter().all(|(name, t)| t.equal(&average[name])));
+    assert!(again.restore(&BTreeMap::new()).unwrap_err().to_string().contains("has no `"));
 }
 
 #[test]

@@ -38,16 +38,20 @@ fn loss(logits: impl Fn(&Tensor) -> Tensor, x: &Tensor, y: &Tensor) -> Tensor {
 }
 
 /// Gradients and running statistics, by name.
-fn left(model: &Classifier) -> BTreeMap<String, Tensor> {
-    let gradients = model.params().weights().into_iter().map(|(name, w)| (name, w.grad()));
+fn left(
+    model: &Classifier,
+    gradients: impl FnOnce(&[Tensor]) -> Vec<Tensor>,
+) -> BTreeMap<String, Tensor> {
+    let (names, weights): (Vec<_>, Vec<_>) = model.params().weights().into_iter().unzip();
+    let gradients = names.into_iter().zip(gradients(&weights));
     gradients.chain(model.params().statistics()).collect()
 }
 
 fn alone(arch: &'static Arch) -> BTreeMap<String, Tensor> {
     let (model, (x, y)) = (network(arch), batch(arch));
     let ops = Training { precision: Precision::F32 };
-    loss(|x| model.forward(x, &ops), &x, &y).backward();
-    left(&model)
+    let total = loss(|x| model.forward(x, &ops), &x, &y);
+    left(&model, |weights| Tensor::run_backward(&[total], weights, false, false))
 }
 
 /// The sum over threads that all come here.
@@ -75,8 +79,8 @@ fn together(arch: &'static Arch, parts: &[(i64, i64)]) -> Vec<BTreeMap<String, T
         let precision = Precision::F32;
         let ops = Shared { precision, tape: &tape };
         let total = loss(|x| model.forward(x, &ops), &x, &y);
-        tape.backward(&(total * (count as f64 / IMAGES as f64)));
-        left(&model)
+        let total = total * (count as f64 / IMAGES as f64);
+        left(&model, |weights| tape.gradients(&total, weights))
     };
     std::thread::scope(|scope| {
         let started: Vec<_> = parts.iter().map(|part| scope.spawn(move || rank(part))).collect();

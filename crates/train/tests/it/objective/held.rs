@@ -28,10 +28,8 @@ fn on_batch_statistics_all_forms_are_the_papers_formula() {
             let before = model.params().statistics();
             let loss = ssr.loss(&step);
             last = Some((loss.observed[0].1.copy(), flat_gradient(&model, &loss.parts[1].1)));
-            loss.total().backward();
-            ssr.after_backward();
+            ssr.after_backward(&step.gradients(&loss.total(), &ssr.leaves()).1);
             model.params().restore_statistics(&before);
-            model.params().weights().iter().for_each(|(_, w)| w.shallow_clone().zero_grad());
         }
         let (found, gradient) = last.unwrap();
         assert!(close(&found, &xi, bound), "{eigenvector}: {found} {xi}");

@@ -62,9 +62,7 @@ pub(super) fn close(a: &Tensor, b: &Tensor, tolerance: f64) -> bool {
 pub(super) fn observe(ssr: &mut dyn Objective, step: &Step) -> (Tensor, Tensor) {
     let buffers = step.model.params().statistics();
     let loss = ssr.loss(step);
-    loss.total().backward();
-    ssr.after_backward();
-    step.model.params().weights().iter().for_each(|(_, w)| w.shallow_clone().zero_grad());
+    ssr.after_backward(&step.gradients(&loss.total(), &ssr.leaves()).1);
     step.model.params().restore_statistics(&buffers);
     assert_eq!((loss.parts[0].0, loss.parts[1].0), ("cross-entropy", "ssr"));
     assert_eq!(loss.observed[0].0, "xi");
@@ -269,8 +267,7 @@ fn what_is_not_finite_is_told_and_not_kept() {
         let step = Step { numbers: &[0, 1, 2, 3], images: 4, ..Step::new(&model, &x, &y) };
         let total = ssr.loss(&step).total();
         assert!(total.double_value(&[]).is_nan(), "{eigenvector}");
-        total.backward();
-        ssr.after_backward();
+        ssr.after_backward(&step.gradients(&total, &ssr.leaves()).1);
         for (name, kept) in ssr.state() {
             assert!(bool::try_from(kept.isfinite().all()).unwrap(), "{name}");
         }
@@ -325,6 +322,7 @@ fn warm_keeps_up_with_training() {
     let Job { model, train, .. } = job(folder.path(), "warm");
     // In f64, as f32's rounding, which differs between machines, decides whether ξ is soon zero.
     let model = model.in_f64();
+    let flat = models::params::flat::Flat::new(model.params());
     let (mut exact, mut warm) = (ssr("scale = 1"), ssr("scale = 1\neigenvector = 'warm'"));
     let sgd = toml::from_str("name = 'sgd'\nlearning_rate = 0.02").unwrap();
     let mut sgd = train::optimizer::optimizer(&sgd).unwrap();
@@ -338,9 +336,9 @@ fn warm_keeps_up_with_training() {
             right += observe(&mut *exact, &step).0.sum(Kind::Double).double_value(&[]);
             let loss = warm.loss(&step);
             found += loss.observed[0].1.sum(Kind::Double).double_value(&[]);
-            loss.total().backward();
-            warm.after_backward();
-            sgd.step(&model.params().weights(), sgd.learning_rate());
+            let (weights, leaves) = step.gradients(&loss.total(), &warm.leaves());
+            warm.after_backward(&leaves);
+            sgd.step(&flat.gradients(&weights), sgd.learning_rate());
         }
         share = found / right;
         assert!(share < 1.0001, "{share}");
