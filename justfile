@@ -45,6 +45,22 @@ test-gpu *args:
     GRADPROOF_PRETEND_GPU="$PWD/target/tmp/pretend-gpu/libtorch_cuda.so" OMP_NUM_THREADS=1 \
         cargo test --release --quiet --test cli {{ args }}
 
+# a wheel for pip: the program, weights, experiments and the Python door (python/README.md) -> target/wheel
+[group('work')]
+wheel: build
+    python3 -m pip wheel --quiet --no-deps --wheel-dir target/wheel ./python
+
+# the wheel in an environment of its own that sees nothing else of this checkout, and the door's tests there
+[group('work')]
+test-wheel: wheel
+    sh python/tests/fresh.sh target/wheel target/wheel-env
+
+# a GPU proved, ten minutes: the self-test, then the same rates in PyTorch -> docs/results/gpu.md
+[group('work')]
+gpu-check device="cuda:0": build
+    {{ gradproof }} doctor --self-test --device {{ device }} --out target/self-test.json
+    python3 benches/gpu.py target/self-test.json --device {{ device }} --out docs/results/gpu.md
+
 # the tests of several ranks, with Open MPI and libclang (docs/scale.md); two cores are enough
 [group('work')]
 test-mpi:

@@ -10,6 +10,7 @@ mod bench;
 mod certify;
 mod common;
 mod data;
+mod doctor;
 mod measure;
 mod parse;
 mod plane;
@@ -21,6 +22,7 @@ mod weights;
 pub use self::bench::Bench;
 pub use self::certify::{Certify, Smoothed};
 pub use self::data::{Data, Reading, Set};
+pub use self::doctor::Doctor;
 pub use common::Common;
 pub use measure::Measure;
 pub use parse::{Store, named};
@@ -78,7 +80,7 @@ pub enum Command {
         name: Option<String>,
     },
     /// Show versions of libtorch and CUDA, devices and threads, and what is missing
-    Doctor,
+    Doctor(Doctor),
     /// Benchmark attribution methods and training objectives
     Bench(Bench),
 }

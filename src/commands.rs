@@ -2,7 +2,7 @@
 
 use crate::{
     cli::{Cli, Command, Common},
-    outcome::Outcome,
+    outcome::{Failed, Outcome},
     runtime::ui::Ui,
 };
 use ::data::Dataset;
@@ -28,7 +28,9 @@ mod weights;
 pub fn dispatch(cli: &Cli) -> Result<()> {
     let Common { json, quiet, verbose, .. } = cli.common;
     let ui = Ui { json, quiet, verbose };
-    ui.print(&perform(cli, &ui)?)
+    let outcome = perform(cli, &ui)?;
+    ui.print(&outcome)?;
+    outcome.failed.map_or(Ok(()), |why| Err(Failed(why).into()))
 }
 
 /// Runs a command; notes and progress go to `ui`.
@@ -53,7 +55,7 @@ fn perform(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Models => list::models(),
         Command::Weights(args) => weights::run(args, ui),
         Command::List { name } => list::list(name.as_deref()),
-        Command::Doctor => doctor::run(),
+        Command::Doctor(args) => doctor::run(args, common, ui),
         Command::Bench(args) => bench::run(args, common, ui),
     }
 }

@@ -78,7 +78,10 @@ fn one_line(error: &clap::Error) -> String {
 }
 
 /// 2 where the user's arguments, config, data, weights or folders are at fault; 1 where libtorch
-/// failed.
+/// or a check failed.
 fn exit_code(error: &anyhow::Error) -> u8 {
-    if error.chain().any(|cause| cause.is::<tch::TchError>()) { 1 } else { 2 }
+    let ours = |cause: &(dyn std::error::Error + 'static)| {
+        cause.is::<tch::TchError>() || cause.is::<outcome::Failed>()
+    };
+    if error.chain().any(ours) { 1 } else { 2 }
 }

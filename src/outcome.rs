@@ -11,7 +11,21 @@ pub struct Outcome {
     pub text: String,
     /// What is printed with it.
     pub json: Value,
+    /// Why the command has not succeeded although it has this to say.
+    pub failed: Option<String>,
 }
+
+/// The error of [`Outcome::failed`]: exit code 1.
+#[derive(Debug)]
+pub struct Failed(pub String);
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failed {}
 
 impl Outcome {
     /// Adds a line, or several, for people.

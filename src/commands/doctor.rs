@@ -1,19 +1,30 @@
 //! `gradproof doctor`: libtorch, CUDA, devices, threads, MPI; what is missing and how to get it.
+//! With `--self-test`: whether the device computes what it must.
 
 use crate::{
+    cli::{Common, Doctor},
     outcome::Outcome,
-    runtime::{cuda, device, launcher},
+    runtime::{cuda, device, launcher, ui::Ui},
 };
 use anyhow::Result;
 use serde_json::json;
 use std::{fmt::Write, fs};
 use tch::{Cuda, Device};
 
+mod self_test;
+
 /// Versions this program is built for.
 const TORCH: &str = "2.11.0";
 
 /// Looks around and prints what it finds.
-pub fn run() -> Result<Outcome> {
+pub fn run(args: &Doctor, common: &Common, ui: &Ui) -> Result<Outcome> {
+    match args.self_test {
+        true => self_test::run(args, common, ui),
+        false => look_around(),
+    }
+}
+
+fn look_around() -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let path = libtorch_path();
     let gpus: Vec<String> = (0..Cuda::device_count().max(0) as usize).map(gpu).collect();

@@ -50,7 +50,7 @@ pub fn run(args: &Run, common: &Common, ui: &Ui) -> Result<Outcome> {
     }
     let text = all.iter().map(|outcome| outcome.text.as_str()).collect();
     let runs: Vec<Value> = all.into_iter().map(|outcome| outcome.json).collect();
-    Ok(Outcome { text, json: json!({ "runs": runs }) })
+    Ok(Outcome { text, json: json!({ "runs": runs }), failed: None })
 }
 
 impl Ready {

@@ -1,6 +1,8 @@
 //! `data make|info`, `weights info|convert`, `models`, `list` and `doctor`.
 
 use crate::place::{Place, SHAPES, mean, model, says};
+use serde_json::Value;
+use std::fs;
 use tch::Kind;
 use tensorfile::TensorFile;
 
@@ -113,4 +115,37 @@ fn a_doctor_looks_around() {
     assert!(doctor["load"].is_f64());
     let text = place.ok("doctor").stdout;
     says(&text, &["libtorch", "CUDA", "cuDNN", "threads", "OMP_NUM_THREADS=1"]);
+}
+
+#[test]
+fn a_doctor_tests_itself() {
+    let place = Place::new("self-test");
+    let line =
+        "doctor --self-test --device cpu --only platform,agreement,streaming --out found.json";
+    let text = place.ok(line).stdout;
+    says(&text, &["maps of gxi", "metric lipschitz", "attack topk by apgd", "resnet50: logits"]);
+    assert!(!text.contains("FAILS"), "{text}");
+    let found: Value = serde_json::from_slice(&fs::read(place.at("found.json")).unwrap()).unwrap();
+    assert_eq!(found["failed"], 0);
+    let lines = found["lines"].as_array().expect("lines");
+    let told = |what: &str| lines.iter().any(|line| line["what"] == what);
+    for method in explain::METHODS {
+        assert!(told(&format!("maps of {}", method.name)), "{}", method.name);
+    }
+    for metric in explain::metric::METRICS {
+        assert!(told(&format!("metric {}", metric.name)), "{}", metric.name);
+    }
+    for adversary in attack::ADVERSARIES {
+        let what = format!("attack {}: in its ball", adversary.name);
+        assert!(told(&what), "{what}");
+    }
+    let training = place.ok("doctor --self-test --device cpu --only training --json").json();
+    assert_eq!(training["failed"], 0, "{training}");
+    let text = training.to_string();
+    for objective in train::objective::OBJECTIVES {
+        assert!(text.contains(&format!("weights after {} ", objective.name)), "{}", objective.name);
+    }
+    let told = place.refused("doctor --self-test --only platfrom");
+    says(&told, &["unknown part `platfrom`", "platform"]);
+    says(&place.refused("doctor --only platform"), &["--self-test"]);
 }

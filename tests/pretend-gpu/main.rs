@@ -277,6 +277,32 @@ fn a_wrong_kernel_shows() {
     assert!(distance(&maps(&folder, "gxi", &wrong).0, &right) > 0.1);
 }
 
+/// The self-test passes here, but for what stands on a kernel that is wrong, which it names.
+#[test]
+fn the_self_test_names_what_a_wrong_kernel_breaks_and_nothing_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let did = run(&folder, "doctor --self-test --only platform,training,waiting", &[]);
+    assert_eq!(did.code, Some(0), "{}", did.stderr);
+    let wrong = [("PRETEND_GPU_WRONG", "aten::sort".to_owned())];
+    let did = run(&folder, "doctor --self-test --only platform,agreement --out found.json", &wrong);
+    assert_eq!(did.code, Some(1), "{}", did.stderr);
+    for user in
+        ["f64 sort,", "f64 similarity cor,", "f64 metric deletion,", "f64 attack topk by sign,"]
+    {
+        assert!(did.stderr.contains(user), "`{user}` is not named: {}", did.stderr);
+    }
+    let text = fs::read(folder.path().join("found.json")).expect("written");
+    let found: Value = serde_json::from_slice(&text).expect("JSON");
+    for line in found["lines"].as_array().expect("lines") {
+        let what = line["what"].as_str().expect("what");
+        let of_sort =
+            ["sort", "gather", "kernelshap", "clime", "relex", "metric", "similarity", "attack"];
+        let fails = line["verdict"] == "fails";
+        assert!(!fails || of_sort.iter().any(|word| what.contains(word)), "{line}");
+    }
+    assert!(found["lines"].as_array().expect("lines").len() > 250);
+}
+
 /// And an operation on tensors of two devices is refused, as by CUDA. In a process of its own, which
 /// has the library from its start.
 #[test]

@@ -43,6 +43,7 @@
 //! ```
 
 mod entry;
+mod few;
 mod fraction;
 mod options;
 mod parse;
@@ -51,6 +52,7 @@ mod text;
 mod words;
 
 pub use entry::{Entry, Named, build, find, nearest};
+pub use few::few;
 pub use fraction::{fraction, parse_fraction};
 pub use options::{Described, NoOptions, Setting, described, options};
 pub use parse::{parse, spelled, split, value_of};

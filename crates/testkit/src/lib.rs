@@ -2,7 +2,6 @@
 //! uses it in its integration tests, whose types are those of the crate as others see it, and not in
 //! its unit tests, whose types are their own.
 
-pub mod few;
 pub mod onnx;
 pub mod rule;
 pub mod snapshot;

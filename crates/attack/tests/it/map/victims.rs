@@ -9,9 +9,9 @@ use models::{
     Classifier, Model, Score, Target,
     zoo::{self, Shape},
 };
+use registry::few;
 use std::cell::Cell;
 use tch::{Kind, Tensor};
-use testkit::few::few;
 use testkit::rule::{filled, images};
 use toml::Table;
 

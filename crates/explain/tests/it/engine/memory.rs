@@ -9,9 +9,9 @@ use explain::{
     metric::{self, Attacked, Case, METRICS, Memo, Randomised, Randomness},
 };
 use models::{Activation, Classifier, Model, Ops, Score, Target, noise, zoo, zoo::Shape};
+use registry::few;
 use std::cell::{Cell, RefCell};
 use tch::{Device, Kind, Tensor};
-use testkit::few::few;
 use testkit::rule::{filled, images};
 
 /// Rounding in f64; what divides by a small number has more of it.

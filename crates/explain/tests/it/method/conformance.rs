@@ -6,10 +6,10 @@ use models::{
     Activation, Classifier, Model, Ops, Precision, Score, Target, noise, softened,
     zoo::{self, Shape},
 };
+use registry::few;
 use std::{collections::BTreeMap, path::Path};
 use tch::{Device, Kind, Tensor};
 use tensorfile::TensorFile;
-use testkit::few::few;
 use testkit::rule::{distance, filled, images};
 
 const SCORES: [(Score, &str); 3] =

@@ -3,11 +3,9 @@
 
 use explain::{Batch, METHODS};
 use models::{Classifier, Model, Ops, Score, Target, zoo, zoo::Shape};
+use registry::few;
 use tch::{Kind, Tensor};
-use testkit::{
-    few::few,
-    rule::{distance, filled, images},
-};
+use testkit::rule::{distance, filled, images};
 
 /// A network in groups.
 struct Groups(Classifier, i64);

@@ -5,11 +5,9 @@ use explain::{
     metric::{Case, Memo, metric},
 };
 use models::{Classifier, Model, Ops, Score, Target, zoo, zoo::Shape};
+use registry::few;
 use tch::{Kind, Tensor};
-use testkit::{
-    few::few,
-    rule::{distance, filled, images},
-};
+use testkit::rule::{distance, filled, images};
 
 /// A network that is as sure as its logits are large.
 struct Sure(Classifier, f64);

@@ -1,6 +1,6 @@
-//! Members of a registry, small enough for tests that call each of them very often.
+//! Members of a registry, with few samples: for tests that call each of them often.
 
-use registry::Entry;
+use crate::Entry;
 use toml::{Table, Value};
 
 /// Every member of `entries` by its name. Those that average or iterate do so with three points,

@@ -1,0 +1,175 @@
+//! Everything in the registries that computes, against the CPU in f64.
+
+use super::{
+    Lines, attacks,
+    side::{REFERENCE, Side, apart, images, reference},
+};
+use crate::runtime::arithmetic;
+use anyhow::Result;
+use explain::{
+    Attribution, Batch, METHODS, Metric, heat,
+    metric::{Attacked, Case, METRICS, Memo, Randomised, Randomness},
+    similarity::SIMILARITIES,
+};
+use models::{Classifier, Model, noise, zoo, zoo::ARCHS};
+use registry::few;
+use tch::{Device, Kind, Tensor};
+
+/// Images of each comparison.
+const IMAGES: u64 = 4;
+
+/// How far apart, in f64, what draws normal numbers may be: they differ in the last bit of f32 between
+/// devices.
+const DRAWN: f64 = 1e-5;
+
+/// Networks whose passes are compared on every side; the others are the same layers again.
+pub fn run(lines: &mut Lines, device: Device) -> Result<()> {
+    for arch in ARCHS {
+        lines.bar.set_message(arch.name);
+        let right = reference(arch)?;
+        let x = images(2, &right.shape);
+        let expected = passes(&REFERENCE, &right, &x);
+        for side in Side::of(device) {
+            arithmetic::round_as(side.precision, device)?;
+            let found = passes(&side, &side.trainable(&right, arch)?, &x);
+            let folded = side.network(&right, arch)?;
+            let logits = tch::no_grad(|| folded.logits(&side.place(&x)));
+            arithmetic::round_as(REFERENCE.precision, device)?;
+            let what = ["logits", "gradient in images", "its gradient in weights"];
+            for ((what, found), expected) in what.iter().zip(&found).zip(&expected) {
+                let rounded = side.name == "tf32" || side.name == "bf16";
+                // Passes that train are f32 whatever the precision of explanations.
+                if !rounded {
+                    let off = apart(found, expected, side.is_f64());
+                    lines.difference(side.name, &format!("{}: {what}", arch.name), off, side.bound);
+                }
+            }
+            let off = apart(&logits, &expected[0], side.is_f64());
+            let what = format!("{}: logits, as explained", arch.name);
+            lines.difference(side.name, &what, off, side.bound);
+        }
+    }
+    let right = World::new(REFERENCE)?;
+    let sides = Side::of(device).into_iter().filter(|side| side.is_f64() || side.name == "f32");
+    for side in sides {
+        let world = World::new(side)?;
+        methods(lines, &world, &right);
+        metrics(lines, &world, &right);
+        similarities(lines, &world, &right);
+        attacks::run(lines, &world, &right)?;
+    }
+    Ok(())
+}
+
+/// Logits `[2, K]`; the gradient of the first class in the images; and of that along a direction the
+/// gradient in all weights, `[1, weights]`.
+fn passes(side: &Side, model: &Classifier, x: &Tensor) -> [Tensor; 3] {
+    let x = side.place(x).set_requires_grad(true);
+    let logits = model.logits(&x);
+    let score = logits.select(1, 0).sum(None::<Kind>);
+    let g = Tensor::run_backward(&[score], &[&x], true, true).remove(0);
+    let v = noise::normal(&[7], &x.size(), Device::Cpu).squeeze_dim(0);
+    let along = (&g * side.place(&v)).sum(None::<Kind>);
+    let weights: Vec<Tensor> = model.params().weights().into_iter().map(|(_, w)| w).collect();
+    let all = Tensor::run_backward(&[along], &weights, false, false);
+    // A weight that the gradient does not depend on is the same on both sides.
+    let flat: Vec<Tensor> =
+        all.iter().filter(|g| g.defined()).map(|g| g.contiguous().view(-1)).collect();
+    [logits.detach(), g.detach(), Tensor::cat(&flat, 0).unsqueeze(0)]
+}
+
+/// A small network and images of one side, and what metrics and attacks are given.
+pub(super) struct World {
+    pub side: Side,
+    pub model: Classifier,
+    pub batch: Batch,
+    method: Box<dyn Attribution>,
+    maps: Tensor,
+    moved: (Tensor, Tensor),
+}
+
+impl World {
+    fn new(side: Side) -> Result<Self> {
+        let arch = zoo::arch("resnet20")?;
+        let right = reference(arch)?;
+        let x = images(IMAGES, &right.shape);
+        let class = tch::no_grad(|| right.logits(&x.to_kind(Kind::Double))).argmax(1, false);
+        let (model, batch) = (side.network(&right, arch)?, side.batch(&x, &class));
+        let method = explain::parse("smooth:samples=3")?;
+        let moved = (&batch.x + 0.03).clamp(0., 1.);
+        let maps = method.attribute(&model, &batch);
+        let moved = (method.attribute(&model, &batch.at(&moved)), moved);
+        Ok(World { side, model, batch, method, maps, moved })
+    }
+
+    fn measured(&self, metric: &dyn Metric) -> Vec<Tensor> {
+        let random = [Randomness::Cascade, Randomness::Alone, Randomness::Labels];
+        let randomised = random.map(|how| Randomised { how, model: &self.model });
+        let [n, _, h, w] = self.batch.x.size()[..] else { unreachable!("images") };
+        let half = Tensor::arange(h * w, (Kind::Int64, self.side.device)).lt(h * w / 3);
+        metric.measure(&Case {
+            model: &self.model,
+            method: &*self.method,
+            batch: &self.batch,
+            maps: &self.maps,
+            spreads: &[],
+            labels: &self.batch.target.class,
+            masks: Some(&half.view([1, h, w]).repeat([n, 1, 1])),
+            attacked: Some(Attacked { x: &self.moved.1, maps: &self.moved.0 }),
+            randomised: &randomised,
+            model_cache: &Memo::default(),
+            map_cache: &Memo::default(),
+        })
+    }
+
+    /// The bound of what may draw normal numbers.
+    pub fn bound(&self) -> f64 {
+        if self.side.is_f64() { DRAWN } else { 10. * self.side.bound }
+    }
+}
+
+fn methods(lines: &mut Lines, world: &World, right: &World) {
+    let (side, exact) = (&world.side, world.side.is_f64());
+    let direction = noise::normal(&[77], &right.batch.x.size(), Device::Cpu).squeeze_dim(0);
+    for (name, method) in few(METHODS, &[]) {
+        let map = |world: &World| method.attribute(&world.model, &world.batch);
+        let off = apart(&map(world), &map(right), exact);
+        let bound = if side.is_f64() && !draws(&*method, right) { 1e-8 } else { world.bound() };
+        lines.difference(side.name, &format!("maps of {name}"), off, bound);
+        let Some(own) = method.differentiable() else { continue };
+        let back =
+            |world: &World| own.vjp(&world.model, &world.batch, &world.side.place(&direction));
+        let off = apart(&back(world), &back(right), exact);
+        lines.difference(side.name, &format!("pullback of {name}"), off, bound);
+    }
+}
+
+/// Whether a method draws anything: other keys give another map.
+fn draws(method: &dyn Attribution, right: &World) -> bool {
+    let other = Batch { keys: vec![99; IMAGES as usize], ..right.batch.at(&right.batch.x) };
+    let map = |batch: &Batch| method.attribute(&right.model, batch);
+    !map(&other).equal(&map(&right.batch))
+}
+
+fn metrics(lines: &mut Lines, world: &World, right: &World) {
+    for (name, metric) in few(METRICS, &[]) {
+        let (found, expected) = (world.measured(&*metric), right.measured(&*metric));
+        let pairs = metric.columns().iter().zip(&found).zip(&expected);
+        let off = pairs.map(|((_, found), expected)| {
+            let off = apart(found, expected, world.side.is_f64());
+            if off.is_nan() { f64::INFINITY } else { off }
+        });
+        let worst = off.fold(0., f64::max);
+        lines.difference(world.side.name, &format!("metric {name}"), worst, world.bound());
+    }
+}
+
+fn similarities(lines: &mut Lines, world: &World, right: &World) {
+    for similarity in SIMILARITIES {
+        let score =
+            |world: &World| (similarity.score)(&heat(&world.maps), &heat(&world.moved.0), 10);
+        let off = apart(&score(world), &score(right), world.side.is_f64());
+        let what = format!("similarity {}", similarity.name);
+        lines.difference(world.side.name, &what, off, world.bound());
+    }
+}
