@@ -52,7 +52,7 @@ fn perform(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Data(args) => data::run(args, common, ui),
         Command::Models => list::models(),
         Command::Weights(args) => weights::run(args, ui),
-        Command::List { name } => list::list(name.as_deref()),
+        Command::List(args) => list::run(args, ui),
         Command::Doctor => doctor::run(),
         Command::Bench(args) => bench::run(args, common, ui),
     }
