@@ -297,6 +297,8 @@ def main():
     lines = [found[key] for key in itertools.product(NETWORKS, EXPORTERS) if key in found]
     beyond = [line.split("|")[1].strip() for line in lines if not holds(line)]
     verdict = f"Bounds do not hold: {', '.join(beyond)}." if beyond else "Every bound holds."
+    if instead := [" ".join(key) for key, line in found.items() if "(" in line.split("|")[3]]:
+        verdict += f"\nThat of logits holds against double precision only: {', '.join(instead)}."
     if not args.only:
         PAGE.write_text(page(lines, verdict))
     print(verdict)
