@@ -11,6 +11,7 @@ mod certify;
 mod common;
 mod data;
 mod doctor;
+mod list;
 mod measure;
 mod parse;
 mod plane;
@@ -24,6 +25,7 @@ pub use self::certify::{Certify, Smoothed};
 pub use self::data::{Data, Reading, Set};
 pub use self::doctor::Doctor;
 pub use common::Common;
+pub use list::List;
 pub use measure::Measure;
 pub use parse::{Store, named};
 use parse::{beta, fraction, members, one_of, picture_file, renamed, tensor_file};
@@ -73,12 +75,9 @@ pub enum Command {
     /// Inspect weights, or write them with a header that needs no options
     #[command(subcommand)]
     Weights(Weights),
-    /// List methods, metrics, attacks, objectives, data kinds and others, with their options
-    List {
-        /// Show only the entry of this name, such as `smoothgrad`
-        #[arg(value_name = "NAME")]
-        name: Option<String>,
-    },
+    /// List methods, metrics, attacks, objectives, data kinds and others, with their options; or what
+    /// a network has
+    List(List),
     /// Show versions of libtorch and CUDA, devices and threads, and what is missing
     Doctor(Doctor),
     /// Benchmark attribution methods and training objectives

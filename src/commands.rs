@@ -54,7 +54,7 @@ fn perform(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Data(args) => data::run(args, common, ui),
         Command::Models => list::models(),
         Command::Weights(args) => weights::run(args, ui),
-        Command::List { name } => list::list(name.as_deref()),
+        Command::List(args) => list::run(args, ui),
         Command::Doctor(args) => doctor::run(args, common, ui),
         Command::Bench(args) => bench::run(args, common, ui),
     }

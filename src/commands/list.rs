@@ -1,6 +1,6 @@
 //! `gradproof models` and `gradproof list`: what there is, from the registries.
 
-use crate::outcome::Outcome;
+use crate::{cli::List, outcome::Outcome, runtime::ui::Ui};
 use anyhow::{Result, ensure};
 use models::{
     Classifier,
@@ -10,6 +10,16 @@ use registry::{Named, Setting};
 use serde_json::{Value, json};
 use std::fmt::Write;
 use tch::Device;
+
+mod network;
+
+/// What the registries have, or what a network has.
+pub fn run(args: &List, ui: &Ui) -> Result<Outcome> {
+    match &args.weights {
+        Some(file) => network::run(file, args, ui),
+        None => list(args.name.as_deref()),
+    }
+}
 
 /// Every architecture with its parameter count.
 pub fn models() -> Result<Outcome> {
@@ -79,7 +89,7 @@ fn families() -> Vec<Family> {
 }
 
 /// Every member of every family with its options, or those called `name`. Errors: there is none.
-pub fn list(name: Option<&str>) -> Result<Outcome> {
+fn list(name: Option<&str>) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut families = families();
     if let Some(name) = name {

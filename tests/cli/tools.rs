@@ -99,6 +99,39 @@ fn lists() {
 }
 
 #[test]
+fn a_network_is_listed_with_its_taps() {
+    let place = Place::with_model("list-network");
+    place.write("mine.onnx", testkit::onnx::classifier(0, 32, 10).bytes());
+    let own = place.ok("list --weights model.safetensors --json").json();
+    assert_eq!((&own["name"], &own["parameters"]), (&"resnet20".into(), &269_722.into()));
+    assert!(own["operators"].is_null());
+    let last = own["taps"].as_array().and_then(|taps| taps.last()).expect("a tap");
+    assert_eq!(
+        *last,
+        serde_json::json!({ "name": "layer3", "shape": [64, 8, 8], "default": true })
+    );
+    let text = place.ok("list --weights model.safetensors").stdout;
+    says(&text, &["resnet20, images 3x32x32, 10 classes", "layer3  [64, 8, 8]  taken without"]);
+    let graph = place.ok("list --weights mine.onnx --json").json();
+    assert_eq!(
+        (&graph["name"], &graph["image"]),
+        (&"onnx".into(), &serde_json::json!([3, 32, 32]))
+    );
+    assert_eq!(graph["operators"]["Conv"], 1);
+    let default = |tap: &&serde_json::Value| tap["default"] == true;
+    let taps = graph["taps"].as_array().expect("taps");
+    let taken = taps.iter().find(default).expect("a default")["name"].as_str().expect("a name");
+    let line = format!("--weights mine.onnx --data {SHAPES} --limit 2 --out maps.safetensors");
+    place.ok(&format!("explain {line} --method gradcam:layer={taken}"));
+    let named = place.tensors("maps.safetensors").tensors["maps"].copy();
+    place.ok(&format!("explain {line} --method gradcam"));
+    assert!(named.equal(&place.tensors("maps.safetensors").tensors["maps"]));
+    says(&place.refused("list --weights no.onnx"), &["no.onnx"]);
+    says(&place.refused("list gxi --weights mine.onnx"), &["--weights"]);
+    says(&place.refused("list --arch cnn"), &["--weights"]);
+}
+
+#[test]
 fn a_doctor_looks_around() {
     let place = Place::new("doctor");
     let doctor = place.ok("doctor --json").json();

@@ -16,7 +16,7 @@ pub mod similarity;
 
 pub use batch::Batch;
 pub use heatmap::heat;
-pub use method::{METHODS, method, parse};
+pub use method::{METHODS, Tap, method, parse, taps};
 pub use metric::Metric;
 pub use results::Better;
 pub use similarity::Similarity;

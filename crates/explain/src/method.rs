@@ -21,6 +21,8 @@ mod smoothgrad;
 mod surrogate;
 mod zero;
 
+pub use gradcam::{Tap, taps};
+
 /// Every method, sorted by name.
 pub const METHODS: &[Entry<dyn Attribution>] = &[
     surrogate::clime::ENTRY,

@@ -114,6 +114,15 @@ impl File {
         own.map(|o| o.version()).max().unwrap_or(1)
     }
 
+    /// How many nodes of the graph each operator has, sorted by name.
+    pub fn operators(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for node in &self.graph().node {
+            *counts.entry(node.op_type()).or_default() += 1;
+        }
+        counts
+    }
+
     /// The strings of the file, by key.
     pub fn metadata(&self) -> BTreeMap<String, String> {
         let entries = self.model.metadata_props.iter();

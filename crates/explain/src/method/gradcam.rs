@@ -10,7 +10,7 @@ use models::{
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 use toml::Table;
 
 /// In the list of methods.
@@ -42,6 +42,44 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
     Ok(Box::new(registry::options::<GradCam>(table)?))
 }
 
+/// A place in a model where Grad-CAM can look.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+pub struct Tap {
+    /// What `layer` calls it.
+    pub name: String,
+    /// Of one image: channels, height, width, or the numbers of a layer without places.
+    pub shape: Vec<i64>,
+    /// Whether it is taken without `layer`.
+    pub default: bool,
+}
+
+/// The taps of a model in the order in which a pass over one image (channels, height, width) meets
+/// them. None is the default of a model that has none with more than one place: there Grad-CAM takes
+/// the image itself.
+pub fn taps(model: &dyn Model, image: [i64; 3]) -> Vec<Tap> {
+    struct Noting(RefCell<Vec<Tap>>);
+    impl Ops for Noting {
+        fn tap(&self, name: &str, a: Tensor) -> Tensor {
+            let (name, shape) = (name.to_owned(), a.size()[1..].to_vec());
+            self.0.borrow_mut().push(Tap { name, shape, default: false });
+            a
+        }
+    }
+    let ([c, h, w], noting) = (image, Noting(RefCell::default()));
+    let x = Tensor::zeros([1, c, h, w], (Kind::Float, Device::Cpu));
+    let _ = tch::no_grad(|| model.forward(&x, &noting));
+    let mut taps = noting.0.into_inner();
+    if let Some(last) = taps.iter_mut().rfind(|tap| has_places(&tap.shape)) {
+        last.default = true;
+    }
+    taps
+}
+
+/// Whether what an image has at a tap is `[C, H, W]` with more than one place.
+fn has_places(shape: &[i64]) -> bool {
+    matches!(shape, [_, h, w] if h * w > 1)
+}
+
 /// Makes a new leaf of the layer: what comes before it needs no gradient.
 struct Record<'a> {
     layer: Option<&'a str>,
@@ -52,7 +90,7 @@ impl Ops for Record<'_> {
     fn tap(&self, name: &str, a: Tensor) -> Tensor {
         let wanted = match self.layer {
             Some(layer) => layer == name,
-            None => matches!(a.size()[..], [_, _, h, w] if h * w > 1),
+            None => has_places(&a.size()[1..]),
         };
         if !wanted {
             return a;

@@ -174,11 +174,8 @@ fn dictionary(text: &str) -> Option<Vec<String>> {
 /// What an ONNX file holds: its stored tensors, its strings, and what [`load`] would say.
 pub(super) fn contents(path: &Path, hints: &Hints) -> Result<Contents> {
     let file = Rc::new(File::open(path)?);
-    let mut operators: BTreeMap<&str, usize> = BTreeMap::new();
-    for node in &file.graph().node {
-        *operators.entry(node.op_type()).or_default() += 1;
-    }
-    let each: Vec<String> = operators.iter().map(|(name, n)| format!("{name} {n}")).collect();
+    let each: Vec<String> =
+        file.operators().iter().map(|(name, n)| format!("{name} {n}")).collect();
     let mut notes = vec![format!("ONNX, opset {}: {}", file.opset(), each.join(", "))];
     match load_from(&file, path, hints, None) {
         Ok(Loaded { classifier, notes: said, .. }) => {
