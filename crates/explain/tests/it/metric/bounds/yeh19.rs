@@ -147,7 +147,7 @@ fn norms_of_layers_bound_a_network_of_softplus_but_not_as_printed() {
     tch::no_grad(|| {
         for (name, mut t) in b.params().tensors() {
             let scale = if name.starts_with("last") { 0.05 } else { 3. };
-            let _ = t.copy_(&(t.shallow_clone() * scale));
+            t.copy_(&(t.shallow_clone() * scale));
         }
     });
     let model = Hidden { first, last, beta: 2. };
