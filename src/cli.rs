@@ -2,7 +2,7 @@
 
 use attack::{Beta, Norm, Strength};
 use clap::{Args, Parser, Subcommand};
-use models::{Precision, Score};
+use models::{Precision, Score, Smoothing};
 use std::path::PathBuf;
 use train::OnNan;
 
@@ -28,7 +28,9 @@ pub use common::Common;
 pub use list::List;
 pub use measure::Measure;
 pub use parse::{Store, named};
-use parse::{beta, fraction, members, one_of, picture_file, renamed, tensor_file};
+use parse::{
+    beta, fraction, members, one_of, picture_file, renamed, sharpness, smoothing, tensor_file,
+};
 pub use plane::Plane;
 pub use run::Run;
 pub use target::TargetClass;
@@ -155,6 +157,13 @@ pub struct Subject {
     /// Do not fold batch norm into convolutions
     #[arg(long)]
     pub no_fuse: bool,
+    /// Ask the network with softplus of this beta in place of every ReLU
+    #[arg(long, value_name = "BETA", value_parser = sharpness, allow_hyphen_values = true)]
+    pub softplus: Option<f64>,
+    /// Ask the mean of the network's outputs over Gaussian noise, such as `sigma=0.1,samples=16`;
+    /// `average=probabilities` takes their mean; draws are of `seed=0`
+    #[arg(long, value_name = "OPTIONS", value_parser = smoothing)]
+    pub smoothed: Option<Smoothing>,
     /// Random seed
     #[arg(long, default_value_t = 0)]
     pub seed: u64,

@@ -19,7 +19,7 @@ use classes::{Fitted, Known};
 use data::{Dataset, Features};
 use explain::{Attribution, Batch, engine::limit::ChunkLimit};
 use models::{
-    Classifier, Precision, Target, checkpoint,
+    Classifier, Precision, StandIn, Target, checkpoint,
     checkpoint::Hints,
     finite::{finite, logits_of},
     noise,
@@ -138,11 +138,24 @@ fn ready(
     let card = card(args, &model, &loaded.metadata);
     let model = model.to_device(device, !args.no_fuse);
     let model = if args.no_fuse { model.frozen() } else { model.folded(args.precision) };
+    let stand_in = StandIn { softplus: args.softplus, smoothing: args.smoothed.clone() };
+    notes.extend(asked(&stand_in));
+    let model = model.asked_through(stand_in);
     let fits = Fits::of(&model);
     let fits = Fits { batch: args.batch_size.unwrap_or(fits.batch), ..fits };
     let (clock, seed, precision) = (Instant::now(), args.seed, args.precision);
     let limit = ChunkLimit::new(ui::complain);
     Loaded { model, data, card, clock, device, precision, limit, fits, seed, said, columns, notes }
+}
+
+/// What the user is told of a stand-in.
+fn asked(stand_in: &StandIn) -> Option<String> {
+    let softplus = stand_in.softplus.map(|beta| format!("softplus, beta {beta}, for every ReLU"));
+    let mean = stand_in.smoothing.as_ref().map(|smoothing| {
+        format!("the mean of {} copies with noise of sigma {}", smoothing.samples, smoothing.sigma)
+    });
+    let all: Vec<String> = mean.into_iter().chain(softplus).collect();
+    (!all.is_empty()).then(|| format!("in place of the network: {}", all.join(", ")))
 }
 
 /// The images of class folders read into memory, where they fit, with a bar.

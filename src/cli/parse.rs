@@ -2,6 +2,7 @@
 
 use attack::Beta;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use models::Smoothing;
 use registry::{Named, parse_fraction};
 use serde::{
     Deserialize, Serialize,
@@ -64,6 +65,15 @@ pub(super) fn fraction(text: &str) -> Result<f64, String> {
 
 pub(super) fn beta(text: &str) -> Result<Beta, String> {
     Beta::parse(text).map_err(|e| format!("{e:#}"))
+}
+
+pub(super) fn sharpness(text: &str) -> Result<f64, String> {
+    let beta = fraction(text)?;
+    if beta > 0. { Ok(beta) } else { Err("write a number above 0, such as 20".into()) }
+}
+
+pub(super) fn smoothing(text: &str) -> Result<Smoothing, String> {
+    Smoothing::parse(text).map_err(|e| format!("{e:#}"))
 }
 
 /// `DATA=MODEL`, two names of a class.

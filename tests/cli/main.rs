@@ -18,6 +18,7 @@ mod maps {
     mod certify;
     mod measure;
     mod plane;
+    mod stand_in;
     mod transfer;
     mod undefined;
 }

@@ -10,6 +10,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 use tch::Tensor;
 use toml::Table;
 
+mod bounds;
 mod complexity;
 mod defined;
 mod faithfulness;
@@ -20,6 +21,7 @@ mod removal;
 mod retrieval;
 mod robustness;
 mod similarity;
+mod size;
 pub mod statistics;
 
 use results::Better;
@@ -201,7 +203,12 @@ pub trait Metric {
 
 /// Every metric, sorted by name.
 pub const METRICS: &[Entry<dyn Metric>] = &[
-    robustness::bounds::ENTRY,
+    bounds::gradients::ENTRY,
+    bounds::agarwal21::ENTRY,
+    bounds::lim21::ENTRY,
+    bounds::tan23::ENTRY,
+    bounds::wang20::ENTRY,
+    bounds::yeh19::ENTRY,
     complexity::ENTRY,
     removal::DELETION,
     faithfulness::ENTRY,
@@ -217,6 +224,7 @@ pub const METRICS: &[Entry<dyn Metric>] = &[
     retrieval::ENTRY,
     robustness::sensitivity::ENTRY,
     similarity::ENTRY,
+    size::ENTRY,
 ];
 
 /// The metric that `table` (`name` and options) asks for; undefined where there is no map. Where

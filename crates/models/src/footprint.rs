@@ -20,7 +20,8 @@ impl Classifier {
         let x = Tensor::zeros([1, c, h, w], (Kind::Float, self.device()));
         let meter = Meter::default();
         let _ = tch::no_grad(|| self.uncounted(&x, &meter));
-        Footprint { bytes: meter.bytes.get(), lone: meter.lone.get() }
+        let bytes = meter.bytes.get() * self.stand_in().copies() as usize;
+        Footprint { bytes, lone: meter.lone.get() }
     }
 }
 

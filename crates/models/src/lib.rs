@@ -21,7 +21,7 @@ pub use affine::{Affine, Conv, Norm};
 pub use footprint::Footprint;
 pub use grad::{Score, Target};
 pub use model::Model;
-pub use network::{Classifier, Source};
+pub use network::{Average, Classifier, Smoothing, Source, StandIn};
 pub use numeric::{adam, finite, grad, linalg, noise};
 pub use ops::{
     BatchStatistics, Fused, HeldStatistics, Ops, Plain, Pool, SHARPNESS, Training, grown, softened,

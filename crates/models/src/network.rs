@@ -1,5 +1,9 @@
 //! The classifier: a network with its normalisation.
 
+mod stand_in;
+
+pub use stand_in::{Average, Smoothing, StandIn};
+
 use crate::{
     Activation, Builder, Model, Ops, Params, Precision,
     graph::Graph,
@@ -75,6 +79,7 @@ pub struct Classifier {
     mean: Tensor, // [1, C, 1, 1]
     std: Tensor,  // [1, C, 1, 1]
     channels_last: bool,
+    stand_in: StandIn,
 }
 
 impl Classifier {
@@ -125,7 +130,17 @@ impl Classifier {
         let builder = builder.given(self.params.built().into_iter().collect());
         let (normalisation, device) = (self.normalisation.clone(), self.device());
         let new = Self::start(self.source.clone(), self.shape, normalisation, &builder, device);
-        Classifier { classes: self.classes.clone(), ..new }
+        Classifier { classes: self.classes.clone(), stand_in: self.stand_in.clone(), ..new }
+    }
+
+    /// The same weights, asked through a stand-in: every pass from now on is one of it.
+    pub fn asked_through(self, stand_in: StandIn) -> Self {
+        Classifier { stand_in, ..self }
+    }
+
+    /// What stands in for the network.
+    pub fn stand_in(&self) -> &StandIn {
+        &self.stand_in
     }
 
     fn start(
@@ -139,8 +154,19 @@ impl Classifier {
         let classes = (0..shape.classes).map(|i| i.to_string()).collect();
         let (mean, std) = normalisation.tensors((Kind::Float, device));
         let params = builder.params();
-        let channels_last = false;
-        Classifier { source, shape, normalisation, classes, params, net, mean, std, channels_last }
+        let stand_in = StandIn::default();
+        Classifier {
+            source,
+            shape,
+            normalisation,
+            classes,
+            params,
+            net,
+            mean,
+            std,
+            channels_last: false,
+            stand_in,
+        }
     }
 
     /// The named tensors of the network.
@@ -211,6 +237,7 @@ impl Classifier {
             mean,
             std,
             channels_last,
+            stand_in: self.stand_in.clone(),
         }
     }
 }
@@ -238,20 +265,21 @@ impl Classifier {
 
 impl Model for Classifier {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        PASSES.fetch_add(x.size()[0] as u64, Ordering::Relaxed);
-        self.uncounted(x, ops)
+        PASSES.fetch_add(x.size()[0] as u64 * self.stand_in.copies(), Ordering::Relaxed);
+        self.stand_in.pass(x, ops, |x, ops| self.uncounted(x, ops))
     }
 
     fn activation(&self) -> Option<Activation> {
-        self.net.activation()
+        Some(self.stand_in.activation(self.net.activation()?))
     }
 
+    /// None where outputs are averaged: a place is met once a copy.
     fn taps(&self) -> Vec<&str> {
-        self.net.taps()
+        if self.stand_in.smoothing.is_some() { vec![] } else { self.net.taps() }
     }
 
     fn nonlinear_only_in_ops(&self) -> bool {
-        self.net.nonlinear_only_in_ops()
+        self.stand_in.smoothing.is_none() && self.net.nonlinear_only_in_ops()
     }
 
     fn fixed_batch(&self) -> Option<i64> {

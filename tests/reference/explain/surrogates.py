@@ -10,7 +10,9 @@ crates/models/src/numeric/noise.rs. Maps [2, 3, 8, 8]: `lime.cosine` (similarity
 `kernelshap` (60 samples) and `kernelshap.few` (8 samples, shortest solution), `occlusion` and
 `occlusion.cut` (size 3, stride 2, baseline 0.5: the last windows are cut). captum's regressions are
 in single precision. `square` and `square.contribution` (every square of sides 1 to 3) are ridge
-regressions of Yeh et al. 2019 by scikit-learn, on pixels and on zeros and ones (B.2).
+regressions of Yeh et al. 2019 by scikit-learn, on pixels and on zeros and ones (B.2); `square.cell`
+is that on sums over cells of 2x2 pixels (B.1). `lime.l2` (width 3) and `lime.uniform` are ridge
+regressions without an intercept (alpha 0.5), as Tan & Tian 2023, C.10 and C.9, by scikit-learn.
 """
 
 from pathlib import Path
@@ -112,7 +114,16 @@ if __name__ == "__main__":
             shap.perturb_func = shap_masks(i)
             yield shap.attribute(images[i : i + 1], target=target[i : i + 1], feature_mask=cells, n_samples=samples)
 
-    def squares(binary):
+    def plain_limes(weight):
+        for i in range(2):
+            keep = np.stack([draws(i, sample, GROUPS) < 0.5 for sample in range(100)]).astype(float)
+            copies = images[i] * torch.from_numpy(keep)[:, cells[0, 0]][:, None]
+            values = forward(copies)[:, target[i]].numpy()
+            far = ((images[i] - copies) ** 2).flatten(1).sum(1).numpy()
+            fit = Ridge(0.5, fit_intercept=False, solver="cholesky").fit(keep, values, weight(far))
+            yield torch.from_numpy(fit.coef_)[cells[0, 0]].expand(3, 8, 8)
+
+    def squares(binary, cell=1):
         z = []
         for side in range(1, 4):
             for row in range(9 - side):
@@ -122,14 +133,19 @@ if __name__ == "__main__":
         z = torch.stack(z)
         for x, y in zip(images, target):
             i = z if binary else z * x
+            i = torch.nn.functional.avg_pool2d(i, cell) * cell**2
             drops = forward(x[None])[0, y] - forward(x - z * x)[:, y]
             ridge = 1e-3 * (i**2).sum().item() / i[0].numel()
             fit = Ridge(ridge, fit_intercept=False, solver="cholesky").fit(i.flatten(1).numpy(), drops.numpy())
             phi = torch.from_numpy(fit.coef_).reshape(i.shape[1:])
+            phi = phi.repeat_interleave(cell, 1).repeat_interleave(cell, 2)
             yield phi.expand(3, 8, 8) / (3 if binary else 1)
 
     arrays["square"] = torch.stack(list(squares(binary=False)))
     arrays["square.contribution"] = torch.stack(list(squares(binary=True)))
+    arrays["square.cell"] = torch.stack(list(squares(binary=False, cell=2)))
+    arrays["lime.l2"] = torch.stack(list(plain_limes(lambda far: np.exp(-far / 9))))
+    arrays["lime.uniform"] = torch.stack(list(plain_limes(np.ones_like)))
     arrays["lime.cosine"] = torch.cat(list(limes(cosine(1.0), 1, 0)))
     arrays["lime.cosine.half"] = torch.cat(list(limes(cosine(0.5), 0.1, 0.5)))
     arrays["lime.images"] = torch.cat(list(limes(get_exp_kernel_similarity_function(), 1, 0)))

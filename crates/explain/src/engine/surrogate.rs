@@ -46,6 +46,13 @@ pub fn operator(features: &Tensor, weights: &Tensor, fit: Fit) -> Tensor {
     }
 }
 
+/// The same of the fit without an intercept: `alpha` is positive.
+pub fn through_origin(features: &Tensor, weights: &Tensor, alpha: f64) -> Tensor {
+    let root = weights.to_kind(Kind::Double).unsqueeze(-1).sqrt();
+    let rows = features.to_kind(Kind::Double) * &root;
+    ridge(&rows, &root, alpha) * root.transpose(1, 2)
+}
+
 /// (AᵀA + αI)⁻¹Aᵀ = Aᵀ(AAᵀ + αI)⁻¹, whichever is smaller; `mean` `[N, S, 1]` is the unit vector
 /// that centring took out of A.
 fn ridge(rows: &Tensor, mean: &Tensor, alpha: f64) -> Tensor {

@@ -34,6 +34,10 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
         ("sigma", "σ of the noise, in units of each image's max − min"),
         ("baseline", "value of masked pixels, in [0, 1]"),
         ("shared", "true: one mask for all channels"),
+        (
+            "normalised",
+            "true: a step is along the gradient's direction; false: the gradient itself",
+        ),
     ]),
     build,
 };
@@ -55,6 +59,7 @@ struct RelEx {
     #[serde(deserialize_with = "registry::fraction")]
     baseline: f64,
     shared: bool,
+    normalised: bool,
 }
 
 impl Default for RelEx {
@@ -69,6 +74,7 @@ impl Default for RelEx {
             sigma: 0.1,
             baseline: 0.,
             shared: false,
+            normalised: true,
         }
     }
 }
@@ -158,10 +164,13 @@ impl RelEx {
         sum
     }
 
-    /// One step down a gradient of length one.
+    /// One step down a gradient, by default of length one.
     fn stepped(&self, at: &State, g: &Tensor) -> State {
         let length = g.square().sum_dim_intlist([1i64, 2, 3].as_slice(), true, g.kind());
-        let unit = g / (length + f64::from(f32::MIN_POSITIVE)).sqrt();
+        let unit = match self.normalised {
+            true => g / (length + f64::from(f32::MIN_POSITIVE)).sqrt(),
+            false => g.shallow_clone(),
+        };
         let velocity = &at.velocity * self.momentum + unit;
         State { mask: (&at.mask - &velocity * self.learning_rate).clamp(0., 1.), velocity }
     }

@@ -1,6 +1,6 @@
 //! Faithfulness (Tan & Tian 2023, Definition 3.4 and Eq. 5): a map against what f loses when a
-//! group of pixels is set to a reference. Groups are the cells of a grid, seen one at a time, so what
-//! pixels do together is not.
+//! group of pixels is set to a reference. Groups are the cells of a grid or superpixels (Remark 5.1),
+//! seen one at a time, so what pixels do together is not.
 
 use crate::{
     metric::{
@@ -19,14 +19,15 @@ use toml::Table;
 /// In the list of metrics.
 pub(super) const ENTRY: Entry<dyn Metric> = Entry {
     name: "faithfulness",
-    about: "a map against the drop of f where a cell of a grid is set to a reference (Tan & Tian \
+    about: "a map against the drop of f where a group of pixels is set to a reference (Tan & Tian \
             2023, Eq. 5)",
     options: described::<Options>(&[
-        ("cells", "cells along a side of the grid"),
+        ("groups", "grid; quickshift: superpixels (Tan & Tian 2023, Remark 5.1); or pixels"),
+        ("cells", "cells along a side of the grid, for groups=grid alone; there 10"),
         ("reference", "value of the removed cell, in [0, 1]"),
         (
             "values",
-            "mean: drop over the mean of x − reference, cells where that is below 1e-3 left out, \
+            "mean: drop over the mean of x − reference, groups where that is below 1e-3 left out, \
              against the mean of the map; contribution: drop against the sum of contributions",
         ),
         (
@@ -76,7 +77,8 @@ enum Values {
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
-    cells: i64,
+    groups: Grouping,
+    cells: Option<i64>,
     #[serde(deserialize_with = "registry::fraction")]
     reference: f64,
     values: Values,
@@ -85,12 +87,14 @@ struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { cells: 10, reference: 0., values: Values::Mean, units: None }
+        let (groups, values) = (Grouping::Grid, Values::Mean);
+        Options { groups, cells: None, reference: 0., values, units: None }
     }
 }
 
+/// A map against what f loses, group by group.
 #[derive(Debug)]
-struct Faithfulness {
+pub(super) struct Faithfulness {
     features: Features,
     reference: f64,
     values: Values,
@@ -98,46 +102,55 @@ struct Faithfulness {
 }
 
 fn build(table: Table) -> Result<Box<dyn Metric>> {
-    let Options { cells, reference, values, units } = registry::options(table)?;
+    let Options { groups, cells, reference, values, units } = registry::options(table)?;
     ensure!((0. ..=1.).contains(&reference), "`reference` is {reference}; pixels are in [0, 1]");
     ensure!(
         values == Values::Contribution || units.is_none(),
         "`units` is for `values = \"contribution\"`; leave it out"
     );
-    let features = Grouping::Grid.with(Some(cells))?;
+    ensure!(groups != Grouping::Scalars, "`groups` is \"scalars\"; pixels have all channels here");
+    let features = groups.with(cells)?;
     Ok(Box::new(Faithfulness { features, reference, values, units: units.unwrap_or_default() }))
 }
 
 impl Faithfulness {
+    /// As Tan & Tian 2023 have it, over the cells of a grid and against black. Errors: no cells.
+    pub(super) fn of_cells(cells: i64) -> Result<Self> {
+        let (values, units) = (Values::Mean, Units::default());
+        let features = Grouping::Grid.with(Some(cells))?;
+        Ok(Faithfulness { features, reference: 0., values, units })
+    }
+
     /// What f loses with each group, `[N, G]`.
     fn drops(&self, case: &Case, groups: &Groups) -> Tensor {
         let x = &case.batch.x;
         let numbers = Tensor::arange(groups.count, (Kind::Int64, x.device()));
-        let labels = groups.paint(&numbers.view([1, 1, -1])).squeeze_dim(0);
+        let numbers = numbers.view([1, 1, -1]).expand([x.size()[0], -1, -1], false);
+        let labels = groups.paint(&numbers).squeeze_dim(1); // [N, 1 or C, H, W]
         let score = (case.batch.target.score, case.batch.sure(case.model));
         let f = at_copies(case, (score.0, score.1.as_ref()), groups.count + 1, |image, copy| {
             // The first copy has no group, so it is the image.
-            let gone = labels.eq_tensor(&(copy - 1).view([-1, 1, 1, 1]));
+            let gone = labels.index_select(0, image).eq_tensor(&(copy - 1).view([-1, 1, 1, 1]));
             x.index_select(0, image).masked_fill(&gone, self.reference)
         });
         f.narrow(1, 0, 1) - f.narrow(1, 1, groups.count)
     }
 
     /// φ and p of each group and which of them count, `[N, G]`.
-    fn groups(&self, case: &Case) -> (Tensor, Tensor, Tensor) {
+    pub(super) fn groups(&self, case: &Case) -> (Tensor, Tensor, Tensor) {
         let x = &case.batch.x;
-        // A grid is the same for every image.
-        let groups = self.features.of(&x.narrow(0, 0, 1));
+        let groups = self.features.of(x);
+        let real = groups.real().squeeze_dim(1);
         let what = format!("drops {:?} {}", self.features, self.reference);
         let drops = case.model_cache.get(what, || self.drops(case, &groups));
         let far = x.to_kind(Kind::Double) - self.reference;
         let maps = case.maps.to_kind(Kind::Double);
-        let all = drops.ones_like().to_kind(Kind::Bool);
+        let all = real.expand_as(&drops);
         match (self.values, self.units) {
             (Values::Mean, _) => {
-                let sizes = groups.sums(&far.narrow(0, 0, 1).ones_like());
+                let sizes = groups.sums(&far.ones_like()).clamp_min(1.);
                 let far = groups.sums(&far) / &sizes;
-                let kept = far.abs().ge(NEAREST);
+                let kept = far.abs().ge(NEAREST).logical_and(&real);
                 let p = drops / far.masked_fill(&kept.logical_not(), 1.);
                 (groups.sums(&maps) / sizes, p, kept)
             }

@@ -295,7 +295,7 @@ fn build_preservation(table: Table) -> Result<Box<dyn Metric>> {
 #[derive(Debug)]
 struct Relevance {
     removal: Removal,
-    columns: [Column; 3],
+    columns: [Column; 4],
 }
 
 impl Metric for Relevance {
@@ -318,7 +318,8 @@ impl Metric for Relevance {
             // Rounding can bring an area above one.
             let lost = (&deleted - 1.).neg().clamp_min(0.);
             let both = (&kept + &lost).clamp_min(f64::MIN_POSITIVE);
-            vec![2. * &kept * lost / both, kept, deleted]
+            let released = 2. * &kept * &deleted / (&kept + &deleted).clamp_min(f64::MIN_POSITIVE);
+            vec![2. * &kept * lost / both, kept, deleted, released]
         })
     }
 }
@@ -330,6 +331,13 @@ fn build_relevance(table: Table) -> Result<Box<dyn Metric>> {
                 [0, 1]; 0 where P = 0 or D = 1",
         better: Better::Higher,
     };
-    let columns = [relevance, Curve::Preservation.column(), Curve::Deletion.column()];
+    let released = Column {
+        name: "relevance-released",
+        about: "2 / (1/P + 1/D), as the code released with Lim et al. 2021 has it, in [0, 1]",
+        better: Better::Neither,
+    };
+    let curves = [Curve::Preservation, Curve::Deletion].map(Curve::column);
+    let [kept, deleted] = curves;
+    let columns = [relevance, kept, deleted, released];
     Ok(Box::new(Relevance { removal: Removal::new(table, 0)?, columns }))
 }

@@ -65,7 +65,7 @@ const COLUMNS: [Column; 5] = [
 /// How a map becomes a mask in [0, 1]: Lim et al. 2021, S2.1.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
-enum Mask {
+pub(super) enum Mask {
     /// |map|, mean over channels, over its 99th percentile, cut at 1: for gradients.
     #[default]
     Percentile,
@@ -78,7 +78,7 @@ enum Mask {
 impl Mask {
     /// `[N, C, H, W]` -> f64 `[N, 1 or C, H, W]`; without mass, and in a constant map without a
     /// least and a largest, it is 0 everywhere.
-    fn of(self, maps: &Tensor) -> Tensor {
+    pub(super) fn of(self, maps: &Tensor) -> Tensor {
         let maps = maps.to_kind(Kind::Double);
         let over = |t: &Tensor| t.mean_dim([1].as_slice(), true, Kind::Double);
         let sides = [1i64, 2, 3].as_slice();

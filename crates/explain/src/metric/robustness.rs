@@ -2,7 +2,6 @@
 //! and what is kept of one number for each of them.
 
 mod ascent;
-pub(super) mod bounds;
 pub(super) mod gap;
 pub(super) mod lipschitz;
 pub(super) mod sensitivity;

@@ -3,7 +3,8 @@
 
 use crate::{
     heat,
-    metric::{Case, Column, Metric, Needs},
+    heatmap::{has_order, top},
+    metric::{Better, Case, Column, Metric, Needs},
     similarity::{SIMILARITIES, check_k, default_k},
 };
 use anyhow::Result;
@@ -29,6 +30,23 @@ struct Options {
     k: Option<i64>,
 }
 
+/// Top-k intersection as Wang et al. 2020 print it.
+const MASS: Column = Column {
+    name: "k-mass",
+    about: "share of the attacked map's mass on the k most important pixels of the clean one, in [0, 1]; \
+            undefined where a map is constant",
+    better: Better::Higher,
+};
+
+/// Heat maps `[N, H, W]` before and after -> f64 `[N]`.
+fn mass(before: &Tensor, after: &Tensor, k: i64) -> Tensor {
+    let flat = after.flatten(1, -1).to_kind(Kind::Double);
+    let sum = |t: &Tensor| t.sum_dim_intlist([1].as_slice(), false, Kind::Double);
+    let ordered = has_order(before).logical_and(&has_order(after));
+    let share = sum(&(&flat * top(before, k))) / sum(&flat).clamp_min(f64::MIN_POSITIVE);
+    share.masked_fill(&ordered.logical_not(), f64::NAN)
+}
+
 struct Similarity {
     k: Option<i64>,
     columns: Vec<Column>,
@@ -37,7 +55,7 @@ struct Similarity {
 fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { k } = registry::options(table)?;
     let column = |m: &crate::Similarity| Column { name: m.name, about: m.about, better: m.better };
-    Ok(Box::new(Similarity { k, columns: SIMILARITIES.iter().map(column).collect() }))
+    Ok(Box::new(Similarity { k, columns: SIMILARITIES.iter().map(column).chain([MASS]).collect() }))
 }
 
 impl Metric for Similarity {
@@ -62,6 +80,8 @@ impl Metric for Similarity {
         let (before, after) = (heat(case.maps), heat(attacked.maps));
         let size = before.size();
         let k = self.k.unwrap_or(default_k(size[1], size[2]));
-        SIMILARITIES.iter().map(|m| (m.score)(&before, &after, k).to_kind(Kind::Double)).collect()
+        let scores =
+            SIMILARITIES.iter().map(|m| (m.score)(&before, &after, k).to_kind(Kind::Double));
+        scores.chain([mass(&before, &after, k)]).collect()
     }
 }

@@ -13,8 +13,10 @@ mod method {
     mod averages;
     mod axioms;
     mod baselines;
+    mod cells;
     mod conformance;
     mod groups;
+    mod lime;
     mod limits;
     mod masks;
     mod rules;
@@ -37,6 +39,7 @@ mod metric {
     mod options;
     mod removal;
     mod robust;
+    mod seeds;
 }
 mod of;
 mod sampling {

@@ -67,6 +67,11 @@ impl Model for Softened<'_> {
     }
 }
 
+/// `ops` with β-softplus in place of every max(·, 0).
+pub(crate) fn softening(ops: &dyn Ops, beta: f64) -> impl Ops + '_ {
+    Softening { ops, beta, spreads: &[], next: Cell::new(0) }
+}
+
 /// A pass in which a softplus replaces whatever bends at a point; all else as `ops` has it.
 struct Softening<'a> {
     ops: &'a dyn Ops,

@@ -17,5 +17,6 @@ mod numeric {
 }
 mod operators;
 mod operators_wrong;
+mod stand_in;
 mod toy;
 mod zoo;

@@ -46,6 +46,11 @@ pub(crate) const SQUARE: Entry<dyn Attribution> = Entry {
             "gradient; contribution: times x, as in the paper's tables, where black pixels have \
              a share too and a pixel's channels have equal parts",
         ),
+        (
+            "cell",
+            "side of the cells that have one number each, in pixels; 2 for large images, as Yeh et al. \
+             2019, B.1",
+        ),
     ]),
     build: build_square,
 };
@@ -61,11 +66,13 @@ struct LeastInfidelity {
     perturbations: Perturbations,
     units: Units,
     ridge: f64,
+    cell: i64,
 }
 
 impl LeastInfidelity {
     fn checked(self) -> Result<Box<dyn Attribution>> {
-        let ridge = self.ridge;
+        let (ridge, cell) = (self.ridge, self.cell);
+        ensure!(cell > 0, "`cell` is {cell}; it must be positive");
         ensure!(ridge.is_finite() && ridge > 0., "`ridge` is {ridge}; it must be positive");
         Ok(Box::new(self))
     }
@@ -76,13 +83,41 @@ impl LeastInfidelity {
     /// pass at a time.
     fn along(&self, batch: &Batch, count: u64) -> Tensor {
         let (n, c, h, w) = batch.x.size4().expect("images have four dimensions");
-        let d = if self.units == Units::Gradient { c * h * w } else { h * w };
+        let [rows, columns] = self.cells(h, w);
+        let d = if self.units == Units::Gradient { c * rows * columns } else { rows * columns };
         let all = Tensor::empty([n, count as i64, d], (batch.x.kind(), batch.x.device()));
         chunks::fill(batch, count, &all.transpose(0, 1), |pass| {
             let images = pass.repeated(&pass.block.x);
-            self.perturbations.along(self.units, &images, &pass.samples())
+            self.over_cells(&self.perturbations.along(self.units, &images, &pass.samples()))
         });
         all
+    }
+
+    /// Cells along the sides of an image.
+    fn cells(&self, h: i64, w: i64) -> [i64; 2] {
+        [h, w].map(|side| (side + self.cell - 1) / self.cell)
+    }
+
+    /// Sums over cells, `[N, C, rows, columns]`: the transpose of [`LeastInfidelity::painted`].
+    fn over_cells(&self, t: &Tensor) -> Tensor {
+        if self.cell == 1 {
+            return t.shallow_clone();
+        }
+        let (_, _, h, w) = t.size4().expect("images have four dimensions");
+        let [rows, columns] = self.cells(h, w);
+        let (below, beside) = (rows * self.cell - h, columns * self.cell - w);
+        let side = [self.cell; 2];
+        let whole = t.pad([0, beside, 0, below], "constant", 0.);
+        whole.avg_pool2d(side, side, [0, 0], false, true, 1)
+    }
+
+    /// A number a cell on its pixels, `[N, C, H, W]`.
+    fn painted(&self, t: &Tensor, h: i64, w: i64) -> Tensor {
+        if self.cell == 1 {
+            return t.shallow_clone();
+        }
+        let twice = |t: Tensor, dim| t.repeat_interleave_self_int(self.cell, dim, None);
+        twice(twice(t.shallow_clone(), 2), 3).narrow(2, 0, h).narrow(3, 0, w)
     }
 }
 
@@ -110,10 +145,12 @@ impl Attribution for LeastInfidelity {
             // The shortest Φ of least (IᵀΦ − Δ)² + λ|Φ|², λ = ridge · trace(IᵀI)/D.
             let normal = Normal::new(i, &Ridge::Relative(self.ridge));
             let phi = normal.fitted(&delta.to_kind(Kind::Double)).to_kind(batch.x.kind());
-            match self.units {
-                Units::Gradient => [phi.view_as(&part.x)],
-                Units::Contribution => [(phi / c as f64).view([-1, 1, h, w]).expand_as(&part.x)],
-            }
+            let [rows, columns] = self.cells(h, w);
+            let phi = match self.units {
+                Units::Gradient => phi.view([-1, c, rows, columns]),
+                Units::Contribution => (phi / c as f64).view([-1, 1, rows, columns]),
+            };
+            [self.painted(&phi, h, w).expand_as(&part.x)]
         });
         map
     }
@@ -138,20 +175,22 @@ struct Square {
     ridge: f64,
     all: bool,
     units: Units,
+    cell: i64,
 }
 
 impl Default for Square {
     fn default() -> Self {
         let units = Units::Gradient;
-        Square { samples: None, largest: 10, ridge: 1e-6, all: false, units }
+        Square { samples: None, largest: 10, ridge: 1e-6, all: false, units, cell: 1 }
     }
 }
 
 /// Squares that become black.
 fn build_square(table: Table) -> Result<Box<dyn Attribution>> {
-    let Square { samples, largest, ridge, all, units } = registry::options(table)?;
+    let Square { samples, largest, ridge, all, units, cell } = registry::options(table)?;
     let of = Perturbation::Square { largest, all };
-    LeastInfidelity { perturbations: Perturbations::new(of, samples)?, units, ridge }.checked()
+    LeastInfidelity { perturbations: Perturbations::new(of, samples)?, units, ridge, cell }
+        .checked()
 }
 
 #[derive(Deserialize, Serialize)]
@@ -174,5 +213,5 @@ fn build_noisy_baseline(table: Table) -> Result<Box<dyn Attribution>> {
     let NoisyBaseline { samples, scale, ridge } = registry::options(table)?;
     let of = Perturbation::Noise { scale };
     let perturbations = Perturbations::new(of, Some(samples))?;
-    LeastInfidelity { perturbations, units: Units::Gradient, ridge }.checked()
+    LeastInfidelity { perturbations, units: Units::Gradient, ridge, cell: 1 }.checked()
 }

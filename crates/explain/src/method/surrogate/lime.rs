@@ -4,7 +4,7 @@
 use crate::{
     Attribution, Batch,
     engine::surrogate::{
-        Fit, Linear, Masked, PerturbedInputs, Surrogate, masked, operator, uniform,
+        Fit, Linear, Masked, PerturbedInputs, Surrogate, masked, operator, through_origin, uniform,
     },
     sampling::features::{Features, Grouping},
 };
@@ -25,10 +25,19 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
         (
             "kernel",
             "a copy's weight is by the cosine distance of its mask and ones (cosine), or of copy \
-             and image (images)",
+             and image (images); exp(−|x − z|₂² / width²) of copy z and image x (l2: Tan & Tian \
+             2023, C.10); or 1 (uniform: C.9)",
         ),
-        ("width", "width of the kernel, in cosine distance, above 0"),
+        (
+            "width",
+            "width of the kernel, in cosine distance, for kernel=l2 in ℓ2 distance of pixels; above 0",
+        ),
         ("alpha", "ridge penalty: 0 for the shortest least-squares fit, else 1e-9 or more"),
+        (
+            "intercept",
+            "true: a constant that is not penalised is fitted too; false: none, as in Tan & Tian \
+             2023; needs an `alpha`",
+        ),
         ("baseline", "value of what is switched off, in [0, 1]"),
     ]),
     build,
@@ -43,6 +52,28 @@ enum Kernel {
     Cosine,
     /// Copy and image, as in captum; derivatives go through the weights too.
     Images,
+    /// No cosine: the ℓ2 distance of copy and image; derivatives go through the weights too.
+    L2,
+    /// None: all copies weigh the same.
+    Uniform,
+}
+
+impl Kernel {
+    /// Whether weights depend on the image.
+    fn sees_image(self) -> bool {
+        matches!(self, Kernel::Images | Kernel::L2)
+    }
+
+    /// Weights of copies z `[N, n, C, H, W]` of x `[N, C, H, W]`, `[N, n]`.
+    fn of(self, x: &Tensor, z: &Tensor, width: f64) -> Tensor {
+        match self {
+            Kernel::L2 => {
+                let far = (x.unsqueeze(1) - z).square().flatten(2, -1);
+                (far.sum_dim_intlist([2].as_slice(), false, far.kind()) / (-width * width)).exp()
+            }
+            _ => exponential_kernel(&cosine(x, z), width),
+        }
+    }
 }
 
 /// Distance of an image and a copy that keeps half of it: 1 − √½.
@@ -59,6 +90,7 @@ struct Options {
     width: f64,
     #[serde(deserialize_with = "registry::fraction")]
     alpha: f64,
+    intercept: bool,
     #[serde(deserialize_with = "registry::fraction")]
     baseline: f64,
 }
@@ -72,6 +104,7 @@ impl Default for Options {
             kernel: Kernel::Cosine,
             width: 1.,
             alpha: 1.,
+            intercept: true,
             baseline: 0.,
         }
     }
@@ -84,11 +117,12 @@ struct Lime {
     kernel: Kernel,
     width: f64,
     fit: Fit,
+    intercept: bool,
     baseline: f64,
 }
 
 fn build(table: Table) -> Result<Box<dyn Attribution>> {
-    let Options { samples, groups, cells, kernel, width, alpha, baseline } =
+    let Options { samples, groups, cells, kernel, width, alpha, intercept, baseline } =
         registry::options(table)?;
     ensure!(samples > 0, "`samples` is {samples}; it must be positive");
     ensure!(width > 0., "`width` is {width}; it must be positive");
@@ -97,12 +131,13 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
         "`alpha` is {alpha}; it must be 0 (the shortest least-squares fit) or at least 1e-9"
     );
     ensure!(
-        alpha > 0. || kernel == Kernel::Cosine,
-        "`kernel = \"images\"` needs a positive `alpha`; its weights depend on the image"
+        alpha > 0. || !kernel.sees_image(),
+        "`kernel = \"images\"` and `\"l2\"` need a positive `alpha`; their weights depend on the image"
     );
+    ensure!(alpha > 0. || intercept, "`intercept = false` needs a positive `alpha`");
     let fit = if alpha == 0. { Fit::Shortest } else { Fit::Ridge(alpha) };
     let features = groups.with(cells)?;
-    Ok(Box::new(Linear(Lime { samples, features, kernel, width, fit, baseline })))
+    Ok(Box::new(Linear(Lime { samples, features, kernel, width, fit, intercept, baseline })))
 }
 
 impl Surrogate for Lime {
@@ -111,6 +146,9 @@ impl Surrogate for Lime {
     }
 
     fn vanishes(&self) -> Option<String> {
+        if matches!(self.kernel, Kernel::L2 | Kernel::Uniform) {
+            return None;
+        }
         let weight = f64::exp(-HALF.powi(2) / (2. * self.width * self.width));
         (weight == 0.).then(|| {
             let width = self.width;
@@ -127,19 +165,24 @@ impl Surrogate for Lime {
                 let kept = masks.sum_dim_intlist([2].as_slice(), false, Kind::Double);
                 exponential_kernel(&(kept / groups.counts.unsqueeze(1)).sqrt(), self.width)
             }
-            Kernel::Images => tch::no_grad(|| {
+            Kernel::Uniform => masks.new_ones(&masks.size()[..2], (Kind::Double, masks.device())),
+            Kernel::Images | Kernel::L2 => tch::no_grad(|| {
                 let x = block.x.detach();
                 let each = (0..self.samples).map(|s| {
                     let z = masked(&x, &groups, &masks.narrow(1, s, 1), self.baseline);
-                    exponential_kernel(&cosine(&x, &z), self.width)
+                    self.kernel.of(&x, &z, self.width)
                 });
                 Tensor::cat(&each.collect::<Vec<_>>(), 1).to_kind(Kind::Double)
             }),
         };
-        let operator = operator(&masks, &weights, self.fit);
+        let operator = match (self.fit, self.intercept) {
+            (Fit::Ridge(alpha), false) => through_origin(&masks, &weights, alpha),
+            (fit, _) => operator(&masks, &weights, fit),
+        };
         let (baseline, channels) = (self.baseline, block.x.size()[1]);
         let copies = Masked { groups, masks, baseline, operator, channels };
-        Box::new(Weighted { copies, weights, kernel: self.kernel, width: self.width })
+        let Lime { kernel, width, intercept, .. } = *self;
+        Box::new(Weighted { copies, weights, kernel, width, intercept })
     }
 }
 
@@ -160,6 +203,7 @@ struct Weighted {
     weights: Tensor, // f64 [N, S]
     kernel: Kernel,
     width: f64,
+    intercept: bool,
 }
 
 impl PerturbedInputs for Weighted {
@@ -175,9 +219,9 @@ impl PerturbedInputs for Weighted {
         self.copies.transposed(v)
     }
 
-    /// ∂c/∂wₛ = H⁻¹ mₛ rₛ for residuals r and centred masks m; P has the columns wₛ H⁻¹ mₛ.
+    /// ∂c/∂wₛ = H⁻¹ mₛ rₛ for residuals r and masks m, centred where there is an intercept; P has the columns wₛ H⁻¹ mₛ.
     fn to_weights(&self, values: &Tensor, v: &Tensor) -> Option<Tensor> {
-        if self.kernel == Kernel::Cosine {
+        if !self.kernel.sees_image() {
             return None;
         }
         let c = self.copies.coefficients(values);
@@ -185,11 +229,12 @@ impl PerturbedInputs for Weighted {
         let off = values - fitted;
         let sum = |t: &Tensor| t.sum_dim_intlist([1].as_slice(), true, Kind::Double);
         let total = sum(&self.weights).clamp_min(f64::MIN_POSITIVE);
-        let residual = &off - sum(&(&off * &self.weights)) / total;
+        let mean = sum(&(&off * &self.weights)) / total;
+        let residual = if self.intercept { &off - mean } else { off };
         Some(self.transposed(v) / self.weights.clamp_min(f64::MIN_POSITIVE) * residual)
     }
 
     fn weights(&self, x: &Tensor, z: &Tensor) -> Tensor {
-        exponential_kernel(&cosine(x, z), self.width)
+        self.kernel.of(x, z, self.width)
     }
 }

@@ -91,11 +91,14 @@ fn maps_are_those_of_captum_and_scikit_learn() {
         ("lime.cosine", "lime:groups=grid,cells=4"),
         ("lime.cosine.half", "lime:groups=grid,cells=4,baseline=0.5,alpha=0.1,width=0.5"),
         ("lime.images", "lime:groups=grid,cells=4,kernel=images"),
+        ("lime.l2", "lime:groups=grid,cells=4,kernel=l2,width=3,alpha=0.5,intercept=false"),
+        ("lime.uniform", "lime:groups=grid,cells=4,kernel=uniform,alpha=0.5,intercept=false"),
         ("kernelshap", "kernelshap:groups=grid,cells=4,samples=60"),
         ("kernelshap.few", "kernelshap:groups=grid,cells=4,samples=8"),
         ("occlusion", "occlusion"),
         ("occlusion.cut", "occlusion:size=3,stride=2,baseline=0.5"),
         ("square", "square:largest=3,ridge=1e-3"),
+        ("square.cell", "square:largest=3,ridge=1e-3,cell=2"),
         ("square.contribution", "square:largest=3,ridge=1e-3,units=contribution"),
     ] {
         let far = distance(&method(spelled).attribute(&model, &batch), &golden.take(name).unwrap());

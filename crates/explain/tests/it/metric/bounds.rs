@@ -1,26 +1,49 @@
 //! Constants found beside what theorems allow: against loops on a quadratic form, and on |x|, where
 //! one theorem holds with equality and another one, as it is printed, does not.
 
+mod agarwal21;
+mod lim21;
+mod tan23;
+mod wang20;
+mod yeh19;
+
 use super::known::{D, IMAGE, batch, drawn};
 use crate::of::Of;
 use explain::{
-    Batch,
+    Attribution, Batch,
     metric::{Case, Memo, metric},
 };
-use models::{Model, Score, Target, noise};
+use models::{Activation, Model, Ops, Score, Target, noise};
 use registry::parse;
 use std::{collections::BTreeMap, f64::consts::PI};
 use tch::{Device, Kind, Tensor};
 
-/// The columns by name, one number an image.
-fn measured(spelled: &str, model: &dyn Model, batch: &Batch) -> BTreeMap<&'static str, Vec<f64>> {
-    let built = metric(parse(spelled).unwrap()).unwrap();
+/// Columns by name, one number an image.
+type Found = BTreeMap<&'static str, Vec<f64>>;
+
+/// The columns of a metric for which the method makes no difference.
+fn measured(spelled: &str, model: &dyn Model, batch: &Batch) -> Found {
     let method = explain::parse("saliency").unwrap();
+    measured_of(spelled, model, &*method, batch)
+}
+
+fn measured_of(spelled: &str, model: &dyn Model, method: &dyn Attribution, batch: &Batch) -> Found {
+    told(spelled, model, method, batch, &method.attribute(model, batch))
+}
+
+fn told(
+    spelled: &str,
+    model: &dyn Model,
+    method: &dyn Attribution,
+    batch: &Batch,
+    maps: &Tensor,
+) -> Found {
+    let built = metric(parse(spelled).unwrap()).unwrap();
     let found = built.measure(&Case {
         model,
-        method: &*method,
+        method,
         batch,
-        maps: &method.attribute(model, batch),
+        maps,
         labels: &batch.target.class,
         masks: None,
         attacked: None,
@@ -31,6 +54,80 @@ fn measured(spelled: &str, model: &dyn Model, batch: &Batch) -> BTreeMap<&'stati
     });
     let names = built.columns().iter().map(|column| column.name);
     names.zip(found).map(|(name, t)| (name, Vec::try_from(&t).unwrap())).collect()
+}
+
+/// Logits [f, 0] of f = Σ bⱼ tanh(aⱼ · x), whose gradient is known.
+struct Bent {
+    a: Tensor, // [D, 5]
+    b: Tensor, // [5]
+}
+
+impl Bent {
+    fn drawn() -> Self {
+        Bent { a: drawn(3, &[D, 5]) * 0.5, b: drawn(4, &[5]) }
+    }
+
+    fn f(&self, x: &Tensor) -> f64 {
+        let x = x.flatten(0, -1).unsqueeze(0);
+        x.matmul(&self.a).tanh().matmul(&self.b).double_value(&[0])
+    }
+
+    /// ∇f, in the shape of x.
+    fn gradient(&self, x: &Tensor) -> Tensor {
+        let inner = x.flatten(0, -1).unsqueeze(0).matmul(&self.a).squeeze_dim(0).tanh();
+        self.a.matmul(&((1. - inner.square()) * &self.b)).view_as(x)
+    }
+
+    /// −log p = log(1 + e⁻ᶠ), and its gradient.
+    fn loss(&self, x: &Tensor) -> f64 {
+        (-self.f(x)).exp().ln_1p()
+    }
+
+    fn loss_gradient(&self, x: &Tensor) -> Tensor {
+        self.gradient(x) * (-1. / (1. + self.f(x).exp()))
+    }
+}
+
+impl Model for Bent {
+    fn forward(&self, x: &Tensor, _ops: &dyn Ops) -> Tensor {
+        let like = |t: &Tensor| t.to_kind(x.kind());
+        let f = x.flatten(1, -1).matmul(&like(&self.a)).tanh().matmul(&like(&self.b));
+        Tensor::stack(&[&f, &f.zeros_like()], 1)
+    }
+
+    fn activation(&self) -> Option<Activation> {
+        Some(Activation::Tanh)
+    }
+}
+
+/// What a bound draws for an image: N(0, 1).
+fn normal(key: u64, what: &str, sample: u64) -> Tensor {
+    let key = noise::key(noise::key(key, noise::name_id(what), 0), sample, 0);
+    noise::normal(&[key], &IMAGE, Device::Cpu).squeeze_dim(0).to_kind(Kind::Double)
+}
+
+/// A change of this length.
+fn step(key: u64, what: &str, sample: u64, radius: f64) -> Tensor {
+    let drawn = normal(key, what, sample);
+    &drawn * (radius / size(&drawn))
+}
+
+fn size(t: &Tensor) -> f64 {
+    length(&vector(t))
+}
+
+fn inner(a: &Tensor, b: &Tensor) -> f64 {
+    vector(a).iter().zip(vector(b)).map(|(a, b)| a * b).sum()
+}
+
+fn near(found: &Found, n: usize, wanted: &[(&str, f64)], within: f64) {
+    for (name, wanted) in wanted {
+        let value = found[name][n];
+        assert!(
+            (value - wanted).abs() < within * wanted.abs().max(1e-3),
+            "{name}: {value}, {wanted}"
+        );
+    }
 }
 
 fn vector(t: &Tensor) -> Vec<f64> {

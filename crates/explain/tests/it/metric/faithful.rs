@@ -239,7 +239,7 @@ fn no_map_and_a_constant_one_leave_numbers_undefined() {
         ("insertion", &[true]),
         ("localisation", &[false, true, true]),
         ("preservation", &[true]),
-        ("relevance", &[true; 3]),
+        ("relevance", &[true; 4]),
         ("retrieval", &[false; 5]),
         ("retrieval:mask=raw", &[false; 5]),
         // Clean maps hide everything; attacked ones do not.

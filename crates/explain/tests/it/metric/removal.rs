@@ -136,7 +136,8 @@ fn the_one_pixel_that_decides_gives_both_areas() {
     let (kept, deleted) = (with * rest + first, without * rest + first);
     let relevance = 2. / (1. / kept + 1. / (1. - deleted));
     let found = world.measured("relevance:steps=20").concat();
-    assert_close(&found, &[relevance, kept, deleted], 1e-12, "relevance");
+    let released = 2. / (1. / kept + 1. / deleted);
+    assert_close(&found, &[relevance, kept, deleted, released], 1e-12, "relevance");
 }
 
 #[test]
@@ -155,5 +156,5 @@ fn relevance_is_zero_where_either_part_is() {
     let bias = Tensor::from_slice(&[-1e6, 1e6]).unsqueeze(1).expand([2, 36], false);
     never.model = Linear(bias.copy());
     never.batch = Batch::new(&(&never.batch.x + 0.1), &Target::logit(&never.labels.zeros_like()));
-    assert_eq!(never.measured("relevance:baseline=0.5").concat(), [0.; 6]);
+    assert_eq!(never.measured("relevance:baseline=0.5").concat(), [0.; 8]);
 }

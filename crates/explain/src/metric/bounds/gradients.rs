@@ -2,16 +2,18 @@
 //! Agarwal et al. 2021 and Wang et al. 2020 from the constants of f near the image, and how much of
 //! each the maps use. Constants found at sampled neighbours are lower bounds of the true ones.
 
-use super::{Aggregate, Draws, Neighbourhood, each, norm, zeros};
+use super::{column, named, range, used};
 use crate::{
     Attribution, Batch,
     engine::chunks::{self, Pass},
-    method,
-    metric::{Better, Case, Column, Metric},
+    metric::{
+        Better, Case, Column, Metric,
+        robustness::{Aggregate, Draws, Neighbourhood, each, norm, zeros},
+    },
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
 use anyhow::{Result, ensure};
-use models::{Model, Score};
+use models::Model;
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
 use std::f64::consts::FRAC_2_PI;
@@ -66,11 +68,6 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
     ensure!(smoothing > 0., "`smoothing` is {smoothing}; it must be positive");
     let gaussian =
         |size, samples| Noise { kernel: Kernel::Gaussian, size, relative: false, samples };
-    let named = |name: &str, options: &[(&str, Value)]| {
-        let name = ("name".to_owned(), Value::String(name.into()));
-        let options = options.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
-        method([name].into_iter().chain(options).collect())
-    };
     let noise = gaussian(smoothing, draws).checked("smoothing")?;
     let near = gaussian(sigma, samples).checked("sigma")?;
     let draws = Value::Integer(i64::try_from(draws)?);
@@ -84,10 +81,6 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
         )?,
         smoothed: named("smoothgrad", &[("sigma", Value::Float(smoothing)), ("samples", draws)])?,
     }))
-}
-
-const fn column(name: &'static str, about: &'static str, better: Better) -> Column {
-    Column { name, about, better }
 }
 
 /// Constants found, what theorems allow, and the one over the other.
@@ -136,6 +129,16 @@ const COLUMNS: &[Column] = &[
     column(
         "smoothed-score-tightness",
         "smoothed-score-found / smoothed-score-bound",
+        Better::Neither,
+    ),
+    column(
+        "smoothed-score-kernel",
+        "R γ, R = F, γ = √(2/π) / σ the total variation of the kernel: Tan & Tian 2023, Theorem 4.3",
+        Better::Lower,
+    ),
+    column(
+        "smoothed-score-kernel-tightness",
+        "smoothed-score-found / smoothed-score-kernel",
         Better::Neither,
     ),
 ];
@@ -244,25 +247,22 @@ impl Metric for Bounds {
                 Aggregate::Max.take(kept, pass, &rows, samples);
             }
         });
-        let [l, h, slope, range, length, gxi, ig, smoothgrad, smoothed] = kept;
-        let range = match case.batch.target.score {
-            Score::Prob => range.ones_like(),
-            _ => range,
-        };
+        let [l, h, slope, furthest, length, gxi, ig, smoothgrad, smoothed] = kept;
+        let range = range(case.batch.target.score, &furthest);
         let sigma = self.noise.size;
         let mut columns = vec![l.shallow_clone(), h.shallow_clone()];
         let mut against = |found: &Tensor, bounds: &[Tensor]| {
             columns.push(found.shallow_clone());
             for bound in bounds {
-                let used = (found / bound).masked_fill(&bound.eq(0.), f64::NAN);
-                columns.extend([bound.shallow_clone(), used]);
+                columns.extend([bound.shallow_clone(), used(found, bound)]);
             }
         };
         against(&gxi, &[&length * &h + &l]);
         against(&ig, &[(&length * &h + &l * 2.) / 2.]);
         let tan = &l * FRAC_2_PI.sqrt() / sigma;
         against(&smoothgrad, &[tan, slope / (2. * sigma), &range * 2. / (sigma * sigma)]);
-        against(&smoothed, &[l.minimum(&(range / (2. * sigma)))]);
+        let kernel = &range * FRAC_2_PI.sqrt() / sigma;
+        against(&smoothed, &[l.minimum(&(&range / (2. * sigma))), kernel]);
         columns
     }
 }
