@@ -117,15 +117,15 @@ fn logits_and_derivatives_are_those_of_the_files() {
         let found = error(&saliency, &case.numbers("saliency_l2_of_first_4").flatten(0, -1));
         // In a pool over a black background all entries are the largest: rounding, which differs from
         // one processor to the next, chooses the one that the gradient goes to.
-        let bound = if pools(&model) { 1e-4 } else { 1e-5 };
-        assert!(found < bound, "{}: saliency {found}", case.name);
+        let slack = if pools(&model) { 30. } else { 1. };
+        assert!(found < slack * 1e-5, "{}: saliency {found}", case.name);
         let soft = softened(&model, 10.);
         let (first, second) = norms(&soft, &x, &class);
         let found = error(&first, &case.numbers("softplus10_saliency_l2").flatten(0, -1));
-        assert!(found < 1e-5, "{}: softplus {found}", case.name);
+        assert!(found < slack * 1e-5, "{}: softplus {found}", case.name);
         let wanted = case.numbers("l2_of_gradient_of_squared_softplus10_saliency").flatten(0, -1);
         let found = error(&second, &wanted);
-        assert!(found < 1e-4, "{}: second derivative {found}", case.name);
+        assert!(found < slack * 1e-4, "{}: second derivative {found}", case.name);
     }
 }
 
