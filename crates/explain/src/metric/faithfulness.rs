@@ -22,7 +22,10 @@ pub(super) const ENTRY: Entry<dyn Metric> = Entry {
     about: "a map against the drop of f where a group of pixels is set to a reference (Tan & Tian \
             2023, Eq. 5)",
     options: described::<Options>(&[
-        ("groups", "grid; quickshift: superpixels (Tan & Tian 2023, Remark 5.1); or pixels"),
+        (
+            "groups",
+            "grid; quickshift: superpixels (Tan & Tian 2023, Remark 5.1); pixels or scalars",
+        ),
         ("cells", "cells along a side of the grid, for groups=grid alone; there 10"),
         ("reference", "value of the removed cell, in [0, 1]"),
         (
@@ -108,7 +111,6 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
         values == Values::Contribution || units.is_none(),
         "`units` is for `values = \"contribution\"`; leave it out"
     );
-    ensure!(groups != Grouping::Scalars, "`groups` is \"scalars\"; pixels have all channels here");
     let features = groups.with(cells)?;
     Ok(Box::new(Faithfulness { features, reference, values, units: units.unwrap_or_default() }))
 }

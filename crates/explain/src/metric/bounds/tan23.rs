@@ -24,7 +24,10 @@ pub(in crate::metric) const ENTRY: Entry<dyn Metric> = Entry {
         ("radius", "their ℓ2 distance, in [0, 1] pixels, above 0"),
         ("copies", "masked copies of LIME and SHAP, the same at neighbours"),
         ("lambda", "λ of LIME's ridge, above 0"),
-        ("width", "σ of LIME's kernel, in ℓ2 distance of pixels, above 0"),
+        (
+            "width",
+            "σ of LIME's kernel, in ℓ2 distance of pixels, above 0: about the length of an image",
+        ),
         ("cells", "cells along a side of the grid that Theorem 5.2's p is of"),
         ("draws", "noisy copies of SmoothGrad"),
         ("sigmas", "its σ from which Theorem 5.2's is chosen: so many, each twice the one before"),
@@ -52,7 +55,7 @@ struct Options {
 impl Default for Options {
     fn default() -> Self {
         let (samples, copies, draws, sigmas) = (10, 64, 16, 8);
-        let (radius, lambda, width, cells, sigma) = (0.5, 1., 1., 10, 0.01);
+        let (radius, lambda, width, cells, sigma) = (0.5, 1., 20., 10, 0.01);
         Options { samples, radius, copies, lambda, width, cells, draws, sigmas, sigma }
     }
 }
