@@ -77,10 +77,9 @@ pub enum Command {
     /// Inspect weights, or write them with a header that needs no options
     #[command(subcommand)]
     Weights(Weights),
-    /// List methods, metrics, attacks, objectives, data kinds and others, with their options; or what
-    /// a network has
+    /// List methods, metrics, attacks, data kinds and others with options; or a network's taps
     List(List),
-    /// Show versions of libtorch and CUDA, devices and threads, and what is missing
+    /// Show versions of libtorch and CUDA, devices, threads, what is missing; test a device
     Doctor(Doctor),
     /// Benchmark attribution methods and training objectives
     Bench(Bench),

@@ -11,6 +11,7 @@ mod side;
 mod streaming;
 mod training;
 mod waiting;
+mod world;
 
 use crate::{
     cli::{Common, Doctor},

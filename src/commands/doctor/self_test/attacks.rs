@@ -1,7 +1,7 @@
 //! Every attack by every rule: the same images in f64. In f32 rounding turns signs, and an attack
 //! follows signs: there it must stay in its ball and end no further from its goal than it began.
 
-use super::{Lines, agreement::World, side::apart};
+use super::{Lines, side::apart, world::World};
 use anyhow::Result;
 use attack::{
     ADVERSARIES, ATTACKS, AttackInput, Ball, Beta, Descent, MapAttack, MapObjective, Norm,

@@ -3,7 +3,7 @@
 use super::{Lines, side::apart};
 use crate::runtime::cuda;
 use anyhow::Result;
-use models::noise;
+use models::{linalg, noise};
 use tch::{Device, Kind, Tensor};
 
 /// An operation of two matrices `[n, 32, 32]`.
@@ -22,9 +22,9 @@ const OPERATIONS: &[Operation] = &[
     ("topk", |a, _| a.topk(7, -1, true, true).0),
     ("cumsum", |a, _| a.cumsum(-1, a.kind())),
     ("gather", |a, b| a.gather(-1, &b.argsort(-1, false), false)),
-    ("eigh", |a, _| symmetric(a).linalg_eigvalsh("L")),
-    ("cholesky", |a, _| definite(a).linalg_cholesky(false)),
-    ("solve", |a, b| Tensor::linalg_solve(&definite(a), b, true)),
+    ("eigh", |a, _| linalg::eigvalsh(&symmetric(a))),
+    ("solution by a factor", |a, b| linalg::Cholesky::of(&definite(a)).solve(b)),
+    ("pseudoinverse", |a, _| linalg::pinv(&definite(a))),
     ("max_pool", |a, _| a.unsqueeze(1).max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)),
     ("interpolate", |a, _| a.unsqueeze(1).upsample_bilinear2d([50, 50], false, None, None)),
 ];

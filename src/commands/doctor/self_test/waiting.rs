@@ -11,7 +11,8 @@ use ::train::{
 };
 use anyhow::Result;
 use attack::{AutoPgd, Ball, Beta, Descent, MapAttack, Norm, Step as Steps};
-use models::{Model, params::flat::Flat, zoo};
+use explain::Batch;
+use models::{Classifier, Model, params::flat::Flat, zoo};
 use std::time::Instant;
 use tch::{Cuda, Device, Kind, Tensor};
 
@@ -32,11 +33,16 @@ pub fn run(lines: &mut Lines, device: Device) -> Result<()> {
     let x = images(16, &right.shape);
     let class = model.logits(&side.place(&x)).argmax(1, false);
     let batch = side.batch(&x, &class);
+    attacked(lines, &plug, &model, &batch)?;
+    stepped(lines, &plug, &side.trainable(&right, arch)?, &batch)
+}
+
+fn attacked(lines: &mut Lines, plug: &Plug, model: &Classifier, batch: &Batch) -> Result<()> {
     let gxi = explain::parse("gxi")?;
     let topk = attack::map_objective(registry::parse("topk")?)?;
-    let spreads = models::spreads(&model, [batch.x.shallow_clone()]);
+    let spreads = models::spreads(model, [batch.x.shallow_clone()]);
     let attack = MapAttack {
-        model: &model,
+        model,
         method: &*gxi,
         objective: &*topk,
         optimizer: &AutoPgd {},
@@ -48,10 +54,13 @@ pub fn run(lines: &mut Lines, device: Device) -> Result<()> {
         restarts: 1,
         fresh: false,
     };
-    let (clean, ball) = (attack.reference(&batch, 10), Ball::new(Norm::Linf, 0.03)?);
-    let found = plug.behind(|| drop(attack.run(&batch, &clean, &ball, None, &|| ())));
+    let (clean, ball) = (attack.reference(batch, 10), Ball::new(Norm::Linf, 0.03)?);
+    let found = plug.behind(|| drop(attack.run(batch, &clean, &ball, None, &|| ())));
     lines.difference("f32", "seconds of the host, an attack on maps", found, BACK);
-    let trained = side.trainable(&right, arch)?;
+    Ok(())
+}
+
+fn stepped(lines: &mut Lines, plug: &Plug, trained: &Classifier, batch: &Batch) -> Result<()> {
     let flat = Flat::new(trained.params());
     let mut sgd = optimizer(&toml::from_str("name = 'sgd'\nlearning_rate = 0.01")?)?;
     for entry in OBJECTIVES {
@@ -65,7 +74,7 @@ pub fn run(lines: &mut Lines, device: Device) -> Result<()> {
             keys: &keys,
             numbers: &numbers,
             images: 16,
-            ..Step::new(&trained, &batch.x, &class)
+            ..Step::new(trained, &batch.x, &batch.target.class)
         };
         let found = plug.behind(|| {
             let total = built.loss(&step).total();
