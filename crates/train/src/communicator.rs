@@ -93,7 +93,7 @@ pub(crate) fn sum_all(ranks: &dyn Communicator, tensors: &[Tensor]) {
     if ranks.size() == 1 {
         return;
     }
-    let pieces: Vec<Tensor> = tensors.iter().flat_map(|t| pieces(t)).collect();
+    let pieces: Vec<Tensor> = tensors.iter().flat_map(pieces).collect();
     let mut tensors = &*pieces;
     while !tensors.is_empty() {
         let mut numbers = 0;
