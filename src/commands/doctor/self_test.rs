@@ -24,7 +24,7 @@ use models::Precision;
 use registry::Named;
 use serde::Serialize;
 use serde_json::json;
-use std::{fmt::Write, fs, time::Instant};
+use std::{fmt::Write, time::Instant};
 use tch::Device;
 
 /// What became of one check.
@@ -155,7 +155,7 @@ pub fn run(args: &Doctor, common: &Common, ui: &Ui) -> Result<Outcome> {
     });
     if let Some(out) = &args.out {
         let text = serde_json::to_string_pretty(&object)?;
-        fs::write(out, text).with_context(|| format!("cannot write `{}`", out.display()))?;
+        tensorfile::atomic::write(out, |f| Ok(f.write_all(text.as_bytes())?))?;
     }
     outcome.with(&object)
 }

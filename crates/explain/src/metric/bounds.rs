@@ -76,6 +76,13 @@ struct Local<'a> {
     sure: Option<Tensor>,
 }
 
+/// What is at one point of each image, f64.
+struct Seen {
+    score: Tensor,    // [N]
+    shifted: Tensor,  // [N]
+    gradient: Tensor, // [N, C, H, W]
+}
+
 impl<'a> Local<'a> {
     fn of(case: &Case<'a>) -> Self {
         Local::about(case.model, case.batch)
@@ -107,6 +114,17 @@ impl<'a> Local<'a> {
         self.batch.target.shifted(&logits, self.sure.as_ref()).to_kind(Kind::Double)
     }
 
+    /// f, f less 1 where that keeps digits, and ∇f there, of one pass.
+    fn seen(&self, x: &Tensor) -> Seen {
+        let (gradient, logits) = self.gradient.with_logits(self.model, &self.at(x));
+        let target = &self.batch.target;
+        Seen {
+            score: target.of(&logits).to_kind(Kind::Double),
+            shifted: target.shifted(&logits, self.sure.as_ref()).to_kind(Kind::Double),
+            gradient: gradient.to_kind(Kind::Double),
+        }
+    }
+
     /// ∇f there, f64 `[N, C, H, W]`.
     fn gradient(&self, x: &Tensor) -> Tensor {
         self.gradient.attribute(self.model, &self.at(x)).to_kind(Kind::Double)
@@ -135,9 +153,15 @@ impl<'a> Local<'a> {
     }
 }
 
-/// A zero for each image, f64 `[N]`.
-fn none(batch: &Batch) -> Tensor {
-    zeros(batch)
+/// The largest of what there is at least one of.
+fn most(all: impl IntoIterator<Item = Tensor>) -> Tensor {
+    all.into_iter().reduce(|most, one| most.maximum(&one)).expect("one at least")
+}
+
+/// The largest |φ(x) − φ(x + δ)| / |δ| of the changes `steps`, f64 `[N]`; `map` gives φ.
+fn constant(x: &Tensor, steps: &[Tensor], map: impl Fn(&Tensor) -> Tensor) -> Tensor {
+    let here = map(x);
+    most(steps.iter().map(|step| length(&(map(&(x + step)) - &here)) / length(step)))
 }
 
 /// The same images asked about another score of their classes.

@@ -21,27 +21,25 @@ pub fn run(lines: &mut Lines, device: Device) -> Result<()> {
         let expected = passes(&REFERENCE, &right, &x);
         for side in Side::of(device) {
             arithmetic::round_as(side.precision, device)?;
-            let found = passes(&side, &side.trainable(&right, arch)?, &x);
-            let folded = side.network(&right, arch)?;
-            let logits = tch::no_grad(|| folded.logits(&side.place(&x)));
-            arithmetic::round_as(REFERENCE.precision, device)?;
-            let what = ["logits", "gradient in images", "its gradient in weights"];
-            for ((what, found), expected) in what.iter().zip(&found).zip(&expected) {
-                let rounded = side.name == "tf32" || side.name == "bf16";
-                // Passes that train are f32 whatever the precision of explanations.
-                if !rounded {
+            // Passes that train are unrounded whatever the precision of explanations.
+            if !side.rounds() {
+                let found = passes(&side, &side.trainable(&right, arch)?, &x);
+                let what = ["logits", "gradient in images", "its gradient in weights"];
+                for ((what, found), expected) in what.iter().zip(&found).zip(&expected) {
                     let off = apart(found, expected, side.is_f64());
                     lines.difference(side.name, &format!("{}: {what}", arch.name), off, side.bound);
                 }
             }
+            let folded = side.network(&right, arch)?;
+            let logits = tch::no_grad(|| folded.logits(&side.place(&x)));
             let off = apart(&logits, &expected[0], side.is_f64());
+            arithmetic::round_as(REFERENCE.precision, device)?;
             let what = format!("{}: logits, as explained", arch.name);
             lines.difference(side.name, &what, off, side.bound);
         }
     }
     let right = World::new(REFERENCE)?;
-    let sides = Side::of(device).into_iter().filter(|side| side.is_f64() || side.name == "f32");
-    for side in sides {
+    for side in Side::unrounded(device) {
         let world = World::new(side)?;
         methods(lines, &world, &right);
         metrics(lines, &world, &right);

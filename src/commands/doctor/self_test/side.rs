@@ -54,6 +54,16 @@ impl Side {
         self.kind == Kind::Double
     }
 
+    /// Whether products are rounded to less than f32.
+    pub fn rounds(&self) -> bool {
+        self.precision != Precision::F32
+    }
+
+    /// Those of [`Side::of`] that do not round: f64 and f32.
+    pub fn unrounded(device: Device) -> impl Iterator<Item = Side> {
+        Side::of(device).into_iter().filter(|side| !side.rounds())
+    }
+
     /// `reference`'s network here, norms folded where passes are made in less than f64.
     pub fn network(&self, reference: &Classifier, arch: &'static Arch) -> Result<Classifier> {
         let model = self.trainable(reference, arch)?;

@@ -2,7 +2,7 @@
 //! C = 1, beside how many it takes: the smallest power of two at which all but δ of repeated maps are
 //! within ε of their limit.
 
-use super::{Local, column, length, named, none, range, tightness};
+use super::{Local, Seen, column, length, named, range, tightness, zeros};
 use crate::{
     Batch,
     metric::{Better, Case, Column, Metric},
@@ -103,17 +103,17 @@ impl Options {
         let x = near.images();
         let mut maps: Vec<Vec<Tensor>> = counts.iter().map(|_| vec![]).collect();
         let mut limit = x.zeros_like();
-        let [mut steep, mut high] = [0; 2].map(|_| none(near.batch));
+        let [mut steep, mut high] = [0; 2].map(|_| zeros(near.batch));
         let each = *counts.last().expect("1 is among them");
         for repeat in 0..self.repeats {
             let mut sum = x.zeros_like();
             for draw in 0..each {
                 let noise = near.normal("bounds-agarwal21", repeat * each + draw) * self.sigma;
                 let at = &x + noise;
-                let slope = near.gradient(&at);
-                steep = steep.maximum(&length(&slope));
-                high = high.maximum(&near.score(&at).abs());
-                sum += slope;
+                let Seen { score, gradient, .. } = near.seen(&at);
+                steep = steep.maximum(&length(&gradient));
+                high = high.maximum(&score.abs());
+                sum += gradient;
                 if let Some(place) = counts.iter().position(|n| *n == draw + 1) {
                     maps[place].push(&sum / (draw + 1) as f64);
                 }

@@ -2,7 +2,7 @@
 //! mask that a map makes: the gradient's change (Theorem 2), the loss near the image (Eq. 7), and γ⁺,
 //! the shortest change that loses the class under the mask (Eq. 2), beside its least length (Eq. 5).
 
-use super::{Local, asked, column, length, none, tightness, used, wide};
+use super::{Local, asked, column, length, tightness, used, wide, zeros};
 use crate::metric::{Better, Case, Column, Metric, retrieval::Mask};
 use anyhow::{Result, ensure};
 use models::Score;
@@ -128,7 +128,7 @@ impl Masked<'_> {
             delta = delta.where_self(&wide(&done), &next);
             done = done.logical_or(&lost(&delta));
         }
-        let (mut low, mut high) = (none(self.local.batch), none(self.local.batch) + 1.);
+        let (mut low, mut high) = (zeros(self.local.batch), zeros(self.local.batch) + 1.);
         for _ in 0..options.steps {
             let middle = (&low + &high) / 2.;
             let over = lost(&(&delta * wide(&middle)));
@@ -158,7 +158,7 @@ impl Metric for Options {
             masked.mask.flatten(1, -1).sum_dim_intlist([1i64].as_slice(), false, Kind::Double);
         let (here, g) = (masked.loss(&x), masked.gradient(&x));
         let steep = length(&g);
-        let [mut turned, mut allowed, mut loss, mut bound] = [0; 4].map(|_| none(&batch));
+        let [mut turned, mut allowed, mut loss, mut bound] = [0; 4].map(|_| zeros(&batch));
         for sample in 0..self.samples {
             let at = &x + local.step("bounds-lim21", sample, self.radius);
             let change = masked.gradient(&at) - &g;

@@ -2,7 +2,7 @@
 //! with equal weights (C.9), SHAP (C.11), and the assumptions and the claim of Theorem 5.2 on the
 //! faithfulness of SmoothGrad over σ.
 
-use super::{Local, beside, column, dot, length, named, none, range, tightness};
+use super::{Local, beside, column, constant, dot, length, named, range, tightness, zeros};
 use crate::{
     Attribution,
     metric::{Better, Case, Column, Memo, Metric, faithfulness::Faithfulness},
@@ -157,17 +157,14 @@ impl Bounds {
         [&self.lime, &self.uniform, &self.shap].map(|method| {
             let map =
                 |at: &Tensor| method.attribute(near.model, &near.at(at)).to_kind(Kind::Double);
-            let here = map(&x);
-            let rate = |step: &Tensor| length(&(map(&(&x + step)) - &here)) / length(step);
-            let all = steps.iter().map(rate).reduce(|most, one| most.maximum(&one));
-            all.expect("one neighbour at least")
+            constant(&x, steps, map)
         })
     }
 
     /// L, R and β of the images, their neighbours and masked copies of both.
     fn constants(&self, near: &Local, steps: &[Tensor]) -> [Tensor; 3] {
         let x = near.images();
-        let [mut l, mut r] = [0; 2].map(|_| none(near.batch));
+        let [mut l, mut r] = [0; 2].map(|_| zeros(near.batch));
         let mut beta = length(&x);
         for (sample, step) in steps.iter().enumerate() {
             let half = near.batch.keys_of(noise::name_id("bounds-masks"));
@@ -180,9 +177,10 @@ impl Bounds {
                 let [here, there] = [&x * &mask, (&x + step) * &mask];
                 let apart = length(&(step * &mask));
                 let apart = apart.masked_fill(&apart.eq(0.), f64::INFINITY);
-                let rate = (near.shifted(&here) - near.shifted(&there)).abs() / apart;
-                l = l.maximum(&rate).maximum(&length(&near.gradient(&there)));
-                r = r.maximum(&near.score(&here).abs()).maximum(&near.score(&there).abs());
+                let (here, there) = (near.seen(&here), near.seen(&there));
+                let rate = (here.shifted - there.shifted).abs() / apart;
+                l = l.maximum(&rate).maximum(&length(&there.gradient));
+                r = r.maximum(&here.score.abs()).maximum(&there.score.abs());
             }
         }
         [l, range(near.batch.target.score, &r), beta]
@@ -216,9 +214,9 @@ impl Bounds {
         let size = length(&p);
         let ratio = &size / length(&gradient);
         let ends = length(&(&gradient - &p)).minimum(&size);
-        let mut alpha = none(case.batch) + 1.;
-        let mut nearest = none(case.batch) + f64::INFINITY;
-        let mut best = none(case.batch) + f64::NAN;
+        let mut alpha = zeros(case.batch) + 1.;
+        let mut nearest = zeros(case.batch) + f64::INFINITY;
+        let mut best = zeros(case.batch) + f64::NAN;
         for doubling in 0..self.options.sigmas {
             let sigma = self.options.sigma * f64::from(2u32.pow(doubling));
             let mut map = x.zeros_like();

@@ -2,7 +2,7 @@
 //! gradient, Proposition 2 of SmoothGrad, Theorem 3 and Appendix B2 of the cross-entropy ℓ of the
 //! explained class.
 
-use super::{Local, asked, beside, column, length, none, range, tightness, wide};
+use super::{Local, Seen, asked, beside, column, constant, length, range, tightness, wide, zeros};
 use crate::{
     Batch,
     engine::chunks,
@@ -117,7 +117,7 @@ pub(super) fn curvature(
     iterations: u64,
 ) -> Tensor {
     let unit = |v: &Tensor| v / wide(&length(v).clamp_min(f64::MIN_POSITIVE));
-    let (mut v, mut size) = (unit(start), none(batch));
+    let (mut v, mut size) = (unit(start), zeros(batch));
     for _ in 0..iterations {
         let [turned] = chunks::map(batch, |pass| {
             let x = pass.block.x.detach().set_requires_grad(true);
@@ -145,9 +145,7 @@ impl Options {
             });
             each.reduce(|sum, one| sum + one).expect("one draw at least")
         };
-        let here = map(&x);
-        let found = steps.iter().map(|step| length(&(map(&(&x + step)) - &here)) / length(step));
-        found.reduce(|most, one| most.maximum(&one)).expect("one neighbour at least")
+        constant(&x, steps, map)
     }
 
     /// ℓ: the change of its gradient and its own, each found and allowed.
@@ -155,16 +153,17 @@ impl Options {
         let batch = asked(case.batch, Score::Logprob);
         let loss = Local::about(case.model, &batch);
         let x = loss.images();
-        let (here, slope) = (loss.score(&x), loss.gradient(&x));
+        let Seen { score: here, gradient: slope, .. } = loss.seen(&x);
         let start = loss.normal("bounds-hessian", 0);
         let most = curvature(case.model, &batch, &start, self.iterations);
         let steep = length(&slope);
         let along = &slope * wide(&(-self.radius / steep.clamp_min(f64::MIN_POSITIVE)));
-        let (mut turned, mut rise) = (none(&batch), none(&batch));
+        let (mut turned, mut rise) = (zeros(&batch), zeros(&batch));
         for step in steps.iter().chain([&loss.rounded(&along)]) {
             let at = &x + step;
-            rise = rise.maximum(&(&here - loss.score(&at)));
-            turned = turned.maximum(&length(&(loss.gradient(&at) - &slope)));
+            let there = loss.seen(&at);
+            rise = rise.maximum(&(&here - there.score));
+            turned = turned.maximum(&length(&(there.gradient - &slope)));
         }
         let delta = self.radius;
         [turned, &most * delta, rise, steep * delta + most * (delta * delta / 2.)]
@@ -189,24 +188,24 @@ impl Metric for Options {
         let x = near.images();
         let steps: Vec<Tensor> =
             (0..self.samples).map(|s| near.step("bounds-wang20", s, self.radius)).collect();
-        let (here, slope) = (near.shifted(&x), near.gradient(&x));
-        let mut most = near.score(&x).abs();
+        let Seen { score, shifted: here, gradient: slope } = near.seen(&x);
+        let mut high = score.abs();
         let mut steep = length(&slope);
-        let (mut turned, mut moved) = (none(case.batch), none(case.batch));
+        let (mut turned, mut moved) = (zeros(case.batch), zeros(case.batch));
         let mut furthest = length(&steps[0]);
         for step in &steps {
             let (at, apart) = (&x + step, length(step));
-            let gradient = near.gradient(&at);
-            steep = steep.maximum(&length(&gradient));
-            turned = turned.maximum(&(length(&(gradient - &slope)) / &apart));
-            let rate = (near.shifted(&at) - &here).abs() / &apart;
+            let there = near.seen(&at);
+            steep = steep.maximum(&length(&there.gradient));
+            turned = turned.maximum(&(length(&(there.gradient - &slope)) / &apart));
+            let rate = (there.shifted - &here).abs() / &apart;
             furthest = apart.where_self(&rate.gt_tensor(&moved), &furthest);
             moved = moved.maximum(&rate);
-            most = most.maximum(&near.score(&at).abs());
+            high = high.maximum(&there.score.abs());
         }
         let l = steep.maximum(&moved);
         let bound = &l * 2. / furthest;
-        let sigma = (range(case.batch.target.score, &most) * self.radius / &l).sqrt();
+        let sigma = (range(case.batch.target.score, &high) * self.radius / &l).sqrt();
         let sigma = sigma.masked_fill(&l.eq(0.), f64::NAN);
         let smoothed = self.smoothed(&near, &sigma.nan_to_num(0., 0., 0.), &steps);
         let [_, _, saved] = beside(smoothed.shallow_clone(), bound.shallow_clone());

@@ -3,8 +3,8 @@
 //! D.7 of the method's maps.
 
 use super::{
-    Local, beside, column, dot, length, none, tightness, used, wang20::curvature, weights::Chain,
-    wide,
+    Local, beside, column, dot, length, most, tightness, used, wang20::curvature, weights::Chain,
+    wide, zeros,
 };
 use crate::{
     engine::chunks,
@@ -127,15 +127,14 @@ impl<'a> Around<'a> {
 
     /// Infidelity of the gradient, and the largest change that neighbours have.
     fn of_gradient(&self, slope: &Tensor) -> [Tensor; 2] {
-        let mut infidelity = none(self.case.batch);
+        let mut infidelity = zeros(self.case.batch);
         let here = self.score(&self.x);
         for i in &self.perturbations {
             let off = dot(i, slope) - (&here - self.score(&(&self.x - i)));
             infidelity += off.square() / self.perturbations.len() as f64;
         }
         let turned = |u: &Tensor| length(&(self.local.gradient(&(&self.x + u)) - slope));
-        let most = self.points.iter().map(turned).reduce(|most, one| most.maximum(&one));
-        [infidelity, most.expect("one neighbour at least")]
+        [infidelity, most(self.points.iter().map(turned))]
     }
 
     /// E ‖I‖⁴.
@@ -149,7 +148,7 @@ impl<'a> Around<'a> {
     /// nothing.
     fn by_weights(&self, radius: f64) -> [Tensor; 2] {
         let batch = self.case.batch;
-        let unknown = || none(batch) + f64::NAN;
+        let unknown = || zeros(batch) + f64::NAN;
         let chain =
             Chain::of(self.case.model, &batch.x).filter(|_| batch.target.score == Score::Logit);
         let Some(chain) = chain else { return [unknown(), unknown()] };
@@ -178,7 +177,7 @@ impl<'a> Around<'a> {
         let [odds, slope] = self.odds(&self.x);
         let steep = length(&slope);
         let down = &slope * wide(&(-radius / steep.clamp_min(f64::MIN_POSITIVE)));
-        let (mut found, mut bend) = (loss(&odds), none(self.case.batch));
+        let (mut found, mut bend) = (loss(&odds), zeros(self.case.batch));
         for u in self.points.iter().chain([&self.local.rounded(&down)]) {
             let [there, turned] = self.odds(&(&self.x + u));
             found = found.maximum(&loss(&there));

@@ -1,13 +1,8 @@
 //! Theorem C.1, D.6 and D.7: of a method's maps near the image, over the same draws on both sides, so
 //! that they hold exactly.
 
-use super::{Around, dot, length, none};
+use super::{Around, dot, length, most, zeros};
 use tch::Tensor;
-
-fn most(all: &[Tensor]) -> Tensor {
-    let all = all.iter().map(Tensor::shallow_clone);
-    all.reduce(|most, one| most.maximum(&one)).expect("one at least")
-}
 
 impl Around<'_> {
     /// Theorem C.1: the largest infidelity of the image and its neighbours, and what it is at least.
@@ -21,7 +16,7 @@ impl Around<'_> {
         for u in [&still].into_iter().chain(&self.points) {
             let at = x + u;
             let (moved, there) = (self.map(&at), self.score(&at));
-            let [mut off, mut told, mut lost] = [0; 3].map(|_| none(batch));
+            let [mut off, mut told, mut lost] = [0; 3].map(|_| zeros(batch));
             for (i, gone) in self.perturbations.iter().zip(&gone) {
                 let without = self.score(&(&at - i));
                 let says = dot(i, &moved);
@@ -34,15 +29,15 @@ impl Around<'_> {
             b.push((there - &here).abs());
             behind.push(lost);
         }
-        let half = (most(&a) - most(&b) - most(&behind)).clamp_min(0.) / 2.;
-        [most(&infidelity), half.square()]
+        let half = (most(a) - most(b) - most(behind)).clamp_min(0.) / 2.;
+        [most(infidelity), half.square()]
     }
 
     /// D.6: how far the smoothed map moves, and the mean of how far maps move.
     pub(super) fn smooth_sensitivity(&self) -> [Tensor; 2] {
         let count = self.noise.len() as f64;
         let mut sums: Vec<Tensor> = self.points.iter().map(Tensor::zeros_like).collect();
-        let mut mean = none(self.case.batch);
+        let mut mean = zeros(self.case.batch);
         for noise in &self.noise {
             let at = &self.x + noise;
             let map = self.map(&at);
@@ -52,10 +47,9 @@ impl Around<'_> {
                 far.push(length(&change));
                 *sum += change / count;
             }
-            mean += most(&far) / count;
+            mean += most(far) / count;
         }
-        let moved: Vec<Tensor> = sums.iter().map(length).collect();
-        [most(&moved), mean]
+        [most(sums.iter().map(length)), mean]
     }
 
     /// D.7: the smoothed map's infidelity, what is allowed, and C1.
@@ -68,7 +62,7 @@ impl Around<'_> {
         };
         let here = lost(x);
         let mut mean = x.zeros_like();
-        let [mut own, mut off, mut changed, mut found] = [0; 4].map(|_| none(batch));
+        let [mut own, mut off, mut changed, mut found] = [0; 4].map(|_| zeros(batch));
         for noise in &self.noise {
             let at = x + noise;
             let map = self.map(&at);
