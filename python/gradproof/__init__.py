@@ -8,7 +8,6 @@ score="prob")`` is ``--batch-size 16 --score prob``; ``True`` is a flag, ``None`
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from dataclasses import dataclass, field
@@ -144,11 +143,7 @@ def _common(folder: str, images, weights, labels, options: dict[str, Any]) -> li
     known = np.zeros(len(pixels), np.int64) if labels is None else _numpy(labels).astype(np.int64)
     if labels is None and options.get("target") == "label":
         raise GradproofError('`target="label"` needs `labels`')
-    save_file(
-        {"images": np.ascontiguousarray(pixels), "labels": np.ascontiguousarray(known)},
-        data,
-        metadata={"class_count": str(_classes(weights, options, int(known.max(initial=0)) + 1))},
-    )
+    save_file({"images": np.ascontiguousarray(pixels), "labels": np.ascontiguousarray(known)}, data)
     words = ["--weights", str(weights), "--data", f"tensors:{data}"]
     for name, value in options.items():
         if value is None or value is False:
@@ -157,15 +152,6 @@ def _common(folder: str, images, weights, labels, options: dict[str, Any]) -> li
         if value is not True:
             words.append(str(value))
     return words
-
-
-def _classes(weights, options: dict[str, Any], least: int) -> int:
-    """How many classes the network has, which the labels alone do not say."""
-    words = [w for name in ["arch", "entry"] if options.get(name) for w in (f"--{name}", str(options[name]))]
-    first = str(weights).split(",")[0].split("=")[-1]
-    named = run(["weights", "info", first, *words]).get("metadata", {}).get("classes", "")
-    names = json.loads(named) if named.startswith("[") else [name for name in named.split(",") if name]
-    return max(len(names), least)
 
 
 def _numpy(values) -> np.ndarray:
