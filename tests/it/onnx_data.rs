@@ -3,7 +3,7 @@
 
 use data::{Dataset, Split};
 use models::{
-    Classifier, Model, Source,
+    Classifier, Model,
     checkpoint::{self, Hints},
     softened,
 };
@@ -76,9 +76,9 @@ fn accuracies_are_those_of_onnxruntime_at_every_batch_size() {
     }
 }
 
-fn pools(model: &Classifier) -> bool {
-    matches!(&model.source, Source::Graph(graph) if graph.file().operators().contains_key("MaxPool"))
-}
+/// Files whose max-pools see ties, over a black background: rounding, which differs from one processor
+/// to the next, chooses the entry that the gradient goes to. An interpreter in f64 is as far off.
+const TIED: [&str; 1] = ["rten_mnist-external"];
 
 /// The largest difference as a part of the largest number.
 fn error(found: &Tensor, wanted: &Tensor) -> f64 {
@@ -115,9 +115,7 @@ fn logits_and_derivatives_are_those_of_the_files() {
         let (x, class) = (x.to_kind(Kind::Double), logits.argmax(1, false));
         let (saliency, _) = norms(&model, &x, &class);
         let found = error(&saliency, &case.numbers("saliency_l2_of_first_4").flatten(0, -1));
-        // In a pool over a black background all entries are the largest: rounding, which differs from
-        // one processor to the next, chooses the one that the gradient goes to.
-        let slack = if pools(&model) { 30. } else { 1. };
+        let slack = if TIED.contains(&&*case.name) { 30. } else { 1. };
         assert!(found < slack * 1e-5, "{}: saliency {found}", case.name);
         let soft = softened(&model, 10.);
         let (first, second) = norms(&soft, &x, &class);
