@@ -17,6 +17,7 @@ use tensorfile::{TensorFile, Weights};
 
 mod find;
 mod fitting;
+mod hugging_face;
 mod onnx;
 mod reason;
 mod scale;
@@ -99,8 +100,22 @@ pub fn load(path: &Path, hints: &Hints) -> Result<Loaded> {
     if onnx::is_onnx(path) {
         return onnx::load(path, hints, None);
     }
-    let mut file = Weights::open(path)?;
+    let mut file = opened(path, hints)?;
     load_from(&mut file, hints).with_context(|| format!("weights `{}`", path.display()))
+}
+
+/// The file, with what `config.json` beside it says where nobody else says the architecture.
+fn opened(path: &Path, hints: &Hints) -> Result<Weights> {
+    let mut file = Weights::open(path)?;
+    if hints.arch.is_none() && !file.metadata.contains_key("arch") {
+        let told = || format!("weights `{}`", path.display());
+        let beside = hugging_face::header(path).with_context(told)?;
+        if let Some(arch) = beside.get("arch") {
+            file.notes.push(format!("`config.json` beside it says that it is a {arch}"));
+        }
+        file.metadata.extend(beside);
+    }
+    Ok(file)
 }
 
 fn load_from(file: &mut Weights, hints: &Hints) -> Result<Loaded> {
@@ -221,7 +236,7 @@ pub fn contents(path: &Path, hints: &Hints) -> Result<Contents> {
     if onnx::is_onnx(path) {
         return onnx::contents(path, hints);
     }
-    let mut file = Weights::open(path)?;
+    let mut file = opened(path, hints)?;
     let mut notes = vec![];
     let mut hints = hints.clone();
     if hints.arch.is_none() && !file.metadata.contains_key("arch") {

@@ -52,7 +52,27 @@ pub(super) const RESNET50_IMAGENET: Arch = Arch {
 
 /// What the other family calls the same tensors.
 const CIFAR_NAMES: &[(&str, &str)] = &[("downsample", "shortcut"), ("fc", "linear")];
-const IMAGENET_NAMES: &[(&str, &str)] = &[("shortcut", "downsample"), ("linear", "fc")];
+const IMAGENET_NAMES: &[(&str, &str)] = &[
+    // transformers'
+    ("resnet.embedder.embedder.convolution", "conv1"),
+    ("resnet.embedder.embedder.normalization", "bn1"),
+    ("resnet.encoder.stages.0.layers", "layer1"),
+    ("resnet.encoder.stages.1.layers", "layer2"),
+    ("resnet.encoder.stages.2.layers", "layer3"),
+    ("resnet.encoder.stages.3.layers", "layer4"),
+    ("layer.0.convolution", "conv1"),
+    ("layer.0.normalization", "bn1"),
+    ("layer.1.convolution", "conv2"),
+    ("layer.1.normalization", "bn2"),
+    ("layer.2.convolution", "conv3"),
+    ("layer.2.normalization", "bn3"),
+    ("shortcut.convolution", "downsample.0"),
+    ("shortcut.normalization", "downsample.1"),
+    ("classifier.1", "fc"),
+    // kuangliu/pytorch-cifar's
+    ("shortcut", "downsample"),
+    ("linear", "fc"),
+];
 
 /// What the two families do differently.
 #[derive(Clone, Copy)]

@@ -7,6 +7,7 @@ mod foreign;
 mod golden;
 mod graph;
 mod graph_model;
+mod hugging_face;
 mod network;
 mod numeric {
     //! What passes are made of: layers in their generality, derivatives, noise, shared statistics.
