@@ -16,6 +16,7 @@ mod measure;
 mod parse;
 mod plane;
 mod run;
+mod shell;
 mod target;
 mod transfer;
 mod weights;
@@ -33,6 +34,7 @@ use parse::{
 };
 pub use plane::Plane;
 pub use run::Run;
+pub use shell::{Completions, Man};
 pub use target::TargetClass;
 pub use transfer::Transfer;
 pub use weights::Weights;
@@ -83,6 +85,24 @@ pub enum Command {
     Doctor(Doctor),
     /// Benchmark attribution methods and training objectives
     Bench(Bench),
+    /// Print a script that completes the program's words in a shell
+    Completions(Completions),
+    /// Write the manual pages, one a command
+    Man(Man),
+}
+
+impl Command {
+    /// Whether `--resume` goes on where this was stopped.
+    pub fn keeps_parts(&self) -> bool {
+        match self {
+            Command::Train(_) | Command::Run(_) => true,
+            Command::Attack(args) => args.out.is_some(),
+            Command::Transfer(args) => args.out.is_some(),
+            Command::Certify(args) => args.out.is_some(),
+            Command::Measure(args) => args.out.is_some(),
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -205,8 +225,8 @@ pub struct Eval {
     #[arg(long, value_name = "QUERIES")]
     pub square: Option<u32>,
     /// Attacks on predictions, separated by commas: NAME or NAME:key=value (see `gradproof list`),
-    /// or `standard`: apgd-ce, apgd-dlr and square; each runs on the images still classified
-    /// correctly
+    /// `standard` (AutoAttack: apgd-ce, apgd-t, fab-t and square) or `quick` (apgd-ce, apgd-dlr and
+    /// square); each runs on the images still classified correctly
     #[arg(long, value_name = "ATTACKS")]
     pub attack: Option<String>,
     /// Radii of the attacks' ball, separated by commas, for pixels in [0, 1] [default: 8/255; for

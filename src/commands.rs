@@ -20,6 +20,7 @@ mod measure;
 mod plane;
 mod report;
 mod run;
+mod shell;
 mod train;
 mod transfer;
 mod weights;
@@ -53,10 +54,12 @@ fn perform(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Report(args) => report::run(args),
         Command::Data(args) => data::run(args, common, ui),
         Command::Models => list::models(),
-        Command::Weights(args) => weights::run(args, ui),
+        Command::Weights(args) => weights::run(args, common, ui),
         Command::List(args) => list::run(args, ui),
         Command::Doctor(args) => doctor::run(args, common, ui),
         Command::Bench(args) => bench::run(args, common, ui),
+        Command::Completions(args) => shell::completions(args),
+        Command::Man(args) => shell::man(args),
     }
 }
 

@@ -13,7 +13,7 @@ mod session;
 
 pub mod readers;
 
-use clap::Parser;
+use clap::{Parser, error::ErrorKind};
 use runtime::ui;
 use std::process::ExitCode;
 
@@ -22,6 +22,10 @@ pub fn main() -> ExitCode {
     keep_freed_memory();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            return ExitCode::from(2);
+        }
         Err(error) if error.use_stderr() => {
             ui::complain(&one_line(&error));
             return ExitCode::from(2);
@@ -35,6 +39,7 @@ pub fn main() -> ExitCode {
     if cli.common.deterministic {
         runtime::arithmetic::be_deterministic();
     }
+    ui::tell_of_interrupts(cli.command.keeps_parts());
     std::panic::set_hook(Box::new(ui::report_panic));
     match std::panic::catch_unwind(|| commands::dispatch(&cli)) {
         Ok(Ok(())) => ExitCode::SUCCESS,

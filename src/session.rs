@@ -343,12 +343,25 @@ impl Loaded {
     /// `method`'s maps of a batch whose first image is number `first` of those asked for. Errors: a
     /// map that is not finite.
     pub fn attribute(&self, method: &dyn Attribution, batch: &Batch, first: u64) -> Result<Tensor> {
-        let maps = method.attribute(&self.model, batch);
+        let maps = match method.stored() {
+            Some(maps) => self.stored(maps, batch, first)?,
+            None => method.attribute(&self.model, batch),
+        };
         let (model, data) = (&self.card.name, &self.data.name);
         finite(&maps, |row| {
             format!("`{model}`: the map of image {} of `{data}`", self.data.place(first + row))
         })?;
         Ok(maps)
+    }
+
+    /// Maps made elsewhere of the images from number `first` on. Errors: they are not as many as the
+    /// images.
+    fn stored(&self, maps: &Tensor, batch: &Batch, first: u64) -> Result<Tensor> {
+        let (found, images) = (maps.size()[0], self.data.len() as i64);
+        ensure!(found == images, "the file has {found} maps; the images are {images}");
+        let part = maps.narrow(0, first as i64, batch.x.size()[0]);
+        let part = part.to_device(batch.x.device()).to_kind(batch.x.kind());
+        Ok(part.expand_as(&batch.x).contiguous())
     }
 }
 

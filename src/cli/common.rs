@@ -8,17 +8,26 @@ use clap::Args;
 #[command(next_help_heading = "Common options")]
 pub struct Common {
     /// Device: auto, cpu, cuda or cuda:N
-    #[arg(long, global = true, default_value_t = Choice::Auto)]
+    #[arg(long, global = true, env = "GRADPROOF_DEVICE", hide_env_values = true, default_value_t = Choice::Auto)]
     pub device: Choice,
     /// Make equal runs on one GPU equal to the bit, slower; what cannot be is an error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, hide_short_help = true)]
     pub deterministic: bool,
     /// CPU threads [default: all cores]
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        env = "GRADPROOF_THREADS",
+        hide_env_values = true
+    )]
     pub threads: Option<u16>,
     /// Memory for decoded images of a folder; larger folders are streamed from disk [default: 4GB]
-    #[arg(long, global = true, value_name = "AMOUNT", value_parser = memory)]
+    #[arg(long, global = true, value_name = "AMOUNT", value_parser = memory, hide_short_help = true)]
     pub memory: Option<u64>,
+    /// Overwrite files that are there
+    #[arg(long, global = true)]
+    pub force: bool,
     /// Print one JSON object on stdout, everything else on stderr
     #[arg(long, global = true)]
     pub json: bool,

@@ -33,7 +33,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let plan = Plan::check(&args.how, &args.explained, &args.method)?;
     let files = files(args, &plan);
-    files.check()?;
+    files.check(common.force || args.resume)?;
     let loaded = session::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
     let fitted = plan.fit(&loaded)?;

@@ -30,7 +30,7 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<Outcome> {
         }
         Data::Make { set, to } => {
             let files = Files::default().data("DATA", &set.data).writes("--out", &to.out);
-            files.check()?;
+            files.check(common.force)?;
             to.folder.as_deref().map_or(Ok(()), empty)?;
             let mut set = open(set, common)?;
             if let Some(folder) = &to.folder {

@@ -16,7 +16,7 @@ use ::attack::{
     AttackInput, Ball, NamedAdversary, Norm, Robustness, Summary,
     prediction::{
         adversary,
-        autoattack::{self, standard},
+        autoattack::{self, selection},
     },
 };
 use ::results::Better;
@@ -49,7 +49,7 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<Outcome> {
     let plan = Plan::check(args)?;
     let out = args.out.iter().flat_map(|out| plan.radii.files(out));
     let files = Files::of(&args.subject).writes("--figure", &args.figure).writes("--out", out);
-    files.check()?;
+    files.check(common.force)?;
     let loaded = session::load(&args.subject, common, ui)?;
     autoattack::check(&plan.attacks, loaded.model.shape.classes)?;
     if !plan.attacks.is_empty() {
@@ -218,8 +218,8 @@ fn attacks(args: &Eval) -> Result<Vec<NamedAdversary>> {
     asked.extend(args.square.map(|queries| format!("square:queries={queries}")));
     let mut attacks = vec![];
     for text in asked {
-        if text == "standard" {
-            attacks.extend(standard());
+        if let Some(all) = selection(&text) {
+            attacks.extend(all);
             continue;
         }
         let table: Table = registry::parse(&text)?;

@@ -48,7 +48,7 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<Outcome> {
     let out = methods.iter().filter_map(|m| m.out.as_ref());
     let files = Files::of(&args.subject).methods("--method", &args.method);
     let files = files.writes("--out", out).writes("--figure", &args.figure);
-    files.check()?;
+    files.check(common.force)?;
     let loaded = session::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
     for m in &methods {
@@ -139,7 +139,7 @@ fn methods(args: &Explain) -> Result<Vec<Method>> {
     let all = session::methods("--method", &args.method)?;
     let several = all.len() > 1;
     let one = |spelled: String| {
-        let method = explain::parse(&spelled)?;
+        let method = explain::parse_or_stored(&spelled)?;
         let suffix = spelled.replace([':', ',', '=', '/'], "-");
         let out = args.out.as_ref().map(|out| match several {
             true => suffixed(out, &suffix),

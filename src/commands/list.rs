@@ -74,6 +74,7 @@ fn families() -> Vec<Family> {
     vec![
         ("architectures", members(ARCHS)),
         ("attribution methods", members(explain::METHODS)),
+        ("maps made elsewhere", members(&[explain::STORED])),
         ("attacks on maps", members(attack::ATTACKS)),
         ("optimisers of attacks", members(attack::OPTIMIZERS)),
         ("attacks on predictions", members(attack::ADVERSARIES)),

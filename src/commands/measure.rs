@@ -49,7 +49,7 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let plan = Plan::check(args)?;
     let files = files(args);
-    files.check()?;
+    files.check(common.force || args.resume)?;
     let models = session::load_models(&args.subject, &plan.explained, common, ui)?;
     models.iter().try_for_each(|loaded| plan.fit(loaded))?;
     let random_label_model = args.random_labels.as_ref().map(|file| {

@@ -46,7 +46,7 @@ pub fn run(args: &Plane, common: &Common) -> Result<Outcome> {
     let methods = methods(args)?;
     let files = Files::default().methods("--method", &args.method);
     let files = files.reads("--weights", &args.weights).writes("--figure", &args.figure);
-    files.check()?;
+    files.check(common.force)?;
     ensure!(args.margin > 0., "`--margin` is {}; the picture needs room", args.margin);
     for &(x, y) in &args.at {
         let far = x.abs().max(y.abs()) + args.margin;

@@ -158,6 +158,8 @@ fn command(words: &[String], common: &Common) -> Result<Cli> {
     );
     cli.common.device = common.device;
     cli.common.threads = common.threads;
+    // What a cell left unfinished is made anew.
+    cli.common.force = true;
     check(&cli.command)?;
     Ok(cli)
 }

@@ -61,7 +61,7 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
     let mut outcome = Outcome::default();
     let told = || format!("`{}`", args.config.display());
     let config = Config::read(&args.config, args.scale.as_deref(), &args.set)?;
-    files(args, &config).check()?;
+    files(args, &config).check(true)?; // `taken` tells a new run from an old one
     untaken(args)?;
     let objective = ::train::objective::objective(&config.objective).with_context(told)?;
     let adversary = objective.attack().map(|table| adversary(table).with_context(told));

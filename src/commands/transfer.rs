@@ -50,7 +50,7 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<Outcome> {
     let [from, to] = lists(args)?;
     let [plans, judges] = plans(args, [&from, &to])?;
     let files = files(args);
-    files.check()?;
+    files.check(common.force || args.resume)?;
     let models = session::load_models(&args.subject, &args.explained, common, ui)?;
     let matrix = Matrix {
         explained: &args.explained,

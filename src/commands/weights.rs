@@ -1,7 +1,7 @@
 //! `gradproof weights`: info, convert.
 
 use crate::{
-    cli::{Store, Weights},
+    cli::{Common, Store, Weights},
     outcome::Outcome,
     runtime::outputs::Files,
     runtime::ui::Ui,
@@ -17,7 +17,7 @@ use tch::{Kind, Tensor};
 use tensorfile::words::count;
 
 /// Runs the subcommand.
-pub fn run(args: &Weights, ui: &Ui) -> Result<Outcome> {
+pub fn run(args: &Weights, common: &Common, ui: &Ui) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     match args {
         Weights::Info { file, arch, entry } => {
@@ -27,7 +27,7 @@ pub fn run(args: &Weights, ui: &Ui) -> Result<Outcome> {
             let (arch, normalise, entry) = (arch.clone(), normalise.clone(), entry.clone());
             let hints = Hints { arch, normalise, entry, size: *size };
             let files = Files::default().reads("FILE", [file]).writes("--out", [out]);
-            files.check()?;
+            files.check(common.force)?;
             check_form(checkpoint::is_onnx(file), *store, out)?;
             let mut loaded = checkpoint::load(file, &hints)?;
             for note in &loaded.notes {

@@ -57,8 +57,9 @@ impl Files {
         self
     }
 
-    /// Errors: a file that is read and written, or written twice, by whatever names.
-    pub fn check(&self) -> Result<()> {
+    /// Errors: a file that is read and written, or written twice, by whatever names; without `force`
+    /// one that is there.
+    pub fn check(&self, force: bool) -> Result<()> {
         for (i, (option, file)) in self.written.iter().enumerate() {
             for (other, input) in &self.read {
                 ensure!(
@@ -71,6 +72,11 @@ impl Files {
                 let what = if other == option { "twice".into() } else { format!("as `{other}`") };
                 bail!("`{option}` would write `{}` {what}; choose another name", file.display());
             }
+            ensure!(
+                force || !file.is_file(),
+                "`{option}`: `{}` is there already; `--force` overwrites it",
+                file.display()
+            );
         }
         Ok(())
     }

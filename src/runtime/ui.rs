@@ -4,10 +4,12 @@
 use crate::outcome::Outcome;
 use anyhow::Result;
 use explain::engine::oom;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::{
     io::{self, ErrorKind, IsTerminal, Write},
     sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
 };
 
 /// How much to say, and where.
@@ -45,17 +47,78 @@ impl Ui {
         }
     }
 
-    /// A progress bar over `length` units on a terminal; hidden elsewhere and with `--quiet`.
+    /// A progress bar over `length` units on a terminal; elsewhere a line a minute, and one at the
+    /// beginning of what takes long; nothing with `--quiet`.
     pub fn bar(&self, length: u64, what: &str) -> ProgressBar {
         let bar = ProgressBar::with_draw_target(Some(length), ProgressDrawTarget::stderr());
         if self.quiet || !io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let style = "{prefix:>12} {bar:30} {pos}/{len} {per_sec:>10} ETA {eta:>4}  {msg}";
-        bar.set_style(ProgressStyle::with_template(style).expect("a valid template"));
+        let style = "{prefix:>12} {bar:30} {pos}/{len} {rate:>8} ETA {eta:>4}  {msg}";
+        let style = ProgressStyle::with_template(style).expect("a valid template");
+        let rate = |state: &ProgressState, f: &mut dyn std::fmt::Write| {
+            let _ = write!(f, "{}/s", two_digits(state.per_sec()));
+        };
+        bar.set_style(style.with_key("rate", rate));
         bar.set_prefix(what.to_owned());
+        if !self.quiet && !io::stderr().is_terminal() {
+            report(self.clone(), &bar, what);
+        }
         bar
     }
+}
+
+/// A rate with two digits, more before the point: 0.012, 1.2, 12, 123.
+fn two_digits(rate: f64) -> String {
+    let places = if rate > 0. && rate.is_finite() { 1. - rate.log10().floor() } else { 0. };
+    format!("{rate:.*}", places.clamp(0., 6.) as usize)
+}
+
+/// What is long enough to say how long it will take.
+const LONG: Duration = Duration::from_secs(10);
+const MINUTE: Duration = Duration::from_secs(60);
+const GLANCE: Duration = Duration::from_millis(500);
+
+/// Says on lines how far a bar is that nobody sees: once when it is clear that the work takes long, then
+/// every minute, until it is done.
+fn report(ui: Ui, bar: &ProgressBar, what: &str) {
+    let (weak, what) = (bar.downgrade(), what.to_owned());
+    let (begun, mut next) = (Instant::now(), None);
+    let watch = move || {
+        loop {
+            thread::sleep(GLANCE);
+            let Some(bar) = weak.upgrade().filter(|bar| !bar.is_finished()) else { return };
+            let (done, of, passed) = (bar.position(), bar.length().unwrap_or(0), begun.elapsed());
+            if done == 0 || done >= of || passed + bar.eta() < LONG {
+                continue;
+            }
+            if next.is_none_or(|next| passed >= next) {
+                ui.note(&progress(&what, (done, of), passed, bar.eta()));
+                next = Some(passed + MINUTE);
+            }
+        }
+    };
+    // Without another thread there are no lines, and the work goes on.
+    let _ = thread::Builder::new().spawn(watch);
+}
+
+/// `attacking: 12 of 64 after 30 seconds, about 2 minutes left`.
+fn progress(what: &str, (done, of): (u64, u64), passed: Duration, left: Duration) -> String {
+    let (passed, left) = (HumanDuration(passed), HumanDuration(left));
+    format!("{what}: {done} of {of} after {passed}, about {left} left")
+}
+
+/// Ctrl-C ends the program with a sentence: how to go on, where what is done was kept.
+pub fn tell_of_interrupts(kept: bool) {
+    let told = match kept {
+        true => "interrupted; the same command with `--resume` goes on from what is done",
+        false => "interrupted; nothing was written",
+    };
+    // Where the system refuses, Ctrl-C ends the program without it.
+    let _ = ctrlc::set_handler(move || {
+        complain(told);
+        std::process::exit(130);
+    });
 }
 
 /// Who complains, where there are several: `rank R of N: `.
@@ -107,5 +170,31 @@ fn out(text: &str) -> Result<()> {
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(e) if e.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
         written => Ok(written?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_two_digits() {
+        for (rate, text) in [
+            (0.01234, "0.012"),
+            (1.26, "1.3"),
+            (12.6, "13"),
+            (123.4, "123"),
+            (0., "0"),
+            (1e-9, "0.000000"),
+        ] {
+            assert_eq!(two_digits(rate), text);
+        }
+    }
+
+    #[test]
+    fn a_line_says_what_is_done_and_what_is_left() {
+        let (passed, left) = (Duration::from_secs(30), Duration::from_secs(140));
+        let line = progress("attacking", (12, 64), passed, left);
+        assert_eq!(line, "attacking: 12 of 64 after 30 seconds, about 2 minutes left");
     }
 }

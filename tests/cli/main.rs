@@ -13,9 +13,11 @@ mod data {
     mod tables;
 }
 mod disk;
+mod manners;
 mod maps {
     //! Maps measured, attacked and judged by other methods.
     mod certify;
+    mod elsewhere;
     mod measure;
     mod plane;
     mod stand_in;

@@ -6,7 +6,9 @@ Images 1x16x16 of ten classes, pale patterns in noise, by the rule of logits.py 
 the network is trained here and its weights are stored (`weight.*`). All in double precision.
 `fgsm`, `pgd-linf`, `pgd-l2`: attacked images of the first FEW, no random start.
 `apgd-LOSS-NORM.loss` and `.wrong`: best loss, and whether a mistake was seen, of one APGD run on
-each image from a start by the rule. `square-NORM.wrong`: Square's mistakes.
+each image from a start by the rule. `square-NORM.wrong`: Square's mistakes. `fab-t-NORM.distance`:
+how near FAB's mistake towards the strongest other class is, of the first FEW; `.wrong`: whether one
+towards any of nine is within the ball.
 """
 
 from pathlib import Path
@@ -22,7 +24,7 @@ from logits import uniform
 OUT = Path(__file__).resolve().parents[2] / "crates/attack/tests/golden/attacks.safetensors"
 COUNT, FEW, SIDE, CLASSES = 256, 24, 16, 10
 EPS = {"Linf": 0.04, "L2": 0.5}
-APGD_STEPS, QUERIES = 50, 400
+APGD_STEPS, QUERIES, FAB_STEPS = 50, 400, 20
 
 
 def rule(name, *shape):
@@ -75,6 +77,15 @@ class APGD(torchattacks.APGD):
         return super().check_oscillation(x, j, k, y5, k3)
 
 
+class InSingle(torch.nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        return self.network(x.double()).float()
+
+
 def apgd(network, x, y, norm, loss):
     attack = APGD(network, norm=norm, eps=EPS[norm], steps=APGD_STEPS, loss=loss)
     draw = rule("start", *x.shape)
@@ -114,5 +125,17 @@ if __name__ == "__main__":
         wrong = network(square(x, y)).argmax(1) != y
         print(norm, "square", wrong.sum().item())
         arrays[f"square-{norm.lower()}.wrong"] = wrong
+        # In a ball that holds every image the first class that is tried is the only one.
+        single = InSingle(network)  # torchattacks' FAB casts images
+        fab = lambda eps: torchattacks.FAB(single, norm=norm, eps=eps, steps=FAB_STEPS, multi_targeted=True, n_classes=10)
+        torch.set_default_dtype(torch.float32)
+        change = (fab(1e3)(few[0].float(), few[1]) - few[0]).double()
+        length = change.abs().amax((1, 2, 3)) if norm == "Linf" else change.square().sum((1, 2, 3)).sqrt()
+        arrays[f"fab-t-{norm.lower()}.distance"] = length
+        attacked = fab(eps)(x.float(), y)
+        torch.set_default_dtype(torch.float64)
+        wrong = network(attacked.double()).argmax(1) != y
+        print(norm, "fab-t", length.mean().item(), wrong.sum().item())
+        arrays[f"fab-t-{norm.lower()}.wrong"] = wrong
     kinds = {torch.bool: torch.int64}
     store.write(OUT, {name: t.detach().to(kinds.get(t.dtype, t.dtype)).numpy() for name, t in arrays.items()})

@@ -10,6 +10,7 @@ mod adversary;
 mod apgd;
 mod attempts;
 pub mod autoattack;
+mod fab;
 pub mod loss;
 mod objective;
 mod pgd;
@@ -21,7 +22,7 @@ pub use square::Square;
 
 /// Every attack on predictions, sorted by name.
 pub const ADVERSARIES: &[Entry<dyn Adversary>] =
-    &[apgd::CE, apgd::DLR, apgd::TARGETED, pgd::FGSM, pgd::PGD, square::ENTRY];
+    &[apgd::CE, apgd::DLR, apgd::TARGETED, fab::TARGETED, pgd::FGSM, pgd::PGD, square::ENTRY];
 
 /// The attack that `table` (`name` and options) asks for. Errors: as of [`registry::build`]; what is
 /// an optimiser is said to be one.

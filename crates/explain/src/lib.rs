@@ -16,7 +16,7 @@ pub mod similarity;
 
 pub use batch::Batch;
 pub use heatmap::heat;
-pub use method::{METHODS, Tap, method, parse, taps};
+pub use method::{METHODS, STORED, Tap, method, parse, parse_or_stored, taps};
 pub use metric::Metric;
 pub use results::Better;
 pub use similarity::Similarity;
@@ -91,6 +91,12 @@ pub trait Attribution {
     /// a map would else be the same at any image, and robust by construction.
     fn ignores_image(&self) -> bool {
         false
+    }
+
+    /// Maps that were made elsewhere, `[N, C, H, W]`, of all images in their order, where the method is
+    /// those and explains nothing else.
+    fn stored(&self) -> Option<&Tensor> {
+        None
     }
 
     /// Why a map may be zero everywhere, where a setting makes that likely.

@@ -9,6 +9,7 @@ use registry::Entry;
 use toml::Table;
 
 mod backward_rule;
+mod fgvis;
 mod gradcam;
 mod gradient;
 mod integrated_gradients;
@@ -18,10 +19,12 @@ mod random;
 mod relex;
 mod smooth;
 mod smoothgrad;
+mod stored;
 mod surrogate;
 mod zero;
 
 pub use gradcam::{Tap, taps};
+pub use stored::ENTRY as STORED;
 
 /// Every method, sorted by name.
 pub const METHODS: &[Entry<dyn Attribution>] = &[
@@ -29,6 +32,7 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
     backward_rule::guided::DECONVNET,
     backward_rule::deeplift::ENTRY,
     integrated_gradients::EXPECTED_GRADIENTS,
+    fgvis::ENTRY,
     gradcam::ENTRY,
     backward_rule::guided::GUIDED,
     gradient::GXI,
@@ -54,9 +58,18 @@ pub fn parse(spelled: &str) -> Result<Box<dyn Attribution>> {
     method(registry::parse(spelled)?)
 }
 
+/// The same, or `file:MAPS.safetensors`: maps that were made elsewhere.
+pub fn parse_or_stored(spelled: &str) -> Result<Box<dyn Attribution>> {
+    match stored::table(spelled)? {
+        Some(table) => (STORED.build)(table),
+        None => parse(spelled),
+    }
+}
+
 /// The method that `table` (`name` and options) asks for. Where memory is exhausted, its passes get
 /// smaller and stay so.
 pub fn method(table: Table) -> Result<Box<dyn Attribution>> {
+    stored::refuse(&table)?;
     let limit = ChunkLimit::named(&registry::spelled(&table));
     Ok(Box::new(Limited { method: registry::build("method", METHODS, table)?, limit }))
 }

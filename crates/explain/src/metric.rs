@@ -131,6 +131,16 @@ pub struct Needs {
     pub randomised: bool,
     /// One trained on random labels there.
     pub random_labels: bool,
+    /// Maps of other images than those of the case, by [`Case::method`].
+    pub explains: bool,
+}
+
+impl Needs {
+    /// Whether maps are made besides [`Case::maps`]: not possible where those are all there is
+    /// ([`Attribution::stored`]).
+    pub fn other_maps(self) -> bool {
+        self.attacked || self.randomised || self.random_labels || self.explains
+    }
 }
 
 /// Says how good maps are.

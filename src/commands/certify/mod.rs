@@ -43,7 +43,7 @@ pub fn run(args: &Certify, common: &Common, ui: &Ui) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let plan = Plan::check(args)?;
     let files = files(args);
-    files.check()?;
+    files.check(common.force || args.resume)?;
     let loaded = session::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
     plan.fit(&loaded)?;

@@ -78,7 +78,8 @@ impl Plan {
         let metrics =
             metrics.into_iter().map(|text| Ok((text.clone(), metric(registry::parse(&text)?)?)));
         let metrics = metrics.collect::<Result<Vec<_>>>()?;
-        let built = spelled.into_iter().map(|text| Ok((text.clone(), explain::parse(&text)?)));
+        let built =
+            spelled.into_iter().map(|text| Ok((text.clone(), explain::parse_or_stored(&text)?)));
         let attack = usual(&args.attack, |p| p.attack, "pgd");
         let wanted = |of: fn(&Needs) -> bool| metrics.iter().any(|(_, m)| of(&m.needs()));
         let needs = Needs {
@@ -86,6 +87,7 @@ impl Plan {
             attacked: wanted(|n| n.attacked),
             randomised: wanted(|n| n.randomised),
             random_labels: wanted(|n| n.random_labels),
+            explains: wanted(|n| n.explains),
         };
         random_label_model(&needs, args)?;
         let asked = args.attack.is_some();
@@ -131,6 +133,15 @@ impl Plan {
         }
         for (text, method) in &self.methods {
             method.check(&loaded.model, image).with_context(|| format!("method `{text}`"))?;
+            if method.stored().is_some() {
+                let other = self.metrics.iter().find(|(_, metric)| metric.needs().other_maps());
+                let other = other.map_or("", |(name, _)| name);
+                ensure!(
+                    other.is_empty(),
+                    "metric `{other}` needs maps of other images or networks too, which `{text}` does \
+                     not hold; leave it out, or name a method"
+                );
+            }
             if let Strike::Maps(loss) = &self.strike
                 && self.needs.attacked
             {

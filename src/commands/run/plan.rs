@@ -19,6 +19,9 @@ const SECONDS: f64 = 30.;
 /// Images of the two trials.
 const TRIED: [u64; 2] = [2, 4]; // `manipulate` needs a next image
 
+/// Options that name a file to write.
+const WRITING: [&str; 3] = ["--out", "--figure", "--chart"];
+
 /// What a cell costs, or several together.
 #[derive(Clone, Copy)]
 struct Cost {
@@ -159,7 +162,7 @@ fn trial(words: &[String], common: &Common) -> Option<Cost> {
         let mut words = words.to_vec();
         words[at] = images.to_string();
         // A trial leaves nothing behind.
-        while let Some(out) = words.iter().position(|word| word == "--out" || word == "--figure") {
+        while let Some(out) = words.iter().position(|word| WRITING.contains(&word.as_str())) {
             words.drain(out..(out + 2).min(words.len()));
         }
         words.retain(|word| word != "--resume");

@@ -9,7 +9,7 @@ The pixels' normalisation is a batch norm without scale, so that every layer is 
 
 Two things are not captum's. Its DeepLift unpools with `max_unpool2d`, which keeps one of the windows
 that share a place (GoogLeNet's overlap), and of a baseline of one value, whose windows are all ties,
-it takes a place that rounding chose: here windows add, and ties share equally.
+it takes a place that rounding chose: here windows add, and ties share equally. FGVis is written here.
 LRP cannot pass a shortcut of option A: here it is a convolution that copies channels.
 """
 
@@ -143,6 +143,32 @@ def lrp(model, x, target, rule):
     return LRP(FlattenFree(model)).attribute(x, target=target)
 
 
+def fgvis(model, x, target, steps, defended, weight=1e-4, rate=0.1):
+    """FGVis's deletion game (Wagner et al. 2019), towards black, until the class is another."""
+    relus = [layer for layer in model.modules() if isinstance(layer, nn.ReLU)]
+    clean = {}
+    keep = [relu.register_forward_hook(lambda relu, _, y: clean.update({relu: y.detach()})) for relu in relus]
+    model(x)
+    [hook.remove() for hook in keep]
+
+    def gate(relu, _, y):
+        passes = (y >= clean[relu].clamp(max=0)) & (y <= clean[relu].clamp(min=0))
+        return torch.where(passes, y, y.detach())
+
+    hooks = [relu.register_forward_hook(gate) for relu in relus if defended]
+    mask = torch.ones_like(x)
+    for _ in range(steps):
+        mask.requires_grad_()
+        logits = model(x * mask)
+        if logits.argmax(1) != target:
+            break
+        loss = logits.softmax(1)[0, target].sum() + weight * (1 - mask).abs().sum()
+        (g,) = torch.autograd.grad(loss, mask)
+        mask = (mask.detach() - rate * g / g.abs().max()).clamp(0, 1)
+    [hook.remove() for hook in hooks]
+    return 1 - mask.detach()
+
+
 class FlattenFree(nn.Module):
     """The same without the `nn.Flatten` that LRP does not know."""
 
@@ -176,6 +202,9 @@ def maps(name, convert, count):
             baseline = torch.full_like(x, BASELINE)
             found["deeplift-baseline"] = DeepLift(model).attribute(x, baseline, target=target)
             found["lrp-epsilon"] = lrp(model, x, target, lambda: EpsilonRule(EPSILON))
+        if name in ("cnn", "resnet20"):
+            found["fgvis"] = fgvis(model, x, target, 12, True)
+            found["fgvis-free"] = fgvis(model, x, target, 12, False)
         print(name, {method: round(a_map.sum().item(), 4) for method, a_map in found.items()})
         yield {f"{name}.{key}": a_map for key, a_map in found.items()}
     if name == "cnn":  # without biases: captum does not raise them

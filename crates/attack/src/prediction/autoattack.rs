@@ -1,20 +1,16 @@
 //! Robust accuracy under attacks run one after the other, each on the images that the ones before
-//! it left right (AutoAttack, Croce & Hein 2020), and what makes such a number untrustworthy. The
-//! standard selection has no FAB and runs `apgd-dlr` in place of the slower `apgd-t`.
+//! it left right (AutoAttack, Croce & Hein 2020), and what makes such a number untrustworthy.
 
 use super::{
     adversary::{Adversary, AttackInput},
-    apgd::untargeted,
     attempts::{seen, still_correct},
-    loss::{Loss, cross_entropy},
-    square::Square,
+    loss::cross_entropy,
 };
 use crate::Best;
 use anyhow::{Context, Result};
 use models::grad::value_and_grad;
 use serde::Serialize;
 use tch::{Kind, Tensor};
-use toml::Table;
 
 /// An attack and what it is called in tables.
 pub struct NamedAdversary {
@@ -24,15 +20,22 @@ pub struct NamedAdversary {
     pub adversary: Box<dyn Adversary>,
 }
 
-/// `apgd-ce`, `apgd-dlr` and `square` with their defaults.
-pub fn standard() -> Vec<NamedAdversary> {
-    let away = |loss| untargeted(Table::new(), loss).expect("the defaults are in range");
-    let named = |name: &str, adversary| NamedAdversary { name: name.into(), adversary };
-    vec![
-        named("apgd-ce", away(Loss::Ce)),
-        named("apgd-dlr", away(Loss::Dlr)),
-        named("square", Box::<Square>::default()),
-    ]
+/// Several attacks under one name, each with its defaults.
+pub const SELECTIONS: &[(&str, &[&str])] = &[
+    // AutoAttack's.
+    ("standard", &["apgd-ce", "apgd-t", "fab-t", "square"]),
+    // A few minutes where `standard` takes an hour, and for networks of 3 classes.
+    ("quick", &["apgd-ce", "apgd-dlr", "square"]),
+];
+
+/// The attacks of one of [`SELECTIONS`]; none where it is no name of one.
+pub fn selection(name: &str) -> Option<Vec<NamedAdversary>> {
+    let (_, names) = SELECTIONS.iter().find(|(known, _)| *known == name)?;
+    let named = |name: &&str| {
+        let table = registry::parse(name).and_then(super::adversary);
+        NamedAdversary { name: (*name).into(), adversary: table.expect("defaults are in range") }
+    };
+    Some(names.iter().map(named).collect())
 }
 
 /// Errors: an attack that a network with so many classes cannot be attacked with.

@@ -7,6 +7,7 @@ mod map {
     //! Attacks on maps.
     mod conformance;
     mod formulas;
+    mod golden;
     mod strength;
     mod tiny;
     mod victims;

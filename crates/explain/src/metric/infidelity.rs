@@ -6,7 +6,7 @@ use crate::{
     Batch,
     engine::chunks::{self, Pass},
     metric::{
-        Better, Case, Column, Metric, Units,
+        Better, Case, Column, Metric, Needs, Units,
         robustness::{Aggregate, Draws, Neighbourhood, each, seen, zeros},
     },
     sampling::perturbation::{Perturbation, Perturbations},
@@ -228,6 +228,10 @@ impl Infidelity {
 }
 
 impl Metric for Infidelity {
+    fn needs(&self) -> Needs {
+        Needs { explains: self.near.is_some(), ..Needs::default() }
+    }
+
     fn columns(&self) -> &[Column] {
         if self.near.is_some() { COLUMNS } else { &COLUMNS[..1] }
     }

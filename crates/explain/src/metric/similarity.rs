@@ -16,7 +16,8 @@ use toml::Table;
 /// In the list of metrics.
 pub(super) const ENTRY: Entry<dyn Metric> = Entry {
     name: "similarity",
-    about: "heat maps before and after an attack, by every similarity (Wang et al. 2020)",
+    about: "heat maps before and after an attack, with the same draws of the method, by every \
+            similarity (Wang et al. 2020)",
     options: described::<Options>(&[(
         "k",
         "pixels of the top; 20 up to 32x32, 80 up to 64x64, else 1000",

@@ -129,3 +129,27 @@ fn square_breaks_as_many_with_as_many_queries() {
         assert!((ours - theirs).abs() < 0.05, "{norm}: {ours} broken instead of {theirs}");
     }
 }
+
+#[test]
+fn fab_finds_mistakes_as_near() {
+    let mut expected = golden();
+    let model = Stored::new(&expected);
+    let fab = attack::adversary(registry::parse("fab-t:steps=20").unwrap()).unwrap();
+    for (norm, ball) in BALLS {
+        let theirs = expected.take(&format!("fab-t-{norm}.distance")).unwrap();
+        let n = theirs.size()[0];
+        let (x, y) = images(n);
+        let everywhere = Ball { eps: 1e3, ..ball };
+        let found = fab.attack(&AttackInput::new(&model, (&x, &y), everywhere, &keys(n)));
+        let far = most(&(ball.distance(&x, &found) - &theirs));
+        assert!(far < 1e-6, "{norm}: a mistake is {far:e} nearer or farther");
+
+        let theirs = expected.take(&format!("fab-t-{norm}.wrong")).unwrap();
+        let (x, y) = images(COUNT);
+        let found = fab.attack(&AttackInput::new(&model, (&x, &y), ball, &keys(COUNT)));
+        let differ = share(&wrong(&model, &found, &y).ne_tensor(&theirs.to_kind(Kind::Bool)));
+        assert!(differ < 0.005, "{norm}: {differ} of the outcomes differ");
+        let far = most(&ball.distance(&x, &found));
+        assert!(far <= ball.eps * (1. + 1e-9), "{norm}: {far} is outside of the ball");
+    }
+}

@@ -3,7 +3,7 @@
 use super::stored::{Stored, golden, images, keys, most, share, wrong};
 use attack::{
     Adversary, AttackInput, Ball, NamedAdversary, Norm, Summary, adversary,
-    prediction::autoattack::{Tally, check, run, standard, warnings},
+    prediction::autoattack::{SELECTIONS, Tally, check, run, selection, warnings},
 };
 use models::{Activation, Model, Ops, noise};
 use std::cell::Cell;
@@ -69,13 +69,20 @@ fn batches_add_up() {
 }
 
 #[test]
-fn the_standard_is_three_attacks_with_their_defaults() {
-    let attacks = standard();
-    let names: Vec<&str> = attacks.iter().map(|a| a.name.as_str()).collect();
-    assert_eq!(names, ["apgd-ce", "apgd-dlr", "square"]);
-    check(&attacks, 10).unwrap();
-    let told = format!("{:#}", check(&attacks, 2).unwrap_err());
-    assert!(told.contains("`apgd-dlr`") && told.contains("3 classes"), "{told}");
+fn selections_are_attacks_with_their_defaults() {
+    for (name, members) in SELECTIONS {
+        let attacks = selection(name).unwrap();
+        let names: Vec<&str> = attacks.iter().map(|a| a.name.as_str()).collect();
+        assert_eq!(&names[..], *members);
+        check(&attacks, 10).unwrap();
+    }
+    for (name, attack, classes) in [("standard", "`apgd-t`", 4), ("quick", "`apgd-dlr`", 3)] {
+        let attacks = selection(name).unwrap();
+        check(&attacks, classes).unwrap();
+        let told = format!("{:#}", check(&attacks, classes - 1).unwrap_err());
+        assert!(told.contains(attack) && told.contains(&format!("{classes} classes")), "{told}");
+    }
+    assert!(selection("pgd").is_none());
 }
 
 /// The network with something done to its logits.

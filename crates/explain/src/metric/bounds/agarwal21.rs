@@ -5,7 +5,7 @@
 use super::{Local, Seen, column, length, named, range, tightness, zeros};
 use crate::{
     Batch,
-    metric::{Better, Case, Column, Metric},
+    metric::{Better, Case, Column, Metric, Needs},
 };
 use anyhow::{Result, ensure};
 use models::noise;
@@ -152,6 +152,10 @@ impl Options {
 }
 
 impl Metric for Options {
+    fn needs(&self) -> Needs {
+        Needs { explains: true, ..Needs::default() }
+    }
+
     fn columns(&self) -> &[Column] {
         COLUMNS
     }

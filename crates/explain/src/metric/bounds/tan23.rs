@@ -5,7 +5,7 @@
 use super::{Local, beside, column, constant, dot, length, named, range, tightness, zeros};
 use crate::{
     Attribution,
-    metric::{Better, Case, Column, Memo, Metric, faithfulness::Faithfulness},
+    metric::{Better, Case, Column, Memo, Metric, Needs, faithfulness::Faithfulness},
 };
 use anyhow::{Result, ensure};
 use models::noise;
@@ -238,6 +238,10 @@ impl Bounds {
 }
 
 impl Metric for Bounds {
+    fn needs(&self) -> Needs {
+        Needs { explains: true, ..Needs::default() }
+    }
+
     fn columns(&self) -> &[Column] {
         COLUMNS
     }

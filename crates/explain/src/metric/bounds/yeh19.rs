@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     engine::chunks,
-    metric::{Case, Column, Metric},
+    metric::{Case, Column, Metric, Needs},
 };
 use anyhow::{Result, ensure};
 use models::{Score, grad::value_and_grad};
@@ -189,6 +189,10 @@ impl<'a> Around<'a> {
 }
 
 impl Metric for Options {
+    fn needs(&self) -> Needs {
+        Needs { explains: true, ..Needs::default() }
+    }
+
     fn columns(&self) -> &[Column] {
         COLUMNS
     }

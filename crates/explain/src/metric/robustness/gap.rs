@@ -3,7 +3,7 @@
 
 use crate::{
     Attribution, method,
-    metric::{Better, Case, Column, Metric, robustness::Norm},
+    metric::{Better, Case, Column, Metric, Needs, robustness::Norm},
 };
 use anyhow::Result;
 use registry::{Entry, described};
@@ -75,6 +75,10 @@ const ABSOLUTE: &[Column] = &[Column {
 }];
 
 impl Metric for Gap {
+    fn needs(&self) -> Needs {
+        Needs { explains: true, ..Needs::default() }
+    }
+
     fn undefined(&self) -> &'static str {
         "no gradient"
     }

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     Batch,
     engine::chunks::Pass,
-    metric::{Better, Case, Column, Metric},
+    metric::{Better, Case, Column, Metric, Needs},
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
 use anyhow::{Result, ensure};
@@ -164,6 +164,10 @@ impl Lipschitz {
 }
 
 impl Metric for Lipschitz {
+    fn needs(&self) -> Needs {
+        Needs { explains: true, ..Needs::default() }
+    }
+
     fn undefined(&self) -> &'static str {
         "neighbours equal to the image"
     }

@@ -5,7 +5,7 @@ use crate::{
     Batch,
     engine::chunks::Pass,
     metric::{
-        Better, Case, Column, Metric,
+        Better, Case, Column, Metric, Needs,
         robustness::{
             Aggregate, Draws, Neighbourhood,
             ascent::{OfMaps, Region, Search, climb},
@@ -99,6 +99,10 @@ fn lengths(maps: &Tensor) -> Tensor {
 }
 
 impl Metric for Sensitivity {
+    fn needs(&self) -> Needs {
+        Needs { explains: true, ..Needs::default() }
+    }
+
     fn columns(&self) -> &[Column] {
         COLUMNS
     }

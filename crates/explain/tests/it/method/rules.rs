@@ -1,4 +1,4 @@
-//! Methods with rules of their own backwards: guided, deconvnet, deeplift, gradcam, lrp, against
+//! Methods with rules of their own backwards: guided, deconvnet, deeplift, fgvis, gradcam, lrp, against
 //! captum (tests/reference/explain/rules.py), plain arithmetic on tiny networks, and what they promise.
 
 mod tiny;
@@ -86,6 +86,15 @@ fn maps_agree_with_captum() {
     check("resnet20.gradcam-layer2", &network("resnet20"), "gradcam:layer=layer2", 1);
     check("cnn.deeplift-baseline", &network("cnn"), "deeplift:baseline=0.5", 2);
     check("cnn.lrp-epsilon", &network("cnn"), "lrp:epsilon=0.25", 2);
+    for (name, n) in [("cnn", 2), ("resnet20", 1)] {
+        check(&format!("{name}.fgvis"), &network(name), "fgvis:steps=12,lambda=1e-4", n);
+        check(
+            &format!("{name}.fgvis-free"),
+            &network(name),
+            "fgvis:steps=12,lambda=1e-4,defended=false",
+            n,
+        );
+    }
     check("cnn.lrp-gamma", &unbiased("cnn"), "lrp:gamma=0.25", 1);
     assert!(wrong.is_empty(), "{}", wrong.join("; "));
 }

@@ -123,6 +123,56 @@ fn relevance_of_a_tiny_network_is_what_its_formula_says() {
     }
 }
 
+/// One minus the mask of FGVis's deletion game on the two pixels, towards black.
+fn deleted(class: usize, steps: u32, rate: f32, lambda: f32, defended: bool) -> [f32; 2] {
+    let clean = entering(X).map(|z| z.max(0.));
+    let mut mask = [1f32; 2];
+    for _ in 0..steps {
+        let z = entering([X[0] * mask[0], X[1] * mask[1]]);
+        let h = z.map(|z| z.max(0.));
+        let odds = [0, 1].map(|k| ((0..3).map(|j| V[k][j] * h[j]).sum::<f32>() + C[k]).exp());
+        let p = odds.map(|odd| odd / (odds[0] + odds[1]));
+        if p[class] < 0.5 {
+            break;
+        }
+        // dp/dlogit: p (1 − p) of the class, minus that of the other
+        let through = |j: usize| {
+            let held = !defended || (0. ..=clean[j]).contains(&h[j]);
+            let dp = p[0] * p[1] * (V[class][j] - V[1 - class][j]);
+            if z[j] > 0. && held { dp } else { 0. }
+        };
+        let g = back(through);
+        let g = [0, 1].map(|i| g[i] * X[i] - if mask[i] < 1. { lambda } else { 0. });
+        let most = g[0].abs().max(g[1].abs());
+        if most == 0. {
+            break;
+        }
+        mask = [0, 1].map(|i| (mask[i] - rate * g[i] / most).clamp(0., 1.));
+    }
+    mask.map(|m| 1. - m)
+}
+
+#[test]
+fn fgvis_of_a_tiny_network_is_its_loop() {
+    let tiny = Tiny::new(Activation::Relu);
+    let mut free = vec![];
+    for defended in [true, false] {
+        for (steps, rate, lambda) in [(1, 0.25, 0.), (5, 0.0625, 0.), (9, 0.1, 0.3), (40, 0.1, 0.)]
+        {
+            let text = format!(
+                "fgvis:steps={steps},learning_rate={rate},lambda={lambda},defended={defended}"
+            );
+            let expected = deleted(0, steps, rate, lambda, defended);
+            close(tiny.map(&text, 0), expected, &text);
+            free.push(expected);
+        }
+    }
+    assert_ne!(free[..4], free[4..], "a shut unit that opens is told apart");
+    // The class is not the first from the beginning: nothing has to go.
+    close(tiny.map("fgvis", 1), [0., 0.], "another class");
+    assert_ne!(tiny.map("fgvis:until_switched=false,steps=3", 1), [0., 0.]);
+}
+
 /// The largest pixel of a 2×2 image, in one window.
 struct Largest(Pool);
 

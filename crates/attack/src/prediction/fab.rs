@@ -1,0 +1,163 @@
+//! FAB towards each of the strongest other classes (Croce & Hein 2020, "Minimally distorted
+//! adversarial examples with a fast adaptive boundary attack", as AutoAttack runs it): steps to the
+//! boundary between two classes, linearised, drawn back to the clean image, so that what is found is
+//! near. It breaks an image where the nearest is within the ball.
+
+use super::{
+    adversary::{Adversary, AttackInput},
+    attempts::{attempts, seen},
+    loss::{Loss, without},
+};
+use crate::{Ball, Best, Norm};
+use anyhow::{Result, ensure};
+use models::{Target, grad::value_and_grad, noise};
+use registry::{Entry, described};
+use serde::{Deserialize, Serialize};
+use tch::{Kind, Tensor};
+
+/// In the list of attacks on predictions.
+pub(super) const TARGETED: Entry<dyn Adversary> = Entry {
+    name: "fab-t",
+    about: "fast adaptive boundary attack towards each of the 9 strongest other classes (Croce & \
+            Hein 2020)",
+    options: described::<Fab>(&[
+        ("steps", "steps for each class"),
+        ("restarts", "starts for each class, after the clean image random ones"),
+    ]),
+    build: |t| {
+        let fab: Fab = registry::options(t)?;
+        ensure!(fab.steps > 0, "`steps` is 0; it must be positive");
+        ensure!(fab.restarts > 0, "`restarts` is 0; it must be positive");
+        Ok(Box::new(fab))
+    },
+};
+
+/// η: how far beyond the boundary a step goes.
+const BEYOND: f64 = 1.05;
+/// α_max: the largest share of the way from the clean image in a step.
+const CLEAN: f64 = 0.1;
+/// β: what a misclassified image keeps of its change before it goes on.
+const KEPT: f64 = 0.9;
+/// As many classes are tried, from the strongest down.
+const TARGETS: i64 = 9;
+/// Guards divisions.
+const TINY: f64 = 1e-30;
+/// What a step is long at least where shares of steps are compared, as published.
+const SHORT: f64 = 1e-8;
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Fab {
+    steps: u32,
+    restarts: u32,
+}
+
+impl Default for Fab {
+    fn default() -> Self {
+        Fab { steps: 100, restarts: 1 }
+    }
+}
+
+impl Adversary for Fab {
+    fn attack(&self, input: &AttackInput) -> Tensor {
+        let targets = TARGETS.min(input.classes() - 1) as u32;
+        attempts(input, targets * self.restarts, |attempt, input| {
+            let logits = tch::no_grad(|| input.model.logits(&input.x));
+            let order = without(&logits, &input.y).argsort(1, true);
+            let target = order.select(1, i64::from(attempt / self.restarts));
+            let start = match attempt % self.restarts {
+                0 => input.x.shallow_clone(),
+                _ => beside(input, &input.keyed("fab-t", attempt)),
+            };
+            self.nearest(input, &target, start)
+        })
+    }
+
+    fn check(&self, classes: i64) -> Result<()> {
+        Loss::Ce.check_untargeted(classes)
+    }
+}
+
+/// A random image at half the radius, cut to [0, 1].
+fn beside(input: &AttackInput, keys: &[u64]) -> Tensor {
+    let half = Ball { eps: input.ball.eps / 2., ..input.ball };
+    let direction = noise::uniform(keys, &input.x.size()[1..], input.x.device()) * 2. - 1.;
+    half.boundary(&input.x, &direction.to_kind(input.x.kind()))
+}
+
+/// One number an image beside images.
+fn wide(t: &Tensor) -> Tensor {
+    t.view([-1, 1, 1, 1])
+}
+
+impl Fab {
+    /// The nearest misclassified images on the way from `start`; broken where they are in the ball.
+    fn nearest(&self, input: &AttackInput, target: &Tensor, start: Tensor) -> Best {
+        let AttackInput { model, x: clean, y, ball, .. } = input;
+        let [other, own] = [target, y].map(Target::logit);
+        let (mut x, mut nearest) = (start, clean.shallow_clone());
+        let mut radius = ball.distance(clean, clean) + f64::INFINITY;
+        for _ in 0..self.steps {
+            let (gap, slope) = value_and_grad(&x, |x| {
+                let logits = model.logits(x);
+                other.of(&logits) - own.of(&logits)
+            });
+            let plane = Plane { norm: ball.norm, at: &x, gap, slope };
+            let (here, there) = (plane.way(&x), plane.way(clean));
+            let long = |d: &Tensor| wide(&ball.distance(d, &d.zeros_like())).clamp_min(SHORT);
+            let share = (long(&here) / (long(&here) + long(&there))).clamp_max(CLEAN);
+            let from_here = &x + here * BEYOND;
+            let from_clean = clean + there * BEYOND;
+            x = (&from_here + (from_clean - &from_here) * share).clamp(0., 1.);
+            let wrong = tch::no_grad(|| model.logits(&x)).argmax(1, false).ne_tensor(y);
+            let far = ball.distance(clean, &x);
+            let nearer = wrong.logical_and(&far.less_tensor(&radius));
+            nearest = x.where_self(&wide(&nearer), &nearest);
+            radius = far.where_self(&nearer, &radius);
+            x = (clean + (&x - clean) * KEPT).where_self(&wide(&wrong), &x);
+        }
+        let broken = radius.le(ball.eps);
+        seen(&nearest.where_self(&wide(&broken), clean), &-radius, &broken)
+    }
+}
+
+/// Where the logit of the target, linearised at `at`, is that of the label.
+struct Plane<'a> {
+    norm: Norm,
+    at: &'a Tensor,
+    /// Target's logit minus the label's there, `[N]`, and its gradient, `[N, C, H, W]`.
+    gap: Tensor,
+    slope: Tensor,
+}
+
+impl Plane<'_> {
+    /// The shortest change of `x` within [0, 1] that reaches the plane; as far as there is room where
+    /// none does. Pixels move towards it each at its speed (ℓ∞: 1; ℓ2: its slope) for the same time λ or
+    /// to their border; how near that comes is linear between the times at which pixels stop.
+    fn way(&self, x: &Tensor) -> Tensor {
+        let sum = |t: &Tensor| t.sum_dim_intlist([1].as_slice(), true, t.kind());
+        let [w, x_flat, at] = [&self.slope, x, self.at].map(|t| t.flatten(1, -1));
+        let off = sum(&(&w * (&x_flat - at))) + self.gap.view([-1, 1]);
+        let away = off.ge(0.).to_kind(w.kind()) * -2. + 1.; // −1 where the slope must be descended
+        let direction = w.sign() * away;
+        let above: Tensor = 1. - &x_flat;
+        let room = above.where_self(&direction.gt(0.), &x_flat);
+        let size = w.abs();
+        let speed = match self.norm {
+            Norm::Linf => size.ones_like(),
+            Norm::L2 => size.shallow_clone(),
+        };
+        let (stops, order) = (&room / speed.clamp_min(TINY)).sort(1, false);
+        // What pixels that have stopped have come nearer, and what they no longer do in a unit of time.
+        let running = |t: &Tensor| t.gather(1, &order, false).cumsum(1, t.kind());
+        let (come, lost) = (running(&(&size * &room)), running(&(&size * &speed)));
+        let all = sum(&(&size * &speed));
+        let near = &come + stops * (&all - &lost);
+        let stopped =
+            near.less_tensor(&off.abs()).sum_dim_intlist([1].as_slice(), true, Kind::Int64);
+        let before = |t: &Tensor| t.constant_pad_nd([1, 0]).gather(1, &stopped, false);
+        let left = off.abs() - before(&come);
+        let time = left / (all - before(&lost)).clamp_min(TINY);
+        (direction * (time * speed).minimum(&room)).view_as(x)
+    }
+}
