@@ -12,6 +12,7 @@ pub mod network;
 pub mod numeric;
 pub mod ops;
 pub mod params;
+pub mod replay;
 pub mod sync_norm;
 pub mod toy;
 pub mod zoo;
