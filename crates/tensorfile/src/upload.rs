@@ -86,7 +86,7 @@ mod tests {
     fn on_a_cpu_nothing_is_kept() {
         let ((), uploads) = kept(|| assert_eq!(upload(&[1i64, 2], Device::Cpu).size(), [2]));
         assert!(uploads.0.is_empty());
-        given(&uploads, || upload(&[3i64], Device::Cpu));
+        let _ = given(&uploads, || upload(&[3i64], Device::Cpu));
         assert!(matches!(MODE.replace(Mode::Plain), Mode::Plain));
     }
 }
