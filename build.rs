@@ -14,8 +14,11 @@ fn main() {
         println!("cargo:rustc-link-arg=-Wl,--no-as-needed");
         println!("cargo:rustc-link-arg=-ltorch");
         lend(Path::new(&lib));
+        if whole() {
+            compile(Path::new(&lib));
+        }
     }
-    if std::env::var("CARGO_PKG_NAME").is_ok_and(|name| name == "gradproof") {
+    if whole() {
         println!("cargo:rustc-env=GRADPROOF_COMMIT={}", commit().unwrap_or("unknown".into()));
         if Path::new(COMMITS).exists() {
             println!("cargo:rerun-if-changed={COMMITS}");
@@ -48,6 +51,34 @@ fn lend(lib: &Path) {
     if std::os::unix::fs::symlink(lib, &link).is_ok() {
         println!("cargo:rustc-link-search=native={}", link.display());
     }
+}
+
+/// Whether it is the program that is built, not a crate of it.
+fn whole() -> bool {
+    std::env::var("CARGO_PKG_NAME").is_ok_and(|name| name == "gradproof")
+}
+
+/// Compiles src/runtime/graphs.cpp, with the compiler that tch needs anyway.
+fn compile(lib: &Path) {
+    const SOURCE: &str = "src/runtime/graphs.cpp";
+    println!("cargo:rerun-if-changed={SOURCE}");
+    println!("cargo:rerun-if-env-changed=CXX");
+    if std::env::var("CARGO_CFG_TARGET_OS").is_ok_and(|os| os != "linux") {
+        return;
+    }
+    let out = std::env::var("OUT_DIR").expect("cargo sets it");
+    let compiler = std::env::var("CXX").unwrap_or("c++".into());
+    let (object, archive) = (format!("{out}/graphs.o"), format!("{out}/libgraphs.a"));
+    let mut compiled = Command::new(compiler);
+    compiled.args(["-std=c++17", "-O1", "-fPIC", "-D_GLIBCXX_USE_CXX11_ABI=1", "-isystem"]);
+    compiled.arg(lib.join("../include")).args(["-c", SOURCE, "-o", &object]);
+    let _ = fs::remove_file(&archive); // `ar` would add to an old one
+    for command in [&mut compiled, Command::new("ar").args(["crs", &archive, &object])] {
+        let done = command.status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        assert!(done.success(), "{command:?} failed");
+    }
+    println!("cargo:rustc-link-search=native={out}");
+    println!("cargo:rustc-link-lib=static=graphs");
 }
 
 /// The commit this is built from, short.

@@ -38,12 +38,18 @@ test *args:
     @test -d target/release || echo "compiling gradproof and its tests: 5 to 15 minutes the first time" >&2
     OMP_NUM_THREADS=1 cargo test --release --quiet --workspace {{ args }}
 
-# the tests of the command line on a GPU that is not there (tests/pretend-gpu/README.md)
+# the tests of the command line on a GPU that is not there (tests/pretend-gpu/README.md): all, or `-- maps:: train::`
 [group('work')]
 test-gpu *args:
     sh tests/pretend-gpu/build.sh target/tmp/pretend-gpu
     GRADPROOF_PRETEND_GPU="$PWD/target/tmp/pretend-gpu/libtorch_cuda.so" OMP_NUM_THREADS=1 \
         cargo test --release --quiet --test cli {{ args }}
+
+# memory of a training step by network and objective, counted without a GPU
+[group('work')]
+gpu-memory *args: build
+    sh tests/pretend-gpu/build.sh target/tmp/pretend-gpu
+    python3 benches/memory.py {{ gradproof }} target/tmp/pretend-gpu/libtorch_cuda.so {{ args }}
 
 # a wheel for pip: the program, weights, experiments and the Python door (python/README.md) -> target/wheel
 [group('work')]

@@ -3,6 +3,7 @@
 pub mod arithmetic;
 pub mod cuda;
 pub mod device;
+pub mod graphs;
 pub mod launcher;
 pub mod memory;
 pub mod outputs;

@@ -1,7 +1,7 @@
 //! Options of every command.
 
-use super::parse::memory;
-use crate::runtime::device::Choice;
+use super::parse::{memory, one_of};
+use crate::runtime::{device::Choice, graphs};
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -13,6 +13,10 @@ pub struct Common {
     /// Make equal runs on one GPU equal to the bit, slower; what cannot be is an error
     #[arg(long, global = true, hide_short_help = true)]
     pub deterministic: bool,
+    /// CUDA graphs, one launch for many, in `attack` with one --beta and in natural training; where they
+    /// cannot be, a note says why. Not proved on hardware
+    #[arg(long, global = true, default_value = "off", value_parser = one_of::<graphs::Use>())]
+    pub cuda_graphs: graphs::Use,
     /// CPU threads [default: all cores]
     #[arg(
         long,

@@ -8,8 +8,7 @@ use crate::{
         AtEps, Attacked, Convergence, Keys, Number, Record, Table, at_radius, auc, change,
         distances, effect, keys, label, quantities,
     },
-    runtime::outputs::Files,
-    runtime::ui::Ui,
+    runtime::{graphs::Graphs, outputs::Files, ui::Ui},
     session::{self, Loaded},
 };
 use ::attack::Ball;
@@ -31,7 +30,8 @@ pub fn check(args: &Attack) -> Result<()> {
 /// Attacks every image at every radius, the smallest first.
 pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
     let mut outcome = Outcome::default();
-    let plan = Plan::check(&args.how, &args.explained, &args.method)?;
+    let mut plan = Plan::check(&args.how, &args.explained, &args.method)?;
+    plan.graphs = Graphs::wanted(common.cuda_graphs);
     let files = files(args, &plan);
     files.check(common.force || args.resume)?;
     let loaded = session::load(&args.subject, common, ui)?;
@@ -46,6 +46,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
 
     let judging = plan.judging(&loaded, fitted.k)?;
     let runs = attack(args, (&fitted, &judging), &loaded, &parts, ui)?;
+    plan.graphs.iter().filter_map(Graphs::note).for_each(|note| ui.note(&note));
     let result = result(args, (&fitted, &judging), &loaded, &runs);
     if let Some(out) = &args.out {
         for (ball, run) in plan.radii.balls().iter().zip(&runs) {

@@ -5,10 +5,7 @@ use crate::{
     cli::{Common, Train},
     outcome::Outcome,
     results::{Record, quantities},
-    runtime::launcher,
-    runtime::outputs::Files,
-    runtime::ui::Ui,
-    runtime::{arithmetic, device},
+    runtime::{arithmetic, device, graphs::Graphs, launcher, outputs::Files, ui::Ui},
 };
 use ::data::Dataset;
 use ::train::{
@@ -21,6 +18,7 @@ use indicatif::ProgressBar;
 use models::{
     Classifier, Precision, Source,
     checkpoint::{self, Hints},
+    replay::Recorder,
     zoo::{self, Arch, Normalisation, Shape},
 };
 use std::{fmt::Write, path::Path, rc::Rc};
@@ -103,9 +101,12 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
     let (out, resume) = (args.out.clone(), args.resume);
     let on_nan = args.on_nan;
     let ranks = ranks.clone();
-    let job = Job { config, model, train, test, out, resume, adversary, on_nan, ranks };
+    let graphs = Graphs::wanted(common.cuda_graphs).map(Rc::new);
+    let recorder = graphs.clone().map(|graphs| graphs as Rc<dyn Recorder>);
+    let job = Job { config, model, train, test, out, resume, adversary, on_nan, ranks, recorder };
     let mut watch = Bars { ui, headline, epochs, bar: ui.bar(0, "") };
     let lines = ::train::run(&job, &mut watch)?;
+    graphs.iter().filter_map(|graphs| graphs.note()).for_each(|note| ui.note(&note));
     let weights = args.out.join(job.weights());
     let last = lines.last().context("no epoch was run")?;
     let found = match last.test_accuracy {

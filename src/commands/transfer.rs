@@ -10,8 +10,7 @@ use crate::{
         AtEps, Attacked, Convergence, Matrix as Found, Number, Record, Table, at_radius, auc, keys,
         label, quantities,
     },
-    runtime::outputs::Files,
-    runtime::ui::Ui,
+    runtime::{graphs::Graphs, outputs::Files, ui::Ui},
     session::{self, Loaded, methods},
 };
 use anyhow::{Context, Result};
@@ -48,7 +47,8 @@ fn plans<'a>(args: &'a Transfer, lists: [&'a Vec<String>; 2]) -> Result<[Vec<Pla
 pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let [from, to] = lists(args)?;
-    let [plans, judges] = plans(args, [&from, &to])?;
+    let [mut plans, judges] = plans(args, [&from, &to])?;
+    plans.iter_mut().for_each(|plan| plan.graphs = Graphs::wanted(common.cuda_graphs));
     let files = files(args);
     files.check(common.force || args.resume)?;
     let models = session::load_models(&args.subject, &args.explained, common, ui)?;
@@ -63,6 +63,8 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<Outcome> {
     models.iter().for_each(|loaded| loaded.announce(ui));
 
     let runs = work(&matrix, &models[0], &parts, ui)?;
+    let notes = plans.iter().filter_map(|plan| plan.graphs.as_ref()?.note());
+    notes.take(1).for_each(|note| ui.note(&note));
     let mut settings = matrix.sources[0].fitted.settings();
     settings.insert("batch_size".into(), models[0].fits.batch.into());
     let samples: Vec<_> = matrix.targets.iter().map(|target| target.judging.samples).collect();

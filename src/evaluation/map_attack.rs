@@ -4,6 +4,7 @@ use super::judging::Judging;
 use crate::{
     cli::{Attacking, Explained},
     results::label,
+    runtime::graphs::Graphs,
     session::Loaded,
     session::threat::Radii,
 };
@@ -17,7 +18,7 @@ use explain::{
     heatmap::{has_mass, heat},
     similarity,
 };
-use models::{finite::finite, noise};
+use models::{finite::finite, noise, replay::Recorder};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tch::Tensor;
@@ -33,6 +34,8 @@ pub struct Plan<'a> {
     /// That of `--rule`.
     optimizer: Option<Box<dyn Optimizer>>,
     pub radii: Radii,
+    /// Who records iterations, if they are to be.
+    pub graphs: Option<Graphs>,
 }
 
 /// A plan that fits a model and its images.
@@ -77,7 +80,7 @@ impl<'a> Plan<'a> {
             how.attack
         );
         let radii = Radii::new(how.norm, &how.eps)?;
-        Ok(Plan { how, explained, spelled, method, objective, optimizer, radii })
+        Ok(Plan { how, explained, spelled, method, objective, optimizer, radii, graphs: None })
     }
 
     /// Errors: a method, a region, a target or a k that do not fit the images.
@@ -151,7 +154,8 @@ impl<'a> Plan<'a> {
         let Attacking { strength, iters, restarts, step, beta, fresh_draws, .. } = self.how;
         let (model, method, goal) = (&loaded.model, &*self.method, &*self.objective);
         let usual = MapAttack::fast(model, method, goal, spreads, ball);
-        let usual = MapAttack { fresh: *fresh_draws, ..usual };
+        let recorder = self.graphs.as_ref().map(|graphs| graphs as &dyn Recorder);
+        let usual = MapAttack { fresh: *fresh_draws, recorder, ..usual };
         if *strength == Strength::Standard {
             return Ensemble::standard(usual, ball);
         }

@@ -10,18 +10,16 @@
 #include <ATen/EmptyTensor.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
-#include <execinfo.h>
-#include <link.h>
 #include <torch/library.h>
 
-#include <algorithm>
-#include <cstdio>
 #include <cstdlib>
-#include <map>
-#include <mutex>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "counts.h"
+#include "tape.h"
 
 namespace at::native {
 Tensor as_strided_tensorimpl(const Tensor&, IntArrayRef, IntArrayRef, std::optional<int64_t>);
@@ -42,83 +40,6 @@ const std::set<std::string> WAITING = {
 
 // Whose indices and masks may lie on the host: they are uploaded, which waits.
 const std::set<std::string> INDEXING = {"aten::index", "aten::index_put_", "aten::_index_put_impl_"};
-
-// ------------------------------------------------------------------ what is counted
-
-class Counts {
- public:
-  // Never destroyed: tensors of static lifetime are released after main.
-  static Counts& all() {
-    static Counts* counts = [] { std::atexit([] { all().write(); }); return new Counts; }();
-    return *counts;
-  }
-
-  void launch(const std::string& what) { std::lock_guard hold(lock); ++launches[what]; }
-
-  void wait(const std::string& what) {
-    auto from = addresses();
-    std::lock_guard hold(lock);
-    ++waits[what + from];
-  }
-
-  // More or fewer bytes on the card. Errors: libtorch's, where they do not fit.
-  void charge(int64_t bytes) {
-    std::lock_guard hold(lock);
-    TORCH_CHECK_WITH(OutOfMemoryError, room == 0 || held + bytes <= room,
-                     "CUDA out of memory. Tried to allocate ", bytes, " bytes; ", room - held, " are free (pretended).");
-    held += bytes;
-    peak = std::max(peak, held);
-  }
-  void release(int64_t bytes) { std::lock_guard hold(lock); held -= bytes; }
-
- private:
-  std::mutex lock;
-  std::map<std::string, long> launches, waits;
-  int64_t held = 0, peak = 0, room = 0;
-  uintptr_t base = 0;
-  bool traced = false;
-
-  Counts() {
-    if (const char* bytes = getenv("PRETEND_GPU_BYTES")) room = atoll(bytes);
-    traced = getenv("PRETEND_GPU_TRACE");
-    auto program = [](dl_phdr_info* info, size_t, void* base) {
-      if (!info->dlpi_name[0]) *static_cast<uintptr_t*>(base) = info->dlpi_addr;
-      return 0;
-    };
-    dl_iterate_phdr(program, &base);
-  }
-
-  // Where in the program we are, as addresses that `addr2line -Cfe PROGRAM` understands.
-  std::string addresses() const {
-    if (!traced) return "";
-    void* frames[64];
-    std::string text;
-    for (int i = 0, n = backtrace(frames, 64); i < n; ++i) {
-      auto at = reinterpret_cast<uintptr_t>(frames[i]) - base;
-      char hex[24];
-      if (at < 0x4000000) { snprintf(hex, sizeof hex, " %lx", static_cast<unsigned long>(at - 1)); text += hex; }
-    }
-    return text;
-  }
-
-  void write() {
-    const char* path = getenv("PRETEND_GPU_LOG");
-    FILE* file = path ? fopen(path, "w") : nullptr;
-    if (!file) return;
-    auto object = [&](const char* name, const std::map<std::string, long>& counts, const char* end) {
-      long total = 0;
-      for (auto& [_, n] : counts) total += n;
-      fprintf(file, "\"%s\": %ld, \"%s of\": {", name, total, name);
-      const char* comma = "";
-      for (auto& [what, n] : counts) { fprintf(file, "%s\n  \"%s\": %ld", comma, what.c_str(), n); comma = ","; }
-      fprintf(file, "}%s\n", end);
-    };
-    fprintf(file, "{\"peak\": %ld,\n", static_cast<long>(peak));
-    object("launches", launches, ",");
-    object("waits", waits, "}");
-    fclose(file);
-  }
-};
 
 // ------------------------------------------------------------------ memory, and the two sides of a tensor
 
@@ -190,7 +111,16 @@ class Call {
     const auto& overload = schema.overload_name();
     Counts::all().launch(overload.empty() ? name : name + "." + overload);
     if (WAITING.count(name)) Counts::all().wait(name);
+    Tape* tape = card ? Tape::now() : nullptr;
+    std::vector<IValue> given;
+    if (tape) {
+      TORCH_CHECK(!WAITING.count(name) && stranger.empty(), "operation not permitted when stream is capturing (pretended)");
+      given.assign(stack->begin() + from, stack->end());
+      for (auto& pair : pairs)
+        if (writes(pair.argument)) tape->writes(pair.host.storage());
+    }
     op.callBoxed(stack);
+    if (tape) tape->add(op, std::move(given), {stack->end() - schema.returns().size(), stack->end()});
     written();
     if (!card || name == "aten::_local_scalar_dense") return;
     const size_t results = stack->size() - schema.returns().size();
@@ -240,11 +170,16 @@ class Call {
     Counts::all().wait("upload of indices for " + name);
   }
 
+  // Whether an argument is written; of running statistics the schema does not say so.
+  bool writes(size_t i) const {
+    auto* alias = op.schema().arguments()[i].alias_info();
+    return (alias && alias->isWrite()) || name.find("batch_norm") != std::string::npos;
+  }
+
   // What was written in place may have got another size or memory.
   void written() {
     for (auto& [i, was, is] : pairs) {
-      auto* alias = op.schema().arguments()[i].alias_info();
-      if (!alias || !alias->isWrite()) continue;
+      if (!writes(i)) continue;
       if (is.storage().data() != was.storage().data())
         was.unsafeGetTensorImpl()->set_storage_keep_dtype(to_card(is).storage());
       was.unsafeGetTensorImpl()->set_sizes_and_strides(is.sizes(), is.strides(), is.storage_offset());
@@ -269,13 +204,18 @@ void every(const c10::OperatorHandle& op, torch::jit::Stack* stack) { Call(op, s
 
 using Kind_ = std::optional<ScalarType>;
 
+Tensor made(Tensor t) {
+  if (Tape* tape = Tape::now()) tape->makes(t.storage());
+  return t;
+}
+
 Tensor empty(IntArrayRef size, Kind_ kind, std::optional<Layout>, std::optional<Device>, std::optional<bool>,
              std::optional<MemoryFormat> format) {
-  return at::detail::empty_generic(size, &memory, CARD_KEYS, c10::dtype_or_default(kind), format);
+  return made(at::detail::empty_generic(size, &memory, CARD_KEYS, c10::dtype_or_default(kind), format));
 }
 Tensor empty_strided(IntArrayRef size, IntArrayRef stride, Kind_ kind, std::optional<Layout>, std::optional<Device>,
                      std::optional<bool>) {
-  return at::detail::empty_strided_generic(size, stride, &memory, CARD_KEYS, c10::dtype_or_default(kind));
+  return made(at::detail::empty_strided_generic(size, stride, &memory, CARD_KEYS, c10::dtype_or_default(kind)));
 }
 Tensor zeros(IntArrayRef size, Kind_ kind, std::optional<Layout> layout, std::optional<Device> device,
              std::optional<bool> pin) {
@@ -288,8 +228,15 @@ Tensor& copy(Tensor& self, const Tensor& from, bool non_blocking) {
   counts.launch(up ? "upload" : down ? "download" : "copy");
   if (up && !non_blocking) counts.wait("blocking upload of " + std::to_string(from.nbytes()) + " bytes");
   if (down) counts.wait("download of " + std::to_string(from.nbytes()) + " bytes");
-  auto to = on_card(self) ? to_host(self) : self;
-  to.copy_(on_card(from) ? to_host(from) : from);
+  auto to = on_card(self) ? to_host(self) : self, source = on_card(from) ? to_host(from) : from;
+  Tape* tape = Tape::now();
+  TORCH_CHECK(!tape || !(up || down),
+              "Cannot copy between CPU and CUDA tensors during CUDA graph capture unless the CPU tensor is pinned (pretended)");
+  if (tape) {
+    tape->writes(to.storage());
+    tape->add([to, source] { to.copy_(source); });
+  }
+  to.copy_(source);
   return self;
 }
 
@@ -312,9 +259,13 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
   Device getDevice() const override { return CARD; }
   void setDevice(Device) const override {}
   void uncheckedSetDevice(Device) const noexcept override {}
-  Stream getStream(Device) const override { return Stream(Stream::DEFAULT, CARD); }
+  Stream getStream(Device) const override { return Stream(Stream::UNSAFE, CARD, stream()); }
   Stream getDefaultStream(Device) const override { return Stream(Stream::DEFAULT, CARD); }
-  Stream exchangeStream(Stream) const override { return Stream(Stream::DEFAULT, CARD); }
+  Stream getStreamFromGlobalPool(Device, bool) const override { return Stream(Stream::UNSAFE, CARD, 1); }
+  Stream exchangeStream(Stream next) const override {
+    return Stream(Stream::UNSAFE, CARD, std::exchange(stream(), next.id()));
+  }
+  void synchronizeDevice(const DeviceIndex) const override { Counts::all().wait("synchronize"); }
   DeviceIndex deviceCount() const noexcept override { return 1; }
   void record(void**, const Stream&, const DeviceIndex, const c10::EventFlag) const override {}
   void block(void*, const Stream&) const override {}
@@ -327,6 +278,25 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
 
 C10_REGISTER_GUARD_IMPL(CUDA, Guard);
 }  // namespace pretend
+
+enum cudaStreamCaptureMode { cudaStreamCaptureModeGlobal };
+
+namespace at::cuda {
+// What is exported of the real one, as far as the program asks it.
+struct CUDAGraph {
+  explicit CUDAGraph(bool keep_graph);
+  ~CUDAGraph();
+  void capture_begin(std::pair<unsigned long long, unsigned long long> pool, cudaStreamCaptureMode mode);
+  void capture_end();
+  void replay();
+  pretend::Tape* tape;
+};
+CUDAGraph::CUDAGraph(bool) : tape(new pretend::Tape) {}
+CUDAGraph::~CUDAGraph() { delete tape; }
+void CUDAGraph::capture_begin(std::pair<unsigned long long, unsigned long long>, cudaStreamCaptureMode) { tape->begin(); }
+void CUDAGraph::capture_end() { tape->end(); }
+void CUDAGraph::replay() { pretend::Counts::all().launch("graph"); tape->replay(); }
+}  // namespace at::cuda
 
 namespace at {
 struct CUDAHooks final : CUDAHooksInterface {

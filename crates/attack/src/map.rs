@@ -5,8 +5,8 @@
 use crate::{AutoPgd, Ball, Best, Norm, Optimizer, Sign, Step, Walk};
 use anyhow::{Result, ensure};
 use explain::{Attribution, Batch};
-use models::{Model, noise};
-use std::cell::{Cell, RefCell};
+use models::{Model, noise, replay::Recorder};
+use std::cell::{Cell, OnceCell, RefCell};
 use tch::Tensor;
 
 mod beta;
@@ -60,6 +60,7 @@ use search::Search;
 ///     step: Step::Falling(4. / 255.),
 ///     restarts: 1,
 ///     fresh: false,
+///     recorder: None,
 /// };
 /// attack.check([1, 8, 8])?;
 /// let (ball, clean) = (Ball::new(Norm::Linf, 4. / 255.)?, attack.reference(&batch, 8));
@@ -93,6 +94,8 @@ pub struct MapAttack<'a> {
     /// Whether the method draws anew for every step, which descends the expectation over its draws;
     /// iterates are judged by the same draws in any case.
     pub fresh: bool,
+    /// Who records iterations, if they are to be replayed where they are all alike.
+    pub recorder: Option<&'a dyn Recorder>,
 }
 
 /// What an attack found for a batch; no tensor has a graph.
@@ -206,6 +209,7 @@ impl<'a> MapAttack<'a> {
             step: Step::Falling(ball.eps),
             restarts: 1,
             fresh: false,
+            recorder: None,
         }
     }
 
@@ -292,6 +296,8 @@ impl<'a> MapAttack<'a> {
             keys,
             known: RefCell::new(known),
             started: Cell::new(false),
+            recorder: self.recorder,
+            recorded: OnceCell::new(),
             tick,
         };
         let (start, start_value) = match start.random {

@@ -18,6 +18,7 @@ mod write;
 
 use ends::float_inputs;
 pub use ends::{Input, input, output};
+pub(crate) use guard::guard;
 pub use guard::guarded;
 pub use inline::{Node, nodes};
 pub use network::Graph;

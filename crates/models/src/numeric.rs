@@ -1,8 +1,9 @@
 //! Mathematics that networks, methods and attacks share: gradients, factorisations that cannot panic,
-//! keyed noise, Adam's direction, and the check that numbers are finite.
+//! keyed noise, Adam's direction, the check that numbers are finite, and work that is replayed.
 
 pub mod adam;
 pub mod finite;
 pub mod grad;
 pub mod linalg;
 pub mod noise;
+pub mod replay;

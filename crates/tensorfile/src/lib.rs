@@ -12,16 +12,12 @@ pub mod header;
 pub mod onnx;
 pub mod pickle;
 pub mod torch;
+pub mod upload;
 mod weights;
 pub mod words;
 
+pub use upload::upload;
 pub use weights::Weights;
-
-/// Numbers of the host on `device`, in one dimension, without waiting for it: what cannot be read by the
-/// device where it lies is copied aside before the call returns.
-pub fn upload<T: tch::kind::Element>(values: &[T], device: Device) -> Tensor {
-    Tensor::from_slice(values).to_device_(device, T::KIND, true, false)
-}
 
 /// What a tensor file holds: named tensors (on the CPU) and the strings of its header.
 ///

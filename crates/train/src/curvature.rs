@@ -77,8 +77,7 @@ pub(crate) fn exact(logits: &Tensor, x: &Tensor, channels: Channels) -> Top {
         channels.flat(&Tensor::run_backward(&[&out], &[x], true, false).remove(0))
     };
     let rows = Tensor::stack(&(0..count).map(row).collect::<Vec<_>>(), 1); // [N, K − 1, D]
-    let (_, vectors) = linalg::eigh(&rows.bmm(&rows.transpose(1, 2)));
-    let top = vectors.select(2, -1).unsqueeze(2); // [N, K − 1, 1]
+    let top = linalg::top(&rows.bmm(&rows.transpose(1, 2))).unsqueeze(2); // [N, K − 1, 1]
     let a = rows.transpose(1, 2).bmm(&top).squeeze_dim(2);
     Top { u: basis.bmm(&top).squeeze_dim(2), xi: squared(&a) }
 }
@@ -126,7 +125,7 @@ pub(crate) fn naive(logits: &Tensor, x: &Tensor, channels: Channels) -> Tensor {
     let m = root.diag_embed(0, 1, 2) - p.unsqueeze(2).matmul(&root.unsqueeze(1));
     let wm = rows.transpose(1, 2).bmm(&m); // [N, D, K]
     let gram = wm.transpose(1, 2).bmm(&wm);
-    linalg::eigvalsh(&gram).select(1, -1)
+    linalg::largest(&gram)
 }
 
 /// 2√p of logits `[N, K]`; through the logarithm, so that gradients are bounded.

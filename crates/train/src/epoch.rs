@@ -1,5 +1,6 @@
 //! One epoch: batches, of which each rank has its share, steps, and the line of the log.
 
+mod recorded;
 mod stats;
 
 use crate::{
@@ -12,9 +13,13 @@ use crate::{
 };
 use anyhow::{Result, bail, ensure};
 use data::{Last, Shuffle};
-use models::{SyncTraining, noise, params::flat::Flat};
+use models::{
+    SyncTraining, noise,
+    params::flat::{Flat, Gradients},
+};
+pub(crate) use recorded::Recorded;
 use stats::{NonFinite, Sums};
-use std::{collections::BTreeMap, time::Instant};
+use std::{cell::OnceCell, collections::BTreeMap, time::Instant};
 use tch::{Kind, Tensor};
 
 /// Steps between two readings of the running loss.
@@ -31,6 +36,8 @@ pub(crate) struct Epoch<'a> {
     pub schedule: &'a dyn Schedule,
     pub optimizer: &'a mut dyn Optimizer,
     pub ema: Option<&'a mut Ema>,
+    /// The step as recorded, of all epochs; none inside: it is refused.
+    pub recorded: &'a OnceCell<Option<Recorded>>,
 }
 
 impl Epoch<'_> {
@@ -118,11 +125,16 @@ impl Epoch<'_> {
         let skips = job.on_nan == OnNan::Skip;
         // A pass with NaN in it has moved running statistics before its loss is known.
         let before = skips.then(|| job.model.params().statistics());
-        let loss = self.objective.loss(step);
-        // This rank's part of the mean over the batch.
-        let total = loss.total() * share.weight();
-        let (weights, leaves) = step.gradients(&total, &self.objective.leaves());
-        let mut gradients = self.flat.gradients(&weights);
+        let (total, mut gradients, leaves, loss) = match self.replayed(step) {
+            Some((loss, gradients)) => (loss.total(), gradients, vec![], loss),
+            None => {
+                let loss = self.objective.loss(step);
+                // This rank's part of the mean over the batch.
+                let total = loss.total() * share.weight();
+                let (weights, leaves) = step.gradients(&total, &self.objective.leaves());
+                (total, self.flat.gradients(&weights), leaves, loss)
+            }
+        };
         let summed = [gradients.values.shallow_clone(), total.detach()];
         communicator::sum_all(&*job.ranks, &summed);
         if let Some(before) = before
@@ -140,6 +152,20 @@ impl Epoch<'_> {
             ema.update(self.flat);
         }
         Some(loss)
+    }
+
+    /// Loss and gradients of `step` as recorded; none where it is not.
+    fn replayed(&mut self, step: &Step) -> Option<(Loss, Gradients)> {
+        let recorder = self.job.recorder.as_deref()?;
+        let (flat, objective) = (self.flat, &mut *self.objective);
+        let recorded = self.recorded.get_or_init(|| match self.job.ranks.size() {
+            1 => Recorded::of(recorder, step, objective, flat),
+            _ => {
+                recorder.refused("several ranks train together");
+                None
+            }
+        });
+        recorded.as_ref()?.at(step, flat)
     }
 
     /// Brings together what the ranks know of their own images only.

@@ -2,7 +2,7 @@
 
 use crate::{Config, EpochLine, communicator::Communicator, objective::Adversary};
 use data::Dataset;
-use models::Classifier;
+use models::{Classifier, replay::Recorder};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, rc::Rc};
 
@@ -27,6 +27,8 @@ pub struct Job {
     pub on_nan: OnNan,
     /// The processes that train together, each with a job like this one; rank 0 writes the files.
     pub ranks: Rc<dyn Communicator>,
+    /// Who records steps, if they are to be replayed where they are all alike.
+    pub recorder: Option<Rc<dyn Recorder>>,
 }
 
 impl Job {

@@ -252,6 +252,12 @@ pub trait Objective {
         &[]
     }
 
+    /// Whether every step is the same function of images, labels, weights and running statistics, with
+    /// nothing that is drawn, counted or kept: such a step can be recorded and replayed.
+    fn steady(&self) -> bool {
+        false
+    }
+
     /// The settings of the adversary it needs, if it needs one.
     fn attack(&self) -> Option<&Table> {
         None

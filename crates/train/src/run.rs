@@ -15,7 +15,7 @@ use crate::{
 use anyhow::{Context, Result, bail, ensure};
 use data::Dataset;
 use models::{Classifier, Source, checkpoint, graph::Graph, params::flat::Flat};
-use std::{collections::BTreeMap, path::Path, time::Instant};
+use std::{cell::OnceCell, collections::BTreeMap, path::Path, time::Instant};
 use tch::{Kind, Tensor};
 
 /// The file with the whole state of a run, and its log.
@@ -56,6 +56,7 @@ const LOG: &str = "log.jsonl";
 ///     adversary: None,
 ///     on_nan: OnNan::Stop,
 ///     ranks: Rc::new(SingleProcess),
+///     recorder: None,
 /// };
 /// let mut losses = Losses::default();
 /// run(&job, &mut losses)?;
@@ -81,6 +82,7 @@ pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
     let (mut done, mut lines) = job.resumed(&mut state)?;
     job.begin(done)?;
     watch.start(done);
+    let recorded = OnceCell::new();
     while done < config.epochs {
         let clock = Instant::now();
         let mut epoch = Epoch {
@@ -91,6 +93,7 @@ pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
             schedule: &*schedule,
             optimizer: &mut *optimizer,
             ema: ema.as_mut(),
+            recorded: &recorded,
         };
         let mut line = epoch.train(watch)?;
         let evaluated = job.evaluated(ema.as_ref())?;

@@ -11,8 +11,14 @@ use explain::{
     Attribution, Batch,
     heatmap::{has_mass, heat},
 };
-use models::{Model, grad::value_and_grad, noise, softened_by};
-use std::cell::{Cell, RefCell};
+use models::{
+    Model,
+    grad::value_and_grad,
+    noise,
+    replay::{Recorder, Replay},
+    softened_by,
+};
+use std::cell::{Cell, OnceCell, RefCell};
 use tch::Tensor;
 
 /// One walk.
@@ -36,6 +42,10 @@ pub(super) struct Search<'a> {
     pub known: RefCell<Known>,
     /// Whether the start has been asked about, which is no iterate.
     pub started: Cell<bool>,
+    /// Who records iterations, if they are to be.
+    pub recorder: Option<&'a dyn Recorder>,
+    /// The iteration as recorded; none inside: it is refused.
+    pub recorded: OnceCell<Option<Replay>>,
     /// Called after every iteration.
     pub tick: &'a dyn Fn(),
 }
@@ -110,6 +120,41 @@ impl Search<'_> {
         (seen, descended.masked_fill(&refused, f64::INFINITY))
     }
 
+    /// Why iterations are not all the same function of their images, if they are not.
+    fn differ(&self) -> Option<&'static str> {
+        if self.objective.gradient_free() {
+            Some("random steps are drawn on the host")
+        } else if self.beta.grows() {
+            Some("β grows, so every iteration has another surrogate; `--beta 20` is one for all")
+        } else {
+            self.fresh.then_some("every step has draws of its own")
+        }
+    }
+
+    /// An iteration at the images `at` as recorded: judged, and the value and gradient of the surrogate;
+    /// none where it is not recorded.
+    fn replayed(&self, at: &Tensor) -> Option<(Tensor, Tensor)> {
+        let recorder = self.recorder?;
+        let recorded = self.recorded.get_or_init(|| {
+            if let Some(why) = self.differ() {
+                recorder.refused(why);
+                return None;
+            }
+            Replay::of(recorder, &[at], &[], &mut |given| {
+                let at = &given[0];
+                let (Best { measure, loss, success, .. }, _) = self.see(at);
+                let (value, g) = self.gradient(at, 0);
+                vec![measure, loss, success, value, g]
+            })
+        });
+        let mut found = recorded.as_ref()?.at(&[at]).into_iter();
+        let mut next = || found.next().expect("as many as were recorded");
+        let [measure, loss, success, value, g] = std::array::from_fn(|_| next());
+        self.known.borrow_mut().keep(&Best { images: at.shallow_clone(), measure, loss, success });
+        (self.tick)();
+        Some((value, g))
+    }
+
     /// Keeps each of the images `at` that is the best so far. Returns what is descended there. One
     /// iteration is over.
     fn judge(&self, at: &Tensor) -> Tensor {
@@ -125,6 +170,11 @@ impl Objective for Search<'_> {
     /// which can be compared.
     fn value_and_grad(&self, x: &Tensor, iteration: u32) -> (Tensor, Tensor) {
         let grows = self.beta.grows();
+        if self.started.get()
+            && let Some((value, g)) = self.replayed(x)
+        {
+            return (value.neg(), g.neg());
+        }
         let real = match self.started.replace(true) {
             true => Some(self.judge(x)),
             false => grows.then(|| self.see(x).1),

@@ -2,7 +2,9 @@
 //! KernelSHAP and C-LIME fit, in f64, and the passes and products that all of them share.
 
 use crate::{
-    Attribution, Batch, Cotangent, Differentiable, engine::chunks, sampling::features::Groups,
+    Attribution, Batch, Cotangent, Differentiable,
+    engine::chunks::{self, Pass},
+    sampling::features::{Groups, Segments},
 };
 use anyhow::Result;
 use models::{
@@ -98,8 +100,14 @@ pub(crate) trait Surrogate {
     /// Copies of an image of `x` `[N, C, H, W]`.
     fn samples(&self, x: &Tensor) -> i64;
 
-    /// The copies of all images of `block`.
-    fn copies(&self, block: &Batch) -> Box<dyn PerturbedInputs>;
+    /// What is searched for in the images `x` of a whole batch, once; nothing where groups do not
+    /// depend on the image.
+    fn segments(&self, _x: &Tensor) -> Segments {
+        Segments::default()
+    }
+
+    /// The copies of all images of `block`, whose segments are given.
+    fn copies(&self, block: &Batch, segments: &Segments) -> Box<dyn PerturbedInputs>;
 
     /// See [`Attribution::check`].
     fn check(&self, _image: [i64; 3]) -> Result<()> {
@@ -142,11 +150,16 @@ impl<S: Surrogate> Linear<S> {
         move |chunk| chunk / samples
     }
 
+    /// The copies of a pass's images.
+    fn copies(&self, pass: &Pass, segments: &Segments) -> Box<dyn PerturbedInputs> {
+        self.0.copies(&pass.block, &segments.narrow(pass.first, pass.block.keys.len() as i64))
+    }
+
     /// The maps, and f at all copies, f64 `[N, S]`.
-    fn values(&self, model: &dyn Model, batch: &Batch) -> [Tensor; 2] {
+    fn values(&self, model: &dyn Model, batch: &Batch, segments: &Segments) -> [Tensor; 2] {
         chunks::map_sized(batch, self.images(batch), |pass| {
             let block = &pass.block;
-            let copies = self.0.copies(block);
+            let copies = self.copies(pass, segments);
             let all = self.scores(model, block, &*copies);
             let map = copies.map(&all).to_kind(batch.x.kind()).reshape(block.x.size());
             [map.masked_fill(&still(&all, batch.x.kind()), 0.), all]
@@ -166,12 +179,19 @@ impl<S: Surrogate> Linear<S> {
         all
     }
 
-    /// What flows to the pixels of `block` when v flows to its maps.
-    fn flow(&self, model: &dyn Model, block: &Batch, values: &Tensor, v: &Tensor) -> Tensor {
-        let copies = tch::no_grad(|| self.0.copies(block));
-        let v = v.detach().to_kind(Kind::Double);
+    /// What flows to the pixels of a pass's images when `v` flows to the batch's maps.
+    fn flow(
+        &self,
+        model: &dyn Model,
+        pass: &Pass,
+        segments: &Segments,
+        [values, v]: [&Tensor; 2],
+    ) -> Tensor {
+        let block = &pass.block;
+        let copies = tch::no_grad(|| self.copies(pass, segments));
+        let (values, v) = (pass.part(values), pass.part(v).detach().to_kind(Kind::Double));
         let (to_values, to_weights) =
-            tch::no_grad(|| (copies.transposed(&v), copies.to_weights(values, &v)));
+            tch::no_grad(|| (copies.transposed(&v), copies.to_weights(&values, &v)));
         sum(block, self.0.samples(&block.x), &block.x.detach().zeros_like(), |start, n| {
             let x = block.x.detach().set_requires_grad(true);
             let part = |t: &Tensor| t.narrow(1, start, n).to_kind(x.kind());
@@ -229,7 +249,7 @@ fn score(model: &dyn Model, block: &Batch, z: &Tensor, sure: Option<&Tensor>) ->
 impl<S: Surrogate> Attribution for Linear<S> {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         tch::no_grad(|| {
-            let [map, _] = self.values(model, batch);
+            let [map, _] = self.values(model, batch, &self.0.segments(&batch.x));
             map
         })
     }
@@ -258,12 +278,13 @@ impl<S: Surrogate> Differentiable for Linear<S> {
         batch: &Batch,
         cotangent: &Cotangent,
     ) -> (Tensor, Tensor) {
-        let [map, values] = tch::no_grad(|| self.values(model, batch));
+        let segments = self.0.segments(&batch.x);
+        let [map, values] = tch::no_grad(|| self.values(model, batch, &segments));
         let v = cotangent(&map);
         // The map of an image that says nothing is zero wherever the image goes.
         let v = v.masked_fill(&still(&values, batch.x.kind()), 0.);
         let [flow] = chunks::map_sized(batch, self.images(batch), |pass| {
-            [self.flow(model, &pass.block, &pass.part(&values), &pass.part(&v))]
+            [self.flow(model, pass, &segments, [&values, &v])]
         });
         (map, flow)
     }

@@ -4,6 +4,7 @@
 use crate::{
     Attribution, Batch,
     engine::surrogate::{Linear, PerturbedInputs, Surrogate},
+    sampling::features::Segments,
 };
 use anyhow::{Result, ensure};
 use registry::{Entry, described};
@@ -71,7 +72,7 @@ impl Surrogate for Occlusion {
         1 + self.steps(x.size()[2]) * self.steps(x.size()[3])
     }
 
-    fn copies(&self, block: &Batch) -> Box<dyn PerturbedInputs> {
+    fn copies(&self, block: &Batch, _: &Segments) -> Box<dyn PerturbedInputs> {
         let [rows, columns] = [2, 3].map(|dim| self.covers(block.x.size()[dim], &block.x));
         Box::new(Windows { rows, columns, baseline: self.baseline, channels: block.x.size()[1] })
     }

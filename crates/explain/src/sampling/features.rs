@@ -3,6 +3,7 @@
 
 use crate::sampling::quickshift;
 use anyhow::{Result, ensure};
+use models::upload;
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
@@ -61,12 +62,23 @@ impl Features {
         }
     }
 
+    /// What has to be searched for in the images `x` `[N, C, H, W]`: once a batch, since it waits for
+    /// the device.
+    pub(crate) fn segments(&self, x: &Tensor) -> Segments {
+        Segments(self.count(&x.size()).is_none().then(|| superpixels(x)))
+    }
+
     /// The groups of each image of `x` `[N, C, H, W]`.
     pub(crate) fn of(&self, x: &Tensor) -> Groups {
+        self.given(x, &self.segments(x))
+    }
+
+    /// The same, once their [`Features::segments`] are there.
+    pub(crate) fn given(&self, x: &Tensor, segments: &Segments) -> Groups {
         let size = x.size();
         let &[n, channels, height, width] = &size[..] else { panic!("images are [N, C, H, W]") };
         let on = (Kind::Int64, x.device());
-        let Some(count) = self.count(&size) else { return superpixels(x) };
+        let Some(count) = self.count(&size) else { return segments.groups() };
         let grouping = self.grouping(&size);
         let one = match grouping {
             Grouping::Grid => {
@@ -86,13 +98,38 @@ impl Features {
     }
 }
 
-fn superpixels(x: &Tensor) -> Groups {
-    let options = quickshift::Options::default();
-    let each: Vec<Tensor> =
-        (0..x.size()[0]).map(|i| quickshift::segments(&x.select(0, i), &options)).collect();
-    let labels = Tensor::stack(&each, 0).unsqueeze(1).to_device(x.device());
-    let counts = labels.amax([1, 2, 3].as_slice(), false) + 1;
-    Groups { labels, in_order: false, count: counts.max().int64_value(&[]), counts }
+/// Labels i64 `[N, 1, H, W]` where the images are, and how many each image has.
+fn superpixels(x: &Tensor) -> (Tensor, Vec<i64>) {
+    let each = quickshift::segments_of_each(x, &quickshift::Options::default());
+    let most = |labels: &Vec<i64>| labels.iter().max().map_or(0, |last| last + 1);
+    let counts = each.iter().map(most).collect();
+    let size = x.size();
+    (upload(&each.concat(), x.device()).view([size[0], 1, size[2], size[3]]), counts)
+}
+
+/// The superpixels of a batch of images; none where groups are the same for all images.
+#[derive(Debug, Default)]
+pub(crate) struct Segments(Option<(Tensor, Vec<i64>)>);
+
+impl Segments {
+    /// Those of `n` images from the `first` on.
+    pub(crate) fn narrow(&self, first: i64, n: i64) -> Self {
+        let own = first as usize..(first + n) as usize;
+        let narrowed = |(labels, counts): &(Tensor, Vec<i64>)| {
+            (labels.narrow(0, first, n), counts[own].to_vec())
+        };
+        Segments(self.0.as_ref().map(narrowed))
+    }
+
+    fn groups(&self) -> Groups {
+        let (labels, counts) = self.0.as_ref().expect("`segments` of the same features");
+        Groups {
+            labels: labels.shallow_clone(),
+            in_order: false,
+            count: counts.iter().copied().max().unwrap_or(0),
+            counts: upload(counts, labels.device()),
+        }
+    }
 }
 
 /// The groups of a batch of images, as many columns as the image with most of them needs.

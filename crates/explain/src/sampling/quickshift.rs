@@ -1,6 +1,6 @@
 //! Superpixels by quick shift (Vedaldi & Soatto 2008), equal to scikit-image's `quickshift(image,
 //! ratio, kernel_size, max_dist, convert2lab=True, rng=42)` up to rounding. Each pixel points at
-//! its nearest neighbour of higher density; trees are segments. Runs on one CPU core.
+//! its nearest neighbour of higher density; trees are segments. Runs on the CPU, an image on a core.
 
 use tch::{Kind, Tensor};
 
@@ -25,18 +25,43 @@ impl Default for Options {
 /// Image `[C, H, W]` in [0, 1] -> segment of each pixel, i64 `[H, W]` on the CPU, numbered 0, 1, …
 /// Three channels are sRGB, one is grey; with any other number distances are between raw values.
 pub fn segments(image: &Tensor, options: &Options) -> Tensor {
-    let size = image.size();
-    let flat = image.detach().to_device(tch::Device::Cpu).to_kind(Kind::Double).flatten(0, -1);
+    let found = segments_of_each(&image.unsqueeze(0), options).remove(0);
+    Tensor::from_slice(&found).view(&image.size()[1..])
+}
+
+/// Images `[N, C, H, W]` -> for each the [`segments`] of its pixels, row by row. They are read from
+/// their device once, and shared out among as many threads as libtorch has.
+pub fn segments_of_each(x: &Tensor, options: &Options) -> Vec<Vec<i64>> {
+    let size: Vec<usize> = x.size().iter().map(|&side| side as usize).collect();
+    let &[n, channels, height, width] = &size[..] else { panic!("images are [N, C, H, W]") };
+    let flat = x.detach().to_device(tch::Device::Cpu).to_kind(Kind::Double).flatten(0, -1);
     let values = Vec::<f64>::try_from(&flat).expect("doubles on the CPU");
-    let area = (size[1] * size[2]) as usize;
+    let images: Vec<&[f64]> = values.chunks((channels * height * width).max(1)).collect();
+    let some = |images: &[&[f64]]| -> Vec<Vec<i64>> {
+        images.iter().map(|image| of_one(image, [height, width], options)).collect()
+    };
+    let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).clamp(1, n.max(1));
+    if threads == 1 {
+        return some(&images);
+    }
+    std::thread::scope(|scope| {
+        let shares = images.chunks(n.div_ceil(threads));
+        let workers: Vec<_> = shares.map(|share| scope.spawn(move || some(share))).collect();
+        workers.into_iter().flat_map(|worker| worker.join().expect("it does not panic")).collect()
+    })
+}
+
+/// The segments of one image, its numbers channel by channel.
+fn of_one(values: &[f64], [height, width]: [usize; 2], options: &Options) -> Vec<i64> {
+    let area = height * width;
     let channels: Vec<&[f64]> = values.chunks(area.max(1)).collect();
     let plane = Plane {
-        height: size[1] as usize,
-        width: size[2] as usize,
+        height,
+        width,
         colours: (0..area).map(|p| colour(&channels, p, options.ratio)).collect(),
         reach: (3. * options.kernel_size).ceil() as usize,
     };
-    Tensor::from_slice(&numbered(&plane.parents(options))).view([size[1], size[2]])
+    numbered(&plane.parents(options))
 }
 
 /// The colour of pixel `p` as it enters distances.

@@ -18,7 +18,7 @@ pub fn guarded() -> bool {
 }
 
 /// What `work` gives; errors and panics are of one line. Autograd is as it was before.
-pub(super) fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn guard<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     let probe = Tensor::zeros([], (Kind::Float, Device::Cpu)).set_requires_grad(true);
     let records = (&probe + 1.).requires_grad();
     let before = GUARDED.replace(true);

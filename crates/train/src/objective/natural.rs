@@ -30,6 +30,10 @@ fn build(table: Table) -> Result<Box<dyn Objective>> {
 }
 
 impl Objective for Natural {
+    fn steady(&self) -> bool {
+        true
+    }
+
     fn loss(&mut self, step: &Step) -> Loss {
         let logits = step.train_logits(step.x);
         let none = None::<Tensor>;

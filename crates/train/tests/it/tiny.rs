@@ -54,8 +54,8 @@ pub(crate) fn job_of(
     let (train, test) = (grey(1, train, side, classes), Some(grey(2, test, side, classes)));
     model.classes.clone_from(&train.classes);
     let (config, out, ranks) = (config.clone(), out.into(), Rc::new(SingleProcess));
-    let (resume, adversary, on_nan) = (true, None, OnNan::Stop);
-    Job { config, model, train, test, out, resume, adversary, on_nan, ranks }
+    let (resume, adversary, on_nan, recorder) = (true, None, OnNan::Stop, None);
+    Job { config, model, train, test, out, resume, adversary, on_nan, ranks, recorder }
 }
 
 /// Watches a run to its end.

@@ -80,6 +80,7 @@ fn on_maps(
         step: Step::Falling(EPS),
         restarts: 1,
         fresh: false,
+        recorder: None,
     };
     let [_, c, h, w] = world.batch.x.size()[..] else { unreachable!("images") };
     if attack.check([c, h, w]).is_err() {

@@ -198,7 +198,9 @@ fn job(side: &Side, settings: &str, out: &Path, resume: bool) -> Result<Job> {
     let model = network(side)?;
     let ranks = Rc::new(SingleProcess);
     let (out, on_nan) = (out.to_owned(), OnNan::Stop);
-    Ok(Job { config, model, train, test: Some(test), out, resume, adversary: None, on_nan, ranks })
+    let (adversary, recorder) = (None, None);
+    let test = Some(test);
+    Ok(Job { config, model, train, test, out, resume, adversary, on_nan, ranks, recorder })
 }
 
 fn network(side: &Side) -> Result<Classifier> {

@@ -53,6 +53,7 @@ fn attacked(lines: &mut Lines, plug: &Plug, model: &Classifier, batch: &Batch) -
         step: Steps::Falling(0.03),
         restarts: 1,
         fresh: false,
+        recorder: None,
     };
     let (clean, ball) = (attack.reference(batch, 10), Ball::new(Norm::Linf, 0.03)?);
     let found = plug.behind(|| drop(attack.run(batch, &clean, &ball, None, &|| ())));

@@ -100,6 +100,7 @@ pub(crate) fn attack<'a>(
         step: Step::Same(0.01),
         restarts: 1,
         fresh: false,
+        recorder: None,
     }
 }
 

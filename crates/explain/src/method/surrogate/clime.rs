@@ -5,6 +5,7 @@ use crate::{
     Attribution, Batch,
     engine::normal_equations::{Normal, Ridge},
     engine::surrogate::{Linear, PerturbedInputs, Surrogate, fill, sample_keys, sum},
+    sampling::features::Segments,
 };
 use anyhow::{Result, ensure};
 use models::noise;
@@ -85,7 +86,7 @@ impl Surrogate for Clime {
         self.samples
     }
 
-    fn copies(&self, block: &Batch) -> Box<dyn PerturbedInputs> {
+    fn copies(&self, block: &Batch, _: &Segments) -> Box<dyn PerturbedInputs> {
         let draws = Draws { block: block.at(&block.x.detach()), sigma: self.sigma };
         let count = self.samples as f64;
         match self.covariance {

@@ -4,7 +4,7 @@
 use crate::{
     Attribution, Batch,
     engine::surrogate::{Fit, Linear, Masked, PerturbedInputs, Surrogate, operator, uniform},
-    sampling::features::{Features, Grouping, Groups},
+    sampling::features::{Features, Grouping, Groups, Segments},
 };
 use anyhow::{Result, ensure};
 use models::Model;
@@ -121,8 +121,12 @@ impl Surrogate for KernelShap {
         Ok(())
     }
 
-    fn copies(&self, block: &Batch) -> Box<dyn PerturbedInputs> {
-        let groups = self.features.of(&block.x);
+    fn segments(&self, x: &Tensor) -> Segments {
+        self.features.segments(x)
+    }
+
+    fn copies(&self, block: &Batch, segments: &Segments) -> Box<dyn PerturbedInputs> {
+        let groups = self.features.given(&block.x, segments);
         let (masks, operator) = match self.coalitions {
             Coalitions::Sampled(samples) => {
                 let masks = draw(block, &groups, samples);

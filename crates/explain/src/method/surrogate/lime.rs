@@ -6,7 +6,7 @@ use crate::{
     engine::surrogate::{
         Fit, Linear, Masked, PerturbedInputs, Surrogate, masked, operator, through_origin, uniform,
     },
-    sampling::features::{Features, Grouping},
+    sampling::features::{Features, Grouping, Segments},
 };
 use anyhow::{Result, ensure};
 use registry::{Entry, described};
@@ -156,8 +156,12 @@ impl Surrogate for Lime {
         })
     }
 
-    fn copies(&self, block: &Batch) -> Box<dyn PerturbedInputs> {
-        let groups = self.features.of(&block.x);
+    fn segments(&self, x: &Tensor) -> Segments {
+        self.features.segments(x)
+    }
+
+    fn copies(&self, block: &Batch, segments: &Segments) -> Box<dyn PerturbedInputs> {
+        let groups = self.features.given(&block.x, segments);
         let on = uniform(block, self.samples, groups.count).lt(0.5).logical_and(&groups.real());
         let masks = on.to_kind(Kind::Double);
         let weights = match self.kernel {

@@ -1,6 +1,6 @@
 //! Superpixels against scikit-image's (tests/reference/explain/quickshift.py), pixel by pixel.
 
-use explain::sampling::quickshift::{Options, segments};
+use explain::sampling::quickshift::{Options, segments, segments_of_each};
 use std::path::Path;
 use tch::{Kind, Tensor};
 use tensorfile::TensorFile;
@@ -90,6 +90,23 @@ fn segments_are_those_of_scikit_image() {
     }
     assert!(bytes.len() - start < 8, "another number of pixels: the images are not the same");
     assert!(off.is_empty(), "other segments in images {off:?}");
+}
+
+/// Five images among two and more threads, of which some have none.
+#[test]
+fn images_are_shared_out_and_stay_in_order() {
+    let one = |i: u32| tensor([9, 7, 3], &uniform(&format!("shared {i}"), 9 * 7 * 3));
+    let all: Vec<Tensor> = (0..5).map(one).collect();
+    let expected: Vec<Vec<i64>> =
+        all.iter().map(|x| labels(&segments(x, &Options::default()))).collect();
+    let (x, before) = (Tensor::stack(&all, 0), tch::get_num_threads());
+    for threads in [1, 2, 3, 16] {
+        tch::set_num_threads(threads);
+        let found = segments_of_each(&x, &Options::default());
+        tch::set_num_threads(before);
+        assert_eq!(found, expected, "{threads} threads");
+    }
+    assert!(segments_of_each(&x.narrow(0, 0, 0), &Options::default()).is_empty());
 }
 
 #[test]
