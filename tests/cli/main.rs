@@ -46,3 +46,4 @@ mod train {
     mod robust;
 }
 mod words;
+mod workers;
