@@ -319,7 +319,7 @@ pub struct Attacking {
     /// Type that the softened network computes in, which only points the way: iterates are judged in
     /// that of the network. auto: bf16 where that was measured to pay, else f32, by the cheapest
     /// formulas; f32: to the last digit
-    #[arg(long, default_value = "auto", value_parser = one_of::<SurrogatePrecision>())]
+    #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = one_of::<SurrogatePrecision>())]
     pub surrogate_precision: SurrogatePrecision,
     /// The method draws anew at every step of the attack, which descends the expectation over its draws
     #[arg(long)]

@@ -13,7 +13,7 @@ pub struct Common {
     /// Make equal runs on one GPU equal to the bit, slower; what cannot be is an error
     #[arg(long, global = true)]
     pub deterministic: bool,
-    /// CPU threads: a worker each, where there are batches of images enough [default: all cores]
+    /// CPU threads [default: all cores]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<u16>,
     /// Memory for decoded images of a folder; larger folders are streamed from disk [default: 4GB]

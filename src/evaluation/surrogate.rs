@@ -17,7 +17,7 @@ pub(super) enum Chosen {
     /// The network itself, by the cheapest formulas.
     Rough,
     /// Its weights in bf16, by the cheapest formulas.
-    Bf16(Asked),
+    Bf16(Box<Asked>),
 }
 
 impl Chosen {
@@ -30,7 +30,7 @@ impl Chosen {
             SurrogatePrecision::Bf16 => true,
         };
         match bf16 && loaded.precision != Precision::Bf16 {
-            true => Chosen::Bf16(Asked::new(loaded.model.folded(Precision::Bf16))),
+            true => Chosen::Bf16(Box::new(Asked::new(loaded.model.folded(Precision::Bf16)))),
             false => Chosen::Rough,
         }
     }
