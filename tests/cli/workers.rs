@@ -88,7 +88,7 @@ fn attacks_do_not_depend_on_the_workers() {
     }
     assert_same(
         &place,
-        &format!("attack {SUBJECT} --method lime:samples=8 --rule square --iters 2"),
+        &format!("attack {SUBJECT} --method lime:samples=8 --attack topk --rule square --iters 2"),
     );
     let rows = "--from gxi,smoothgrad:samples=4 --to gxi,ig:points=4 --iters 2 --judge-samples 4";
     assert_same(&place, &format!("transfer {SUBJECT} {rows} --attack topk"));
