@@ -1,8 +1,7 @@
 # Every recipe works as `just RECIPE` with torch 2.11.0 in the first python3 on PATH, or as
 # `./do RECIPE`, which sets that up.
 
-# How OpenMP threads wait: sleeping at once is never far from the best, spinning can be 100 times
-# slower beside another busy process (docs/decisions/threads.md).
+# How OpenMP threads of a training wait, the only work with barriers (docs/decisions/threads.md).
 export GOMP_SPINCOUNT := env("GOMP_SPINCOUNT", "0")
 gradproof := "target/release/gradproof"
 

@@ -1,11 +1,14 @@
 """Attacks on maps: gradproof against PyTorch, in turn, on the same images, network and threads.
 
     pip install -r tests/reference/requirements.txt
-    OMP_NUM_THREADS=2 python benches/attack.py target/release/gradproof CIFAR10_FOLDER [ROUNDS [IMAGES [FEW]]]
+    OMP_NUM_THREADS=2 python benches/attack.py target/release/gradproof CIFAR10_FOLDER [ROUNDS [IMAGES [FEW [OUT.json]]]]
+    python benches/table.py OUT.json benches/attack.md    # its table there
 
 `topk` on the g×i maps of weights/resnet20-cifar10-natural at ε = 8/255, k = 20, β = 20: `gradproof attack`
 against the algorithm as published in tests/reference/map_attacks.py, one of FEW images at a time, as the
-released code works; IMAGES of them in a batch; and so with batch norms fused into convolutions. A time is the
+released code works; IMAGES of them in a batch; so with batch norms fused into convolutions; and so with channels
+innermost. torch.compile cannot differentiate twice, so there is no compiled one. gradproof has `--surrogate-precision` auto, its
+default, and f32. With FEW = 0 nothing is done one at a time. A time is the
 difference of a run of LONG and one of SHORT iterations, so that starting, loading and scoring cancel.
 Image-iterations a second, medians; the ratio is ours by theirs, with its quartiles over the rounds.
 At the end both attack IMAGES at 2, 4, 8 and 16/255 in LONG iterations: the areas under k-in must agree.
@@ -16,14 +19,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from statistics import median, quantiles
 
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/reference"))
 import map_attacks  # noqa: E402
 
+import table  # noqa: E402
+
 SHORT, LONG = 5, 55
+BATCH = 8  # images a worker of gradproof has at once, as it chooses itself for 64
 EPS = [2, 4, 8, 16]
 SINGLE = "PyTorch, one at a time"
 APART = 0.05  # largest difference of the areas; they are at most 3
@@ -35,10 +40,11 @@ def seconds(run):
     return time.perf_counter() - start
 
 
-def ours(program, folder, images, batch, iterations, eps):
+def ours(program, folder, images, batch, iterations, eps, surrogate="auto"):
     line = [program, "attack", "--weights", map_attacks.WEIGHTS, "--data", f"cifar10:{folder}"]
     line += ["--limit", images, "--batch-size", batch, "--method", "gxi", "--attack", "topk"]
     line += ["--eps", ",".join(f"{e}/255" for e in eps), "--iters", iterations, "--k", 20, "--beta", 20]
+    line += ["--surrogate-precision", surrogate] if surrogate != "auto" else []
     line += ["--threads", torch.get_num_threads(), "--device", "cpu", "--json", "--quiet"]
     done = subprocess.run([str(word) for word in line], stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
@@ -57,14 +63,21 @@ def theirs(network, x, iterations, single):
 
 def rates(program, folder, x, few, plain, fused):
     """Name -> image-iterations a second."""
-    alone, all_ = x[:few], x
-    runs = {
-        "gradproof, one at a time": (few, lambda n: ours(program, folder, few, 1, n, [8])),
-        "gradproof": (len(x), lambda n: ours(program, folder, len(x), len(x), n, [8])),
-        SINGLE: (few, lambda n: theirs(plain, alone, n, True)),
-        "PyTorch, batched": (len(x), lambda n: theirs(plain, all_, n, False)),
-        "PyTorch, batched and fused": (len(x), lambda n: theirs(fused, all_, n, False)),
+    n, inner = len(x), torch.channels_last
+    alone, last = x[:few], x.contiguous(memory_format=inner)
+    batched = {
+        "gradproof": lambda i: ours(program, folder, n, BATCH, i, [8]),
+        "gradproof, f32 surrogate": lambda i: ours(program, folder, n, BATCH, i, [8], "f32"),
+        "PyTorch, batched": lambda i: theirs(plain, x, i, False),
+        "PyTorch, batched and fused": lambda i: theirs(fused.to(memory_format=torch.contiguous_format), x, i, False),
+        "PyTorch, batched, fused, channels last": lambda i: theirs(fused.to(memory_format=inner), last, i, False),
     }
+    single = {
+        "gradproof, one at a time": lambda i: ours(program, folder, few, 1, i, [8]),
+        SINGLE: lambda i: theirs(plain, alone, i, True),
+    }
+    runs = {name: (n, run) for name, run in batched.items()}
+    runs.update({name: (few, run) for name, run in single.items()} if few else {})
     found = {}
     for name, (images, run) in runs.items():
         short, long = (seconds(lambda: run(n)) for n in (SHORT, LONG))
@@ -81,7 +94,7 @@ def mean(result, quantity):
 
 def areas(program, folder, x, network):
     """Areas under k-in: ours, and theirs where a radius keeps what a smaller one found, as ours does."""
-    own = ours(program, folder, len(x), len(x), LONG, EPS)
+    own = ours(program, folder, len(x), BATCH, LONG, EPS)
     labels = map_attacks.cifar10(folder, len(x))[1]
     accuracy = (network(x).argmax(1) == labels).double().mean().item()
     assert abs(mean(own, "accuracy") - accuracy) < 1e-9, (mean(own, "accuracy"), accuracy)
@@ -89,25 +102,24 @@ def areas(program, folder, x, network):
     return mean(own, "k-in-auc"), cell["auc_nested"]["k-in"]
 
 
-def main(program, folder, rounds=5, n=64, few=16):
+def main(program, folder, rounds=5, n=64, few=16, out=None):
     rounds, n, few = int(rounds), int(n), int(few)
     plain, fused = (map_attacks.classifier(map_attacks.WEIGHTS, fused) for fused in (False, True))
     x = map_attacks.cifar10(folder, n)[0]
-    ours(program, folder, few, few, 1, [8])
-    theirs(plain, x[:few], 1, False)
+    ours(program, folder, min(n, 8), 8, 1, [8])
+    theirs(plain, x[:8], 1, False)
     found = [rates(program, folder, x, few, plain, fused) for _ in range(rounds)]
-    print(f"{n} images in a batch, {few} one at a time, {torch.get_num_threads()} threads, {rounds} rounds\n")
-    print("| | image-iterations/s | gradproof by it | gradproof one at a time by it |\n|---|---|---|---|")
-    like = {"gradproof": lambda name: name != "gradproof", "gradproof, one at a time": lambda name: name == SINGLE}
-    for name in found[0]:
-        cells = [f"{median(r[name] for r in found):.1f}"]
-        for own, compared in like.items():
-            ratios = [r[own] / r[name] for r in found]
-            low, _, high = quantiles(ratios, n=4) if rounds > 1 else ratios * 3
-            cells.append(f"{median(ratios):.2f} ({low:.2f} to {high:.2f})" if compared(name) else "")
-        print(f"| {name} | {' | '.join(cells)} |")
     own, other = areas(program, folder, x, plain)
-    print(f"\nk-in AUC: gradproof {own:.4f}, PyTorch {other:.4f}")
+    result = {
+        "unit": "image-iterations a second",
+        "ours": ["gradproof", "gradproof, f32 surrogate", "gradproof, one at a time"],
+        "settings": {"images": n, "one at a time": few, "threads": torch.get_num_threads(), "torch": torch.__version__},
+        "rounds": found,
+        "checks": {"k-in AUC, gradproof": own, "k-in AUC, PyTorch": other},
+    }
+    if out:
+        Path(out).write_text(json.dumps(result, indent=1) + "\n")
+    print(table.markdown(result))
     assert abs(own - other) <= APART, "one attack is weaker"
 
 

@@ -2,23 +2,26 @@
 
     pip install -r tests/reference/requirements.txt
     OMP_NUM_THREADS=2 python benches/explain.py target/release/gradproof [--rounds N] [--images N] [--arch NAME] [--tuned]
+        [--out RESULT.json]
+    python benches/table.py RESULT.json benches/explain.md    # its table there
 
 Each round runs every method once by gradproof (`bench explain`, one round, its warm-up left out) and
 once by captum with the same architecture, random weights (times do not depend on them) and the same
 images of `shapes`; captum with its defaults (left out by `--tuned`: LIME takes a pass a sample), and tuned: all samples
-in as few passes as fit 256 images, channels innermost. Superpixels of LIME and KernelSHAP are part of the time on both sides (captum:
+in as few passes as fit 256 images, and in each round the fastest of four networks: as it is (eager), with batch norms fused into
+convolutions, so with channels innermost, and that compiled (torch.compile, whose compilation is not timed). Superpixels of LIME and KernelSHAP are part of the time on both sides (captum:
 scikit-image's quickshift). Milliseconds an image, medians; the ratio is captum's time by ours, with
 its quartiles over the rounds.
 """
 
 import argparse
+import copy
 import json
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from statistics import median, quantiles
 
 import numpy as np
 import torch
@@ -27,7 +30,10 @@ from captum._utils.models.linear_model import SkLearnRidge
 from skimage.segmentation import quickshift
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/reference"))
+import map_attacks  # noqa: E402
 import networks  # noqa: E402
+
+import table  # noqa: E402
 
 CHUNK = 256
 
@@ -90,37 +96,51 @@ def ours(program, arch, n):
     return {row["name"]: row["median_ms"] / n for row in found["benches"]["explain"]}
 
 
-def main(program, rounds, n, arch, only_tuned):
+def variants(plain, x):
+    """Name -> a network and the images in its layout: what PyTorch users do to be fast."""
+    inner = torch.channels_last
+    fused = copy.deepcopy(plain)
+    map_attacks.fuse(fused)
+    last = copy.deepcopy(fused).to(memory_format=inner)
+    own = x.contiguous(memory_format=inner)
+    return {"eager": (plain, x), "fused": (fused, x), "channels last": (last, own), "compiled": (torch.compile(last), own)}
+
+
+def tuned_times(networks_, target):
+    """Method -> variant -> milliseconds an image."""
+    found = {}
+    for variant, (network, x) in networks_.items():
+        for name, run in methods(network, x, target, True).items():
+            found.setdefault(name, {})[variant] = timed(run, len(x))
+    return found
+
+
+def timed(run, n):
+    start = time.perf_counter()
+    run()
+    return (time.perf_counter() - start) * 1e3 / n
+
+
+def main(program, rounds, n, arch, only_tuned, out):
     torch.manual_seed(0)
     x = images(program, n)
-    plain = networks.NETWORKS[arch][0]().eval()
-    layouts = {True: torch.channels_last} if only_tuned else {False: torch.contiguous_format, True: torch.channels_last}
-    others = ["tuned"] if only_tuned else ["captum", "tuned"]
-    times = {}
+    plain = networks.NETWORKS[arch][0]().eval().requires_grad_(False)
+    target = plain(x).argmax(1)
+    others = variants(plain, x)
+    tuned_times(others, target)  # compiles
+    found = {}
     for _ in range(rounds):
-        for name, ms in ours(program, arch, n).items():
-            times.setdefault(("gradproof", name), []).append(ms)
-        for tuned, layout in layouts.items():
-            network, own = plain.to(memory_format=layout), x.contiguous(memory_format=layout)
-            target = network(own).argmax(1)
-            for name, run in methods(network, own, target, tuned).items():
-                start = time.perf_counter()
-                run()
-                elapsed = (time.perf_counter() - start) * 1e3 / n
-                times.setdefault(("tuned" if tuned else "captum", name), []).append(elapsed)
-    print(f"{arch}, {n} images, {torch.get_num_threads()} threads, {rounds} rounds; ms an image\n")
-    heads = {"captum": "captum", "tuned": "captum tuned"}
-    print("| method | gradproof |" + "".join(f" {heads[who]} | ratio |" for who in others))
-    print("|---|---" + "|---|---" * len(others) + "|")
-    for name in [name for who, name in times if who == "tuned"]:
-        own = times["gradproof", name]
-        cells = [f"{median(own):.2f}"]
-        for who in others:
-            other = times[who, name]
-            ratios = [b / a for a, b in zip(own, other)]
-            low, _, high = quantiles(ratios, n=4) if rounds > 1 else ratios * 3
-            cells += [f"{median(other):.2f}", f"{median(ratios):.2f} ({low:.2f} to {high:.2f})"]
-        print(f"| {name} | {' | '.join(cells)} |")
+        own, tuned = ours(program, arch, n), tuned_times(others, target)
+        defaults = {} if only_tuned else methods(plain, x, target, False)
+        for name, times in tuned.items():
+            row = {"gradproof": own[name], **{f"captum, {variant}": ms for variant, ms in times.items()}}
+            row |= {"captum's defaults": timed(defaults[name], n)} if defaults else {}
+            found.setdefault(name, []).append(row)
+    settings = {"arch": arch, "images": n, "threads": torch.get_num_threads(), "torch": torch.__version__}
+    result = {"unit": "ms an image", "times": True, "ours": ["gradproof"], "settings": settings, "methods": found}
+    if out:
+        Path(out).write_text(json.dumps(result, indent=1) + "\n")
+    print(table.markdown(result))
 
 
 if __name__ == "__main__":
@@ -130,5 +150,6 @@ if __name__ == "__main__":
     line.add_argument("--images", type=int, default=64)
     line.add_argument("--arch", default="resnet20")
     line.add_argument("--tuned", action="store_true", help="leave captum's defaults out")
+    line.add_argument("--out", help="also write the times here, as JSON")
     given = line.parse_args()
-    main(given.program, given.rounds, given.images, given.arch, given.tuned)
+    main(given.program, given.rounds, given.images, given.arch, given.tuned, given.out)

@@ -8,7 +8,7 @@ program=$1
 rounds=${2:-5}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-export OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0
+export OMP_NUM_THREADS=1
 
 speed() { # ARCH RANKS IMAGES_A_RANK STEPS: images a second of the second epoch
     batch=$(($2 * $3))

@@ -8,7 +8,6 @@ program=$1
 rounds=${2:-5}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-export GOMP_SPINCOUNT=0
 
 make_set() { # IMAGES: the folders $folder/set/train and test
     rm -rf "$folder/set" "$folder/small"

@@ -6,7 +6,6 @@
 #   I/N       shard I of N
 #   rest      the cells that the shards left out, the page, the index of all runs
 set -eu
-export GOMP_SPINCOUNT="${GOMP_SPINCOUNT:-0}"
 part=$1 gradproof=$2 experiment=$3
 shift
 fail() { printf 'gradproof: %s\n' "$*" >&2; exit 2; }

@@ -17,6 +17,7 @@ mod parse;
 mod plane;
 mod run;
 mod shell;
+mod surrogate;
 mod target;
 mod transfer;
 mod weights;
@@ -35,6 +36,7 @@ use parse::{
 pub use plane::Plane;
 pub use run::Run;
 pub use shell::{Completions, Man};
+pub use surrogate::SurrogatePrecision;
 pub use target::TargetClass;
 pub use transfer::Transfer;
 pub use weights::Weights;
@@ -334,6 +336,11 @@ pub struct Attacking {
     /// 10:300/spread]. A number such as 20 is the attack as published: sign steps, topk by sums
     #[arg(long, value_parser = beta, allow_hyphen_values = true)]
     pub beta: Option<Beta>,
+    /// Type that the softened network computes in, which only points the way: iterates are judged in
+    /// that of the network. auto: bf16 where that was measured to pay, else f32, by the cheapest
+    /// formulas; f32: to the last digit
+    #[arg(long, value_name = "TYPE", default_value = "auto", value_parser = one_of::<SurrogatePrecision>())]
+    pub surrogate_precision: SurrogatePrecision,
     /// The method draws anew at every step of the attack, which descends the expectation over its draws
     #[arg(long)]
     pub fresh_draws: bool,

@@ -7,6 +7,7 @@ mod batch_store;
 mod judging;
 mod map_attack;
 mod per_image;
+mod surrogate;
 
 pub use batch_store::{Named, Parts};
 pub use judging::Judging;

@@ -54,15 +54,17 @@ pub fn main() -> ExitCode {
 
 /// Every pass makes tensors as large as those that the last one freed. glibc would give these back to
 /// the system and wait for their pages to be made anew: a fifth of the time of an attack on a CPU
-/// (docs/decisions/threads.md).
+/// (docs/decisions/threads.md). All threads share one heap, because the heaps of others than the first
+/// are small ones that go back to the system.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "mallopt has no safe wrapper; no other thread runs yet")]
 fn keep_freed_memory() {
     const KEPT: i32 = 1 << 30; // bytes
-    // SAFETY: both take any number; a setting that is refused changes nothing.
+    // SAFETY: all take any number; a setting that is refused changes nothing.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, KEPT);
         libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
+        libc::mallopt(libc::M_ARENA_MAX, 1);
     }
 }
 

@@ -8,3 +8,4 @@ pub mod launcher;
 pub mod memory;
 pub mod outputs;
 pub mod ui;
+pub mod workers;

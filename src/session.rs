@@ -2,6 +2,7 @@
 
 pub mod classes;
 mod load;
+pub mod shared;
 pub mod threat;
 mod trained;
 
@@ -12,6 +13,7 @@ use crate::{
     results::{ModelCard, Origin},
     runtime::memory::Fits,
     runtime::ui::{self, Ui},
+    runtime::workers::Crew,
     runtime::{arithmetic, device},
 };
 use anyhow::{Context, Result, ensure};
@@ -141,8 +143,8 @@ fn ready(
     let stand_in = StandIn { softplus: args.softplus, smoothing: args.smoothed.clone() };
     notes.extend(asked(&stand_in));
     let model = model.asked_through(stand_in);
-    let fits = Fits::of(&model);
-    let fits = Fits { batch: args.batch_size.unwrap_or(fits.batch), ..fits };
+    let mut fits = Fits::of(&model).for_images(data.len());
+    fits.batch = args.batch_size.unwrap_or(fits.batch);
     let (clock, seed, precision) = (Instant::now(), args.seed, args.precision);
     let limit = ChunkLimit::new(ui::complain);
     Loaded { model, data, card, clock, device, precision, limit, fits, seed, said, columns, notes }
@@ -205,8 +207,14 @@ impl Loaded {
         for note in &self.notes {
             ui.note(note);
         }
-        let Fits { chunk, batch } = self.fits;
-        ui.detail(&format!("  batches of {}; {chunk} fit into a pass", count(batch, "image")));
+        let Fits { chunk, batch, .. } = self.fits;
+        let Crew { workers, threads } = self.crew(0, batch, chunk);
+        ui.detail(&format!(
+            "  batches of {}; {chunk} fit into a pass; {} of {}",
+            count(batch, "image"),
+            count(workers, "worker"),
+            count(threads, "thread")
+        ));
     }
 
     /// How results made until now came to be.

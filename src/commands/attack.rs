@@ -109,7 +109,7 @@ fn attack(
         let judge = Judge::new(loaded, &*judging.method, (&batch, y, first), fitted.k)?;
         outcomes.iter().map(|outcome| judge.everything(outcome)).collect()
     };
-    let images = (loaded, loaded.fits.batch);
+    let images = (loaded, loaded.fits.batch, loaded.chunk(args.explained.chunk));
     parts.each(images, (ui, "attacking", fitted.iterations()), make, |radii| {
         let (found, wanted) = (radii.len(), runs.len());
         ensure!(found == wanted, "a part has {found} radii, not {wanted}");

@@ -22,6 +22,7 @@ use tch::Device;
 use tensorfile::words;
 
 mod explain;
+mod gemm;
 mod memory;
 mod train;
 
@@ -108,6 +109,8 @@ struct Timed {
     ms: Vec<f64>,
     /// How far what it gives is from what f32 gives, in units of that.
     error: Option<f64>,
+    /// Products, each with a sum, that its passes make; none where they are not known for sure.
+    products: Option<f64>,
 }
 
 /// Runs the benchmarks that are named, or all, and prints a table of each.
@@ -132,16 +135,20 @@ pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<Outcome> {
         words::count(args.batch_size, "image")
     );
     ui.note(&format!("{about}, load {:.2}", doctor::load_average()));
-    let mut all = Map::new();
+    let (mut all, mut rates) = (Map::new(), Map::new());
     for member in members {
         let wanted = member.wanted(&args.only);
         if wanted.len() == 1 && !args.only.is_empty() {
             continue;
         }
+        let before = gemm::rate(args.precision, device);
         let timed = (member.run)(&wanted, args, device, ui)?;
-        let table = table(&timed, member.unit);
-        outcome.say(&format!("{}: {}\n{table}", member.name, member.about));
-        all.insert(member.name.into(), rows(&timed));
+        let rate = f64::midpoint(before, gemm::rate(args.precision, device));
+        let table = table(&timed, member.unit, rate);
+        let told = format!("a matrix product makes {:.0} GFLOP/s", rate / 1e9);
+        outcome.say(&format!("{}: {}; {told}\n{table}", member.name, member.about));
+        all.insert(member.name.into(), rows(&timed, rate));
+        rates.insert(member.name.into(), json!(rate / 1e9));
     }
     let memory = if args.peak_memory { peaks(args, device, &mut outcome) } else { Value::Null };
     outcome.with(&json!({
@@ -149,7 +156,7 @@ pub fn run(args: &Bench, common: &Common, ui: &Ui) -> Result<Outcome> {
         "device": device::describe(device), "threads": tch::get_num_threads(),
         "load": doctor::load_average(), "arch": args.arch, "batch_size": args.batch_size,
         "chunk": args.chunk, "precision": args.precision, "rounds": args.rounds, "benches": all,
-        "memory": memory,
+        "gemm_gflops": rates, "memory": memory,
     }))
 }
 
@@ -172,8 +179,10 @@ fn peaks(args: &Bench, device: Device, outcome: &mut Outcome) -> Value {
 fn interleaved(contestants: &mut [Contestant], warm_up: u32, args: &Bench, ui: &Ui) -> Vec<Timed> {
     let all = (warm_up + args.rounds) as usize * contestants.len();
     let bar = ui.bar(all as u64, "timing");
-    let mut timed: Vec<Timed> =
-        contestants.iter().map(|(name, _)| Timed { name, ms: vec![], error: None }).collect();
+    let mut timed: Vec<Timed> = contestants
+        .iter()
+        .map(|(name, _)| Timed { name, ms: vec![], error: None, products: None })
+        .collect();
     for round in 0..warm_up + args.rounds {
         for ((name, step), timed) in contestants.iter_mut().zip(&mut timed) {
             bar.set_message(*name);
@@ -211,12 +220,15 @@ struct Row<'a> {
     steps: f64,
     /// First and third quartile of the rounds' own ratios.
     steps_quartiles: [f64; 2],
+    /// Of its products' rate by that of a matrix product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    of_gemm: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<f64>,
 }
 
 impl<'a> Row<'a> {
-    fn of(timed: &'a Timed, unit: &Timed) -> Self {
+    fn of(timed: &'a Timed, unit: &Timed, rate: f64) -> Self {
         let [low, median_ms, high] = quartiles(&timed.ms);
         let ratios: Vec<f64> = timed.ms.iter().zip(&unit.ms).map(|(ms, unit)| ms / unit).collect();
         let [least, _, most] = quartiles(&ratios);
@@ -227,23 +239,28 @@ impl<'a> Row<'a> {
             spread_percent: 100. * (high - low) / median_ms,
             steps: median_ms / quartiles(&unit.ms)[1],
             steps_quartiles: [least, most],
+            of_gemm: timed.products.map(|n| 2. * n / (median_ms / 1e3) / rate),
             error: timed.error,
         }
     }
 }
 
-fn table(all: &[Timed], unit: &str) -> String {
-    let mut text = format!("  {:<22} {:>10} {:>8}   {unit} (quartiles)", "", "median ms", "spread");
+fn table(all: &[Timed], unit: &str, rate: f64) -> String {
+    let mut text = format!(
+        "  {:<22} {:>10} {:>8} {:>8}   {unit} (quartiles)",
+        "", "median ms", "spread", "of gemm"
+    );
     if all[0].error.is_some() {
         text += "   error beside f32";
     }
     for timed in all {
-        let Row { name, median_ms, spread_percent, steps, steps_quartiles, error, .. } =
-            Row::of(timed, &all[0]);
+        let row = Row::of(timed, &all[0], rate);
+        let of_gemm = row.of_gemm.map_or_else(String::new, |share| format!("{share:.2}"));
+        let Row { name, median_ms, spread_percent, steps, steps_quartiles, error, .. } = row;
         let [least, most] = steps_quartiles;
         let _ = write!(
             text,
-            "\n  {name:<22} {median_ms:>10.1} {spread_percent:>6.1} %   {steps:>6.2} ({least:.2} to \
+            "\n  {name:<22} {median_ms:>10.1} {spread_percent:>6.1} % {of_gemm:>8}   {steps:>6.2} ({least:.2} to \
              {most:.2})",
         );
         let _ = error.map_or(Ok(()), |error| write!(text, "   {:.2} %", 100. * error));
@@ -251,6 +268,6 @@ fn table(all: &[Timed], unit: &str) -> String {
     text
 }
 
-fn rows(all: &[Timed]) -> Value {
-    all.iter().map(|timed| json!(Row::of(timed, &all[0]))).collect()
+fn rows(all: &[Timed], rate: f64) -> Value {
+    all.iter().map(|timed| json!(Row::of(timed, &all[0], rate))).collect()
 }

@@ -29,7 +29,7 @@ fn look_around() -> Result<Outcome> {
     let path = libtorch_path();
     let gpus: Vec<String> = (0..Cuda::device_count().max(0) as usize).map(gpu).collect();
     let (load, cores) = (load_average(), cores());
-    let waiting = ["OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "OMP_NUM_THREADS"]
+    let waiting = ["OMP_WAIT_POLICY", "OMP_NUM_THREADS"]
         .map(|name| format!("{name}={}", std::env::var(name).unwrap_or("(unset)".into())));
     let bf16 = device::has_bf16(Device::Cpu);
     let nvrtc = cuda::compile().map_or("not there".to_owned(), |compiled| match compiled {
@@ -49,6 +49,7 @@ fn look_around() -> Result<Outcome> {
     line("cuDNN", if Cuda::cudnn_is_available() { "usable".into() } else { "not usable".into() });
     line("NVRTC", nvrtc.clone());
     line("CPU", format!("{cores} cores, {} threads, load {load:.2}", tch::get_num_threads()));
+    line("work", SHARED.into());
     line("bf16", if bf16 { "native on this CPU".into() } else { SLOW_BF16.into() });
     line("OpenMP", waiting.join("  "));
     line("MPI", launcher::version().unwrap_or(NO_MPI.into()));
@@ -65,6 +66,9 @@ fn look_around() -> Result<Outcome> {
         "mpi": launcher::version(),
     }))
 }
+
+const SHARED: &str = "batches of images: a worker a thread; fewer batches than threads, or no memory \
+                      for all: several threads in each (`--verbose` says)";
 
 const SLOW_BF16: &str = "not native on this CPU: about twice slower than f32 here";
 

@@ -5,10 +5,10 @@ use crate::{
     outcome::Outcome,
     results::{
         Number, Quantity, Record, Table as Rows, at_radius, distances, keys,
-        quantities::{self, accuracy, l2_change},
+        quantities::{self, l2_change},
     },
     runtime::outputs::Files,
-    runtime::ui::Ui,
+    runtime::{ui::Ui, workers::Stop},
     session::threat::Radii,
     session::{self, Loaded},
 };
@@ -20,7 +20,9 @@ use ::attack::{
     },
 };
 use ::results::Better;
+use ::train::Accuracy;
 use anyhow::{Context, Result, ensure};
+use models::finite::logits_of;
 use serde_json::{Map, json};
 use std::{collections::BTreeMap, path::Path};
 use tch::{Kind, Tensor};
@@ -60,10 +62,9 @@ pub fn run(args: &Eval, common: &Common, ui: &Ui) -> Result<Outcome> {
     }
     files.check_writable()?;
     loaded.announce(ui);
-    let (data, model) = (&loaded.data, &loaded.model);
+    let data = &loaded.data;
     let bar = ui.bar(data.len() as u64, "evaluating");
-    let right = ::train::accuracy(model, data, loaded.fits.batch, |n| bar.inc(n))
-        .with_context(|| format!("`{}`", loaded.card.name))?;
+    let right = accuracy(&loaded, |n| bar.inc(n))?;
     bar.finish_and_clear();
     let clean = Share::of(&right.correct);
     let balanced = right.balanced(&data.labels);
@@ -102,7 +103,7 @@ fn quantities() -> [Quantity; 5] {
     let xi = "largest eigenvalue of the Hessian of the loss at the image";
     let robust = "share of the images that no attack misclassifies, in [0, 1]";
     [
-        accuracy(),
+        quantities::accuracy(),
         Quantity::new("balanced-accuracy", "balanced accuracy", mean, Better::Higher),
         Quantity::new("curvature", "curvature", xi, Better::Lower),
         Quantity::new("robust-accuracy", "robust accuracy", robust, Better::Higher),
@@ -142,10 +143,36 @@ fn rows(
 
 fn curvature(loaded: &Loaded, ui: &Ui) -> Result<Curvature> {
     let bar = ui.bar(loaded.data.len() as u64, "curvature");
-    let size = loaded.fits.batch;
-    let xi = ::train::curvature(&loaded.model, &loaded.data, size, |n| bar.inc(n))?;
+    let make = |(x, y): (&Tensor, &Tensor), _, stop: &Stop| {
+        stop.check();
+        let xi = ::train::curvature(&loaded.model, x);
+        bar.inc(y.numel() as u64);
+        Ok(xi)
+    };
+    let mut parts = vec![];
+    loaded.each_batch((0, loaded.fits.batch, loaded.fits.chunk), make, |xi| {
+        parts.push(xi);
+        Ok(())
+    })?;
     bar.finish_and_clear();
-    Ok(Curvature::of(&xi))
+    Ok(Curvature::of(&Tensor::cat(&parts, 0)))
+}
+
+/// Predicts every image once. Errors: a logit that is not finite.
+fn accuracy(loaded: &Loaded, tick: impl Fn(u64) + Sync) -> Result<Accuracy> {
+    let make = |images: (&Tensor, &Tensor), first: u64, stop: &Stop| {
+        stop.check();
+        let told = |row| logits_of(loaded.data.place(first + row), &loaded.data.name);
+        let right = ::train::right(&loaded.model, images, told);
+        tick(images.1.numel() as u64);
+        right.with_context(|| format!("`{}`", loaded.card.name))
+    };
+    let mut correct = vec![];
+    loaded.each_batch((0, loaded.fits.batch, loaded.fits.chunk), make, |right| {
+        correct.push(right);
+        Ok(())
+    })?;
+    Ok(Accuracy::of(Tensor::cat(&correct, 0)))
 }
 
 /// The attacks that the arguments ask for, checked.
@@ -177,23 +204,28 @@ impl Plan {
             let mut summary = Summary::default();
             let mut kept = Kept::default();
             let (mut moved, mut robust) = (vec![], vec![]);
-            let mut first = 0;
-            for batch in loaded.data.ordered(size) {
-                let (x, y) = batch?;
+            let make = |(x, y): (&Tensor, &Tensor), first: u64, stop: &Stop| {
                 let keys = loaded.keys(first, y.numel() as u64);
-                let tick = || bar.inc(1);
-                let input = AttackInput::new(&loaded.model, (&x, &y), ball, &keys);
+                let tick = || {
+                    stop.check();
+                    bar.inc(1);
+                };
+                let input = AttackInput::new(&loaded.model, (x, y), ball, &keys);
                 let found = autoattack::run(&input, &self.attacks, tick);
                 let told = |row| format!("after the attack {}", loaded.place(first + row));
                 let predictions = loaded.predict(&found.adversarial, &told)?.0;
-                first += y.numel() as u64;
+                Ok((x.shallow_clone(), y.shallow_clone(), predictions, found))
+            };
+            let images = (0, size, loaded.fits.chunk);
+            loaded.each_batch(images, make, |(x, y, predictions, found)| {
                 summary.merge(&found.summary);
                 moved.push(distances(&x, &found.adversarial));
                 robust.push(found.robust.shallow_clone());
                 if args.out.is_some() {
                     kept.push((&x, &y), predictions, &found);
                 }
-            }
+                Ok(())
+            })?;
             if let Some(out) = &args.out {
                 let file = self.radii.file(out, ball.eps);
                 kept.write(&file, loaded, ball)?;

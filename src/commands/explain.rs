@@ -10,7 +10,7 @@ use crate::{
         suffixed,
     },
     runtime::outputs::Files,
-    runtime::ui::Ui,
+    runtime::{ui::Ui, workers::Stop},
     session::{self, Loaded},
 };
 use anyhow::{Context, Result, ensure};
@@ -162,34 +162,52 @@ struct Maps {
     gaps: Vec<Option<f64>>,
 }
 
+/// Of one batch, on the CPU: the columns of `--out`, and of each method how far its maps are from what
+/// they promise.
+type Found = (Vec<Tensor>, Vec<Option<Tensor>>);
+
+/// The images `x` with labels `y`, of which `first` is the first, explained by every method.
+fn batch(
+    (args, loaded, methods): (&Explain, &Loaded, &[Method]),
+    (x, y): (&Tensor, &Tensor),
+    first: u64,
+    tick: impl Fn(u64),
+) -> Result<Found> {
+    let batch = loaded.batch(&args.explained, x, y, first)?;
+    let (prediction, confidence) = loaded.predict(x, &|i| loaded.place(first + i))?;
+    let (mut maps, mut gaps) = (vec![], vec![]);
+    for m in methods {
+        let told = || format!("method `{}`", m.spelled);
+        let map = loaded.attribute(&*m.method, &batch, first).with_context(told)?;
+        gaps.push(m.method.convergence_delta(&loaded.model, &batch, &map));
+        maps.push(map);
+        tick(y.numel() as u64);
+    }
+    let row = [x, y, &batch.target.class, &prediction, &confidence].map(Tensor::shallow_clone);
+    let columns = row.into_iter().chain(maps).map(|part| part.to_device(tch::Device::Cpu));
+    Ok((columns.collect(), gaps))
+}
+
 fn explain(
     args: &Explain,
     loaded: &Loaded,
     methods: &[Method],
-    tick: impl Fn(u64),
+    tick: impl Fn(u64) + Sync,
 ) -> Result<Maps> {
     let mut columns: Vec<Vec<Tensor>> = (0..5 + methods.len()).map(|_| vec![]).collect();
     let mut gaps: Vec<Vec<Tensor>> = methods.iter().map(|_| vec![]).collect();
-    let mut first = 0;
-    for images in loaded.data.ordered(loaded.fits.batch) {
-        let (x, y) = images?;
-        let batch = loaded.batch(&args.explained, &x, &y, first)?;
-        let (prediction, confidence) = loaded.predict(&x, &|i| loaded.place(first + i))?;
-        let maps = methods.iter().zip(&mut gaps).map(|(m, gaps)| {
-            let told = || format!("method `{}`", m.spelled);
-            let map = loaded.attribute(&*m.method, &batch, first).with_context(told)?;
-            gaps.extend(m.method.convergence_delta(&loaded.model, &batch, &map));
-            tick(y.numel() as u64);
-            Ok(map)
-        });
-        let maps = maps.collect::<Result<Vec<_>>>()?;
-        first += y.numel() as u64;
-        let row =
-            [&x, &y, &batch.target.class, &prediction, &confidence].map(Tensor::shallow_clone);
-        for (column, part) in columns.iter_mut().zip(row.into_iter().chain(maps)) {
-            column.push(part.to_device(tch::Device::Cpu));
-        }
-    }
+    let make = |images: (&Tensor, &Tensor), first, stop: &Stop| {
+        batch((args, loaded, methods), images, first, |n| {
+            stop.check();
+            tick(n);
+        })
+    };
+    let images = (0, loaded.fits.batch, loaded.chunk(args.explained.chunk));
+    loaded.each_batch(images, make, |(parts, far)| {
+        columns.iter_mut().zip(parts).for_each(|(column, part)| column.push(part));
+        gaps.iter_mut().zip(far).for_each(|(gaps, far)| gaps.extend(far));
+        Ok(())
+    })?;
     let mut whole = columns.into_iter().map(|column| Tensor::cat(&column, 0));
     let mut next = || whole.next().expect("five columns and one a method");
     let (images, labels, targets) = (next(), next(), next());

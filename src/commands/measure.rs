@@ -133,7 +133,8 @@ fn measure(
         Ok(each.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     };
     let steps = (rows * plan.metrics.len()) as u64;
-    parts.each((&models[0], models[0].fits.batch), (ui, "measuring", steps), make, |batch| {
+    let images = (&models[0], models[0].fits.batch, models[0].chunk(args.chunk));
+    parts.each(images, (ui, "measuring", steps), make, |batch| {
         ensure!(batch.len() == rows, "a part has {}, not {rows}", count(batch.len(), "row"));
         for (columns, named) in columns.iter_mut().zip(batch) {
             for (name, t) in named {

@@ -152,7 +152,7 @@ fn resume_key(args: &Transfer) -> String {
 fn work(matrix: &Matrix, loaded: &Loaded, parts: &Parts, ui: &Ui) -> Result<Runs> {
     let steps = matrix.sources.iter().map(|source| source.fitted.iterations()).sum();
     let mut runs = matrix.runs();
-    let images = (loaded, loaded.fits.batch);
+    let images = (loaded, loaded.fits.batch, loaded.chunk(matrix.explained.chunk));
     let make =
         |images: (&Tensor, &Tensor), first, tick: &dyn Fn()| matrix.batch(images, first, tick);
     parts.each(images, (ui, "transferring", steps), make, |found| runs.push(found))?;

@@ -1,7 +1,10 @@
 //! The finished batches of an attack under way, beside its result: a killed run goes on behind the
 //! last of them.
 
-use crate::{runtime::ui::Ui, session::Loaded};
+use crate::{
+    runtime::{ui::Ui, workers::Stop},
+    session::Loaded,
+};
 use anyhow::{Context, Result, bail, ensure};
 use std::{
     collections::BTreeMap,
@@ -100,13 +103,14 @@ impl Parts {
         })
     }
 
-    /// The batches of `loaded` in order: those that are here, then what `make` finds for images,
-    /// labels and the first one's number, which is kept. Each is `steps` of the bar `what`.
+    /// The batches of `loaded` in order, of so many images in passes of so many: those that are here,
+    /// then what `make` finds for images, labels and the first one's number, by all workers, which is
+    /// kept. Each is `steps` of the bar `what`.
     pub fn each(
         &self,
-        (loaded, size): (&Loaded, usize),
+        (loaded, size, chunk): (&Loaded, usize, i64),
         (ui, what, steps): (&Ui, &str, u64),
-        make: impl Fn((&Tensor, &Tensor), u64, &dyn Fn()) -> Result<Vec<Named>>,
+        make: impl Fn((&Tensor, &Tensor), u64, &dyn Fn()) -> Result<Vec<Named>> + Sync,
         mut take: impl FnMut(Vec<Named>) -> Result<()>,
     ) -> Result<()> {
         let images = loaded.data.len();
@@ -122,15 +126,17 @@ impl Parts {
             bar.inc(steps);
         }
         bar.reset_eta();
-        if first < images {
-            for batch in loaded.data.slice(first, None)?.ordered(size) {
-                let (x, y) = batch?;
-                let found = make((&x, &y), first as u64, &|| bar.inc(1))?;
-                self.write(first as u64, &found)?;
-                take(found)?;
-                first += size;
-            }
-        }
+        let make = |images: (&Tensor, &Tensor), first, stop: &Stop| {
+            let tick = || {
+                stop.check();
+                bar.inc(1);
+            };
+            Ok((first, make(images, first, &tick)?))
+        };
+        loaded.each_batch((first, size, chunk), make, |(first, found)| {
+            self.write(first, &found)?;
+            take(found)
+        })?;
         bar.finish_and_clear();
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! What an attack's arguments ask for, checked; the work itself is `attack::MapAttack`.
 
-use super::judging::Judging;
+use super::{judging::Judging, surrogate::Chosen};
 use crate::{
     cli::{Attacking, Explained},
     results::label,
@@ -10,7 +10,7 @@ use crate::{
 };
 use ::attack::{
     Ball, Beta, Ensemble, MapAttack, MapObjective, Norm, Optimizer, Outcome, Reference, Step,
-    Strength,
+    Strength, Surrogate,
 };
 use anyhow::{Context, Result, bail, ensure};
 use explain::{
@@ -46,6 +46,7 @@ pub struct Fitted<'a> {
     pub k: i64,
     /// Of the inputs of the network's nonlinearities.
     spreads: Vec<f64>,
+    surrogate: Chosen,
     aim: Aim,
 }
 
@@ -58,6 +59,10 @@ enum Aim {
     /// One for all, `[1, H, W]`.
     At(Tensor),
 }
+
+// SAFETY: as of `Loaded`: a tensor that workers only read.
+#[expect(unsafe_code, reason = "tch's tensors are not `Sync`, though libtorch's may be read so")]
+unsafe impl Sync for Aim {}
 
 impl<'a> Plan<'a> {
     /// Errors: unknown names, settings out of range.
@@ -90,13 +95,14 @@ impl<'a> Plan<'a> {
         let told = || format!("method `{}`", self.spelled);
         self.method.check(&loaded.model, image).with_context(told)?;
         let ball = &self.radii.balls()[0];
-        self.ensemble(loaded, &[], ball).check(image).with_context(|| {
+        self.ensemble((loaded, Surrogate::Exact), &[], ball).check(image).with_context(|| {
             format!("attack `{}` on method `{}`", self.how.attack, self.spelled)
         })?;
         let k = self.k(height, width);
         similarity::check_k(k, height, width)?;
         let spreads = loaded.spreads()?;
-        Ok(Fitted { plan: self, loaded, k, spreads, aim: self.aim(loaded)? })
+        let surrogate = Chosen::new(self.how.surrogate_precision, loaded);
+        Ok(Fitted { plan: self, loaded, k, spreads, surrogate, aim: self.aim(loaded)? })
     }
 
     fn aim(&self, loaded: &Loaded) -> Result<Aim> {
@@ -150,12 +156,17 @@ impl<'a> Plan<'a> {
     }
 
     /// The walks inside `ball`.
-    fn ensemble(&'a self, loaded: &'a Loaded, spreads: &'a [f64], ball: &Ball) -> Ensemble<'a> {
+    fn ensemble(
+        &'a self,
+        (loaded, surrogate): (&'a Loaded, Surrogate<'a>),
+        spreads: &'a [f64],
+        ball: &Ball,
+    ) -> Ensemble<'a> {
         let Attacking { strength, iters, restarts, step, beta, fresh_draws, .. } = self.how;
         let (model, method, goal) = (&loaded.model, &*self.method, &*self.objective);
         let usual = MapAttack::fast(model, method, goal, spreads, ball);
         let recorder = self.graphs.as_ref().map(|graphs| graphs as &dyn Recorder);
-        let usual = MapAttack { fresh: *fresh_draws, recorder, ..usual };
+        let usual = MapAttack { fresh: *fresh_draws, recorder, surrogate, ..usual };
         if *strength == Strength::Standard {
             return Ensemble::standard(usual, ball);
         }
@@ -208,9 +219,15 @@ impl<'a> Plan<'a> {
 }
 
 impl Fitted<'_> {
+    /// The walks inside `ball`.
+    fn ensemble(&self, ball: &Ball) -> Ensemble<'_> {
+        let surrogate = self.surrogate.of(self.loaded);
+        self.plan.ensemble((self.loaded, surrogate), &self.spreads, ball)
+    }
+
     /// Iterations for one batch: the length of its progress bar.
     pub fn iterations(&self) -> u64 {
-        let of = |ball| self.plan.ensemble(self.loaded, &self.spreads, ball).iterations();
+        let of = |ball| self.ensemble(ball).iterations();
         self.plan.radii.balls().iter().map(of).sum()
     }
 
@@ -231,6 +248,7 @@ impl Fitted<'_> {
         ]
         .into_iter()
         .chain(plan.walks())
+        .chain(self.surrogate.settings(self.loaded))
         .chain(aim.map(|file| ("aim", json!(file))))
         .map(|(key, value)| (key.to_owned(), value))
         .collect()
@@ -247,7 +265,7 @@ impl Fitted<'_> {
         }
         let mut found: Vec<Outcome> = vec![];
         for ball in plan.radii.balls() {
-            let attack = plan.ensemble(loaded, &self.spreads, ball);
+            let attack = self.ensemble(ball);
             found.push(attack.run(batch, &clean, ball, found.last(), tick));
         }
         Ok(found)

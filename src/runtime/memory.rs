@@ -24,7 +24,17 @@ pub struct Fits {
     pub chunk: i64,
     /// Images in a batch.
     pub batch: usize,
+    /// Images in all passes that are made at the same time.
+    pub room: u64,
+    /// Images below which a batch is not worth its overhead.
+    least: usize,
 }
+
+/// Batches that the images are cut into, where that leaves enough in each.
+const BATCHES: usize = 64;
+
+/// Bytes that the passes over a batch make at least: below, calls cost more than numbers.
+const WORTH: u64 = 8 << 20;
 
 impl Fits {
     /// For a network where it is placed. A GPU that is full says so, and smaller passes are made.
@@ -33,12 +43,26 @@ impl Fits {
         let free = if cpu { free() } else { None };
         let numbers = model.shape.image.iter().product::<i64>() as u64;
         let image = model.footprint().bytes as u64 * HELD + numbers * EACH_NUMBER;
-        Fits::within(free.unwrap_or(u64::MAX) / 2, image, if cpu { CPU } else { GPU })
+        let fits = Fits::within(free.unwrap_or(u64::MAX) / 2, image, if cpu { CPU } else { GPU });
+        if cpu { fits } else { Fits { least: fits.batch, ..fits } }
     }
 
     fn within(room: u64, image: u64, [chunk, batch]: [u64; 2]) -> Self {
-        let images = (room / image).max(1);
-        Fits { chunk: images.min(chunk) as i64, batch: images.min(batch) as usize }
+        let room = (room / image).max(1);
+        let least = WORTH.div_ceil(image).min(batch) as usize;
+        Fits { chunk: room.min(chunk) as i64, batch: room.min(batch) as usize, room, least }
+    }
+
+    /// Batches for so many images: on a CPU small enough that there is one for every worker, if that
+    /// leaves enough work in each. It depends on the images, not on the workers, as results may.
+    pub fn for_images(self, images: usize) -> Self {
+        let share = images.div_ceil(BATCHES).max(self.least);
+        Fits { batch: self.batch.min(share), ..self }
+    }
+
+    /// Passes of `chunk` images that memory holds at the same time.
+    pub fn passes(&self, chunk: i64) -> usize {
+        (self.room / chunk.max(1) as u64) as usize
     }
 }
 
@@ -68,10 +92,24 @@ mod tests {
 
     #[test]
     fn small_images_are_many_and_large_ones_few() {
-        assert_eq!(Fits::within(4 << 30, 5 << 20, CPU), Fits { chunk: 256, batch: 64 });
-        assert_eq!(Fits::within(4 << 30, 100 << 20, CPU), Fits { chunk: 40, batch: 40 });
-        assert_eq!(Fits::within(u64::MAX, 5 << 20, GPU), Fits { chunk: 4096, batch: 512 });
-        assert_eq!(Fits::within(1 << 20, 100 << 20, CPU), Fits { chunk: 1, batch: 1 });
+        let of = |room, image, most| {
+            let fits = Fits::within(room, image, most);
+            (fits.chunk, fits.batch)
+        };
+        assert_eq!(of(4 << 30, 5 << 20, CPU), (256, 64));
+        assert_eq!(of(4 << 30, 100 << 20, CPU), (40, 40));
+        assert_eq!(of(u64::MAX, 5 << 20, GPU), (4096, 512));
+        assert_eq!(of(1 << 20, 100 << 20, CPU), (1, 1));
+    }
+
+    #[test]
+    fn batches_are_enough_for_many_workers_and_no_smaller_than_they_are_worth() {
+        let of = |image: u64, images| Fits::within(64 << 30, image, CPU).for_images(images).batch;
+        assert_eq!([1, 64, 1000, 10_000].map(|n| of(1 << 20, n)), [8, 8, 16, 64]);
+        assert_eq!([1, 64, 1000, 10_000].map(|n| of(100 << 20, n)), [1, 1, 16, 64]);
+        assert_eq!([64, 10_000].map(|n| of(1 << 10, n)), [64, 64]);
+        let few = Fits::within(3 << 30, 10 << 20, CPU);
+        assert_eq!((few.chunk, few.passes(few.chunk), few.passes(100)), (256, 1, 3));
     }
 
     #[test]

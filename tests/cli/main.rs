@@ -48,3 +48,4 @@ mod train {
     mod robust;
 }
 mod words;
+mod workers;

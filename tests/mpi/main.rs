@@ -23,7 +23,7 @@ fn command(place: &Place, ranks: usize, line: &str) -> Command {
     command.args(["--allow-run-as-root", "--oversubscribe", "-n", &ranks.to_string()]);
     command.arg(program.get_program()).args(program.get_args());
     command.current_dir(&place.path).stdin(Stdio::null());
-    command.env("OMP_NUM_THREADS", "1").env("GOMP_SPINCOUNT", "0");
+    command.env("OMP_NUM_THREADS", "1");
     command
 }
 

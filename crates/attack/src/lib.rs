@@ -15,7 +15,7 @@ pub use ball::{Ball, Norm};
 pub use best::Best;
 pub use map::{
     ATTACKS, Beta, Descent, Ensemble, MapAttack, MapObjective, Outcome, Reference, Strength,
-    map_objective,
+    Surrogate, map_objective,
 };
 pub use objective::Objective;
 pub use optim::{AutoPgd, OPTIMIZERS, Optimizer, Sign, Step, Walk, optimizer};

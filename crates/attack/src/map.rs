@@ -25,7 +25,7 @@ use search::Search;
 /// An attack on the maps of one method on one network.
 ///
 /// ```
-/// use attack::{AutoPgd, Ball, Beta, Descent, MapAttack, MapObjective, Norm, Reference, Step};
+/// use attack::{AutoPgd, Ball, Beta, Descent, MapAttack, MapObjective, Norm, Reference, Step, Surrogate};
 /// use explain::Batch;
 /// use models::{Classifier, Model, Target, zoo, zoo::{Normalisation, Shape}};
 /// use tch::{Device, Kind, Tensor};
@@ -55,6 +55,7 @@ use search::Search;
 ///     optimizer: &AutoPgd {},
 ///     beta: Beta::USUAL,
 ///     spreads: &models::spreads(&model, [x.shallow_clone()]),
+///     surrogate: Surrogate::Exact,
 ///     descent: Descent::Near,
 ///     iterations: 3,
 ///     step: Step::Falling(4. / 255.),
@@ -82,6 +83,8 @@ pub struct MapAttack<'a> {
     pub beta: Beta,
     /// Of the network ([`models::spreads`]), where the sharpness is relative.
     pub spreads: &'a [f64],
+    /// Whose softened form is descended.
+    pub surrogate: Surrogate<'a>,
     /// Which of the objective's losses is descended.
     pub descent: Descent,
     /// Steps from each start.
@@ -96,6 +99,15 @@ pub struct MapAttack<'a> {
     pub fresh: bool,
     /// Who records iterations, if they are to be replayed where they are all alike.
     pub recorder: Option<&'a dyn Recorder>,
+}
+
+/// The network whose softened form is descended. Iterates are judged on the real one in any case.
+#[derive(Clone, Copy)]
+pub enum Surrogate<'a> {
+    /// The real network, its derivatives as exact as its type.
+    Exact,
+    /// This one, such as the same weights in bf16, by the cheapest formulas: steps follow directions.
+    Rough(&'a dyn Model),
 }
 
 /// What an attack found for a batch; no tensor has a graph.
@@ -204,6 +216,7 @@ impl<'a> MapAttack<'a> {
             optimizer: if by_signs { &Sign::CLAMPED } else { &AutoPgd {} },
             beta: Beta::USUAL,
             spreads,
+            surrogate: Surrogate::Exact,
             descent: Descent::Near,
             iterations: 50,
             step: Step::Falling(ball.eps),
@@ -287,6 +300,7 @@ impl<'a> MapAttack<'a> {
             objective: self.objective,
             beta: self.beta,
             spreads: if self.beta.relative { self.spreads } else { &[] },
+            surrogate: self.surrogate,
             descent: self.descent,
             fresh: self.fresh,
             iterations: self.iterations,

@@ -55,7 +55,7 @@ pub use similarity::Similarity;
 /// assert_eq!(ig.attribute(&model, &Batch::new(&x, &target)).size(), [3, 1, 8, 8]);
 /// # Ok::<(), anyhow::Error>(())
 /// ```
-pub trait Attribution {
+pub trait Attribution: Send + Sync {
     /// Signed maps `[N, C, H, W]` in the type of the images, with no graph.
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor;
 

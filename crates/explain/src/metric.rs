@@ -175,7 +175,7 @@ impl Needs {
 /// assert_eq!((values.len(), values[0].size()), (complexity.columns().len(), vec![3]));
 /// # Ok::<(), anyhow::Error>(())
 /// ```
-pub trait Metric {
+pub trait Metric: Send + Sync {
     /// What it gives, in order.
     fn columns(&self) -> &[Column];
 

@@ -9,6 +9,11 @@ use tch::{Kind, Tensor};
 pub struct Footprint {
     /// Bytes of everything a pass makes that its gradient needs.
     pub bytes: usize,
+    /// Products of its convolutions and linear layers, each with a sum. Of what else a network
+    /// multiplies, such as attention, none is counted.
+    pub products: u64,
+    /// Those of the first of them.
+    pub first_products: u64,
     /// Whether a batch norm sees one value a channel, which has no variance.
     pub lone: bool,
 }
@@ -21,7 +26,9 @@ impl Classifier {
         let meter = Meter::default();
         let _ = tch::no_grad(|| self.uncounted(&x, &meter));
         let bytes = meter.bytes.get() * self.stand_in().copies() as usize;
-        Footprint { bytes, lone: meter.lone.get() }
+        let copies = self.stand_in().copies();
+        let [products, first_products] = [&meter.products, &meter.first].map(|n| n.get() * copies);
+        Footprint { bytes, products, first_products, lone: meter.lone.get() }
     }
 }
 
@@ -29,6 +36,8 @@ impl Classifier {
 #[derive(Default)]
 struct Meter {
     bytes: Cell<usize>,
+    products: Cell<u64>,
+    first: Cell<u64>,
     lone: Cell<bool>,
 }
 
@@ -50,6 +59,11 @@ impl Ops for Meter {
 
     fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
         let z = layer.eval(x);
+        let weight = layer.weights().0;
+        let products = (z.numel() * weight.numel() / weight.size()[0] as usize) as u64;
+        if self.products.replace(self.products.get() + products) == 0 {
+            self.first.set(products);
+        }
         let size = z.size();
         let places: i64 = size[2.min(size.len())..].iter().product();
         if layer.has_norm() && places == 1 {
@@ -88,6 +102,23 @@ mod tests {
         let layers = 4 * 1024 * (7 * 16 + 6 * 8 + 6 * 4);
         assert!((2 * layers..3 * layers).contains(&small), "{small}, {layers}");
         assert!((39..41).contains(&(large * 10 / small)), "{large}, {small}");
+    }
+
+    #[test]
+    fn products_are_those_of_the_layers() {
+        let found = network("resnet20", 32).footprint();
+        // kernel, channels in and out, places
+        let layers = [
+            (9 * 3 * 16 * 1024, 1),
+            (9 * 16 * 16 * 1024, 6),
+            (9 * 16 * 32 * 256, 1),
+            (9 * 32 * 32 * 256, 5),
+            (9 * 32 * 64 * 64, 1),
+            (9 * 64 * 64 * 64, 5),
+            (64 * 10, 1),
+        ];
+        assert_eq!(found.products, layers.iter().map(|(each, count)| each * count).sum::<u64>());
+        assert_eq!(found.first_products, layers[0].0);
     }
 
     #[test]

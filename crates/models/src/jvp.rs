@@ -2,6 +2,10 @@
 //! they are Hessian–vector products. Differentiating a gradient instead costs more: at every
 //! convolution libtorch also makes the derivative by the weights, which nobody asks for.
 
+mod curved;
+
+pub use curved::CurvedPass;
+
 use crate::{Activation, Affine, Model, Ops, Pool};
 use std::cell::RefCell;
 use tch::Tensor;

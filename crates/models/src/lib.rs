@@ -25,7 +25,7 @@ pub use network::{Average, Classifier, Smoothing, Source, StandIn};
 pub use numeric::{adam, finite, grad, linalg, noise, replay};
 pub use ops::{
     BatchStatistics, Fused, HeldStatistics, Ops, Plain, Pool, SHARPNESS, Training, grown, softened,
-    softened_by, spreads,
+    softened_by, softened_roughly, spreads,
 };
 pub use params::{Builder, Init, Params, Precision, Role};
 pub use sync_norm::{Shared, SyncTraining};

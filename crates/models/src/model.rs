@@ -58,6 +58,12 @@ pub trait Model {
         None
     }
 
+    /// Whether only the directions of its derivatives matter, not their last digits: then the cheapest
+    /// formulas will do ([`jvp::CurvedPass`](crate::jvp::CurvedPass)).
+    fn is_rough(&self) -> bool {
+        false
+    }
+
     /// The ordinary pass: x `[N, C, H, W]` -> logits `[N, K]`.
     fn logits(&self, x: &Tensor) -> Tensor {
         self.forward(x, &Plain)

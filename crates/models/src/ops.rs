@@ -8,7 +8,7 @@ use tch::Tensor;
 mod softened;
 
 pub(crate) use softened::softening;
-pub use softened::{SHARPNESS, grown, softened, softened_by, spreads};
+pub use softened::{SHARPNESS, grown, softened, softened_by, softened_roughly, spreads};
 
 /// A max-pool; what pads the borders never wins. Numbers are those of height and width: a pool over
 /// one axis is one of height 1.

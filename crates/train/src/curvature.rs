@@ -3,8 +3,6 @@
 //! network is piecewise linear, and its Gauss-Newton part where activations are smooth.
 //! With J = ∂(2√p)/∂x, H = JᵀJ: so ξ_max = λ_max(JJᵀ) = ‖∇ₓ(2√p·u)‖² at its unit eigenvector u.
 
-use anyhow::Result;
-use data::Dataset;
 use models::{
     Classifier, Model,
     grad::{Graph, pull},
@@ -34,24 +32,12 @@ impl Channels {
     }
 }
 
-/// ξ_max of every image of `data`, f32 `[N]` on the CPU, in the order of the set. A folded `model`
-/// is fastest. `tick` is called with the images of each finished batch. Errors: a file that is no image.
-pub fn curvature(
-    model: &Classifier,
-    data: &Dataset,
-    batch_size: usize,
-    mut tick: impl FnMut(u64),
-) -> Result<Tensor> {
-    let mut all = vec![];
-    for batch in data.ordered(batch_size) {
-        let (x, y) = batch?;
-        let x = x.set_requires_grad(true);
-        let logits = tch::with_grad(|| model.logits(&x));
-        let top = exact(&logits, &x, Channels::All);
-        all.push(top.xi.to_device(Device::Cpu).to_kind(Kind::Float));
-        tick(y.numel() as u64);
-    }
-    Ok(Tensor::cat(&all, 0))
+/// ξ_max of the images `x`, `[N, C, H, W]`: f32 `[N]` on the CPU. A folded `model` is fastest.
+pub fn curvature(model: &Classifier, x: &Tensor) -> Tensor {
+    let x = x.detach().set_requires_grad(true);
+    let logits = tch::with_grad(|| model.logits(&x));
+    let top = exact(&logits, &x, Channels::All);
+    top.xi.to_device(Device::Cpu).to_kind(Kind::Float)
 }
 
 /// An eigenvector and its eigenvalue for each image; no graph.

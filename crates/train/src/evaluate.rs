@@ -19,6 +19,12 @@ pub struct Accuracy {
 }
 
 impl Accuracy {
+    /// Of a set whose images are predicted right or not, bool `[N]`.
+    pub fn of(correct: Tensor) -> Self {
+        let fraction = correct.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
+        Accuracy { fraction, correct }
+    }
+
     /// The mean over the classes that occur of the fraction of their images, in [0, 1]; `labels` are
     /// those of the set, i64 `[N]`.
     pub fn balanced(&self, labels: &Tensor) -> f64 {
@@ -45,9 +51,7 @@ pub fn accuracy(
         first += y.numel() as u64;
         tick(y.numel() as u64);
     }
-    let correct = Tensor::cat(&correct, 0);
-    let fraction = correct.to_kind(Kind::Double).mean(Kind::Double).double_value(&[]);
-    Ok(Accuracy { fraction, correct })
+    Ok(Accuracy::of(Tensor::cat(&correct, 0)))
 }
 
 /// At most `images` in a batch, fewer where what passes over them make does not fit into `bytes`.
@@ -56,7 +60,7 @@ fn fitting(model: &Classifier, images: usize, bytes: usize) -> usize {
 }
 
 /// Which images are predicted right, bool `[N]`. Errors: a logit that is not finite, which `told` names.
-fn right(
+pub fn right(
     model: &Classifier,
     (x, y): (&Tensor, &Tensor),
     told: impl FnOnce(u64) -> String,

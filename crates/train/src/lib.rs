@@ -20,7 +20,7 @@ pub use communicator::mpi::Mpi;
 pub use communicator::{Communicator, SingleProcess};
 pub use config::{Config, DataConfig};
 pub use curvature::curvature;
-pub use evaluate::accuracy;
+pub use evaluate::{Accuracy, accuracy, right};
 pub use job::{Job, Observer, OnNan, Tick};
 pub use log::EpochLine;
 pub use run::run;

@@ -2,11 +2,19 @@
 //! the images, so they are those of `shapes`; times do not depend on what the weights are.
 
 use super::{Contestant, Entrant, Timed, interleaved, untrained};
-use crate::{cli::Bench, runtime::ui::Ui};
+use crate::{
+    cli::Bench,
+    runtime::{
+        memory::Fits,
+        ui::Ui,
+        workers::{self, Crew, Stop},
+    },
+    session::shared::Asked,
+};
 use ::data::Split;
 use anyhow::{Context, Result};
 use explain::{Attribution, Batch};
-use models::{Classifier, Model, Precision, Score, Target, zoo::Shape};
+use models::{Model, Precision, Score, Target, zoo::Shape};
 use std::time::Instant;
 use tch::{Device, Kind, Tensor};
 
@@ -33,10 +41,13 @@ const WARM_UP: u32 = 1;
 
 /// A network with random weights and the images it is asked about.
 pub(super) struct Scene {
-    pub model: Classifier,
+    pub model: Asked,
     /// The same weights in f32, where `model` is in less.
-    exact: Option<Classifier>,
+    exact: Option<Asked>,
     pub batch: Batch,
+    /// Images of the batch that a worker has at once.
+    size: i64,
+    crew: Crew,
 }
 
 impl Scene {
@@ -51,7 +62,20 @@ impl Scene {
             data.to_device(device).ordered(args.batch_size).next().context("no images")??;
         let target = Target::predicted(exact.as_ref().unwrap_or(&model), &x, Score::Logit);
         let batch = Batch { chunk: i64::from(args.chunk), ..Batch::new(&x, &target) };
-        Ok(Scene { model, exact, batch })
+        let (fits, threads) =
+            (Fits::of(&model).for_images(args.batch_size), tch::get_num_threads());
+        let (size, threads) = (fits.batch, usize::try_from(threads).unwrap_or(1));
+        let crew = match device {
+            Device::Cpu => {
+                let pieces = args.batch_size.div_ceil(size);
+                Crew::of(threads, pieces, fits.passes(batch.chunk))
+            }
+            _ => Crew { workers: 1, threads },
+        };
+        // One worker has no reason to cut.
+        let size = if crew.workers > 1 { size as i64 } else { args.batch_size as i64 };
+        let (model, exact) = (Asked::new(model), exact.map(Asked::new));
+        Ok(Scene { model, exact, batch, size, crew })
     }
 }
 
@@ -61,10 +85,33 @@ pub(super) fn method(spelled: &str) -> Result<Box<dyn Attribution>> {
 }
 
 /// Maps, or logits where there is no method.
-fn answer(method: Option<&dyn Attribution>, model: &Classifier, batch: &Batch) -> Tensor {
-    match method {
-        Some(method) => method.attribute(model, batch),
-        None => tch::no_grad(|| model.logits(&batch.x)),
+fn answer(method: Option<&dyn Attribution>, model: &Asked, scene: &Scene) -> Tensor {
+    let (batch, size) = (&scene.batch, scene.size);
+    let n = batch.keys.len() as i64;
+    let items = (0..n).step_by(size as usize).map(|i| Ok(batch.narrow(i, size.min(n - i))));
+    let make = |batch: Batch, _: &Stop| {
+        Ok(match method {
+            Some(method) => method.attribute(model.get(), &batch),
+            None => tch::no_grad(|| model.get().logits(&batch.x)),
+        })
+    };
+    let mut all = vec![];
+    let take = |part| {
+        all.push(part);
+        Ok(())
+    };
+    workers::each(scene.crew, items, make, take).expect("neither makes errors");
+    Tensor::cat(&all, 0)
+}
+
+/// Passes over images that `method` makes for each forward pass: one more for methods that are a whole
+/// gradient at every input, none more for those that only ask; unknown for others.
+fn directions(method: &str) -> Option<u64> {
+    let name = method.split(':').next().unwrap_or_default();
+    match name {
+        "saliency" | "gxi" | "smoothgrad" | "unigrad" | "ig" | "guided" => Some(2),
+        "" | "lime" | "kernelshap" | "clime" | "occlusion" => Some(1),
+        _ => None,
     }
 }
 
@@ -75,7 +122,8 @@ pub(super) fn run(
     device: Device,
     ui: &Ui,
 ) -> Result<Vec<Timed>> {
-    let Scene { model, exact, batch } = Scene::new(args, device)?;
+    let scene = Scene::new(args, device)?;
+    let model = &scene.model;
     let methods: Vec<Option<Box<dyn Attribution>>> = wanted
         .iter()
         .map(|(_, spelled)| (!spelled.is_empty()).then(|| method(spelled)).transpose())
@@ -83,19 +131,24 @@ pub(super) fn run(
     for (method, (name, _)) in methods.iter().zip(wanted) {
         let told = || format!("`{name}` with {}", args.arch);
         let image = Shape::CIFAR10.image;
-        method.as_ref().map_or(Ok(()), |m| m.check(&model, image)).with_context(told)?;
+        method.as_ref().map_or(Ok(()), |m| m.check(model.get(), image)).with_context(told)?;
     }
     let mut contestants: Vec<Contestant> = vec![];
     for (method, (name, _)) in methods.iter().zip(wanted) {
-        let once = || answer(method.as_deref(), &model, &batch);
+        let once = || answer(method.as_deref(), model, &scene);
         contestants.push((name, Box::new(move || milliseconds(once))));
     }
     let mut timed = interleaved(&mut contestants, WARM_UP, args, ui);
-    if let Some(exact) = &exact {
-        for (method, timed) in methods.iter().zip(&mut timed) {
-            let [own, best] = [&model, exact].map(|model| answer(method.as_deref(), model, &batch));
-            timed.error = Some(relative(&own, &best));
-        }
+    let products = model.get().footprint().products;
+    let counts = model.get().nonlinear_only_in_ops();
+    for ((method, (_, spelled)), timed) in methods.iter().zip(wanted).zip(&mut timed) {
+        let before = models::network::passes();
+        let own = answer(method.as_deref(), model, &scene);
+        let passes = models::network::passes() - before;
+        let known = directions(spelled).filter(|_| counts);
+        timed.products = known.map(|directions| (directions * passes * products) as f64);
+        let error = |exact| relative(&own, &answer(method.as_deref(), exact, &scene));
+        timed.error = scene.exact.as_ref().map(error);
     }
     Ok(timed)
 }

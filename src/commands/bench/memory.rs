@@ -89,8 +89,8 @@ impl Peaks {
 
 fn work(method: &dyn Attribution, scene: &Scene, batch: &Batch, with_vjp: bool) -> Tensor {
     match method.differentiable().filter(|_| with_vjp) {
-        Some(method) => method.vjp(&scene.model, batch, &batch.x.ones_like()),
-        None => method.attribute(&scene.model, batch),
+        Some(method) => method.vjp(scene.model.get(), batch, &batch.x.ones_like()),
+        None => method.attribute(scene.model.get(), batch),
     }
 }
 

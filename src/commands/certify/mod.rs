@@ -114,7 +114,8 @@ fn work(plan: &Plan, loaded: &Loaded, parts: &Parts, ui: &Ui) -> Result<Vec<Name
     let make = |images: (&Tensor, &Tensor), first, tick: &dyn Fn()| {
         image::certify((plan, loaded), images, first, tick)
     };
-    parts.each((loaded, 1), (ui, "certifying", plan.ticks(loaded)), make, |found| {
+    let images = (loaded, 1, loaded.chunk(plan.args.explained.chunk));
+    parts.each(images, (ui, "certifying", plan.ticks(loaded)), make, |found| {
         ensure!(found.len() == maps, "a part has {}, not {maps}", count(found.len(), "map"));
         for (columns, named) in columns.iter_mut().zip(found) {
             for (name, t) in named {

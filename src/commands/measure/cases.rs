@@ -1,7 +1,11 @@
 //! The cases of one model: what metrics are told of a batch.
 
 use super::plan::{Plan, Strike};
-use crate::{cli::Measure, evaluation::Named, session::Loaded};
+use crate::{
+    cli::Measure,
+    evaluation::Named,
+    session::{Loaded, shared::Asked},
+};
 use ::attack::{AttackInput, MapAttack, MapObjective};
 use anyhow::{Context, Result};
 use explain::{
@@ -24,7 +28,7 @@ pub(super) struct Cases<'a> {
     /// Of the inputs of the network's nonlinearities.
     spreads: Vec<f64>,
     /// With layers drawn anew.
-    randomised: Vec<(Randomness, Classifier)>,
+    randomised: Vec<(Randomness, Asked)>,
     /// Trained on random labels.
     random_label_model: Option<&'a Loaded>,
 }
@@ -54,7 +58,7 @@ impl<'a> Cases<'a> {
         let masks = loaded.data.masks.as_ref().map(|masks| masks.narrow(0, first as i64, n));
         let fooled = self.fooled(&batch, labels);
         let (predictions, _) = loaded.predict(x, &|i| loaded.place(first + i))?;
-        let reinitialised = self.randomised.iter().map(|(how, model)| (*how, model));
+        let reinitialised = self.randomised.iter().map(|(how, model)| (*how, model.get()));
         let on_labels = self.random_label_model.map(|loaded| (Randomness::Labels, &loaded.model));
         let randomised: Vec<Randomised> =
             reinitialised.chain(on_labels).map(|(how, model)| Randomised { how, model }).collect();
@@ -124,7 +128,7 @@ impl<'a> Cases<'a> {
 }
 
 /// The network with its parts drawn anew: from the output down to each, and each alone.
-fn randomised(model: &Classifier, args: &Measure) -> Vec<(Randomness, Classifier)> {
+fn randomised(model: &Classifier, args: &Measure) -> Vec<(Randomness, Asked)> {
     let parts = model.params().parts();
     let drawn = |parts: &[String]| ready(model.reinitialised(parts, args.subject.seed), args);
     let cascade = (0..parts.len()).rev().map(|from| (Randomness::Cascade, drawn(&parts[from..])));
@@ -132,9 +136,9 @@ fn randomised(model: &Classifier, args: &Measure) -> Vec<(Randomness, Classifier
     cascade.chain(alone).collect()
 }
 
-fn ready(model: Classifier, args: &Measure) -> Classifier {
+fn ready(model: Classifier, args: &Measure) -> Asked {
     let precision: Precision = args.subject.precision;
-    if args.subject.no_fuse { model.frozen() } else { model.folded(precision) }
+    Asked::new(if args.subject.no_fuse { model.frozen() } else { model.folded(precision) })
 }
 
 /// Why a number may be undefined, f64 `[N]`, one where it holds: no map, a constant map, no object in

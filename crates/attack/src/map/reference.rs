@@ -89,7 +89,7 @@ pub enum Descent {
 }
 
 /// A goal of an attack on maps.
-pub trait MapObjective {
+pub trait MapObjective: Send + Sync {
     /// Heat maps `[N, H, W]` -> `[N]`, differentiable, to be made small: of the surrogate to descend,
     /// of the real network to choose among iterates of equal measure.
     fn loss(&self, heat: &Tensor, clean: &Reference) -> Tensor;

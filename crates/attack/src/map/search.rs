@@ -2,7 +2,7 @@
 //! iterates are judged on the real network.
 
 use super::{
-    Known,
+    Known, Surrogate,
     beta::Beta,
     reference::{Descent, MapObjective, Reference},
 };
@@ -16,7 +16,7 @@ use models::{
     grad::value_and_grad,
     noise,
     replay::{Recorder, Replay},
-    softened_by,
+    softened_by, softened_roughly,
 };
 use std::cell::{Cell, OnceCell, RefCell};
 use tch::Tensor;
@@ -29,6 +29,7 @@ pub(super) struct Search<'a> {
     pub beta: Beta,
     /// Of the network's nonlinearities, where the sharpness is in their units.
     pub spreads: &'a [f64],
+    pub surrogate: Surrogate<'a>,
     pub descent: Descent,
     /// Whether steps draw anew.
     pub fresh: bool,
@@ -73,9 +74,14 @@ impl Search<'_> {
             g
         };
         let beta = self.beta.at(iteration, self.iterations);
-        let surrogate = softened_by(model, beta, self.spreads);
+        let exact = softened_by(model, beta, self.spreads);
+        let rough = |model| softened_roughly(model, beta, self.spreads);
         let differentiable = method.differentiable().expect("`check` asks for it");
-        let (_, g) = differentiable.pullback(&surrogate, &self.drawn(at, iteration), &cotangent);
+        let drawn = self.drawn(at, iteration);
+        let (_, g) = match self.surrogate {
+            Surrogate::Exact => differentiable.pullback(&exact, &drawn, &cotangent),
+            Surrogate::Rough(model) => differentiable.pullback(&rough(model), &drawn, &cotangent),
+        };
         let value = values.into_inner().expect("every pullback asks for its cotangent");
         if !self.holds_outputs {
             return (value, g);

@@ -29,7 +29,7 @@ use tch::Tensor;
 /// assert!((end - 0.3).abs().max().double_value(&[]) < 1e-6);
 /// # Ok::<(), anyhow::Error>(())
 /// ```
-pub trait Optimizer {
+pub trait Optimizer: Send + Sync {
     /// Makes `walk.steps` iterates, each shown to `objective`, and returns the images
     /// `[N, C, H, W]` at which it ends. There is no host synchronisation.
     fn climb(&self, objective: &dyn Objective, walk: &Walk) -> Tensor;

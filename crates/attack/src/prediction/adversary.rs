@@ -24,7 +24,7 @@ use tch::Tensor;
 /// assert!((attacked - &x).abs().max().double_value(&[]) < 8.01 / 255.);
 /// # Ok::<(), anyhow::Error>(())
 /// ```
-pub trait Adversary {
+pub trait Adversary: Send + Sync {
     /// Images of the input's ball and in [0, 1], `[N, C, H, W]`. A misclassified image beats any
     /// that is not; an image that is wrong without an attack stays as it is.
     fn attack(&self, input: &AttackInput) -> Tensor;

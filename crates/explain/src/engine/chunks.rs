@@ -11,7 +11,7 @@ use tch::Tensor;
 
 /// Images per pass at most, 1 or more: [`Batch::chunk`], or fewer after memory was exhausted.
 pub(crate) fn chunk(batch: &Batch) -> i64 {
-    batch.chunk.min(batch.limit.images.get()).max(1)
+    batch.chunk.min(batch.limit.images()).max(1)
 }
 
 /// `batch` under `limit` in place of its own, whose warnings go to the same place.

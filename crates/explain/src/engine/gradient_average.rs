@@ -9,9 +9,9 @@ use crate::{
 use anyhow::Result;
 use models::upload;
 use models::{
-    Model,
+    Model, Score,
     grad::{Graph, pull},
-    jvp::LinearisedPass,
+    jvp::{CurvedPass, LinearisedPass},
 };
 use tch::{Kind, Tensor};
 
@@ -24,7 +24,7 @@ pub(crate) struct Samples {
 }
 
 /// The points of one method.
-pub(crate) trait SamplePoints {
+pub(crate) trait SamplePoints: Send + Sync {
     /// How many there are for each image.
     fn count(&self) -> u64;
 
@@ -148,7 +148,13 @@ impl<P: SamplePoints> Average<P> {
     fn pulled(&self, model: &dyn Model, pass: &Pass, v: &Pulled) -> (Option<Tensor>, Tensor) {
         let x = pass.block.x.detach().set_requires_grad(true);
         tch::with_grad(|| {
-            self.traced(model, pass, &x, v).unwrap_or_else(|| {
+            let found = match v {
+                Pulled::Chosen(cotangent) if model.is_rough() => {
+                    self.curved(model, pass, &x, cotangent)
+                }
+                _ => None,
+            };
+            found.or_else(|| self.traced(model, pass, &x, v)).unwrap_or_else(|| {
                 let (sum, _) = self.passed(model, pass, &x);
                 let map = sum.detach();
                 let v = match v {
@@ -187,6 +193,39 @@ impl<P: SamplePoints> Average<P> {
         let direction = self.weighted(&rows, &samples, factor.as_ref());
         let slopes = batch.target.along(&trace.logits, &trace.along(&direction));
         Some((map, pull(&slopes.sum(None::<Kind>), x, Graph::Free)))
+    }
+}
+
+impl<P: SamplePoints> Average<P> {
+    /// The same of a score that is a logit, whose derivatives may be rough, in four passes of
+    /// convolutions: Σᵢ (∂pᵢ/∂x)ᵀ ∇²f(pᵢ) (wᵢ cᵢ ⊙ v) + (∂cᵢ/∂x)ᵀ (wᵢ v ⊙ ∇f(pᵢ)).
+    fn curved(
+        &self,
+        model: &dyn Model,
+        pass: &Pass,
+        x: &Tensor,
+        cotangent: &Cotangent,
+    ) -> Option<(Option<Tensor>, Tensor)> {
+        let (batch, samples) = (pass.repeated(x), pass.samples());
+        if batch.target.score != Score::Logit {
+            return None;
+        }
+        let Samples { points, factor } = self.0.place(&batch, &samples);
+        let trace = CurvedPass::of(model, &points)?;
+        let score = tch::with_grad(|| batch.target.of(&trace.logits));
+        let (g, trace) = trace.gradient(&score);
+        let constant = factor.as_ref().map(Tensor::detach);
+        let map = pass.summed(&self.weighted(&g, &samples, constant.as_ref()));
+        let v = cotangent(&map).repeat([pass.taken.len() as i64, 1, 1, 1]);
+        let direction = self.weighted(&v, &samples, constant.as_ref());
+        let curved = trace.product(&direction);
+        let product = |t: &Tensor, u: &Tensor| (t * u).sum(None::<Kind>);
+        let by_points = product(&points, &curved);
+        let all = match factor {
+            Some(c) => by_points + product(&c, &self.weighted(&(v * g), &samples, None)),
+            None => by_points,
+        };
+        Some((Some(map), pull(&all, x, Graph::Free)))
     }
 }
 

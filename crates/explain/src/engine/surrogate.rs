@@ -96,7 +96,7 @@ pub(crate) trait PerturbedInputs {
 }
 
 /// A method that is its copies and a linear map.
-pub(crate) trait Surrogate {
+pub(crate) trait Surrogate: Send + Sync {
     /// Copies of an image of `x` `[N, C, H, W]`.
     fn samples(&self, x: &Tensor) -> i64;
 

@@ -23,7 +23,16 @@ pub fn softened(model: &dyn Model, beta: f64) -> impl Model + '_ {
 /// The same with a sharpness of `beta` / `spreads[i]` in nonlinearity i of a pass, which bends each
 /// alike, whatever the scale of its inputs ([`spreads`]); β itself everywhere where there are none.
 pub fn softened_by<'a>(model: &'a dyn Model, beta: f64, spreads: &'a [f64]) -> impl Model + 'a {
-    Softened { model, beta, spreads }
+    Softened { model, beta, spreads, rough: false }
+}
+
+/// The same for those who follow the directions of its derivatives ([`Model::is_rough`]).
+pub fn softened_roughly<'a>(
+    model: &'a dyn Model,
+    beta: f64,
+    spreads: &'a [f64],
+) -> impl Model + 'a {
+    Softened { model, beta, spreads, rough: true }
 }
 
 /// Standard deviation of what goes into each nonlinearity of `model`, in the order of a pass, over
@@ -41,11 +50,12 @@ struct Softened<'a> {
     model: &'a dyn Model,
     beta: f64,
     spreads: &'a [f64],
+    rough: bool,
 }
 
 impl Model for Softened<'_> {
     fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let Softened { model, beta, spreads } = *self;
+        let Softened { model, beta, spreads, .. } = *self;
         model.forward(x, &Softening { ops, beta, spreads, next: Cell::new(0) })
     }
 
@@ -64,6 +74,10 @@ impl Model for Softened<'_> {
 
     fn fixed_batch(&self) -> Option<i64> {
         self.model.fixed_batch()
+    }
+
+    fn is_rough(&self) -> bool {
+        self.rough
     }
 }
 

@@ -75,6 +75,7 @@ fn on_maps(
         optimizer,
         beta: Beta::USUAL,
         spreads: &spreads,
+        surrogate: ::attack::Surrogate::Exact,
         descent: Descent::Near,
         iterations: 3,
         step: Step::Falling(EPS),

@@ -48,6 +48,7 @@ fn attacked(lines: &mut Lines, plug: &Plug, model: &Classifier, batch: &Batch) -
         optimizer: &AutoPgd {},
         beta: Beta::USUAL,
         spreads: &spreads,
+        surrogate: ::attack::Surrogate::Exact,
         descent: Descent::Near,
         iterations: 2,
         step: Steps::Falling(0.03),

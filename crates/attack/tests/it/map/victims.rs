@@ -2,7 +2,7 @@
 
 use attack::{
     ATTACKS, Ball, Beta, Descent, MapAttack, MapObjective, Norm, Optimizer, Outcome, Reference,
-    Step,
+    Step, Surrogate,
 };
 use explain::{Attribution, Batch, METHODS};
 use models::{
@@ -95,6 +95,7 @@ pub(crate) fn attack<'a>(
         optimizer,
         beta: Beta::fixed(20.),
         spreads: &[],
+        surrogate: Surrogate::Exact,
         descent: Descent::Published,
         iterations: 3,
         step: Step::Same(0.01),

@@ -2,7 +2,11 @@
 
 use crate::{Activation, Ops, graph::Node};
 use anyhow::{Context, Result, ensure};
-use std::{cell::RefCell, collections::BTreeSet, ops::Deref};
+use std::{
+    collections::BTreeSet,
+    ops::Deref,
+    sync::{Mutex, PoisonError},
+};
 use tch::{Device, Kind, Tensor};
 
 /// Numbers of a tensor that an attribute or a shape asks for, at most.
@@ -12,8 +16,8 @@ const KEPT: usize = 8;
 
 /// What a tensor was made for: three numbers and a scale, a type, a device.
 type Key = ([i64; 3], u64, Kind, Device);
-/// Tensors of settings alone, kept from pass to pass.
-pub type Memo = RefCell<Vec<(Key, Tensor)>>;
+/// Tensors of settings alone, kept from pass to pass; passes of several threads may share them.
+pub type Memo = Mutex<Vec<(Key, Tensor)>>;
 
 /// A node with what it reads.
 pub struct Call<'a> {
@@ -113,7 +117,7 @@ impl Call<'_> {
 
     /// What `make` gives, made once for each of a few keys.
     pub(super) fn once(&self, key: Key, make: impl Fn() -> Result<Tensor>) -> Result<Tensor> {
-        let mut kept = self.memo.borrow_mut();
+        let mut kept = self.memo.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, made)) = kept.iter().find(|(known, _)| *known == key) {
             return Ok(made.shallow_clone());
         }

@@ -4,8 +4,8 @@
 use models::{
     Classifier, Model, Score, Target,
     grad::{Graph, pull},
-    jvp::LinearisedPass,
-    noise, softened,
+    jvp::{CurvedPass, LinearisedPass},
+    noise, softened, softened_by,
     zoo::{ARCHS, Normalisation, Shape},
 };
 use tch::{Device, Kind, Tensor};
@@ -63,6 +63,39 @@ fn hessian_products_are_those_of_a_differentiated_gradient() {
             let bound = TOLERANCE.max(100. * apart(&rounded, &theirs));
             assert!(apart(&along, &slope) < TOLERANCE, "{} {score:?}", arch.name);
             assert!(apart(&ours, &theirs) < bound, "{} {score:?}", arch.name);
+            tried += 1;
+        }
+    }
+    assert!(tried >= 12, "{tried} passes were traced");
+}
+
+#[test]
+fn a_curved_pass_has_the_same_gradient_and_product() {
+    let mut tried = 0;
+    for arch in ARCHS.iter().filter(|a| !a.name.contains("50") && !a.name.contains("28")) {
+        let shape = Shape { image: [3, 32, 32], classes: 10 };
+        let normalisation = Normalisation::parse("cifar10", 3).unwrap();
+        let model = Classifier::new(arch, shape, normalisation, 7, Device::Cpu).in_f64();
+        let x = Tensor::zeros([2, 3, 32, 32], (Kind::Double, Device::Cpu));
+        let (x, direction) = (draw(2, &x).sigmoid(), draw(3, &x));
+        let spreads = models::spreads(&model, [x.shallow_clone()]);
+        for spreads in [&[][..], &spreads] {
+            let beta = if spreads.is_empty() { 20. } else { 10. };
+            let soft = softened_by(&model, beta, spreads);
+            let target = Target::logit(&Tensor::from_slice(&[1i64, 4]));
+            let Some(trace) = CurvedPass::of(&soft, &x) else { continue };
+            assert!(apart(&trace.logits, &soft.logits(&x)) < TOLERANCE, "{}", arch.name);
+            let score = tch::with_grad(|| target.of(&trace.logits));
+            let (g, trace) = trace.gradient(&score);
+            let found = trace.product(&direction);
+            let leaf = x.copy().set_requires_grad(true);
+            let score = target.of(&soft.logits(&leaf)).sum(Kind::Double);
+            let theirs = pull(&score, &leaf, Graph::Free);
+            assert!(apart(&g, &theirs) < 1e-9, "{}", arch.name);
+            let [_, theirs] = product(&soft, &target, &x, &direction);
+            let [_, rounded] = product(&soft, &target, &(&x * (1. + f64::EPSILON)), &direction);
+            let bound = 1e-9f64.max(100. * apart(&rounded, &theirs));
+            assert!(apart(&found, &theirs) < bound, "{}: {}", arch.name, apart(&found, &theirs));
             tried += 1;
         }
     }
