@@ -258,6 +258,31 @@ fn models_are_called_by_the_shortest_name_that_tells_them_apart() {
 }
 
 #[test]
+fn the_page_of_an_experiment_links_to_the_index_once_there_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("a-smoke");
+    let page = |link: &str| format!("<p>{link}</p>");
+    fs::create_dir_all(&run).unwrap();
+    fs::write(run.join("run.json"), "{}").unwrap();
+    let summary = r#"{"experiment":"a","title":"A","reproduces":[],"scale":"smoke","verdicts":[]}"#;
+    fs::write(run.join("summary.json"), summary).unwrap();
+    let hidden = document::hidden_link(experiment::INDEX);
+    assert!(hidden.contains(" hidden") && hidden.contains("../index.html"), "{hidden}");
+    fs::write(run.join("index.html"), page(&hidden)).unwrap();
+    let dirs = [dir.path().to_owned()];
+    let other = tempfile::tempdir().unwrap();
+    write(other.path(), &collect(&dirs).unwrap()).unwrap();
+    let read = || fs::read_to_string(run.join("index.html")).unwrap();
+    assert_eq!(read(), page(&hidden), "the index lies elsewhere");
+    for _ in 0..2 {
+        write(dir.path(), &collect(&dirs).unwrap()).unwrap();
+        assert_eq!(read(), page(&hidden.replace(" hidden", "")));
+    }
+    let index = fs::read_to_string(dir.path().join("index.html")).unwrap();
+    assert!(index.contains("<title>1 experiment – gradproof report</title>"));
+}
+
+#[test]
 fn bad_input_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let dirs = [dir.path().to_owned()];

@@ -72,15 +72,15 @@ fn table(walls: &[(&Found, &Wall)], dir: &Path) -> Result<Markup> {
             lines.push(line((found, wall), row, &names, (side, dir))?);
         }
     }
-    let words = ["model", "method", "ε", "label", "class", "success"];
+    let words = ["success", "label", "class", "method", "ε", "model"];
     let words = words.into_iter().filter(|word| attacks || !["ε", "success"].contains(word));
     let made = html! {
         table class="images sortable" {
             thead { tr {
                 (column("image"))
                 @for (title, _) in &first.pictures { th scope="col" class="picture" { (title) } }
-                @for word in words { (column(word)) }
                 @for name in &names { (column(name)) }
+                @for word in words { (column(word)) }
             } }
             tbody { @for line in lines { (line) } }
         }
@@ -119,12 +119,6 @@ fn line(
                     button type="button" class="zoom" data-title=(title) { (picture) }
                 }
             }
-            td class="word" { (model) }
-            td class="word" { (wall.method) }
-            @if attack { td { (wall.eps) } }
-            td class="word" { (row.label) }
-            td class="word" { (row.class) }
-            @if attack { td { (row.success) } }
             @for name in names {
                 @match known.get(name) {
                     Some(value) if value.is_finite() => td data-v=(value) { (number(*value)) },
@@ -132,6 +126,12 @@ fn line(
                     None => td { "–" },
                 }
             }
+            @if attack { td { (row.success) } }
+            td class="word" { (row.label) }
+            td class="word" { (row.class) }
+            td class="word" { (wall.method) }
+            @if attack { td { (wall.eps) } }
+            td class="word" { (model) }
         }
     })
 }

@@ -8,12 +8,14 @@
   URL.revokeObjectURL = () => {};
   const saved = async (button) => { button.click(); return blobs.pop().text(); };
   try {
+    if (innerWidth < 600) document.documentElement.style.width = "400px";
+    found.width = document.documentElement.offsetWidth;
     // Before anything is changed: how high rows are, and whether the page is wider than its window.
     const rows = [...document.querySelectorAll("tr")].map((row) => ({ row, height: row.getBoundingClientRect().height }));
     rows.sort((a, b) => b.height - a.height);
     found.tallest = rows[0].height;
     found.row = rows[0].row.textContent.trim().slice(0, 80);
-    found.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
+    found.overflow = document.body.scrollWidth - document.body.clientWidth;
     const controls = [...document.querySelectorAll("button, select, a[href]")];
     const name = (c) => c.textContent.trim() || c.getAttribute("aria-label") || c.querySelector("img")?.alt || c.labels?.[0]?.textContent;
     found.unnamed = controls.filter((control) => !name(control)).length;
