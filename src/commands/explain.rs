@@ -99,16 +99,9 @@ fn found(
         outcome.say(&format!("figure: {}", path.display()));
     }
     let rows = rows(loaded, methods, &explained.gaps, &no_map);
-    let tensors: Map<String, Value> = methods
-        .iter()
-        .filter_map(|m| {
-            let name = m.out.as_ref()?.file_name()?.to_string_lossy().into_owned();
-            Some((m.spelled.clone(), name.into()))
-        })
-        .collect();
     let rest = serde_json::json!({
         "notes": notes,
-        "tensors": tensors,
+        "tensors": tensors(methods),
         "out": methods.iter().filter_map(|m| m.out.as_ref()).collect::<Vec<_>>(),
         "figure": args.drawn.figure,
     });
@@ -129,6 +122,15 @@ fn found(
         outcome.say(&format!("numbers: {}", path.display()));
     }
     outcome.with(&record)
+}
+
+/// The name of the file of each method that has one.
+fn tensors(methods: &[Method]) -> Map<String, Value> {
+    let name = |m: &Method| {
+        let name = m.out.as_ref()?.file_name()?.to_string_lossy().into_owned();
+        Some((m.spelled.clone(), name.into()))
+    };
+    methods.iter().filter_map(name).collect()
 }
 
 /// Where the numbers of `--out` go, for `report`.
