@@ -11,6 +11,7 @@ mod certify;
 mod common;
 mod data;
 mod doctor;
+mod drawn;
 mod list;
 mod measure;
 mod parse;
@@ -27,6 +28,7 @@ pub use self::certify::{Certify, Smoothed};
 pub use self::data::{Data, Reading, Set};
 pub use self::doctor::Doctor;
 pub use common::Common;
+pub use drawn::{Drawn, shown};
 pub use list::List;
 pub use measure::Measure;
 pub use parse::{Store, named};
@@ -258,12 +260,12 @@ pub struct Explain {
     /// Attribution methods, separated by commas: NAME or NAME:key=value (see `gradproof list`)
     #[arg(long, value_name = "METHODS")]
     pub method: String,
-    /// Write the signed attribution maps here; with several methods one file each
+    /// Write the signed attribution maps here, with several methods one file each, and beside them a
+    /// JSON file that `gradproof report` makes a page of
     #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
     pub out: Option<PathBuf>,
-    /// Draw images and heat maps here (|map| summed over channels)
-    #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
-    pub figure: Option<PathBuf>,
+    #[command(flatten)]
+    pub drawn: Drawn,
 }
 
 #[derive(Debug, Args)]
@@ -283,9 +285,8 @@ pub struct Attack {
     /// Continue a killed attack with the same --out
     #[arg(long, requires = "out")]
     pub resume: bool,
-    /// Draw clean and attacked images and maps here
-    #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
-    pub figure: Option<PathBuf>,
+    #[command(flatten)]
+    pub drawn: Drawn,
 }
 
 impl Explained {
@@ -358,7 +359,7 @@ pub struct Attacking {
 
 #[derive(Debug, Args)]
 pub struct Report {
-    /// Folders with results of `train`, `attack`, `transfer` and `measure`
+    /// Folders with results of `train`, `explain`, `attack`, `transfer`, `measure` and others
     #[arg(required = true, value_name = "DIR")]
     pub dirs: Vec<PathBuf>,
     /// Output folder of the page [default: the first folder]

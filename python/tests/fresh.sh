@@ -15,5 +15,5 @@ echo "$torch" > "$("$python" -c 'import sysconfig; print(sysconfig.get_path("pur
 cd "$2"
 unset GRADPROOF_BINARY LD_LIBRARY_PATH || true
 bin/gradproof doctor
-OMP_NUM_THREADS=1 "$python" -m pytest -q "$tests/test_door.py"
+OMP_NUM_THREADS=1 "$python" -m pytest -q "$tests"
 OMP_NUM_THREADS=1 "$python" "$tests/notebook.py" "$notebook"

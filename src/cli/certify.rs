@@ -2,11 +2,11 @@
 
 use super::{
     Explained, Subject,
-    parse::{beta, fraction, json_file, picture_file},
+    parse::{beta, count, fraction, json_file, picture_file},
 };
 use attack::Beta;
 use clap::Args;
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Certify {
@@ -31,6 +31,9 @@ pub struct Certify {
     /// Draw images, maps, and the pixels certified in of each share over one another here
     #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
     pub figure: Option<PathBuf>,
+    /// Number of images in the figure, at most [default: 8]
+    #[arg(long, value_name = "N", value_parser = count)]
+    pub rows: Option<NonZeroUsize>,
     /// Plot the certified and the attacked overlap over the radius here
     #[arg(long, value_name = "FILE.png", value_parser = picture_file)]
     pub chart: Option<PathBuf>,

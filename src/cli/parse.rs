@@ -43,8 +43,10 @@ pub(super) fn json_file(text: &str) -> Result<PathBuf, String> {
     ending(text, "json")
 }
 
+/// A figure's form is that of its ending.
 pub(super) fn picture_file(text: &str) -> Result<PathBuf, String> {
-    ending(text, "png")
+    let known = ["png", "svg", "pdf"].into_iter().find_map(|end| ending(text, end).ok());
+    known.ok_or_else(|| "write a file name that ends in `.png`, `.svg` or `.pdf`".into())
 }
 
 pub(super) fn weights_file(text: &str) -> Result<PathBuf, String> {

@@ -5,7 +5,7 @@ use crate::{
     evaluation::{Fitted, Judge, Judging, Named, Parts, Plan, Run, no_map_warning, table},
     outcome::Outcome,
     results::{
-        AtEps, Attacked, Convergence, Keys, Number, Record, Table, at_radius, auc, change,
+        AtEps, Attacked, Convergence, Keys, Record, Sample, Table, at_radius, auc, change,
         distances, effect, keys, label, quantities,
     },
     runtime::{graphs::Graphs, outputs::Files, ui::Ui},
@@ -16,7 +16,7 @@ use anyhow::{Result, ensure};
 use explain::similarity::in_tables;
 use plot::{AttackedImage, Picture};
 use serde_json::{Map, Value};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tch::Tensor;
 
 /// Attacked images in a figure, at most.
@@ -37,7 +37,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
     let loaded = session::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
     let fitted = plan.fit(&loaded)?;
-    if args.figure.is_some() {
+    if args.drawn.figure.is_some() {
         super::check_figure_channels(&loaded.data)?;
     }
     files.check_writable()?;
@@ -58,7 +58,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
     }
     parts.done()?;
     if let (Some(path), Some(run), Some(ball)) =
-        (&args.figure, runs.last(), plan.radii.balls().last())
+        (&args.drawn.figure, runs.last(), plan.radii.balls().last())
     {
         draw(path, &loaded, args, run, &label(ball.eps))?;
     }
@@ -69,7 +69,7 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
         ui.note(&format!("{told}{aim}: left out of success and of means"));
     }
     outcome.say(&table(&result));
-    for path in args.out.iter().chain(&args.figure) {
+    for path in written(args, &plan).chain(args.drawn.figure.clone()) {
         outcome.say(&format!("written: {}", path.display()));
     }
     outcome.with(&result)
@@ -77,14 +77,18 @@ pub fn run(args: &Attack, common: &Common, ui: &Ui) -> Result<Outcome> {
 
 /// What is read and written.
 fn files(args: &Attack, plan: &Plan) -> Files {
-    let tensors = args.out.iter().flat_map(|out| plan.radii.files(out));
-    let result = args.out.iter().map(|out| out.with_extension("json"));
     Files::of(&args.subject)
         .methods("--method", &args.method)
         .reads("--target-image", &args.how.target_image)
         .reads("--target-map", &args.how.target_map)
-        .writes("--out", tensors.chain(result))
-        .writes("--figure", &args.figure)
+        .writes("--out", written(args, plan))
+        .writes("--figure", &args.drawn.figure)
+}
+
+/// The files of `--out`: tensors of each radius and the numbers.
+fn written(args: &Attack, plan: &Plan) -> impl Iterator<Item = PathBuf> {
+    let tensors: Vec<PathBuf> = args.out.iter().flat_map(|out| plan.radii.files(out)).collect();
+    tensors.into_iter().chain(args.out.as_ref().map(|out| out.with_extension("json")))
 }
 
 /// Everything that decides what is found for a batch, to tell parts of other attacks.
@@ -137,6 +141,10 @@ fn result(
     let eps: Vec<AtEps> = plan.radii.balls().iter().zip(runs).map(at).collect();
     let mut settings = fitted.settings();
     settings.insert("batch_size".into(), loaded.fits.batch.into());
+    if args.subject.offset > 0 {
+        settings.insert("offset".into(), args.subject.offset.into());
+    }
+    settings.extend(args.subject.class.clone().map(|class| ("class".to_owned(), class.into())));
     settings.extend(judging.samples.map(|n| ("judge_samples".to_owned(), n.into())));
     let mut rows = Table::default();
     let model = keys([("model", &loaded.card.name)]);
@@ -151,8 +159,8 @@ fn result(
         run.floors().iter().for_each(|(name, floor)| floor.push(&mut rows, &of, name));
     }
     let images = loaded.data.len() as u64;
-    let right = runs.first().map_or(f64::NAN, Run::accuracy);
-    rows.push(&model, "accuracy", Number { n: Some(images), ..Number::exact(right) });
+    let right = runs.first().map(Run::right).unwrap_or_default();
+    rows.push(&model, "accuracy", Sample::of_share(right));
     let tensors: Map<String, Value> = plan
         .radii
         .balls()
@@ -187,13 +195,14 @@ fn draw(path: &Path, loaded: &Loaded, args: &Attack, run: &Run, eps: &str) -> Re
     };
     let number = |name: &str, i: i64| run.tensor(name).double_value(&[i]);
     let first = in_tables()[0];
+    let drawing = args.drawn.drawing(run.tensor("maps"));
     let row = |i: i64| -> Result<AttackedImage> {
         let of = |name: &str| -> Tensor { run.tensor(name).get(i) };
         Ok(AttackedImage {
             image: Picture::from_image(&of("images"))?,
-            map: Picture::from_raw_map(&of("maps"))?,
+            map: Picture::of_map(&of("maps"), &of("images"), drawing)?,
             attacked: Picture::from_image(&of("adversarial"))?,
-            attacked_map: Picture::from_raw_map(&of("attacked_maps"))?,
+            attacked_map: Picture::of_map(&of("attacked_maps"), &of("adversarial"), drawing)?,
             difference: Picture::difference(&of("images"), &of("adversarial"))?,
             before: format!("{} {:.2}", class("predictions", i), number("clean_confidence", i)),
             after: format!("{} {:.2}", class("predictions", i), number("confidence", i)),
@@ -203,8 +212,8 @@ fn draw(path: &Path, loaded: &Loaded, args: &Attack, run: &Run, eps: &str) -> Re
             },
         })
     };
-    let fit = plot::rows_that_fit(AttackedImage::COLUMNS.len(), loaded.data.image_shape());
-    let shown = loaded.data.len().min(SHOWN).min(fit) as i64;
+    let (columns, shape) = (AttackedImage::COLUMNS.len(), loaded.data.image_shape());
+    let shown = args.drawn.shown(loaded.data.len(), SHOWN, columns, shape);
     let rows = (0..shown).map(row).collect::<Result<Vec<_>>>()?;
     plot::attack_gallery(path, &title, &rows)
 }

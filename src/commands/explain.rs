@@ -19,6 +19,7 @@ use explain::{
     heatmap::{has_mass, heat},
 };
 use plot::{Cell, Grid, Picture, Row, grid};
+use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 use tensorfile::{TensorFile, words};
@@ -41,13 +42,13 @@ pub fn check(args: &Explain) -> Result<()> {
 /// Explains every image by every method.
 pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<Outcome> {
     ensure!(
-        args.out.is_some() || args.figure.is_some(),
+        args.out.is_some() || args.drawn.figure.is_some(),
         "nothing to write: add `--out maps.safetensors` or `--figure grid.png`"
     );
     let methods = methods(args)?;
-    let out = methods.iter().filter_map(|m| m.out.as_ref());
+    let out = methods.iter().filter_map(|m| m.out.clone()).chain(record_file(args));
     let files = Files::of(&args.subject).methods("--method", &args.method);
-    let files = files.writes("--out", out).writes("--figure", &args.figure);
+    let files = files.writes("--out", out).writes("--figure", &args.drawn.figure);
     files.check(common.force)?;
     let loaded = session::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
@@ -55,7 +56,7 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<Outcome> {
         let image = loaded.data.image_shape();
         m.method.check(&loaded.model, image).with_context(|| format!("method `{}`", m.spelled))?;
     }
-    if args.figure.is_some() {
+    if args.drawn.figure.is_some() {
         loaded.data.check_pixels("`--figure`")?;
         super::check_figure_channels(&loaded.data)?;
     }
@@ -93,17 +94,18 @@ fn found(
         let maps = words::count(loaded.data.len(), "map");
         outcome.say(&format!("{maps} by {}: {}", method.spelled, path.display()));
     }
-    if let Some(path) = &args.figure {
-        explained.draw(path, loaded, methods)?;
+    if let Some(path) = &args.drawn.figure {
+        explained.draw(path, args, loaded, methods)?;
         outcome.say(&format!("figure: {}", path.display()));
     }
     let rows = rows(loaded, methods, &explained.gaps, &no_map);
     let rest = serde_json::json!({
         "notes": notes,
+        "tensors": tensors(methods),
         "out": methods.iter().filter_map(|m| m.out.as_ref()).collect::<Vec<_>>(),
-        "figure": args.figure,
+        "figure": args.drawn.figure,
     });
-    outcome.with(&Record {
+    let record = Record {
         kind: "explain".into(),
         origin: Some(loaded.origin()),
         models: vec![loaded.card.clone()],
@@ -113,7 +115,27 @@ fn found(
         rows,
         rest: serde_json::from_value(rest)?,
         ..Record::default()
-    })
+    };
+    if let Some(path) = record_file(args) {
+        let text = serde_json::to_string_pretty(&record)?;
+        tensorfile::atomic::write(&path, |f| Ok(f.write_all(text.as_bytes())?))?;
+        outcome.say(&format!("numbers: {}", path.display()));
+    }
+    outcome.with(&record)
+}
+
+/// The name of the file of each method that has one.
+fn tensors(methods: &[Method]) -> Map<String, Value> {
+    let name = |m: &Method| {
+        let name = m.out.as_ref()?.file_name()?.to_string_lossy().into_owned();
+        Some((m.spelled.clone(), name.into()))
+    };
+    methods.iter().filter_map(name).collect()
+}
+
+/// Where the numbers of `--out` go, for `report`.
+fn record_file(args: &Explain) -> Option<PathBuf> {
+    args.out.as_ref().map(|out| out.with_extension("json"))
 }
 
 /// What its numbers are.
@@ -241,6 +263,7 @@ impl Maps {
             ("labels", self.labels.shallow_clone()),
             ("targets", self.targets.shallow_clone()),
             ("predictions", self.predictions.shallow_clone()),
+            ("confidence", self.confidence.to_kind(Kind::Float)),
         ];
         let tensors = named.map(|(name, t)| (name.to_owned(), t)).into();
         let mut metadata = loaded.header();
@@ -248,8 +271,9 @@ impl Maps {
         TensorFile { tensors, metadata }.write(path)
     }
 
-    /// One row an image: the image, then its heat map by each method.
-    fn draw(&self, path: &Path, loaded: &Loaded, methods: &[Method]) -> Result<()> {
+    /// One row an image: the image, then its map by each method.
+    fn draw(&self, path: &Path, args: &Explain, loaded: &Loaded, methods: &[Method]) -> Result<()> {
+        let drawings: Vec<_> = self.maps.iter().map(|maps| args.drawn.drawing(maps)).collect();
         let name = |t: &Tensor, i: i64| &loaded.card.classes[t.int64_value(&[i]) as usize];
         let row = |i: i64| -> Result<Row> {
             let label = name(&self.labels, i);
@@ -259,16 +283,16 @@ impl Maps {
                 true => caption,
                 false => format!("{caption} (is {label})"),
             };
-            let image = Picture::from_image(&self.images.get(i))?;
-            let mut cells = vec![Cell { picture: image, caption }];
-            for maps in &self.maps {
-                let picture = Picture::from_raw_map(&maps.get(i))?;
+            let image = self.images.get(i);
+            let mut cells = vec![Cell { picture: Picture::from_image(&image)?, caption }];
+            for (maps, drawing) in self.maps.iter().zip(&drawings) {
+                let picture = Picture::of_map(&maps.get(i), &image, *drawing)?;
                 cells.push(Cell { picture, caption: format!("for {}", name(&self.targets, i)) });
             }
             Ok(Row { cells })
         };
-        let fit = plot::rows_that_fit(1 + methods.len(), loaded.data.image_shape());
-        let shown = loaded.data.len().min(SHOWN).min(fit) as i64;
+        let shape = loaded.data.image_shape();
+        let shown = args.drawn.shown(loaded.data.len(), SHOWN, 1 + methods.len(), shape);
         let rows = (0..shown).map(row).collect::<Result<Vec<Row>>>()?;
         let columns = ["image"].into_iter().chain(methods.iter().map(|m| m.spelled.as_str()));
         let columns = columns.map(str::to_owned).collect();

@@ -76,8 +76,9 @@ pub fn run(args: &Measure, common: &Common, ui: &Ui) -> Result<Outcome> {
         }
     }
     outcome.say(&table::table(&result));
-    if let Some(path) = &args.out {
-        outcome.say(&format!("written: {0}, {0}l and a .csv", path.display()));
+    for end in ["json", "jsonl", "csv"] {
+        let path = args.out.iter().map(|out| out.with_extension(end));
+        path.for_each(|path| outcome.say(&format!("written: {}", path.display())));
     }
     outcome.with(&result)
 }

@@ -26,7 +26,7 @@ use tensorfile::words::count;
 const LEVELS: f64 = 14.;
 /// Numbers of f32 whose square is one too are smaller.
 const FARTHEST: f64 = 1e18;
-/// Length of an arrow, as a share of the picture's sides, and the dots that make it.
+/// Length of an arrow, as a share of the picture's longer side, and the dots that make it.
 const ARROW: f64 = 0.12;
 const DOTS: i32 = 40;
 /// Every so many points of the grid have a dot that says which number matters more.
@@ -201,10 +201,17 @@ fn draw(
             legend.push((slot, name));
             series.push(Series::cloud(slot, points));
         }
-        let (title, below) = (title.to_owned(), "x1".to_owned());
-        Panel { title, x_axis: XAxis::Dots, x_label: below, y_range: up, series }
+        Panel {
+            title: title.to_owned(),
+            x_axis: XAxis::Dots,
+            x_label: "x1".to_owned(),
+            y_label: "x2".to_owned(),
+            y_range: up,
+            equal: true,
+            series,
+        }
     };
-    let panels = vec![panel("x2: level lines and maps", left), panel("x2: the gradient", right)];
+    let panels = vec![panel("level lines and maps", left), panel("the gradient", right)];
     let weights = args.weights.as_deref().map(session::short_name);
     let title = args.function.clone().or(weights).unwrap_or_default();
     plot::chart(path, &Figure { title, panels, legend })
@@ -216,10 +223,11 @@ fn arrow(at: (f64, f64), map: (f64, f64), across: Range, up: Range) -> Vec<(f64,
     if length == 0. {
         return vec![];
     }
-    let sides = (across.1 - across.0, up.1 - up.0);
+    // The scales are equal, and so is the length of every arrow.
+    let side = (across.1 - across.0).max(up.1 - up.0);
     let dot = |i: i32| {
         let share = ARROW * f64::from(i) / f64::from(DOTS) / length;
-        (at.0 + share * map.0 * sides.0, at.1 + share * map.1 * sides.1)
+        (at.0 + share * map.0 * side, at.1 + share * map.1 * side)
     };
     (0..=DOTS).map(dot).collect()
 }

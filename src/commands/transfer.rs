@@ -94,7 +94,8 @@ pub fn run(args: &Transfer, common: &Common, ui: &Ui) -> Result<Outcome> {
         }
     }
     outcome.say(&table::table(&found));
-    for path in args.out.iter().chain(&args.figure) {
+    let csv = args.out.iter().map(|out| out.with_extension("csv"));
+    for path in args.out.iter().cloned().chain(csv).chain(args.figure.clone()) {
         outcome.say(&format!("written: {}", path.display()));
     }
     outcome.with(&result)

@@ -172,8 +172,14 @@ impl Run {
 
     /// Clean accuracy on these images.
     pub fn accuracy(&self) -> f64 {
+        let right = self.right();
+        right.iter().sum::<f64>() / right.len() as f64
+    }
+
+    /// 1 where a clean image is classified as its label, else 0.
+    pub fn right(&self) -> Vec<f64> {
         let right = self.tensor("predictions").eq_tensor(self.tensor("labels"));
-        right.to_kind(Kind::Double).mean(Kind::Double).double_value(&[])
+        Vec::try_from(right.to_kind(Kind::Double)).expect("f64 on the CPU")
     }
 
     /// Every similarity and the confidence.
@@ -263,7 +269,7 @@ pub fn table(record: &Record) -> String {
     if all.has_areas() {
         let _ = write!(text, "\n{:>8} {:>9} {:>9}", "AUC", "", "");
         for name in &names {
-            let area = all.area(name).and_then(|number| number.mean);
+            let area = all.area(name).and_then(|row| row.number.mean);
             let area = area.map_or(UNDEFINED.into(), |area| format!("{area:.3}"));
             let _ = write!(text, " {area:>16}");
         }

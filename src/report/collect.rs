@@ -33,12 +33,12 @@ pub fn collect(dirs: &[PathBuf]) -> Result<Inputs> {
             continue;
         }
         let Some(record) = read_result(&path)? else { continue };
-        let wall = match record.kind.as_str() {
-            "attack" => pictures::read(&path, &record)
+        let walls = match record.kind.as_str() {
+            "attack" | "explain" => pictures::read(&path, &record)
                 .with_context(|| format!("the pictures of `{}`", path.display()))?,
-            _ => None,
+            _ => vec![],
         };
-        inputs.results.push(Found { path, record, wall });
+        inputs.results.push(Found { path, record, walls });
     }
     let place = |kind: &str| ORDER.iter().position(|known| *known == kind).unwrap_or(ORDER.len());
     inputs.results.sort_by_key(|found| place(&found.record.kind));

@@ -1,7 +1,7 @@
 //! The page of an experiment, as HTML and as Markdown: the question, what became of the paper's claims,
 //! tables and figures in the paper's form with its printed numbers beside ours, settings and cost.
 
-use super::document::document;
+use super::document::{Head, document};
 use super::html::{column, duration, scrolling, source};
 use super::save;
 use super::sections::attacks::{drawn, legend as legend_of};
@@ -16,6 +16,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tensorfile::words;
+
+/// Where the index of experiments is, seen from the page of one.
+pub(super) const INDEX: &str = "../index.html";
 
 /// Writes `index.html`, `results.md`, `results.csv` and the figures into `run`, the page last; returns
 /// its path.
@@ -114,7 +117,9 @@ fn page(
         "The same numbers for other programs: " code { "results.csv" } ", every result under "
         code { "cells/" } "; the figures as PNG files."
     };
-    Ok(document(&file.title, &lead, &parts, &footer))
+    let name = format!("{} ({})", file.title, experiment.scale);
+    let head = Head { name: &name, title: &file.title, lead: &lead, index: Some(INDEX) };
+    Ok(document(&head, &parts, &footer, &csv(report)))
 }
 
 /// What is said of a run that is not finished.

@@ -21,10 +21,10 @@ pub(super) fn write(dir: &Path, inputs: &Inputs, groups: &[Group]) -> Result<()>
             plot::chart(&dir.join(name), &Figure { title: group.title(), panels, legend })?;
         }
         for entry in &group.entries {
-            if let Some(wall) = &entry.found.wall {
+            for wall in &entry.found.walls {
                 let name = free(&mut used, &["wall", &entry.label, group.method, group.attack]);
                 let title = format!("{}: {} at {}", entry.label, group.title(), wall.eps);
-                plot::attack_gallery(&dir.join(name), &title, &wall.rows)?;
+                plot::attack_gallery(&dir.join(name), &title, &wall.first)?;
             }
         }
     }
@@ -77,7 +77,9 @@ pub(super) fn panels(group: &Group) -> Vec<Panel> {
                 title,
                 x_axis: XAxis::Radii,
                 x_label: below,
+                y_label: metric.name.to_owned(),
                 y_range: metric.axis,
+                equal: false,
                 series,
             });
         }
@@ -119,7 +121,9 @@ pub(super) fn history(training: &Training) -> (Vec<Panel>, Vec<(usize, String)>)
         title: title.into(),
         x_axis: XAxis::Epochs,
         x_label: "epochs".into(),
+        y_label: title.into(),
         y_range: include,
+        equal: false,
         series,
     };
     (vec![panel("loss", (0.0, 0.0), losses), panel("accuracy", (0.0, 1.0), accuracies)], legend)

@@ -1,7 +1,8 @@
 //! Puts results side by side that can be compared: one data set, method and attack, several models.
 
 use super::{Found, Inputs};
-use crate::results::{Attacked, Keys, ModelCard, Number, QUANTITY, keys};
+use crate::results::{Attacked, Keys, ModelCard, QUANTITY, Sample, keys};
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Results that differ in the model only.
@@ -39,13 +40,27 @@ impl Entry<'_> {
     }
 
     /// Clean accuracy on these images.
-    pub(super) fn accuracy(&self) -> Number {
+    pub(super) fn accuracy(&self) -> Sample {
         let row = self.found.record.rows.only(&keys([(QUANTITY, "accuracy")]));
-        row.map_or(Number::default(), |row| row.number)
+        row.map_or(Sample::default(), |row| Sample {
+            number: row.number,
+            values: row.values.clone(),
+        })
+    }
+
+    /// Which of the data its images are, beside how many.
+    fn images_of(&self) -> [Option<&Value>; 2] {
+        ["offset", "class"].map(|name| self.found.record.settings.get(name))
     }
 }
 
 impl Group<'_> {
+    /// Whether an entry is of the same images as the first.
+    pub(super) fn paired(&self, entry: &Entry) -> bool {
+        let first = &self.entries[0];
+        first.images() == entry.images() && first.images_of() == entry.images_of()
+    }
+
     /// Such as `gxi under topk on shapes`.
     pub(super) fn title(&self) -> String {
         format!("{} under {} on {}", self.method, self.attack, self.data)

@@ -6,21 +6,29 @@ use anyhow::Result;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use maud::{Markup, html};
 use plot::Picture;
-
-/// Pictures with longer sides are averaged down for the page; the PNG files keep every pixel.
-const SIDE: usize = 160;
+use std::path::{Path, PathBuf};
 
 /// The `src` of a PNG inside the page.
 pub(super) fn source(png: &[u8]) -> String {
     format!("data:image/png;base64,{}", STANDARD.encode(png))
 }
 
-/// `picture` inside the page, described by `alt`.
-pub(super) fn image(picture: &Picture, alt: &str) -> Result<Markup> {
-    let small = picture.reduced(SIDE);
-    Ok(
-        html! { img src=(source(&small.png()?)) width=(small.width) height=(small.height) alt=(alt); },
-    )
+/// `picture` inside the page, described by `alt`, averaged down to sides of at most `side`; the files keep
+/// every pixel. It says what its colours mean and of how many pixels each of its own is.
+pub(super) fn image(picture: &Picture, alt: &str, side: usize) -> Result<Markup> {
+    let small = picture.reduced(side);
+    let step = picture.width.div_ceil(small.width);
+    let (scale, top) = (picture.scale.name(), picture.scale.top().unwrap_or(1.));
+    Ok(html! {
+        img src=(source(&small.png()?)) width=(small.width) height=(small.height) alt=(alt)
+            data-scale=(scale) data-top=(top) data-step=(step);
+    })
+}
+
+/// `path` as seen from the folder `from`, where one is below the other; else as it is.
+pub(super) fn relative(path: &Path, from: &Path) -> PathBuf {
+    let [real, base] = [path, from].map(|p| p.canonicalize().unwrap_or_else(|_| p.to_path_buf()));
+    real.strip_prefix(&base).map_or(real.clone(), Path::to_path_buf)
 }
 
 /// A table in a box of its own that scrolls sideways; `label` names it for screen readers.

@@ -1,11 +1,11 @@
 //! One number for a similarity over a whole run.
 
-use crate::results::{Attacked, Number};
+use crate::results::{Attacked, Number, Sample};
 
 /// The area under `metric` over log2(255 ε); for a run at one radius the mean there. The error of an
 /// area that has none of its own is the area under the errors, the most it can be: the images are the
 /// same at each ε.
-pub(super) fn overall(run: &Attacked, metric: &str) -> Option<Number> {
+pub(super) fn overall(run: &Attacked, metric: &str) -> Option<Sample> {
     let radii = run.radii();
     let positive = radii.iter().filter(|(eps, _)| *eps > 0. || radii.len() == 1);
     let points: Vec<(f64, &Number)> = positive
@@ -16,24 +16,30 @@ pub(super) fn overall(run: &Attacked, metric: &str) -> Option<Number> {
             let slice = |w: &[(f64, &Number)]| {
                 Some((w[1].0 - w[0].0) * (w[0].1.stderr? + w[1].1.stderr?) / 2.)
             };
-            let stderr = area.stderr.or_else(|| points.windows(2).map(slice).sum());
-            Some(Number { mean: area.mean, stderr, ..Number::default() })
+            let stderr = area.number.stderr.or_else(|| points.windows(2).map(slice).sum());
+            let number = Number { mean: area.number.mean, stderr, ..Number::default() };
+            Some(Sample { number, values: area.values.clone() })
         }
         None if radii.len() == 1 => {
             let (_, number) = points.first()?;
-            Some(Number { mean: number.mean, stderr: number.stderr, ..Number::default() })
+            let number = Number { mean: number.mean, stderr: number.stderr, ..Number::default() };
+            Some(Sample { number, values: run.values(radii[0].1, metric).to_vec() })
         }
         None => None,
     }
 }
 
 /// Mean over the radii of the share of successes; none where it is undefined.
-pub(super) fn success(run: &Attacked) -> Number {
+pub(super) fn success(run: &Attacked) -> Sample {
     let radii = run.radii();
     let share = |(_, label): &(f64, &str)| run.number(label, "success")?.mean;
     let all: Option<f64> = radii.iter().map(share).sum();
     let mean = all.map(|all| all / radii.len().max(1) as f64);
-    Number { mean, ..Number::default() }
+    let each: Vec<&[f64]> = radii.iter().map(|(_, label)| run.values(label, "success")).collect();
+    let images = each.iter().map(|values| values.len()).min().unwrap_or(0);
+    let over =
+        |image: usize| each.iter().map(|values| values[image]).sum::<f64>() / each.len() as f64;
+    Sample { number: Number { mean, ..Number::default() }, values: (0..images).map(over).collect() }
 }
 
 /// The area of a metric that is 1 at every radius; 0 for fewer than two radii above 0, which have none.
@@ -51,7 +57,7 @@ mod tests {
     use super::*;
     use crate::results::Keys;
 
-    fn of(run: &Run) -> (Option<Number>, f64) {
+    fn of(run: &Run) -> (Option<Sample>, f64) {
         let record = run.record();
         let all = Attacked::of(&record, &Keys::new());
         (overall(&all, "k-in"), full_area(&all.radii()))
@@ -66,8 +72,9 @@ mod tests {
         // 2, 4, 8, 16 of 255: one unit between neighbours.
         let area = (errors[0] + errors[3]) / 2.0 + errors[1] + errors[2];
         let (value, full) = of(&run);
-        assert_eq!(value.unwrap().mean, Some(1.25));
-        assert!((value.unwrap().stderr.unwrap() - area).abs() < 1e-12);
+        let value = value.unwrap();
+        assert_eq!(value.mean, Some(1.25));
+        assert!((value.stderr.unwrap() - area).abs() < 1e-12);
         assert!((full - 3.0).abs() < 1e-12);
         let record = run.record();
         assert!(overall(&Attacked::of(&record, &Keys::new()), "unheard-of").is_none());
@@ -98,7 +105,8 @@ mod tests {
         run.auc.clear();
         let first = run.eps[0].metrics["k-in"].number;
         let (found, full) = of(&run);
-        assert_eq!((found.unwrap().mean, found.unwrap().stderr), (first.mean, first.stderr));
+        let found = found.unwrap();
+        assert_eq!((found.mean, found.stderr), (first.mean, first.stderr));
         assert_eq!(full, 0.0);
     }
 }

@@ -49,17 +49,41 @@ pub struct Found {
     pub path: PathBuf,
     /// What it says.
     pub record: Record,
-    /// Some of its images; none if it is of no attack, it kept none, or the file with them is gone.
-    pub wall: Option<Wall>,
+    /// Its images, of an explanation once for each method; none if it kept none, or their files are
+    /// gone.
+    pub walls: Vec<Wall>,
 }
 
-/// Attacked images at one radius.
+/// Images with maps of one method, attacked at one radius or as they are.
 #[derive(Debug)]
 pub struct Wall {
-    /// The radius, such as `8/255`.
+    /// The radius, such as `8/255`; empty of images as they are.
     pub eps: String,
-    /// The first images of the run: none is picked.
-    pub rows: Vec<plot::AttackedImage>,
+    /// The method of the maps.
+    pub method: String,
+    /// The file with the tensors.
+    pub file: PathBuf,
+    /// All images of the run, as far as there is room: none is picked.
+    pub rows: Vec<Shown>,
+    /// The first of attacked ones, as they are drawn into a file.
+    pub first: Vec<plot::AttackedImage>,
+}
+
+/// One image of a [`Wall`] and what is known of it.
+#[derive(Debug)]
+pub struct Shown {
+    /// Its place in the tensors, from 0.
+    pub index: usize,
+    /// The class of the data.
+    pub label: String,
+    /// The class that is explained.
+    pub class: String,
+    /// Whether the attack succeeded: `yes`, `no`, `no map`; empty of images as they are.
+    pub success: &'static str,
+    /// Numbers by name.
+    pub numbers: Vec<(String, f64)>,
+    /// Pictures and their titles.
+    pub pictures: Vec<(&'static str, plot::Picture)>,
 }
 
 /// The log of one training.
@@ -80,6 +104,7 @@ pub fn write(dir: &Path, inputs: &Inputs) -> Result<PathBuf> {
     }
     let path = dir.join("index.html");
     save(&path, &index(dir, inputs)?)?;
+    inputs.runs.iter().try_for_each(|(run, _)| linked(run, dir))?;
     Ok(path)
 }
 
@@ -91,6 +116,18 @@ pub fn numbers(inputs: &Inputs) -> Result<[(&'static str, String); 2]> {
 /// The page of [`write()`], for `dir`.
 pub fn index(dir: &Path, inputs: &Inputs) -> Result<String> {
     page::page(inputs, &group::groups(inputs), dir)
+}
+
+/// Shows the link back on the page of a run, where the index lies a folder above it.
+fn linked(run: &Path, dir: &Path) -> Result<()> {
+    let (page, above) = (run.join("index.html"), run.join(".."));
+    let same = above.canonicalize().ok().zip(dir.canonicalize().ok()).is_some_and(|(a, b)| a == b);
+    let Ok(text) = std::fs::read_to_string(&page) else { return Ok(()) };
+    let hidden = document::hidden_link(experiment::INDEX);
+    if !same || !text.contains(&hidden) {
+        return Ok(());
+    }
+    save(&page, &text.replace(&hidden, &hidden.replace(" hidden", "")))
 }
 
 fn save(path: &Path, text: &str) -> Result<()> {

@@ -1,10 +1,10 @@
-//! The page itself: one HTML file without a script and without any other file.
+//! The page itself: one HTML file.
 
-use super::document::document;
+use super::document::{Head, document};
 use super::group::{Entry, Group};
 use super::html::list;
 use super::sections::{any, attacks, details, measured, pictures, trainings, transfers};
-use super::{Inputs, summary};
+use super::{Inputs, summary, tables};
 use crate::results::counted;
 use anyhow::Result;
 use maud::html;
@@ -18,9 +18,9 @@ pub(super) fn page(inputs: &Inputs, groups: &[Group], dir: &Path) -> Result<Stri
         ("results", "Results", attacks::section(groups)),
         ("curves", "Curves over ε", attacks::curves(groups)?),
         ("transfer", "Transfer", transfers::section(inputs)),
-        ("measured", "Measured", measured::section(inputs)),
+        ("measured", "Measured", measured::section(inputs)?),
         ("others", "Other results", any::section(inputs)),
-        ("pictures", "Pictures", pictures::section(groups)?),
+        ("pictures", "Pictures", pictures::section(inputs, dir)?),
         ("training", "Training", trainings::section(inputs)?),
         ("settings", "Settings and all numbers", details::section(groups)),
         ("provenance", "Where the numbers come from", details::provenance(inputs)),
@@ -28,13 +28,42 @@ pub(super) fn page(inputs: &Inputs, groups: &[Group], dir: &Path) -> Result<Stri
     let title = match inputs.results.is_empty() {
         true if !inputs.runs.is_empty() => "What do the papers' claims come to?",
         true => "How did the trainings go?",
+        false if inputs.results.iter().all(|found| found.record.kind == "explain") => {
+            "What do the networks look at?"
+        }
         false => "How robust are the explanations?",
     };
     let footer = html! {
-        "The same numbers for other programs: " code { "results.json" } " and " code { "results.csv" }
-        " beside this page; the figures as PNG files."
+        "The same numbers for other programs: " a href="results.json" { "results.json" } " and "
+        a href="results.csv" { "results.csv" } " beside this page; the figures as PNG files."
     };
-    Ok(document(title, &lead(inputs, groups), &parts, &footer))
+    let lead = lead(inputs, groups);
+    let head = Head { name: &name(inputs, groups), title, lead: &lead, index: None };
+    Ok(document(&head, &parts, &footer, &tables::csv(inputs)?))
+}
+
+/// What tells the page from others: methods, attacks and data, or what else there is.
+fn name(inputs: &Inputs, groups: &[Group]) -> String {
+    let some = |all: BTreeSet<String>| list(&all.into_iter().collect::<Vec<_>>());
+    if !groups.is_empty() {
+        return some(groups.iter().map(Group::title).collect());
+    }
+    if let [found, ..] = &inputs.results[..] {
+        let kinds = some(inputs.results.iter().map(|found| found.record.kind.clone()).collect());
+        let methods = found.record.rows.distinct("method").into_iter().map(str::to_owned);
+        let methods = some(methods.collect());
+        let of = if methods.is_empty() { String::new() } else { format!(" of {methods}") };
+        let on = match found.record.data.as_str() {
+            "" => String::new(),
+            data => format!(" on {data}"),
+        };
+        return format!("{kinds}{of}{on}");
+    }
+    if !inputs.runs.is_empty() {
+        return count(inputs.runs.len(), "experiment");
+    }
+    let trainings = inputs.trainings.iter().map(|training| training.name.clone());
+    format!("training of {}", some(trainings.collect()))
 }
 
 /// One sentence: what was done.

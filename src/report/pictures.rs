@@ -1,79 +1,82 @@
-//! The pictures of an attack, from the tensors it kept. Only this file of the report knows tensors.
+//! The images of attacks and explanations, from the tensors they kept. Only this file of the report
+//! knows tensors.
 
-use super::Wall;
+use super::{Shown, Wall};
 use crate::results::{Attacked, Keys, Record, effect};
 use anyhow::{Context, Result, ensure};
 use explain::similarity::in_tables;
-use plot::{AttackedImage, Picture};
-use std::path::Path;
+use plot::{AttackedImage, Drawing, Picture};
+use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 use tensorfile::{TensorFile, words::count};
 
-/// Images shown of each result.
-const ROWS: i64 = 5;
+/// Images in the PNG file of a result.
+const FIRST: usize = 8;
+/// Images whose pictures stand on the page, of each result at most.
+const MOST: i64 = 1000;
 /// The radius shown, or the nearest to it that kept its tensors.
 const SHOWN: f64 = 8.0 / 255.0;
 
-/// The first images of an attack, whose JSON file is `path`. None if no tensors were kept, or their
-/// file is gone. Errors: a broken file, tensors that do not belong together.
-pub(super) fn read(path: &Path, record: &Record) -> Result<Option<Wall>> {
+/// All images of a result, whose JSON file is `path`: of an attack at one radius, of `explain` by each
+/// method. Empty if no tensors were kept, or their files are gone. Errors: a broken file, tensors that
+/// do not belong together.
+pub(super) fn read(path: &Path, record: &Record) -> Result<Vec<Wall>> {
     let folder = path.parent().unwrap_or(Path::new("."));
-    let far = |eps: f64| (eps.max(1e-9) / SHOWN).log2().abs();
-    let radii = Attacked::of(record, &Keys::new()).radii();
-    let kept = radii.into_iter().filter_map(|(eps, label)| {
-        let file = folder.join(record.rest.get("tensors")?.get(label)?.as_str()?);
-        file.is_file().then_some((eps, label, file))
-    });
-    let Some((_, label, file)) = kept.min_by(|a, b| far(a.0).total_cmp(&far(b.0))) else {
-        return Ok(None);
+    let kept = |name: &str| -> Option<PathBuf> {
+        let file = folder.join(record.rest.get("tensors")?.get(name)?.as_str()?);
+        file.is_file().then_some(file)
     };
-    let tensors = TensorFile::read(&file)?;
-    let classes = record.models.first().map_or(&[][..], |card| &card.classes);
-    let rows = rows(&Kept::of(tensors)?, classes);
-    let rows = rows.with_context(|| format!("in `{}`", file.display()))?;
-    Ok((!rows.is_empty()).then(|| Wall { eps: label.to_owned(), rows }))
+    let told = |file: &Path| format!("in `{}`", file.display());
+    if record.kind == "explain" {
+        let methods = record.rows.distinct("method").into_iter();
+        let files = methods.filter_map(|method| Some((method, kept(method)?)));
+        let wall = |(method, file): (&str, PathBuf)| {
+            explained(record, method, &file).with_context(|| told(&file))
+        };
+        return files.map(wall).collect();
+    }
+    let far = |eps: f64| (eps.max(1e-9) / SHOWN).log2().abs();
+    let radii = Attacked::of(record, &Keys::new()).radii().into_iter();
+    let kept = radii.filter_map(|(eps, label)| Some((eps, label, kept(label)?)));
+    let Some((_, label, file)) = kept.min_by(|a, b| far(a.0).total_cmp(&far(b.0))) else {
+        return Ok(vec![]);
+    };
+    let wall = attacked(record, label, &file).with_context(|| told(&file))?;
+    Ok(if wall.rows.is_empty() { vec![] } else { vec![wall] })
 }
 
-/// The tensors of `gradproof attack --out`, checked against each other.
+/// Tensors of one image each, checked against each other.
 struct Kept {
-    images: Tensor,      // [N, C, H, W]
-    adversarial: Tensor, // [N, C, H, W]
-    maps: Tensor,        // [N, C', H, W], signed
-    attacked_maps: Tensor,
+    images: Tensor, // [N, C, H, W]
     labels: Vec<i64>,
     targets: Vec<i64>,
-    success: Vec<i64>,
     rest: TensorFile,
 }
 
 impl Kept {
-    fn of(mut file: TensorFile) -> Result<Self> {
+    fn of(file: &Path) -> Result<Self> {
+        let mut file = TensorFile::read(file)?;
         let images = file.take("images")?;
         let size = images.size();
         ensure!(size.len() == 4, "`images` has the shape {size:?}, not [N, C, H, W]");
-        let mut like = |name: &str, same: usize| -> Result<Tensor> {
-            let tensor = file.take(name)?;
-            let found = tensor.size();
-            ensure!(
-                found.len() == 4 && found[0] == size[0] && found[same..] == size[same..],
-                "`{name}` has the shape {found:?}, which does not go with `images` {size:?}"
-            );
-            Ok(tensor)
-        };
-        let adversarial = like("adversarial", 1)?;
-        let (maps, attacked_maps) = (like("maps", 2)?, like("attacked_maps", 2)?);
-        let mut whole = |name: &str| -> Result<Vec<i64>> {
-            let numbers = Vec::try_from(&file.take(name)?.to_kind(Kind::Int64).view(-1))?;
-            ensure!(
-                numbers.len() as i64 == size[0],
-                "`{name}` has {} for {}",
-                count(numbers.len(), "number"),
-                count(size[0], "image")
-            );
-            Ok(numbers)
-        };
-        let (labels, targets, success) = (whole("labels")?, whole("targets")?, whole("success")?);
-        Ok(Kept { images, adversarial, maps, attacked_maps, labels, targets, success, rest: file })
+        let [labels, targets] = ["labels", "targets"].map(|name| whole(&mut file, name, size[0]));
+        Ok(Kept { labels: labels?, targets: targets?, rest: file, images })
+    }
+
+    /// Maps or images, `[N, C, H, W]`; what of the shape has to be that of `images` beside N.
+    fn like(&mut self, name: &str, same: usize) -> Result<Tensor> {
+        let (tensor, size) = (self.rest.take(name)?, self.images.size());
+        let found = tensor.size();
+        ensure!(
+            found.len() == 4 && found[0] == size[0] && found[same..] == size[same..],
+            "`{name}` has the shape {found:?}, which does not go with `images` {size:?}"
+        );
+        Ok(tensor)
+    }
+
+    /// How many images there are pictures of.
+    fn len(&self) -> i64 {
+        self.images.size()[0].min(MOST)
     }
 
     /// The number `name` of image `i`, where the file has it.
@@ -83,39 +86,126 @@ impl Kept {
     }
 }
 
-fn rows(kept: &Kept, classes: &[String]) -> Result<Vec<AttackedImage>> {
-    (0..ROWS.min(kept.images.size()[0])).map(|i| row(kept, i, classes)).collect()
+/// A whole number an image.
+fn whole(file: &mut TensorFile, name: &str, images: i64) -> Result<Vec<i64>> {
+    let numbers = Vec::<i64>::try_from(&file.take(name)?.to_kind(Kind::Int64).view(-1))?;
+    ensure!(
+        numbers.len() as i64 == images,
+        "`{name}` has {} for {}",
+        count(numbers.len(), "number"),
+        count(images as usize, "image")
+    );
+    Ok(numbers)
 }
 
-fn row(kept: &Kept, i: i64, classes: &[String]) -> Result<AttackedImage> {
-    let (image, changed) = (kept.images.get(i), kept.adversarial.get(i));
-    let name = |class: i64| {
-        let known = usize::try_from(class).ok().and_then(|c| classes.get(c));
-        known.cloned().unwrap_or(format!("class {class}"))
+/// The name of a class, or its number.
+fn named(record: &Record, class: i64) -> String {
+    let classes = record.models.first().map_or(&[][..], |card| &card.classes);
+    let known = usize::try_from(class).ok().and_then(|c| classes.get(c));
+    known.cloned().unwrap_or(format!("class {class}"))
+}
+
+fn explained(record: &Record, method: &str, file: &Path) -> Result<Wall> {
+    let mut kept = Kept::of(file)?;
+    let maps = kept.like("maps", 2)?;
+    let drawing = Drawing::usual(&maps);
+    let row = |i: i64| -> Result<Shown> {
+        let (image, map) = (kept.images.get(i), maps.get(i).to_kind(Kind::Float));
+        let sum = map.sum(Kind::Double).double_value(&[]);
+        let all = map.abs().sum(Kind::Double).double_value(&[]);
+        let mut numbers: Vec<(String, f64)> = vec![("map-sum".into(), sum)];
+        if drawing == Drawing::Signed {
+            numbers.push(("positive-share".into(), (sum + all) / 2. / all));
+        }
+        let confidence = kept.number("confidence", i);
+        numbers.extend(confidence.map(|p| ("confidence".to_owned(), p)));
+        let map = |how| Picture::of_map(&map, &image, how);
+        Ok(Shown {
+            index: i as usize,
+            label: named(record, kept.labels[i as usize]),
+            class: named(record, kept.targets[i as usize]),
+            success: "",
+            numbers,
+            pictures: vec![
+                ("image", Picture::from_image(&image)?),
+                ("map", map(drawing)?),
+                ("overlay", map(Drawing::Overlay)?),
+            ],
+        })
     };
-    let class = |confidence: Option<f64>| match confidence {
-        Some(p) => format!("{} {p:.2}", name(kept.targets[i as usize])),
-        None => name(kept.targets[i as usize]),
-    };
+    let rows = (0..kept.len()).map(row).collect::<Result<_>>()?;
+    Ok(Wall { eps: String::new(), method: method.into(), file: file.into(), rows, first: vec![] })
+}
+
+fn attacked(record: &Record, eps: &str, file: &Path) -> Result<Wall> {
+    let mut kept = Kept::of(file)?;
+    let changed = kept.like("adversarial", 1)?;
+    let (maps, after) = (kept.like("maps", 2)?, kept.like("attacked_maps", 2)?);
+    let success = whole(&mut kept.rest, "success", kept.images.size()[0])?;
+    let drawing = Drawing::usual(&maps);
+    let (mut rows, mut first) = (vec![], vec![]);
+    for i in 0..kept.len() {
+        let (image, changed) = (kept.images.get(i), changed.get(i));
+        let pictures = [
+            Picture::from_image(&image)?,
+            Picture::of_map(&maps.get(i), &image, drawing)?,
+            Picture::from_image(&changed)?,
+            Picture::of_map(&after.get(i), &changed, drawing)?,
+            Picture::difference(&image, &changed)?,
+        ];
+        let names = in_tables().into_iter().map(|s| s.name);
+        let names = names.chain(["clean_confidence", "confidence"]);
+        let numbers = names.filter_map(|n| Some((n.replace('_', "-"), kept.number(n, i)?)));
+        let no_map = kept.number("has_map", i) == Some(0.);
+        let became = match success[i as usize] {
+            0 if no_map => "no map",
+            0 => "no",
+            _ => "yes",
+        };
+        if first.len() < FIRST {
+            first.push(gallery(record, &kept, i, became, pictures.clone()));
+        }
+        rows.push(Shown {
+            index: i as usize,
+            label: named(record, kept.labels[i as usize]),
+            class: named(record, kept.targets[i as usize]),
+            success: became,
+            numbers: numbers.collect(),
+            pictures: AttackedImage::COLUMNS.into_iter().zip(pictures).collect(),
+        });
+    }
+    let method = Attacked::of(record, &Keys::new()).key("method").to_owned();
+    Ok(Wall { eps: eps.to_owned(), method, file: file.into(), rows, first })
+}
+
+/// A row of the PNG file.
+fn gallery(
+    record: &Record,
+    kept: &Kept,
+    i: i64,
+    became: &str,
+    pictures: [Picture; 5],
+) -> AttackedImage {
     let (target, label) = (kept.targets[i as usize], kept.labels[i as usize]);
-    let truth = if target == label { String::new() } else { format!(" (is {})", name(label)) };
-    let effect = match kept.success[i as usize] {
-        0 if kept.number("has_map", i) == Some(0.) => "no map".to_owned(),
-        0 => "attack failed".to_owned(),
+    let class = |confidence: Option<f64>| match confidence {
+        Some(p) => format!("{} {p:.2}", named(record, target)),
+        None => named(record, target),
+    };
+    let truth = match target == label {
+        true => String::new(),
+        false => format!(" (is {})", named(record, label)),
+    };
+    let effect = match became {
+        "no map" => "no map".to_owned(),
+        "no" => "attack failed".to_owned(),
         _ => in_tables()[..2]
             .iter()
             .filter_map(|m| Some(effect(m.name, kept.number(m.name, i)?)))
             .collect::<Vec<_>>()
             .join(", "),
     };
-    Ok(AttackedImage {
-        map: Picture::from_raw_map(&kept.maps.get(i))?,
-        attacked_map: Picture::from_raw_map(&kept.attacked_maps.get(i))?,
-        difference: Picture::difference(&image, &changed)?,
-        image: Picture::from_image(&image)?,
-        attacked: Picture::from_image(&changed)?,
-        before: class(kept.number("clean_confidence", i)) + &truth,
-        after: class(kept.number("confidence", i)),
-        effect,
-    })
+    let [image, map, attacked, attacked_map, difference] = pictures;
+    let before = class(kept.number("clean_confidence", i)) + &truth;
+    let after = class(kept.number("confidence", i));
+    AttackedImage { image, map, attacked, attacked_map, difference, before, after, effect }
 }

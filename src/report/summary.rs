@@ -1,7 +1,7 @@
 //! One run of an experiment in short: what became of its claims, for the index of runs, `run --list`
 //! and whoever wants to cite it.
 
-use super::html::{column, scrolling};
+use super::html::{column, relative, scrolling};
 use experiment::{Experiment, Judged, Report};
 use maud::{Markup, html};
 use serde::{Deserialize, Serialize};
@@ -122,10 +122,4 @@ pub(super) fn index(runs: &[(PathBuf, Summary)], from: &Path) -> Markup {
     } else {
         scrolling("experiments", &table)
     }
-}
-
-/// `path` as seen from the folder `from`, where one is below the other; else as it is.
-fn relative(path: &Path, from: &Path) -> PathBuf {
-    let [real, base] = [path, from].map(|p| p.canonicalize().unwrap_or_else(|_| p.to_path_buf()));
-    real.strip_prefix(&base).map_or(real.clone(), Path::to_path_buf)
 }

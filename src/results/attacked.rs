@@ -123,10 +123,16 @@ impl<'a> Attacked<'a> {
         self.at(label).find(|row| row.quantity() == quantity).map(|row| &row.number)
     }
 
+    /// The values of `quantity` at the radius called `label`, one an image.
+    pub fn values(&self, label: &str, quantity: &str) -> &'a [f64] {
+        let own = self.at(label).find(|row| row.quantity() == quantity);
+        own.map_or(&[], |row| &row.values)
+    }
+
     /// The area of `quantity` over the radii.
-    pub fn area(&self, quantity: &str) -> Option<&'a Number> {
+    pub fn area(&self, quantity: &str) -> Option<&'a Row> {
         let own = |row: &&&Row| row.quantity().strip_suffix(AUC) == Some(quantity);
-        self.rows.iter().find(own).map(|row| &row.number)
+        self.rows.iter().find(own).copied()
     }
 
     /// Whether there is an area of anything.

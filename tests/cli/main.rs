@@ -34,6 +34,11 @@ mod refused {
     mod numbers;
     mod weights;
 }
+mod report {
+    //! The page of results.
+    mod browser;
+    mod figures;
+}
 mod run {
     //! Experiments.
     mod cells;

@@ -34,9 +34,9 @@ fn without(text: &str, open: &str, close: &str) -> String {
     left
 }
 
-/// A page that can be read: a tag begins a line; pictures, charts and the style sheet left out.
+/// A page that can be read: a tag begins a line; pictures, charts, the style sheet and scripts left out.
 fn readable(page: &str) -> String {
-    let page = without(page, "<style>", "</style>");
+    let page = without(&without(page, "<style>", "</style>"), "<script", "</script>");
     let page = without(&without(&page, "<svg", "</svg>"), "base64,", "\"");
     let page = page.replace('<', "\n<").replace("\n</", "</").replace('>', ">\n");
     let lines = page.lines().map(str::trim).filter(|line| !line.is_empty());

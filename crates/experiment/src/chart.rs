@@ -52,6 +52,15 @@ impl FigureSpec {
         Query::new(step, pairs(&self.common).chain(pairs(words)))
     }
 
+    /// What runs upwards: its quantity, and its statistic where that is not the mean.
+    fn up(&self) -> String {
+        [&self.y, &self.common]
+            .into_iter()
+            .map(words_of)
+            .find(|told| !told.is_empty())
+            .unwrap_or_default()
+    }
+
     /// The axis that is across.
     fn axis(&self) -> Result<&String> {
         match &self.x {
@@ -59,6 +68,16 @@ impl FigureSpec {
             _ => bail!("`x` of {} is the name of an axis", self.kind.name()),
         }
     }
+}
+
+/// The values of a number's words, such as `k-in`.
+fn words_of(words: &Words) -> String {
+    let told: Vec<&str> = ["quantity", "statistic", "value"]
+        .iter()
+        .filter_map(|key| pairs(words).find(|(name, _)| name == key))
+        .map(|(_, value)| value)
+        .collect();
+    told.join(", ")
 }
 
 /// The choices of an axis, or the one choice there is without it.
@@ -92,9 +111,18 @@ fn panels(results: &Results, step: &Step, spec: &FigureSpec) -> Result<Chart> {
         let include = if start.is_nan() { (0., 1.) } else { (start, start) };
         let below = match &spec.x {
             Some(X::Axis(name)) if spec.across.is_empty() => name.clone(),
+            Some(X::Number(words)) if spec.across.is_empty() => words_of(words),
             _ => spec.across.clone(),
         };
-        panels.push(Panel { title, x_axis: across, x_label: below, y_range: include, series });
+        panels.push(Panel {
+            title,
+            x_axis: across,
+            x_label: below,
+            y_label: spec.up(),
+            y_range: include,
+            equal: false,
+            series,
+        });
     }
     let legend =
         lines.into_iter().flatten().enumerate().map(|(slot, line)| (slot, line.label.clone()));

@@ -36,7 +36,7 @@ impl AttackedImage {
     }
 }
 
-/// Draws one row an image as a PNG at `path`. Errors: no row, unwritable path.
+/// Draws one row an image at `path`, as PNG, SVG or PDF by its ending. Errors: no row, unwritable path.
 pub fn attack_gallery(path: &Path, title: &str, rows: &[AttackedImage]) -> Result<()> {
     let row = |shown: &AttackedImage| {
         let captions = [&shown.before, "", &shown.after, &shown.effect, ""].map(str::to_owned);

@@ -1,12 +1,10 @@
-//! Line charts: several panels with a common legend as one PNG, or one panel alone as SVG.
+//! Line charts: several panels with a common legend as one figure, or one panel alone for a page.
 
-use crate::bitmap::Bitmap;
-use crate::canvas::Canvas;
-use crate::palette::{INK, RULES_DARK, SERIES};
+use crate::palette::{INK, SERIES};
 use crate::panel::{Panel, SIZE};
+use crate::sheet::{Sheet, element};
 use crate::text::{Align, Label, bold, regular};
-use anyhow::{Result, anyhow};
-use plotters::prelude::{BitMapBackend, DrawingBackend, IntoDrawingArea, SVGBackend};
+use anyhow::Result;
 use std::path::Path;
 
 /// Panels in rows of two, and the names of their lines below them.
@@ -20,11 +18,8 @@ pub struct Figure {
     pub legend: Vec<(usize, String)>,
 }
 
-/// Pixels a unit in PNG files, and how much finer they are drawn than written.
-const DENSITY: usize = 2;
-const FINER: usize = 2;
-/// Backend units a unit in SVG, which plotters writes in whole numbers.
-const SVG_UNITS: f64 = 8.0;
+/// Pixels a unit in PNG files.
+pub(crate) const DENSITY: usize = 2;
 const HEADER: f64 = 36.0;
 const LEGEND_LINE: f64 = 22.0;
 const TITLE: f32 = 15.0;
@@ -32,62 +27,34 @@ const TITLE_LINE: f64 = 20.0;
 const SWATCH: f64 = 30.0;
 const NAME: f32 = 12.0;
 
-/// Draws `figure` as a PNG at `path`. Errors: unwritable path.
+/// Draws `figure` at `path`, as PNG, SVG or PDF by its ending. Errors: unwritable path.
 pub fn chart(path: &Path, figure: &Figure) -> Result<()> {
-    compose(figure)?.save(path)
+    compose(figure).save(path)
 }
 
 /// One panel as an `<svg>` element that fills the width it is given. It has no colours of its own
 /// on a dark page; see [`dark_rules`](super::dark_rules). `alt` describes it.
 pub fn svg(panel: &Panel, alt: &str) -> Result<String> {
-    element(SIZE, alt, |canvas| panel.draw(canvas, (0.0, 0.0)))
+    let mut sheet = Sheet::new(SIZE, DENSITY);
+    panel.draw(&mut sheet, (0.0, 0.0));
+    element(&sheet, alt)
 }
 
 /// The line and marker of `color_index` as a small `<svg>` element, for a legend.
 pub fn swatch(color_index: usize) -> Result<String> {
-    let svg = element((SWATCH, 12.0), "", |canvas| draw_swatch(canvas, color_index, (1.0, 6.0)))?;
+    let mut sheet = Sheet::new((SWATCH, 12.0), DENSITY);
+    draw_swatch(&mut sheet, color_index, (1.0, 6.0));
+    let svg = element(&sheet, "")?;
     Ok(svg.replacen("<svg ", "<svg width=\"30\" height=\"12\" ", 1))
 }
 
-fn draw_swatch<B: DrawingBackend>(
-    canvas: &mut Canvas<B>,
-    color_index: usize,
-    at: (f64, f64),
-) -> Result<()> {
+fn draw_swatch(sheet: &mut Sheet, color_index: usize, at: (f64, f64)) {
     let colour = SERIES[color_index % SERIES.len()].light;
-    canvas.line(&[at, (at.0 + SWATCH - 2.0, at.1)], colour, 2.0)?;
-    canvas.marker((at.0 + SWATCH / 2.0 - 1.0, at.1), color_index, 4.0, colour)
+    sheet.line(&[at, (at.0 + SWATCH - 2.0, at.1)], colour, 2.0);
+    sheet.marker((at.0 + SWATCH / 2.0 - 1.0, at.1), color_index, 4.0, colour);
 }
 
-fn element(
-    size: (f64, f64),
-    alt: &str,
-    draw: impl FnOnce(&mut Canvas<SVGBackend>) -> Result<()>,
-) -> Result<String> {
-    let units = |length: f64| (length * SVG_UNITS) as u32;
-    let mut text = String::new();
-    {
-        let area = SVGBackend::with_string(&mut text, (units(size.0), units(size.1)));
-        let area = area.into_drawing_area();
-        let mut canvas = Canvas::new(&area, SVG_UNITS);
-        draw(&mut canvas)?;
-        canvas.write_labels()?;
-        area.present().map_err(|error| anyhow!("cannot draw: {error}"))?;
-    }
-    let body = text.split_once(">\n").map_or("", |(_, body)| body);
-    let role = match alt {
-        "" => "aria-hidden=\"true\"".to_owned(),
-        alt => format!("role=\"img\" aria-label=\"{}\"", quoted(alt)),
-    };
-    let view = (units(size.0), units(size.1));
-    Ok(format!("<svg class=\"{RULES_DARK}\" viewBox=\"0 0 {} {}\" {role}>\n{body}", view.0, view.1))
-}
-
-fn quoted(text: &str) -> String {
-    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;")
-}
-
-fn compose(figure: &Figure) -> Result<Bitmap> {
+fn compose(figure: &Figure) -> Sheet {
     let columns = figure.panels.len().clamp(1, 2);
     let rows = figure.panels.len().div_ceil(columns);
     let width = columns as f64 * SIZE.0;
@@ -95,32 +62,20 @@ fn compose(figure: &Figure) -> Result<Bitmap> {
     let title = bold(TITLE).wrap(&figure.title, width as f32 - 16.0, 2);
     let header = HEADER + TITLE_LINE * title.len().saturating_sub(1) as f64;
     let height = header + rows as f64 * SIZE.1 + legend_height;
-    let scale = (DENSITY * FINER) as f64;
-    let mut bitmap = Bitmap::new((width * scale) as usize, (height * scale) as usize)?;
-    let size = (bitmap.picture.width as u32, bitmap.picture.height as u32);
-    let labels = {
-        let area = BitMapBackend::with_buffer(&mut bitmap.picture.rgb, size).into_drawing_area();
-        let mut canvas = Canvas::new(&area, scale);
-        for (i, line) in title.into_iter().enumerate() {
-            canvas.text(label(line, (8.0, 12.0 + TITLE_LINE * i as f64), bold(TITLE)));
-        }
-        for (i, panel) in figure.panels.iter().enumerate() {
-            let (row, column) = ((i / columns) as f64, (i % columns) as f64);
-            panel.draw(&mut canvas, (column * SIZE.0, header + row * SIZE.1))?;
-        }
-        let top = height - legend_height;
-        for (color_index, name, (x, y)) in names {
-            draw_swatch(&mut canvas, color_index, (x, top + y + 5.0))?;
-            canvas.text(label(name, (x + SWATCH + 6.0, top + y), regular(NAME)));
-        }
-        canvas.into_labels()
-    };
-    for label in &labels {
-        bitmap.write(label);
+    let mut sheet = Sheet::new((width, height), DENSITY);
+    for (i, line) in title.into_iter().enumerate() {
+        sheet.text(label(line, (8.0, 12.0 + TITLE_LINE * i as f64), bold(TITLE)));
     }
-    Ok(Bitmap {
-        picture: bitmap.picture.reduced(bitmap.picture.width.max(bitmap.picture.height) / FINER),
-    })
+    for (i, panel) in figure.panels.iter().enumerate() {
+        let (row, column) = ((i / columns) as f64, (i % columns) as f64);
+        panel.draw(&mut sheet, (column * SIZE.0, header + row * SIZE.1));
+    }
+    let top = height - legend_height;
+    for (color_index, name, (x, y)) in names {
+        draw_swatch(&mut sheet, color_index, (x, top + y + 5.0));
+        sheet.text(label(name, (x + SWATCH + 6.0, top + y), regular(NAME)));
+    }
+    sheet
 }
 
 fn label(text: String, at: (f64, f64), face: crate::text::Face) -> Label {
@@ -159,7 +114,9 @@ mod tests {
             title: title.into(),
             x_axis: XAxis::Radii,
             x_label: "ε".into(),
+            y_label: "k-in".into(),
             y_range: (0.0, 1.0),
+            equal: false,
             series,
         }
     }
@@ -170,7 +127,7 @@ mod tests {
         assert_eq!(one, svg(&panel("<b> & co", 0.5), "k-in \"over\" ε").unwrap());
         assert!(one.contains("&lt;b&gt; &amp; co") && !one.contains("<b>"));
         assert!(one.contains("aria-label=\"k-in &quot;over&quot; ε\""));
-        assert!(one.starts_with("<svg class=\"chart\" viewBox=\"0 0 3520 2080\""));
+        assert!(one.starts_with("<svg class=\"chart\" viewBox=\"0 0 440 260\""));
         assert!(one.trim_end().ends_with("</svg>"));
     }
 
@@ -180,8 +137,8 @@ mod tests {
         let titled = |title: &str, panels: usize, lines: usize| {
             let panels = vec![panel("k-in", f64::NAN); panels];
             let figure = Figure { title: title.into(), panels, legend: names(lines) };
-            let bitmap = compose(&figure).unwrap();
-            (bitmap.picture.width, bitmap.picture.height)
+            let bitmap = compose(&figure).bitmap().unwrap();
+            (bitmap.width, bitmap.height)
         };
         let of = |panels, lines| titled("t", panels, lines);
         let one = of(1, 1);

@@ -1,10 +1,9 @@
 //! Matrices as panels of coloured cells with their numbers; what is written stays readable on
 //! every colour.
 
-use crate::bitmap::Bitmap;
-use crate::palette::{INK, MUTED};
+use crate::palette::{Hue, INK, MUTED};
+use crate::sheet::Sheet;
 use crate::text::{Align, Face, Label, bold, regular};
-use crate::{Picture, palette::Hue};
 use anyhow::{Result, ensure};
 use std::path::Path;
 
@@ -74,7 +73,8 @@ const COLUMN: (f32, f32) = (58., 110.);
 const LEFT: (f32, f32) = (70., 190.);
 const GAP: usize = 28;
 
-/// Draws `map` as a PNG at `path`. Errors: no panel, a figure that is too large, unwritable path.
+/// Draws `map` at `path`, as PNG, SVG or PDF by its ending. Errors: no panel, a figure that is too large,
+/// unwritable path.
 pub fn heatmap(path: &Path, map: &Heatmap) -> Result<()> {
     compose(map)?.save(path)
 }
@@ -102,7 +102,7 @@ impl Plan {
         };
         let (left, cell) = (wide(&map.rows, LEFT), wide(&map.columns, COLUMN));
         let lines = |names: &[String], width: f32| -> Vec<Vec<String>> {
-            names.iter().map(|name| broken(face, name, width)).collect()
+            names.iter().map(|name| face.broken(name, width, LINES)).collect()
         };
         let (rows, columns) = (lines(&map.rows, left), lines(&map.columns, cell));
         let most = |all: &[Vec<String>]| all.iter().map(Vec::len).max().unwrap_or(1);
@@ -125,46 +125,40 @@ impl Plan {
     }
 }
 
-fn compose(map: &Heatmap) -> Result<Bitmap> {
+fn compose(map: &Heatmap) -> Result<Sheet> {
     let plan = Plan::of(map)?;
     let (width, height) = plan.size(map);
-    let mut bitmap = Bitmap::new(width * DENSITY, height * DENSITY)?;
+    let mut sheet = Sheet::new((width as f64, height as f64), DENSITY);
     let room = (width - 2 * MARGIN) as f32;
     let title = bold(TITLE).fit(&map.title, room);
-    write(&mut bitmap, title, (MARGIN, MARGIN), Align::Left, bold(TITLE), INK);
+    write(&mut sheet, title, (MARGIN, MARGIN), Align::Left, bold(TITLE), INK);
     let note = regular(NAME).fit(&map.note, room);
-    write(&mut bitmap, note, (MARGIN, MARGIN + LINE + 7), Align::Left, regular(NAME), MUTED);
+    write(&mut sheet, note, (MARGIN, MARGIN + LINE + 7), Align::Left, regular(NAME), MUTED);
     for (i, panel) in map.panels.iter().enumerate() {
         let x = MARGIN + (i % plan.across) * (plan.panel.0 + GAP);
         let y = MARGIN + 3 * LINE + 8 + (i / plan.across) * (plan.panel.1 + GAP);
-        draw(&mut bitmap, map, panel, &plan, (x, y));
+        draw(&mut sheet, map, panel, &plan, (x, y));
     }
-    Ok(bitmap)
+    Ok(sheet)
 }
 
-fn draw(
-    bitmap: &mut Bitmap,
-    map: &Heatmap,
-    panel: &HeatPanel,
-    plan: &Plan,
-    (x, y): (usize, usize),
-) {
+fn draw(sheet: &mut Sheet, map: &Heatmap, panel: &HeatPanel, plan: &Plan, (x, y): (usize, usize)) {
     let title = bold(HEADING).fit(&panel.title, plan.panel.0 as f32);
-    write(bitmap, title, (x, y), Align::Left, bold(HEADING), INK);
+    write(sheet, title, (x, y), Align::Left, bold(HEADING), INK);
     let face = regular(NAME);
     let head = y + LINE + 10;
     let [rows, columns] = &map.axes;
     let axis = |text: &str, width: usize| face.fit(text, width as f32);
     let body = x + plan.left;
     let over = plan.cell.0 * map.columns.len();
-    write(bitmap, axis(columns, over), (body + over / 2, head), Align::Centre, face, MUTED);
+    write(sheet, axis(columns, over), (body + over / 2, head), Align::Centre, face, MUTED);
     let top = head + plan.head * LINE + 5;
-    write(bitmap, axis(rows, plan.left - 8), (x, top - LINE - 3), Align::Left, face, MUTED);
+    write(sheet, axis(rows, plan.left - 8), (x, top - LINE - 3), Align::Left, face, MUTED);
     for (i, lines) in plan.columns.iter().enumerate() {
         let first = plan.head - lines.len();
         for (k, line) in lines.iter().enumerate() {
             let at = (body + i * plan.cell.0 + plan.cell.0 / 2, head + (first + k) * LINE);
-            write(bitmap, line.clone(), at, Align::Centre, face, INK);
+            write(sheet, line.clone(), at, Align::Centre, face, INK);
         }
     }
     for (i, (lines, cells)) in plan.rows.iter().zip(&panel.cells).enumerate() {
@@ -172,56 +166,24 @@ fn draw(
         let middle = down + plan.cell.1 / 2;
         for (k, line) in lines.iter().enumerate() {
             let at = (body - 8, middle + k * LINE - lines.len() * LINE / 2 + 3);
-            write(bitmap, line.clone(), at, Align::Right, face, INK);
+            write(sheet, line.clone(), at, Align::Right, face, INK);
         }
         for (j, cell) in cells.iter().enumerate() {
             let right = body + j * plan.cell.0;
-            fill(bitmap, (right, down), (plan.cell.0 - 1, plan.cell.1 - 1), cell.colour());
+            fill(sheet, (right, down), (plan.cell.0 - 1, plan.cell.1 - 1), cell.colour());
             let at = (right + plan.cell.0 / 2, middle - 5);
-            write(bitmap, cell.text.clone(), at, Align::Centre, regular(NUMBER), INK);
+            write(sheet, cell.text.clone(), at, Align::Centre, regular(NUMBER), INK);
         }
     }
 }
 
-fn write(
-    bitmap: &mut Bitmap,
-    text: String,
-    at: (usize, usize),
-    align: Align,
-    mut face: Face,
-    hue: Hue,
-) {
-    face.size *= DENSITY as f32;
-    let [x, y] = [at.0, at.1].map(|place| (place * DENSITY) as f32);
-    bitmap.write(&Label { text, x, y, face, align, colour: hue.light });
+fn write(sheet: &mut Sheet, text: String, at: (usize, usize), align: Align, face: Face, hue: Hue) {
+    let [x, y] = [at.0, at.1].map(|place| place as f32);
+    sheet.text(Label { text, x, y, face, align, colour: hue.light });
 }
 
-fn fill(bitmap: &mut Bitmap, at: (usize, usize), size: (usize, usize), colour: u32) {
-    let [x, y, width, height] = [at.0, at.1, size.0, size.1].map(|length| length * DENSITY);
-    let pixel = [(colour >> 16) as u8, (colour >> 8) as u8, colour as u8];
-    let block = Picture { width, height, rgb: pixel.repeat(width * height), heat: false };
-    bitmap.paste(&block, x, y);
-}
-
-/// `name` in lines of `width`, broken after spaces, colons, commas and hyphens where it has to be.
-fn broken(face: Face, name: &str, width: f32) -> Vec<String> {
-    let mut lines: Vec<String> = vec![];
-    for piece in name.split_inclusive([' ', ':', ',', '-']) {
-        match lines.last_mut() {
-            Some(line) if lines_full(face, line, piece, width) => lines.push(piece.to_owned()),
-            Some(line) => line.push_str(piece),
-            None => lines.push(piece.to_owned()),
-        }
-    }
-    if lines.len() > LINES {
-        let rest = lines.split_off(LINES - 1).concat();
-        lines.push(rest);
-    }
-    lines.iter().map(|line| face.fit(line.trim(), width)).filter(|line| !line.is_empty()).collect()
-}
-
-fn lines_full(face: Face, line: &str, piece: &str, width: f32) -> bool {
-    face.width(format!("{line}{piece}").trim_end()) > width
+fn fill(sheet: &mut Sheet, at: (usize, usize), size: (usize, usize), colour: u32) {
+    sheet.block((at.0 as f64, at.1 as f64), (size.0 as f64, size.1 as f64), colour);
 }
 
 #[cfg(test)]
@@ -243,24 +205,11 @@ mod tests {
 
     #[test]
     fn sheets_grow_with_panels_and_columns() {
-        let size = |panels, columns| {
-            let bitmap = compose(&map(panels, columns)).unwrap();
-            (bitmap.picture.width, bitmap.picture.height)
-        };
+        let size = |panels, columns| compose(&map(panels, columns)).unwrap().size;
         assert!(size(1, 4).0 > size(1, 2).0);
         assert_eq!(size(2, 4).0, size(4, 4).0);
         assert!(size(4, 4).1 > size(2, 4).1);
         assert!(compose(&map(0, 1)).is_err());
-    }
-
-    #[test]
-    fn names_break_where_they_may() {
-        let face = regular(12.0);
-        let lines = broken(face, "resnet20-cifar10-natural: gxi", 80.0);
-        assert_eq!(lines.concat().replace(' ', ""), "resnet20-cifar10-natural:gxi");
-        assert!(lines.len() > 1 && lines.iter().all(|line| face.width(line) <= 80.0));
-        assert_eq!(broken(face, "gxi", 80.0), ["gxi"]);
-        assert_eq!(broken(face, &"long-".repeat(40), 80.0).len(), LINES);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! One chart: values over ε (logarithmic), over epochs or over any number, with standard errors.
 //! Values that are not finite, and those on a logarithmic axis that are not positive, are left out.
 
-use crate::canvas::{Canvas, Place};
 use crate::palette::{AXIS, GRID, INK, MUTED, SERIES};
+use crate::sheet::{Place, Sheet};
 use crate::text::{Align, Label, bold, regular};
 use crate::ticks::{log_ticks, ticks};
-use anyhow::Result;
-use plotters::prelude::DrawingBackend;
+
+mod point;
+
+pub use point::Point;
 
 /// What runs from left to right.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +40,12 @@ pub struct Panel {
     pub x_axis: XAxis,
     /// Its name, below the axis.
     pub x_label: String,
+    /// What runs upwards, above the axis.
+    pub y_label: String,
     /// Values the axis has to reach, whatever was measured.
     pub y_range: (f64, f64),
+    /// Whether a unit is as long across as upwards.
+    pub equal: bool,
     /// The lines.
     pub series: Vec<Series>,
 }
@@ -62,44 +68,6 @@ impl Series {
     }
 }
 
-/// One measured value.
-#[derive(Clone, Debug)]
-pub struct Point {
-    /// ε or epoch.
-    pub x: f64,
-    /// Below the axis; empty for epochs, whose labels are chosen.
-    pub label: String,
-    /// Mean.
-    pub y: f64,
-    /// Standard error of the mean; 0 draws none.
-    pub stderr: f64,
-    /// Least, quartiles, largest: a box rather than a marker.
-    pub spread: Option<[f64; 5]>,
-}
-
-impl Point {
-    /// A mean and its standard error.
-    pub fn new(x: f64, label: String, y: f64, stderr: f64) -> Self {
-        Point { x, label, y, stderr, spread: None }
-    }
-
-    /// A distribution; `y` is its middle.
-    pub fn boxed(x: f64, label: String, five: [f64; 5]) -> Self {
-        Point { spread: Some(five), ..Point::new(x, label, five[2], 0.0) }
-    }
-
-    /// The lowest thing that is drawn.
-    pub fn lowest(&self) -> f64 {
-        self.ends().0
-    }
-
-    /// The lowest and the highest.
-    fn ends(&self) -> (f64, f64) {
-        let stderr = if self.stderr.is_finite() { self.stderr.max(0.0) } else { 0.0 };
-        self.spread.map_or((self.y - stderr, self.y + stderr), |five| (five[0], five[4]))
-    }
-}
-
 /// Size of a panel in figure coordinates.
 pub(crate) const SIZE: Place = (440.0, 260.0);
 const TICK: f32 = 12.5;
@@ -110,23 +78,21 @@ const SMALL: f32 = 11.0;
 const BOX: f64 = 6.0;
 /// Most markers on a line over epochs.
 const MARKERS: usize = 12;
-const TOP: f64 = 34.0;
+/// Most points of a cloud that tell their numbers under the mouse.
+const MOST_HINTS: usize = 500;
+const TOP: f64 = 46.0;
 const BOTTOM: f64 = 214.0;
 const RIGHT: f64 = SIZE.0 - 20.0;
 
 impl Panel {
     /// Draws the chart with its upper left corner at `origin`.
-    pub(crate) fn draw<B: DrawingBackend>(
-        &self,
-        canvas: &mut Canvas<B>,
-        origin: Place,
-    ) -> Result<()> {
+    pub(crate) fn draw(&self, sheet: &mut Sheet, origin: Place) {
         let frame = Frame::of(self, origin);
         let room = SIZE.0 as f32 - 16.0;
         let face = bold((TITLE * room / bold(TITLE).width(&self.title)).clamp(SMALL, TITLE));
         let title = face.fit(&self.title, room);
-        canvas.text(Label { face, ..frame.label(title, (2.0, 6.0), Align::Left, INK.light) });
-        frame.draw_axes(canvas, self)?;
+        sheet.text(Label { face, ..frame.label(title, (2.0, 6.0), Align::Left, INK.light) });
+        frame.draw_axes(sheet, self);
         let mut shown: Vec<&Series> = self.series.iter().collect();
         shown.reverse(); // the first line on top
         let middle = (shown.len() as f64 - 1.0) / 2.0;
@@ -137,9 +103,8 @@ impl Panel {
                 x_axis if x_axis.shared() => (12.0 / middle.max(1.0)).min(3.0),
                 _ => 0.0,
             };
-            frame.draw_series(canvas, series, self.x_axis, (middle - i as f64) * step)?;
+            frame.draw_series(sheet, series, self.x_axis, (middle - i as f64) * step);
         }
-        Ok(())
     }
 
     fn places(&self) -> impl Iterator<Item = (f64, &Point)> {
@@ -201,7 +166,25 @@ impl Frame {
         let widest = y_ticks.iter().map(|(_, text)| regular(TICK).width(text)).fold(0.0, f32::max);
         let left = f64::from(widest.ceil()) + 18.0;
         let x_ticks = x_ticks(panel, x, RIGHT - left);
-        Frame { origin, left, x: (x.0 - pad, x.1 + pad), x_ticks, y, y_ticks }
+        let frame = Frame { origin, left, x: (x.0 - pad, x.1 + pad), x_ticks, y, y_ticks };
+        if panel.equal { frame.equal(panel) } else { frame }
+    }
+
+    /// With a unit as long across as upwards: more of the axis whose units were longer is shown.
+    fn equal(mut self, panel: &Panel) -> Self {
+        let sides = (RIGHT - self.left, BOTTOM - TOP);
+        let units = [(self.x.1 - self.x.0) / sides.0, (self.y.1 - self.y.0) / sides.1];
+        let unit = units[0].max(units[1]);
+        let widened = |range: (f64, f64), side: f64| {
+            let (middle, half) = ((range.0 + range.1) / 2., unit * side / 2.);
+            (middle - half, middle + half)
+        };
+        (self.x, self.y) = (widened(self.x, sides.0), widened(self.y, sides.1));
+        self.x_ticks = x_ticks(panel, self.x, sides.0);
+        let y = self.y;
+        let inside = |(tick, _): &(f64, String)| (y.0..=y.1).contains(tick);
+        self.y_ticks = ticks(y.0, y.1, 5).into_iter().filter(inside).collect();
+        self
     }
 
     fn right(&self, x: f64) -> f64 {
@@ -218,84 +201,76 @@ impl Frame {
         Label { text, x, y, face: regular(TICK), align, colour }
     }
 
-    fn draw_axes<B: DrawingBackend>(&self, canvas: &mut Canvas<B>, panel: &Panel) -> Result<()> {
+    fn draw_axes(&self, sheet: &mut Sheet, panel: &Panel) {
         let (left, right) = (self.origin.0 + self.left, self.origin.0 + RIGHT);
         for (y, text) in &self.y_ticks {
             let down = self.down(*y);
-            canvas.line(&[(left, down), (right, down)], GRID.light, 1.0)?;
+            sheet.line(&[(left, down), (right, down)], GRID.light, 1.0);
             let at = (self.left - 8.0, down - self.origin.1 - 5.0);
-            canvas.text(self.label(text.clone(), at, Align::Right, MUTED.light));
+            sheet.text(self.label(text.clone(), at, Align::Right, MUTED.light));
         }
         let floor = self.origin.1 + BOTTOM;
-        canvas.line(&[(left, floor), (right, floor)], AXIS.light, 1.0)?;
+        sheet.line(&[(left, floor), (right, floor)], AXIS.light, 1.0);
         for (x, text) in &self.x_ticks {
             let at = self.right(*x);
-            canvas.line(&[(at, floor), (at, floor + 4.0)], AXIS.light, 1.0)?;
+            sheet.line(&[(at, floor), (at, floor + 4.0)], AXIS.light, 1.0);
             let place = (at - self.origin.0, BOTTOM + 9.0);
-            canvas.text(self.label(text.clone(), place, Align::Centre, MUTED.light));
+            sheet.text(self.label(text.clone(), place, Align::Centre, MUTED.light));
         }
         let middle = ((self.left + RIGHT) / 2.0, BOTTOM + 29.0);
-        canvas.text(self.label(panel.x_label.clone(), middle, Align::Centre, MUTED.light));
-        Ok(())
+        sheet.text(self.label(panel.x_label.clone(), middle, Align::Centre, MUTED.light));
+        let above = regular(TICK).fit(&panel.y_label, (SIZE.0 - 4.0) as f32);
+        sheet.text(self.label(above, (2.0, TOP - 20.0), Align::Left, MUTED.light));
     }
 
     /// One line; `aside` moves it right, so that error bars do not cover each other.
-    fn draw_series<B: DrawingBackend>(
-        &self,
-        canvas: &Canvas<B>,
-        series: &Series,
-        x_axis: XAxis,
-        aside: f64,
-    ) -> Result<()> {
+    fn draw_series(&self, sheet: &mut Sheet, series: &Series, x_axis: XAxis, aside: f64) {
         let colour = SERIES[series.color_index % SERIES.len()].light;
         let points = || series.points.iter().filter_map(|p| Some((x_axis.place(p)?, p)));
         let place = |(x, p): (f64, &Point)| (self.right(x) + aside, self.down(p.y));
         if x_axis.joined() {
-            canvas.line(&points().map(place).collect::<Vec<_>>(), colour, 2.0)?;
+            sheet.line(&points().map(place).collect::<Vec<_>>(), colour, 2.0);
         }
         let radius = if x_axis == XAxis::Dots { 1.25 } else { 4.0 };
         let every = if x_axis == XAxis::Epochs { points().count().div_ceil(MARKERS) } else { 1 };
         for (i, (x, point)) in points().enumerate() {
             let (right, down) = place((x, point));
             if let Some(five) = point.spread {
-                self.draw_box(canvas, right, five, colour)?;
+                self.draw_box(sheet, right, five, colour);
+                sheet.hint((right, down), point.told(x));
                 continue;
             }
             if point.stderr.is_finite() && point.stderr > 0.0 {
                 let ends = [self.down(point.y - point.stderr), self.down(point.y + point.stderr)];
-                canvas.line(&[(right, ends[0]), (right, ends[1])], colour, 1.25)?;
+                sheet.line(&[(right, ends[0]), (right, ends[1])], colour, 1.25);
                 for end in ends {
-                    canvas.line(&[(right - 3.5, end), (right + 3.5, end)], colour, 1.25)?;
+                    sheet.line(&[(right - 3.5, end), (right + 3.5, end)], colour, 1.25);
                 }
             }
             if i % every.max(1) == 0 {
-                canvas.marker((right, down), series.color_index, radius, colour)?;
+                sheet.marker((right, down), series.color_index, radius, colour);
+            }
+            if x_axis != XAxis::Dots && (x_axis.joined() || points().count() <= MOST_HINTS) {
+                sheet.hint((right, down), point.told(x));
             }
         }
-        Ok(())
     }
 }
 
 impl Frame {
     /// Whiskers to the least and the largest, a box between the quartiles, the middle as a thick line.
-    fn draw_box<B: DrawingBackend>(
-        &self,
-        canvas: &Canvas<B>,
-        right: f64,
-        five: [f64; 5],
-        colour: u32,
-    ) -> Result<()> {
+    fn draw_box(&self, sheet: &mut Sheet, right: f64, five: [f64; 5], colour: u32) {
         let at = five.map(|y| self.down(y));
         let (left, side) = (right - BOX, right + BOX);
         for (from, to) in [(at[0], at[1]), (at[3], at[4])] {
-            canvas.line(&[(right, from), (right, to)], colour, 1.25)?;
+            sheet.line(&[(right, from), (right, to)], colour, 1.25);
         }
         for end in [at[0], at[4]] {
-            canvas.line(&[(right - 3.0, end), (right + 3.0, end)], colour, 1.25)?;
+            sheet.line(&[(right - 3.0, end), (right + 3.0, end)], colour, 1.25);
         }
         let corners = [(left, at[1]), (side, at[1]), (side, at[3]), (left, at[3]), (left, at[1])];
-        canvas.line(&corners, colour, 1.5)?;
-        canvas.line(&[(left, at[2]), (side, at[2])], colour, 3.0)
+        sheet.line(&corners, colour, 1.5);
+        sheet.line(&[(left, at[2]), (side, at[2])], colour, 3.0);
     }
 }
 
@@ -343,7 +318,9 @@ mod tests {
             title: String::new(),
             x_axis: XAxis::Radii,
             x_label: String::new(),
+            y_label: String::new(),
             y_range: (0.0, 1.0),
+            equal: false,
             series,
         };
         let frame = Frame::of(&panel, (0.0, 0.0));
@@ -352,5 +329,25 @@ mod tests {
         // Equal ratios are equal distances.
         let steps = [0, 1, 2].map(|i| frame.right(i as f64 + 1.0) - frame.right(i as f64));
         assert!((steps[0] - steps[1]).abs() < 1e-9 && (steps[1] - steps[2]).abs() < 1e-9);
+    }
+
+    #[test]
+    fn equal_scales_have_units_of_one_length() {
+        let points = vec![(0.0, 0.0), (1.0, 8.0)];
+        let series = vec![Series::cloud(0, points)];
+        let panel = Panel {
+            title: String::new(),
+            x_axis: XAxis::Dots,
+            x_label: "x1".into(),
+            y_label: "x2".into(),
+            y_range: (0.0, 8.0),
+            equal: true,
+            series,
+        };
+        let frame = Frame::of(&panel, (0.0, 0.0));
+        let (across, up) = (frame.right(1.0) - frame.right(0.0), frame.down(0.0) - frame.down(1.0));
+        assert!((across - up).abs() < 1e-9, "{across} {up}");
+        let wide = Frame::of(&Panel { equal: false, ..panel }, (0.0, 0.0));
+        assert!(wide.right(1.0) - wide.right(0.0) > 3.0 * across);
     }
 }

@@ -1,11 +1,18 @@
-//! A small picture in memory: an image, a heat map in colour, a difference; and its PNG bytes.
+//! A small picture in memory: an image, a map in colour, a difference; and its PNG bytes.
 
 use anyhow::{Context, Result, ensure};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
+use scale::ceiling;
+
+mod scale;
+mod tensors;
+
+pub use scale::Scale;
+pub use tensors::Drawing;
 
 /// Pixels, row by row from the top left, three bytes each.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     /// Pixels across, at least 1.
     pub width: usize,
@@ -13,8 +20,8 @@ pub struct Picture {
     pub height: usize,
     /// Red, green, blue: `3 * width * height` bytes.
     pub rgb: Vec<u8>,
-    /// Whether the colours are those of the heat scale, so that a figure owes a colour bar.
-    pub heat: bool,
+    /// What the colours mean: a figure with such a picture owes a colour bar.
+    pub scale: Scale,
 }
 
 impl Picture {
@@ -31,7 +38,7 @@ impl Picture {
         let byte = |v: f32| (v.clamp(0.0, 1.0) * 255.0).round() as u8; // NaN becomes 0
         let at = |i: usize, c: usize| byte(planes[(c % channels) * area + i]);
         let rgb = (0..area).flat_map(|i| [at(i, 0), at(i, 1), at(i, 2)]).collect();
-        Ok(Picture { width, height, rgb, heat: false })
+        Ok(Picture { width, height, rgb, scale: Scale::None })
     }
 
     /// A heat map `[height, width]`, at least 0, clipped at its own 99th percentile and coloured.
@@ -42,18 +49,40 @@ impl Picture {
             "a heat map of {height}×{width} pixels cannot have {} numbers",
             map.len()
         );
-        let top = ceiling(map);
-        let share = |v: f32| if top > 0.0 && v > 0.0 { f64::from((v / top).min(1.0)) } else { 0.0 };
-        let rgb = map.iter().flat_map(|&v| heat_colour(share(v))).collect();
-        Ok(Picture { width, height, rgb, heat: true })
+        let scale = Scale::Heat { top: ceiling(map.iter().copied()) };
+        let rgb = map.iter().flat_map(|&v| scale.colour(scale.share(v))).collect();
+        Ok(Picture { width, height, rgb, scale })
     }
 
-    /// The heat scale from 0 (left) to the clip (right).
-    pub fn heat_scale(width: usize, height: usize) -> Self {
-        let last = (width.max(2) - 1) as f64;
-        let rgb =
-            (0..width * height).flat_map(|i| heat_colour((i % width) as f64 / last)).collect();
-        Picture { width, height, rgb, heat: true }
+    /// A signed map `[height, width]`: red where it is above 0, blue below, paler towards 0; clipped at
+    /// the 99th percentile of its absolute values on both sides.
+    pub fn from_signed(map: &[f32], height: usize, width: usize) -> Result<Self> {
+        ensure!(
+            map.len() == height * width && !map.is_empty(),
+            "a map of {height}×{width} pixels cannot have {} numbers",
+            map.len()
+        );
+        let scale = Scale::Signed { top: ceiling(map.iter().map(|v| v.abs())) };
+        let rgb = map.iter().flat_map(|&v| scale.colour(scale.share(v))).collect();
+        Ok(Picture { width, height, rgb, scale })
+    }
+
+    /// A signed map over an image, both `[height, width]`, the image in [0, 1] as shades of grey.
+    pub fn from_overlay(map: &[f32], grey: &[f32], height: usize, width: usize) -> Result<Self> {
+        let signed = Self::from_signed(map, height, width)?;
+        ensure!(map.len() == grey.len(), "a map over an image of another size");
+        let scale = Scale::Overlay { top: signed.scale.top().unwrap_or(0.) };
+        let pixel = |(&v, &grey): (&f32, &f32)| scale.over(scale.share(v), f64::from(grey));
+        let rgb = map.iter().zip(grey).flat_map(pixel).collect();
+        Ok(Picture { rgb, scale, ..signed })
+    }
+
+    /// The colours of a scale, from its lower end (left) to its upper.
+    pub fn colour_bar(scale: Scale, width: usize, height: usize) -> Self {
+        let (last, lowest) = ((width.max(2) - 1) as f64, scale.lowest());
+        let share = |i: usize| lowest + (1.0 - lowest) * (i % width) as f64 / last;
+        let rgb = (0..width * height).flat_map(|i| scale.colour(share(i))).collect();
+        Picture { width, height, rgb, scale }
     }
 
     /// Every pixel as a block of `factor`×`factor`.
@@ -66,7 +95,7 @@ impl Picture {
                 rgb.extend_from_slice(&self.rgb[at..at + 3]);
             }
         }
-        Picture { width, height, rgb, heat: self.heat }
+        Picture { width, height, rgb, scale: self.scale }
     }
 
     /// Blocks of pixels averaged until no side is longer than `side`.
@@ -85,7 +114,7 @@ impl Picture {
             let sum: usize = rows.map(|r| columns.clone().map(|k| at(r, k)).sum::<usize>()).sum();
             rgb.push(((sum + count / 2) / count) as u8);
         }
-        Picture { width, height, rgb, heat: self.heat }
+        Picture { width, height, rgb, scale: self.scale }
     }
 
     /// The picture as a PNG file.
@@ -107,27 +136,43 @@ fn every(height: usize, width: usize) -> impl Iterator<Item = (usize, usize, usi
     (0..height * width * 3).map(move |i| (i / 3 / width, i / 3 % width, i % 3))
 }
 
-/// The 99th percentile (linear between ranks), or the largest value where that is 0.
-fn ceiling(map: &[f32]) -> f32 {
-    let mut sorted: Vec<f32> = map.iter().copied().filter(|v| v.is_finite()).collect();
-    if sorted.is_empty() {
-        return 0.0;
-    }
-    sorted.sort_by(f32::total_cmp);
-    let rank = 0.99 * (sorted.len() - 1) as f32;
-    let (low, high) = (sorted[rank as usize], sorted[rank.ceil() as usize]);
-    let clip = low + (high - low) * rank.fract();
-    if clip > 0.0 { clip } else { sorted[sorted.len() - 1] }
-}
-
-fn heat_colour(share: f64) -> [u8; 3] {
-    let colour = colorous::INFERNO.eval_continuous(share);
-    [colour.r, colour.g, colour.b]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn heat_colour(share: f64) -> [u8; 3] {
+        Scale::Heat { top: 1.0 }.colour(share)
+    }
+
+    #[test]
+    fn signed_maps_are_red_for_and_blue_against() {
+        let mut map: Vec<f32> = vec![0.0; 300];
+        for i in 0..10 {
+            (map[i], map[299 - i]) = (2.0, -1.0);
+        }
+        let picture = Picture::from_signed(&map, 15, 20).unwrap();
+        assert_eq!(picture.scale, Scale::Signed { top: 2.0 });
+        let at = |i: usize| [picture.rgb[3 * i], picture.rgb[3 * i + 1], picture.rgb[3 * i + 2]];
+        let [plus, minus, zero] = [at(0), at(299), at(150)].map(|pixel| pixel.map(i32::from));
+        assert!(plus[0] > plus[2] + 60 && minus[2] > minus[0] + 60, "{plus:?} {minus:?}");
+        assert!(zero.iter().all(|channel| *channel > 235), "{zero:?}");
+        let half = Scale::Signed { top: 2.0 }.colour(-0.5);
+        assert_eq!(at(299), half, "the scale is the same on both sides");
+        let turned: Vec<f32> = map.iter().map(|v| -v).collect();
+        let turned = Picture::from_signed(&turned, 15, 20).unwrap();
+        assert!(turned.rgb[2] > turned.rgb[0] + 60 && turned.scale == picture.scale);
+        let nothing = Picture::from_signed(&[f32::NAN, 0.0], 1, 2).unwrap();
+        assert_eq!(nothing.rgb[..3], nothing.rgb[3..]);
+    }
+
+    #[test]
+    fn an_overlay_shows_the_image_where_the_map_is_zero() {
+        let picture = Picture::from_overlay(&[0.0, 1.0, -1.0], &[0.5; 3], 1, 3).unwrap();
+        let at = |i: usize| [0, 1, 2].map(|c| i32::from(picture.rgb[3 * i + c]));
+        assert!(at(0)[0] == at(0)[1] && at(0)[1] == at(0)[2]);
+        assert!(at(1)[0] > at(1)[2] + 60 && at(2)[2] > at(2)[0] + 60);
+        assert!(Picture::from_overlay(&[0.0; 4], &[0.0; 2], 2, 2).is_err());
+    }
 
     #[test]
     fn grey_and_colour_images() {

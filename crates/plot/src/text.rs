@@ -1,7 +1,7 @@
-//! Text in DejaVu Sans: measuring, shortening, wrapping, and setting on a [`Bitmap`](crate::bitmap).
+//! Text in DejaVu Sans: measuring, shortening, wrapping, and setting on a [`Sheet`](crate::sheet).
 //! Glyphs are placed at fractions of a pixel, which keeps small text even. Left to right only.
 
-use ab_glyph::{Font, FontRef, GlyphId, PxScale, ScaleFont, point};
+use ab_glyph::{Font, FontRef, GlyphId, OutlineCurve, Point, PxScale, ScaleFont, point};
 use std::sync::OnceLock;
 
 /// The family's name, for SVG.
@@ -116,19 +116,81 @@ impl Face {
         }
         done.iter().map(|line| self.fit(line, width)).collect()
     }
+
+    /// `name` in at most `lines` lines of `width`, broken after spaces, colons, commas and hyphens where
+    /// it has to be.
+    pub(crate) fn broken(self, name: &str, width: f32, lines: usize) -> Vec<String> {
+        let full =
+            |line: &str, piece: &str| self.width(format!("{line}{piece}").trim_end()) > width;
+        let mut found: Vec<String> = vec![];
+        for piece in name.split_inclusive([' ', ':', ',', '-']) {
+            match found.last_mut() {
+                Some(line) if full(line, piece) => found.push(piece.to_owned()),
+                Some(line) => line.push_str(piece),
+                None => found.push(piece.to_owned()),
+            }
+        }
+        if found.len() > lines {
+            let rest = found.split_off(lines - 1).concat();
+            found.push(rest);
+        }
+        let fitted = found.iter().map(|line| self.fit(line.trim(), width));
+        fitted.filter(|line| !line.is_empty()).collect()
+    }
 }
 
+/// A part of an outline: two handles and an end; of the first of a contour the end alone counts.
+pub(crate) type Curve = [(f32, f32); 3];
+
 impl Label {
-    /// Calls `dot(x, y, cover)` for every pixel touched, cover in (0, 1].
-    pub(crate) fn draw(&self, mut dot: impl FnMut(i64, i64, f32)) {
-        let (glyphs, width) = self.face.set(&self.text);
-        let left = match self.align {
+    fn left(&self, width: f32) -> f32 {
+        match self.align {
             Align::Left => self.x,
             Align::Centre => self.x - width / 2.0,
             Align::Right => self.x - width,
-        };
+        }
+    }
+
+    /// Where the feet of the letters are.
+    pub(crate) fn baseline(&self) -> f32 {
+        self.y + CAPITALS * self.face.size
+    }
+
+    /// Calls `each` with every contour of the text as Bézier curves.
+    pub(crate) fn outline(&self, mut each: impl FnMut(&[Curve])) {
+        let (glyphs, width) = self.face.set(&self.text);
+        let (left, down) = (self.left(width), self.baseline());
+        let font = self.face.font();
+        let scaled = font.as_scaled(self.face.scale());
+        let (across, up) = (scaled.h_scale_factor(), scaled.v_scale_factor());
+        for (id, x) in glyphs {
+            let at = |p: Point| (left + x + p.x * across, down - p.y * up);
+            let Some(outline) = font.outline(id) else { continue };
+            let mut contour: Vec<Curve> = vec![];
+            let mut end = None;
+            for curve in &outline.curves {
+                let (from, a, b, to) = cubic(curve);
+                if end != Some(from) {
+                    if contour.len() > 1 {
+                        each(&contour);
+                    }
+                    contour = vec![[at(from); 3]];
+                }
+                contour.push([at(a), at(b), at(to)]);
+                end = Some(to);
+            }
+            if contour.len() > 1 {
+                each(&contour);
+            }
+        }
+    }
+
+    /// Calls `dot(x, y, cover)` for every pixel touched, cover in (0, 1].
+    pub(crate) fn draw(&self, mut dot: impl FnMut(i64, i64, f32)) {
+        let (glyphs, width) = self.face.set(&self.text);
+        let left = self.left(width);
         // On a whole pixel the feet of the letters are sharp.
-        let baseline = (self.y + CAPITALS * self.face.size).round();
+        let baseline = self.baseline().round();
         let font = self.face.font();
         for (id, x) in glyphs {
             let glyph = id.with_scale_and_position(self.face.scale(), point(left + x, baseline));
@@ -145,7 +207,19 @@ impl Label {
     }
 }
 
-/// Height of capitals in ems; also the shift plotters writes into SVG for text hung by its top.
+/// Any curve as a cubic one: its start, two handles, its end.
+fn cubic(curve: &OutlineCurve) -> (Point, Point, Point, Point) {
+    let between = |a: Point, b: Point, share: f32| {
+        point(a.x + (b.x - a.x) * share, a.y + (b.y - a.y) * share)
+    };
+    match *curve {
+        OutlineCurve::Line(a, b) => (a, between(a, b, 1. / 3.), between(a, b, 2. / 3.), b),
+        OutlineCurve::Quad(a, c, b) => (a, between(a, c, 2. / 3.), between(b, c, 2. / 3.), b),
+        OutlineCurve::Cubic(a, c, d, b) => (a, c, d, b),
+    }
+}
+
+/// Height of capitals in ems.
 const CAPITALS: f32 = 0.76;
 
 #[cfg(test)]
@@ -159,6 +233,36 @@ mod tests {
         let short = face.fit("a name that is far too long", 60.0);
         assert!(short.ends_with('…') && face.width(&short) <= 60.0);
         assert_eq!(face.fit("cat", 1.0), "");
+    }
+
+    #[test]
+    fn names_break_where_they_may() {
+        let face = regular(12.0);
+        let lines = face.broken("resnet20-cifar10-natural: gxi", 80.0, 4);
+        assert_eq!(lines.concat().replace(' ', ""), "resnet20-cifar10-natural:gxi");
+        assert!(lines.len() > 1 && lines.iter().all(|line| face.width(line) <= 80.0));
+        assert_eq!(face.broken("gxi", 80.0, 4), ["gxi"]);
+        assert_eq!(face.broken(&"long-".repeat(40), 80.0, 4).len(), 4);
+    }
+
+    #[test]
+    fn outlines_are_closed_contours_about_the_glyphs() {
+        let label = |text: &str| Label {
+            text: text.into(),
+            x: 10.0,
+            y: 5.0,
+            face: regular(20.0),
+            align: Align::Left,
+            colour: 0,
+        };
+        let mut contours = vec![];
+        label("io").outline(|contour| contours.push(contour.to_vec()));
+        assert_eq!(contours.len(), 4, "a dot and a stem, a ring inside a ring");
+        for contour in &contours {
+            assert_eq!(contour[0][2], contour[contour.len() - 1][2]);
+            let inside = |p: &(f32, f32)| (10.0..40.0).contains(&p.0) && (2.0..22.0).contains(&p.1);
+            assert!(contour.iter().flatten().all(inside), "{contour:?}");
+        }
     }
 
     #[test]

@@ -7,11 +7,13 @@ use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 mod many;
 mod mean;
 mod median;
+mod paired;
 mod share;
 
 pub use many::{holm, simes};
 pub use mean::of_mean;
 pub use median::of_median;
+pub use paired::{paired, told_apart};
 pub use share::{of_matched, of_share};
 
 /// The 97.5th percentile of N(0, 1).

@@ -5,6 +5,7 @@ use super::{
     plan::{Maps, Plan},
 };
 use crate::{
+    cli::shown,
     evaluation::Named,
     results::{Keys, QUANTITY, Record, at_radius, keys, label},
     session::Loaded,
@@ -21,10 +22,10 @@ const SHOWN: usize = 8;
 pub(super) fn pictures(path: &Path, plan: &Plan, loaded: &Loaded, found: &[Named]) -> Result<()> {
     let mut columns = vec!["image".to_owned()];
     for (method, _) in &plan.methods {
-        columns.extend([format!("map by {method}"), "certified in".to_owned()]);
+        columns.extend([format!("map by {method}"), format!("certified in by {method}")]);
     }
     let fit = plot::rows_that_fit(columns.len(), loaded.data.image_shape());
-    let shown = loaded.data.len().min(SHOWN).min(fit) as i64;
+    let shown = shown(plan.args.rows, loaded.data.len(), SHOWN, fit);
     let rows = (0..shown).map(|i| line(plan, loaded, found, i)).collect::<Result<Vec<_>>>()?;
     let asked = &plan.args.smoothed;
     let title = format!(
@@ -75,7 +76,9 @@ pub(super) fn curves(path: &Path, plan: &Plan, result: &Record) -> Result<()> {
             title: format!("{method}, hottest {}", percent(share)),
             x_axis: XAxis::Linear,
             x_label: "l2 radius, pixels in [0, 1]".into(),
+            y_label: "top-k intersection".into(),
             y_range: (0., 1.),
+            equal: false,
             series: series.filter(|series| !series.points.is_empty()).collect(),
         }
     };

@@ -76,10 +76,9 @@ pub fn run(args: &Certify, common: &Common, ui: &Ui) -> Result<Outcome> {
         }
     }
     outcome.say(&table::table(&result));
-    if let Some(path) = &args.out {
-        outcome.say(&format!("written: {0}, {0}l and a .csv", path.display()));
-    }
-    for path in args.figure.iter().chain(&args.chart) {
+    let out = ["json", "jsonl", "csv"].into_iter();
+    let out = out.filter_map(|end| args.out.as_ref().map(|out| out.with_extension(end)));
+    for path in out.chain(args.figure.clone()).chain(args.chart.clone()) {
         outcome.say(&format!("written: {}", path.display()));
     }
     outcome.with(&result)

@@ -50,10 +50,12 @@ pub fn draw(path: &Path, loaded: &Loaded) -> Result<()> {
         kinds.into_iter().enumerate().map(|(slot, (_, points))| Series::cloud(slot, points));
     let names = data.features.as_ref().map_or(vec![], |features| features.names.clone());
     let panel = Panel {
-        title: names.get(1).cloned().unwrap_or_default(),
+        title: String::new(),
         x_axis: XAxis::Scatter,
         x_label: names.first().cloned().unwrap_or_default(),
+        y_label: names.get(1).cloned().unwrap_or_default(),
         y_range: range(&ys),
+        equal: false,
         series: series.collect(),
     };
     let title = loaded.card.name.clone();

@@ -50,7 +50,7 @@ fn table(rows: &Table, keys: &[&str], quantities: &[crate::results::Quantity]) -
     let view = View { query, format: Format::Interval, best: Best::No, arrows: true };
     html! {
         @for grid in query.of(&rows.rows) {
-            table class="measured" {
+            table class="measured sortable" {
                 thead { tr {
                     @for key in keys { th scope="col" { (key) } }
                     (view.heads(&grid, quantities))

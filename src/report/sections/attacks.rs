@@ -7,8 +7,8 @@ use crate::report::{
     html::{UNCHECKED, column, list, number, scrolling},
     metric::{full_area, overall, success},
 };
-use crate::results::{BELOW, FLOOR, QUANTITY, Table, keys, quantities};
-use ::results::{Better, Query};
+use crate::results::{BELOW, FLOOR, Keys, QUANTITY, Row, Sample, Table, keys, quantities};
+use ::results::{Better, Query, inference::told_apart};
 use anyhow::Result;
 use explain::similarity::in_tables;
 use maud::{Markup, PreEscaped, html};
@@ -31,8 +31,9 @@ pub(in crate::report) fn section(groups: &[Group]) -> Markup {
         @if !groups.is_empty() {
             p class="note" {
                 "Areas over log" sub { "2" } " ε" (most(groups))
-                ", ± standard error. Arrows point to the more robust explanation; the best of a block is \
-                 bold."
+                ", ± standard error. Arrows point to the more robust explanation. Bold: better than \
+                 another model of the block and worse than none, by paired tests over the same images \
+                 (5 %, Holm’s correction)."
             }
             (scrolling("results", &table(groups)))
             @if !checked { p { (UNCHECKED) } }
@@ -49,12 +50,19 @@ fn overalls(groups: &[Group]) -> Table {
     for (g, group) in groups.iter().enumerate() {
         for (e, entry) in group.entries.iter().enumerate() {
             let of = keys([("group", g.to_string().as_str()), ("entry", &e.to_string())]);
+            let values = |mut sample: Sample| {
+                // Of other images nothing is paired.
+                if !group.paired(entry) {
+                    sample.values.clear();
+                }
+                sample
+            };
             for similarity in in_tables() {
                 let value = overall(&entry.run(), similarity.name);
-                value.iter().for_each(|value| rows.push(&of, similarity.name, *value));
+                value.into_iter().for_each(|v| rows.push(&of, similarity.name, values(v)));
             }
-            rows.push(&of, "success", success(&entry.run()));
-            rows.push(&of, "accuracy", entry.accuracy());
+            rows.push(&of, "success", values(success(&entry.run())));
+            rows.push(&of, "accuracy", values(entry.accuracy()));
         }
     }
     rows
@@ -68,7 +76,7 @@ fn table(groups: &[Group]) -> Markup {
     let grids = view.query.of(&rows.rows);
     html! {
         @for grid in &grids {
-            table class="results" {
+            table class="results sortable" {
                 thead { tr { (column("model")) (view.heads(grid, &known)) } }
                 @for (group, lines) in groups.iter().zip(grid.lines.chunk_by(|a, b| a.head[0] == b.head[0])) {
                     tbody {
@@ -157,23 +165,29 @@ fn floors(groups: &[Group]) -> Markup {
     }
 }
 
-/// One sentence a group: who is most robust.
+/// One sentence a group: who is more robust than whom, where a paired test tells them apart.
 fn findings(groups: &[Group]) -> Markup {
     let first = in_tables()[0];
     let mut items = vec![];
     for group in groups {
         let checked = group.entries.iter().filter(|entry| entry.run().checked());
-        let mut ranked: Vec<(f64, &str)> = checked
-            .filter_map(|e| Some((overall(&e.run(), first.name)?.mean?, e.label.as_str())))
-            .filter(|(mean, _)| mean.is_finite())
+        let mut ranked: Vec<(Row, &str)> = checked
+            .filter_map(|entry| {
+                let mut sample = overall(&entry.run(), first.name)?;
+                if !group.paired(entry) {
+                    sample.values.clear();
+                }
+                sample.mean.filter(|mean| mean.is_finite())?;
+                Some((Row::new(&Keys::new(), first.name, sample), entry.label.as_str()))
+            })
             .collect();
-        ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let mean = |row: &Row| row.number.mean.unwrap_or(f64::NAN);
+        ranked.sort_by(|a, b| mean(&a.0).total_cmp(&mean(&b.0)));
         if first.better == Better::Higher {
             ranked.reverse();
         }
         if ranked.len() > 1 {
-            let order = ranked.iter().map(|(mean, label)| format!("{label} ({})", number(*mean)));
-            let order = order.collect::<Vec<_>>().join(", then ");
+            let order = tiers(&ranked, first.better);
             items.push(html! { li { b { (group.method) } " under " (group.attack) ": " (order) } });
         }
     }
@@ -183,6 +197,26 @@ fn findings(groups: &[Group]) -> Markup {
             ul class="findings" { @for item in items { (item) } }
         }
     }
+}
+
+/// Numbers in their order; between neighbours `then` where each is better than all that follow.
+fn tiers(ranked: &[(Row, &str)], way: Better) -> String {
+    let rows: Vec<&Row> = ranked.iter().map(|(row, _)| row).collect();
+    let better = told_apart(&rows, way);
+    let mut told: Vec<Vec<String>> = vec![];
+    for (i, (row, label)) in ranked.iter().enumerate() {
+        let apart = (0..i).all(|before| (i..ranked.len()).all(|after| better[before][after]));
+        let shown = format!("{label} ({})", number(row.number.mean.unwrap_or(f64::NAN)));
+        match told.last_mut() {
+            Some(tier) if !apart => tier.push(shown),
+            _ => told.push(vec![shown]),
+        }
+    }
+    let tier = |tier: &Vec<String>| match tier.len() {
+        1 => tier[0].clone(),
+        _ => format!("{}, not told apart", list(tier)),
+    };
+    told.iter().map(tier).collect::<Vec<_>>().join("; then ")
 }
 
 fn reading(groups: &[Group]) -> Markup {

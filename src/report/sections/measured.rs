@@ -1,17 +1,21 @@
 //! Measured explanations: a table a model, its numbers by its methods, and what each number is.
 
+use super::attacks::drawn;
 use super::view::{Best, Format, View};
 use crate::report::{
     Inputs,
     html::{UNCHECKED, list, scrolling},
 };
 use crate::results::{QUANTITY, Record, Row, UNDEFINED, counted, keys};
-use ::results::{Grid, Query};
+use ::results::{Grid, Line, Query};
+use anyhow::Result;
 use maud::{Markup, html};
+use plot::{Forest, Mark};
 use tensorfile::words::count;
 
-const NOTE: &str = "Means over images with 95 % intervals, Wilson's of shares and by bootstrap-t of others; ↑ higher is better, ↓ lower. The \
-                    best mean of a line is bold, those of the controls `random` and `zero` left out. Intervals that overlap do not tell methods apart. Images where a number is \
+const NOTE: &str = "Means over images with 95 % intervals, Wilson's of shares and by bootstrap-t of others; ↑ higher is better, ↓ lower. Bold: \
+                    better than the control `random` and worse than no other method, by paired tests over the images of a line (5 %, Holm's correction); \
+                    ≈: the interval overlaps that of `random`. Images where a number is \
                     undefined or infinite are counted and in no mean.";
 
 const VIEW: View = View {
@@ -22,13 +26,13 @@ const VIEW: View = View {
 };
 
 /// The section of the page; empty without a measurement.
-pub(in crate::report) fn section(inputs: &Inputs) -> Markup {
-    html! {
+pub(in crate::report) fn section(inputs: &Inputs) -> Result<Markup> {
+    Ok(html! {
         @if inputs.of("measure").next().is_some() {
             p class="note" { (NOTE) }
-            @for found in inputs.of("measure") { (one(&found.record)) }
+            @for found in inputs.of("measure") { (one(&found.record)?) }
         }
-    }
+    })
 }
 
 /// The rows of a metric.
@@ -36,26 +40,54 @@ fn measured(record: &Record) -> impl Iterator<Item = &Row> {
     record.rows.rows.iter().filter(|row| row.keys.contains_key("metric"))
 }
 
-fn one(record: &Record) -> Markup {
+fn one(record: &Record) -> Result<Markup> {
     let words = |key: &str| record.setting(key).unwrap_or("–");
     let mut settings = format!("class {}, score {}", words("target"), words("score"));
     if record.settings.contains_key("attack") {
         settings += &format!(", attack {} within {}", words("attack"), words("eps"));
     }
     let own = |name: &str| measured(record).any(|row| row.quantity() == name);
-    html! {
+    Ok(html! {
         p {
             (counted(record)) " of " (record.data) "; "
             (settings) "."
         }
-        @for grid in VIEW.query.of(measured(record)) { (table(record, &grid)) }
+        @for grid in VIEW.query.of(measured(record)) {
+            (table(record, &grid))
+            (drawn(charts(record, &grid)?))
+        }
         (ranks(record))
         dl {
             @for quantity in record.quantities.iter().filter(|quantity| own(&quantity.name)) {
                 dt { (quantity.name) } dd { (quantity.about) }
             }
         }
-    }
+    })
+}
+
+/// A chart for each number of a model: its mean and interval by each method; a line goes through that
+/// of the control.
+fn charts(record: &Record, grid: &Grid) -> Result<Vec<String>> {
+    let chart = |line: &Line| {
+        let name = VIEW.name(VIEW.query.down, &line.head, &record.quantities);
+        let cells = line.cells.iter().zip(&grid.columns).enumerate();
+        let mark = |(i, (cell, column)): (usize, (&Option<&Row>, &Vec<&str>))| {
+            let (row, method) = ((*cell)?, column.first()?);
+            Some(Mark {
+                name: (*method).to_owned(),
+                color_index: i,
+                mean: row.number.mean?,
+                interval: row.number.low.zip(row.number.high),
+                told: format!("{method}: {}", row.with_interval()),
+                control: *method == "random",
+            })
+        };
+        let lines: Vec<Mark> = cells.filter_map(mark).collect();
+        let quantity = line.head.first().copied().unwrap_or_default().to_owned();
+        let alt = format!("{name} of {}, mean and interval by method", grid.of[0]);
+        Forest { title: name, x_label: quantity, lines }.svg(&alt)
+    };
+    grid.lines.iter().map(chart).collect()
 }
 
 fn table(record: &Record, grid: &Grid) -> Markup {

@@ -7,6 +7,26 @@ use tch::{Device, Kind, Tensor};
 /// How much [`Picture::difference`] enlarges what an attack changed.
 const ENLARGED: f64 = 10.0;
 
+/// How maps are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drawing {
+    /// Red for the class, blue against it.
+    Signed,
+    /// The share of the attribution, without its sign.
+    Heat,
+    /// As `Signed`, over the image.
+    Overlay,
+}
+
+impl Drawing {
+    /// How the maps `[N, C, H, W]` of a method are drawn unless asked otherwise: with their signs where
+    /// one of them has a number below 0.
+    pub fn usual(maps: &Tensor) -> Self {
+        let below = maps.numel() > 0 && maps.lt(0.).any().int64_value(&[]) != 0;
+        if below { Drawing::Signed } else { Drawing::Heat }
+    }
+}
+
 impl Picture {
     /// `image`: `[C, H, W]` in [0, 1], C = 1 or 3, on any device.
     pub fn from_image(image: &Tensor) -> Result<Self> {
@@ -21,10 +41,25 @@ impl Picture {
         Self::from_map(&values(map)?, size[0] as usize, size[1] as usize)
     }
 
-    /// `map`: `[C, H, W]`, signed, as explanation methods return it; drawn as its heat map.
-    pub fn from_raw_map(map: &Tensor) -> Result<Self> {
-        planes(map)?;
-        Self::from_heat(&map.to_kind(Kind::Float).abs().sum_dim_intlist(0, false, Kind::Float))
+    /// `map`: `[C, H, W]`, signed, as explanation methods return it, of the image `[C', H, W]`; summed
+    /// over channels, of a heat map by absolute values.
+    pub fn of_map(map: &Tensor, image: &Tensor, drawing: Drawing) -> Result<Self> {
+        let (_, h, w) = planes(map)?;
+        let map = map.to_kind(Kind::Float);
+        let sum = |t: &Tensor| values(&t.sum_dim_intlist(0, false, Kind::Float));
+        match drawing {
+            Drawing::Heat => Self::from_map(&sum(&map.abs())?, h, w),
+            Drawing::Signed => Self::from_signed(&sum(&map)?, h, w),
+            Drawing::Overlay => {
+                let (channels, height, width) = planes(image)?;
+                ensure!(
+                    (height, width) == (h, w),
+                    "a map of {h}×{w} does not lie over an image of {height}×{width}"
+                );
+                let grey = sum(&(image.to_kind(Kind::Float) / channels as f64))?;
+                Self::from_overlay(&sum(&map)?, &grey, h, w)
+            }
+        }
     }
 
     /// What is certain of the pixels of `image`, `[C, H, W]` in [0, 1], by shares of the hottest,
@@ -95,8 +130,15 @@ mod tests {
         assert_eq!(Picture::difference(&image, &other).unwrap().rgb, [51, 51, 51]);
         let signed = Tensor::from_slice(&[-1.0f32, 0.0, -1.0, 0.0]).view([2, 1, 2]);
         let heat = Tensor::from_slice(&[2.0f32, 0.0]).view([1, 2]);
-        let drawn = Picture::from_raw_map(&signed).unwrap();
-        assert_eq!(drawn, Picture::from_heat(&heat).unwrap());
+        let grey = Tensor::full([3, 1, 2], 0.5, (Kind::Float, Device::Cpu));
+        let drawn = |map: &Tensor, how| Picture::of_map(map, &grey, how).unwrap();
+        assert_eq!(drawn(&signed, Drawing::Heat), Picture::from_heat(&heat).unwrap());
+        let [plain, over] = [Drawing::Signed, Drawing::Overlay].map(|how| drawn(&signed, how));
+        assert_eq!(plain, Picture::from_signed(&[-2.0, 0.0], 1, 2).unwrap());
+        assert!(over.rgb != plain.rgb && over.scale.name() == "overlay");
+        assert!(Picture::of_map(&signed, &image, Drawing::Overlay).is_err());
+        assert_eq!(Drawing::usual(&signed.unsqueeze(0)), Drawing::Signed);
+        assert_eq!(Drawing::usual(&signed.abs().unsqueeze(0)), Drawing::Heat);
     }
 
     #[test]
