@@ -352,7 +352,7 @@ impl Loaded {
     /// map that is not finite.
     pub fn attribute(&self, method: &dyn Attribution, batch: &Batch, first: u64) -> Result<Tensor> {
         let maps = match method.stored() {
-            Some(maps) => self.stored(maps, batch, first)?,
+            Some(maps) => self.stored(&maps, batch, first)?,
             None => method.attribute(&self.model, batch),
         };
         let (model, data) = (&self.card.name, &self.data.name);

@@ -5,8 +5,8 @@ use anyhow::Result;
 use models::replay::{Recorder, Recording};
 use serde::{Deserialize, Serialize};
 use std::{
-    cell::RefCell,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    sync::{Mutex, PoisonError},
 };
 use tch::Device;
 
@@ -24,7 +24,7 @@ pub enum Use {
 #[derive(Debug, Default)]
 pub struct Graphs {
     /// Why the first recording that was refused was.
-    why: RefCell<Option<String>>,
+    why: Mutex<Option<String>>,
 }
 
 impl Graphs {
@@ -35,7 +35,7 @@ impl Graphs {
 
     /// The note to give if nothing was recorded, or not everything.
     pub fn note(&self) -> Option<String> {
-        let why = self.why.borrow();
+        let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
         why.as_ref().map(|why| {
             format!("`--cuda-graphs on`: launched one by one as without it, because {why}")
         })
@@ -72,7 +72,7 @@ impl Recorder for Graphs {
 
     fn refused(&self, why: &str) {
         let first = why.lines().next().unwrap_or(why).to_owned();
-        self.why.borrow_mut().get_or_insert(first);
+        self.why.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(first);
     }
 }
 

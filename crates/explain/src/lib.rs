@@ -95,7 +95,7 @@ pub trait Attribution: Send + Sync {
 
     /// Maps that were made elsewhere, `[N, C, H, W]`, of all images in their order, where the method is
     /// those and explains nothing else.
-    fn stored(&self) -> Option<&Tensor> {
+    fn stored(&self) -> Option<Tensor> {
         None
     }
 

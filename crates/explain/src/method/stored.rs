@@ -6,7 +6,10 @@ use anyhow::{Context, Result, bail, ensure};
 use models::Model;
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 use tch::Tensor;
 use tensorfile::TensorFile;
 use toml::{Table, Value};
@@ -31,7 +34,8 @@ struct Options {
 }
 
 struct Stored {
-    maps: Tensor, // [N, C or 1, H, W]
+    /// `[N, C or 1, H, W]`, behind a mutex because threads cannot read tensors otherwise.
+    maps: Mutex<Tensor>,
     path: PathBuf,
 }
 
@@ -80,7 +84,13 @@ fn build(mut table: Table) -> Result<Box<dyn Attribution>> {
         ),
     };
     ensure!(maps.is_floating_point(), "`{}`: `{name}` holds whole numbers", path.display());
-    Ok(Box::new(Stored { maps, path }))
+    Ok(Box::new(Stored { maps: Mutex::new(maps), path }))
+}
+
+impl Stored {
+    fn maps(&self) -> Tensor {
+        self.maps.lock().unwrap_or_else(PoisonError::into_inner).shallow_clone()
+    }
 }
 
 impl Attribution for Stored {
@@ -89,7 +99,7 @@ impl Attribution for Stored {
     }
 
     fn check(&self, _model: &dyn Model, [channels, height, width]: [i64; 3]) -> Result<()> {
-        let found = &self.maps.size()[1..];
+        let found = &self.maps().size()[1..];
         let one = [1, height, width];
         ensure!(
             found == [channels, height, width] || found == one,
@@ -100,7 +110,7 @@ impl Attribution for Stored {
         Ok(())
     }
 
-    fn stored(&self) -> Option<&Tensor> {
-        Some(&self.maps)
+    fn stored(&self) -> Option<Tensor> {
+        Some(self.maps())
     }
 }
