@@ -11,7 +11,7 @@ use explain::{
     similarity::{check_k, default_k, top_intersection},
 };
 use models::{Activation, Model, Ops, Score, Target, noise, softened_by, spreads};
-use std::cell::Cell;
+use std::sync::Mutex;
 use tch::{Device, Kind, Tensor};
 
 /// `Tiny` that predicts another class where its score is more than `width` from that at its image.
@@ -40,7 +40,7 @@ fn an_iterate_that_changes_the_prediction_is_refused() {
         for (width, kept) in [(1e-5, false), (1e3, true)] {
             let edge = Edge { tiny: Tiny::new(7), width };
             let x = edge.tiny.tensor(&edge.tiny.image());
-            let (method, always) = (method("gxi"), Always(&*loss, Cell::new(0.)));
+            let (method, always) = (method("gxi"), Always(&*loss, Mutex::new(0.)));
             let by = attack(&edge, &*method, &always, &*sign);
             // Three of the 12 pixels: a top of all of them has all the mass, and no slope.
             let batch = Batch::new(&x, &target);
@@ -74,7 +74,7 @@ fn the_step_follows_the_objective_as_finite_differences_do() {
     for (attack_name, loss) in all_attacks().into_iter().filter(|(_, loss)| !loss.gradient_free()) {
         for (method_name, method) in all_methods() {
             let told = format!("{attack_name} on {method_name}");
-            let always = Always(&*loss, Cell::new(0.));
+            let always = Always(&*loss, Mutex::new(0.));
             let by = attack(&model, &*method, &always, &*sign);
             let by = MapAttack { beta: Beta::fixed(4.), iterations: 1, ..by };
             follows(&told, &by, &batch);
@@ -129,7 +129,7 @@ fn steps_agree_with_the_formulas_of_the_paper() {
     let (method, ball, k) = (method("gxi"), linf(0.05), 4);
     let (topk, sign) = (goal("topk"), rule("sign"));
     for iterations in [1, 3] {
-        let always = Always(&*topk, Cell::new(0.));
+        let always = Always(&*topk, Mutex::new(0.));
         let by = MapAttack {
             beta: Beta::fixed(5.),
             iterations,

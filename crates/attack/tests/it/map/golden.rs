@@ -5,10 +5,7 @@ use super::victims::{Always, attack, goal, linf, method, subject};
 use attack::{Beta, Descent, MapAttack, Objective, Optimizer, Walk};
 use explain::Batch;
 use models::spreads;
-use std::{
-    cell::{Cell, RefCell},
-    path::Path,
-};
+use std::{path::Path, sync::Mutex};
 use tch::Tensor;
 use tensorfile::TensorFile;
 use testkit::rule::distance;
@@ -17,12 +14,12 @@ const ITERATIONS: [u32; 2] = [0, 25];
 
 /// Notes the gradient at the clean images in some iterations; moves nothing.
 #[derive(Default)]
-struct Noting(RefCell<Vec<Tensor>>);
+struct Noting(Mutex<Vec<Tensor>>);
 
 impl Optimizer for Noting {
     fn climb(&self, objective: &dyn Objective, walk: &Walk) -> Tensor {
         let gradient = |iteration| objective.value_and_grad(walk.x, iteration).1;
-        self.0.borrow_mut().extend(ITERATIONS.map(gradient));
+        self.0.lock().unwrap().extend(ITERATIONS.map(gradient));
         walk.x.shallow_clone()
     }
 }
@@ -37,11 +34,11 @@ fn slopes_of_the_usual_surrogate_are_those_of_pytorch() {
     let far = distance(&Tensor::from_slice(&spreads), &golden.take("spreads").unwrap());
     assert!(far < 1e-6, "spreads: {far:e} off");
     for (name, descent) in [("rank", Descent::Near), ("share", Descent::Other)] {
-        let (noting, always) = (Noting::default(), Always(&*topk, Cell::new(0.)));
+        let (noting, always) = (Noting::default(), Always(&*topk, Mutex::new(0.)));
         let by = attack(&model, &*gxi, &always, &noting);
         let by = MapAttack { beta: Beta::USUAL, spreads: &spreads, descent, iterations: 50, ..by };
         by.run(&batch, &by.reference(&batch, 5), &linf(0.1), None, &|| ());
-        for (iteration, up) in ITERATIONS.iter().zip(noting.0.take()) {
+        for (iteration, up) in ITERATIONS.iter().zip(noting.0.into_inner().unwrap()) {
             let down = golden.take(&format!("{name}.{iteration}")).unwrap();
             let far = distance(&-up, &down);
             assert!(far < 1e-5, "{name}, iteration {iteration}: {far:e} off");

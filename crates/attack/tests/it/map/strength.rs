@@ -9,7 +9,7 @@ use super::victims::{
 use attack::{Ball, Beta, Descent, Ensemble, MapAttack, Norm, Objective, Outcome, Step, Walk};
 use explain::{Batch, heat};
 use models::{Activation, Model, Ops, Score, Target, softened, softened_by, spreads};
-use std::cell::Cell;
+use std::{cell::Cell, sync::Mutex};
 use tch::{Device, Kind, Tensor};
 
 #[test]
@@ -35,7 +35,7 @@ fn a_growing_sharpness_is_that_of_each_iteration() {
     let by = |beta| MapAttack { beta, ..attack(&model, &*method, &*topk, &*sign) };
     let at = |beta, iterations, from: Option<&Outcome>| {
         let by = MapAttack { iterations, step: Step::Same(1e-5), ..by(beta) };
-        let always = Always(&*topk, Cell::new(from.map_or(0., |_| -9.)));
+        let always = Always(&*topk, Mutex::new(from.map_or(0., |_| -9.)));
         let by = MapAttack { objective: &always, ..by };
         by.run(&batch, &by.reference(&batch, K), &linf(0.1), from, &|| ())
     };
