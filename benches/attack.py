@@ -5,7 +5,7 @@
     python benches/table.py OUT.json benches/attack.md    # its table there
 
 `topk` on the g×i maps of weights/resnet20-cifar10-natural at ε = 8/255, k = 20, β = 20: `gradproof attack`
-against the algorithm as published in tests/reference/map_attacks.py, one of FEW images at a time, as the
+against the algorithm as published in tests/reference/attack/map_attacks.py, one of FEW images at a time, as the
 released code works; IMAGES of them in a batch; so with batch norms fused into convolutions; and so with channels
 innermost. torch.compile cannot differentiate twice, so there is no compiled one. gradproof has `--surrogate-precision` auto, its
 default, and f32. With FEW = 0 nothing is done one at a time. A time is the
@@ -22,7 +22,8 @@ from pathlib import Path
 
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/reference"))
+REFERENCE = Path(__file__).resolve().parents[1] / "tests/reference"
+sys.path[:0] = [str(REFERENCE), str(REFERENCE / "attack")]
 import map_attacks  # noqa: E402
 
 import table  # noqa: E402

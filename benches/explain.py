@@ -29,7 +29,8 @@ from captum.attr import IntegratedGradients, KernelShap, Lime, NoiseTunnel, Sali
 from captum._utils.models.linear_model import SkLearnRidge
 from skimage.segmentation import quickshift
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/reference"))
+REFERENCE = Path(__file__).resolve().parents[1] / "tests/reference"
+sys.path[:0] = [str(REFERENCE), str(REFERENCE / "attack")]
 import map_attacks  # noqa: E402
 import networks  # noqa: E402
 

@@ -25,7 +25,8 @@ import numpy as np
 import quantus
 import torch
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests/reference"))
+REFERENCE = Path(__file__).resolve().parents[1] / "tests/reference"
+sys.path[:0] = [str(REFERENCE), str(REFERENCE / "attack")]
 import map_attacks  # noqa: E402
 import networks  # noqa: E402
 import store  # noqa: E402

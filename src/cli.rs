@@ -14,14 +14,19 @@ mod doctor;
 mod drawn;
 mod list;
 mod measure;
-mod parse;
 mod plane;
 mod run;
 mod shell;
-mod surrogate;
-mod target;
 mod transfer;
+mod values {
+    //! What options hold, and how it is read.
+    pub(super) mod parse;
+    pub(super) mod surrogate;
+    pub(super) mod target;
+}
 mod weights;
+
+use values::{parse, surrogate, target};
 
 pub use self::bench::Bench;
 pub use self::certify::{Certify, Smoothed};
@@ -63,7 +68,7 @@ pub enum Command {
     Explain(Explain),
     /// Change images slightly so that attribution maps move and predicted classes do not
     Attack(Attack),
-    /// Attack the maps of some models and methods; evaluate all others on the attacked images
+    /// Attack maps of some models and methods; evaluate all others on the attacked images
     Transfer(Transfer),
     /// Prove how much of a smoothed map no change of the image within an l2 ball can move
     Certify(Certify),
@@ -83,7 +88,7 @@ pub enum Command {
     /// Inspect weights, or write them with a header that needs no options
     #[command(subcommand)]
     Weights(Weights),
-    /// List methods, metrics, attacks, data kinds and others with options; or a network's taps
+    /// List methods, metrics, attacks, kinds of data with options; or a network's taps
     List(List),
     /// Show versions of libtorch and CUDA, devices, threads, what is missing; test a device
     Doctor(Doctor),

@@ -20,7 +20,6 @@ mod measure;
 mod plane;
 mod report;
 mod run;
-mod shell;
 mod train;
 mod transfer;
 mod weights;
@@ -58,8 +57,8 @@ fn perform(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::List(args) => list::run(args, ui),
         Command::Doctor(args) => doctor::run(args, common, ui),
         Command::Bench(args) => bench::run(args, common, ui),
-        Command::Completions(args) => shell::completions(args),
-        Command::Man(args) => shell::man(args),
+        Command::Completions(args) => list::shell::completions(args),
+        Command::Man(args) => list::shell::man(args),
     }
 }
 

@@ -352,7 +352,7 @@ impl Loaded {
     /// map that is not finite.
     pub fn attribute(&self, method: &dyn Attribution, batch: &Batch, first: u64) -> Result<Tensor> {
         let maps = match method.stored() {
-            Some(maps) => self.stored(&maps, batch, first)?,
+            Some(maps) => Self::stored(&maps, batch, first),
             None => method.attribute(&self.model, batch),
         };
         let (model, data) = (&self.card.name, &self.data.name);
@@ -362,20 +362,29 @@ impl Loaded {
         Ok(maps)
     }
 
-    /// Maps made elsewhere of the images from number `first` on. Errors: they are not as many as the
-    /// images.
-    fn stored(&self, maps: &Tensor, batch: &Batch, first: u64) -> Result<Tensor> {
-        let (found, images) = (maps.size()[0], self.data.len() as i64);
-        ensure!(found == images, "the file has {found} maps; the images are {images}");
+    /// Errors: a method that does not fit the network and its images, or maps made elsewhere that are not
+    /// as many as the images.
+    pub fn check_method(&self, spelled: &str, method: &dyn Attribution) -> Result<()> {
+        let told = || format!("method `{spelled}`");
+        method.check(&self.model, self.data.image_shape()).with_context(told)?;
+        let (found, images) = (method.stored().map(|maps| maps.size()[0]), self.data.len() as i64);
+        let found = found.unwrap_or(images);
+        ensure!(found == images, "{}: the file has {found} maps; the images are {images}", told());
+        Ok(())
+    }
+
+    /// Maps made elsewhere of the images from number `first` on, as many as those of `batch`.
+    fn stored(maps: &Tensor, batch: &Batch, first: u64) -> Tensor {
         let part = maps.narrow(0, first as i64, batch.x.size()[0]);
         let part = part.to_device(batch.x.device()).to_kind(batch.x.kind());
-        Ok(part.expand_as(&batch.x).contiguous())
+        part.expand_as(&batch.x).contiguous()
     }
 }
 
-/// As typed; arguments with spaces are quoted.
+/// As typed, without `--force`, which changes no byte of a result; arguments with spaces are quoted.
 fn command_line() -> String {
     let quoted = |arg: String| if arg.contains(' ') { format!("'{arg}'") } else { arg };
-    let rest = std::env::args().skip(1).map(quoted).collect::<Vec<_>>().join(" ");
+    let typed = std::env::args().skip(1).filter(|arg| arg != "--force");
+    let rest = typed.map(quoted).collect::<Vec<_>>().join(" ");
     format!("gradproof {rest}")
 }

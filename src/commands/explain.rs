@@ -53,8 +53,7 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<Outcome> {
     let loaded = session::load(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
     for m in &methods {
-        let image = loaded.data.image_shape();
-        m.method.check(&loaded.model, image).with_context(|| format!("method `{}`", m.spelled))?;
+        loaded.check_method(&m.spelled, &*m.method)?;
     }
     if args.drawn.figure.is_some() {
         loaded.data.check_pixels("`--figure`")?;

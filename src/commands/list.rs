@@ -12,6 +12,7 @@ use std::fmt::Write;
 use tch::Device;
 
 mod network;
+pub mod shell;
 
 /// What the registries have, or what a network has.
 pub fn run(args: &List, ui: &Ui) -> Result<Outcome> {

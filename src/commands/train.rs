@@ -99,16 +99,14 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
     let epochs = config.epochs;
     let model = model.to_device(device, config.channels_last);
     let (out, resume) = (args.out.clone(), args.resume);
-    let on_nan = args.on_nan;
-    let ranks = ranks.clone();
+    let (on_nan, ranks) = (args.on_nan, ranks.clone());
     let graphs = Graphs::wanted(common.cuda_graphs).map(Rc::new);
     let recorder = graphs.clone().map(|graphs| graphs as Rc<dyn Recorder>);
     let job = Job { config, model, train, test, out, resume, adversary, on_nan, ranks, recorder };
     let mut watch = Bars { ui, headline, epochs, bar: ui.bar(0, "") };
     let lines = ::train::run(&job, &mut watch)?;
     graphs.iter().filter_map(|graphs| graphs.note()).for_each(|note| ui.note(&note));
-    let weights = args.out.join(job.weights());
-    let last = lines.last().context("no epoch was run")?;
+    let (weights, last) = (args.out.join(job.weights()), lines.last().context("no epoch was run")?);
     let found = match last.test_accuracy {
         Some(accuracy) => format!("test accuracy {:.2} %", 100. * accuracy),
         None => "trained without test images".into(),

@@ -8,7 +8,7 @@
   };
   const data = (id) => {
     const found = document.getElementById(id);
-    return found ? JSON.parse(found.textContent) : null;
+    return found ? JSON.parse(found.textContent) : undefined;
   };
   const save = (name, text, type) => {
     const link = make("a", { href: URL.createObjectURL(new Blob([text], { type })), download: name });
@@ -25,7 +25,7 @@
     if (cell.dataset.v !== undefined) return Number(cell.dataset.v);
     const text = cell.textContent.trim();
     const number = parseFloat(text.replace("−", "-"));
-    return Number.isNaN(number) || /^[^-\d.]/.test(text.replace("−", "-")) ? text : number;
+    return !Number.isFinite(number) || /^[^-\d.]/.test(text.replace("−", "-")) ? text : number;
   };
   const empty = (v) => v === "" || v === "–" || v === "undefined";
   const sort = (table, column, down) => {
@@ -197,7 +197,7 @@
     box.append(svg, button);
   }
   const all = data("results-csv");
-  if (all !== null) {
+  if (all !== undefined) {
     const button = make("button", { type: "button", className: "save", id: "save-results" }, "all numbers as CSV");
     button.addEventListener("click", () => save("results.csv", all, "text/csv"));
     document.querySelector("footer").prepend(make("p", {}, button));

@@ -77,6 +77,7 @@ fn two_digits(rate: f64) -> String {
 /// What is long enough to say how long it will take.
 const LONG: Duration = Duration::from_secs(10);
 const MINUTE: Duration = Duration::from_secs(60);
+const DAYS: Duration = Duration::from_secs(86_400);
 const GLANCE: Duration = Duration::from_millis(500);
 
 /// Says on lines how far a bar is that nobody sees: once when it is clear that the work takes long, then
@@ -89,12 +90,12 @@ fn report(ui: Ui, bar: &ProgressBar, what: &str) {
             thread::sleep(GLANCE);
             let Some(bar) = weak.upgrade().filter(|bar| !bar.is_finished()) else { return };
             let (done, of, passed) = (bar.position(), bar.length().unwrap_or(0), begun.elapsed());
-            if done == 0 || done >= of || passed + bar.eta() < LONG {
+            if done == 0 || done >= of || passed.saturating_add(bar.eta()) < LONG {
                 continue;
             }
             if next.is_none_or(|next| passed >= next) {
                 ui.note(&progress(&what, (done, of), passed, bar.eta()));
-                next = Some(passed + MINUTE);
+                next = Some(passed.saturating_add(MINUTE));
             }
         }
     };
@@ -102,10 +103,11 @@ fn report(ui: Ui, bar: &ProgressBar, what: &str) {
     let _ = thread::Builder::new().spawn(watch);
 }
 
-/// `attacking: 12 of 64 after 30 seconds, about 2 minutes left`.
+/// `attacking: 12 of 64 after 30 seconds, about 2 minutes left`; without the rest where nobody can tell.
 fn progress(what: &str, (done, of): (u64, u64), passed: Duration, left: Duration) -> String {
-    let (passed, left) = (HumanDuration(passed), HumanDuration(left));
-    format!("{what}: {done} of {of} after {passed}, about {left} left")
+    let known = left < DAYS * 100;
+    let left = if known { format!(", about {} left", HumanDuration(left)) } else { String::new() };
+    format!("{what}: {done} of {of} after {}{left}", HumanDuration(passed))
 }
 
 /// Ctrl-C ends the program with a sentence: how to go on, where what is done was kept.
@@ -117,8 +119,16 @@ pub fn tell_of_interrupts(kept: bool) {
     // Where the system refuses, Ctrl-C ends the program without it.
     let _ = ctrlc::set_handler(move || {
         complain(told);
-        std::process::exit(130);
+        end_at_once(130);
     });
+}
+
+/// Ends the process without what libraries do at their end: other threads are at work in libtorch, whose
+/// end would be taken for an error of theirs.
+#[expect(unsafe_code, reason = "the standard library has no exit without destructors")]
+fn end_at_once(code: i32) -> ! {
+    // SAFETY: it does not come back, and what is written was flushed or is thrown away on purpose.
+    unsafe { libc::_exit(code) }
 }
 
 /// Who complains, where there are several: `rank R of N: `.
@@ -196,5 +206,7 @@ mod tests {
         let (passed, left) = (Duration::from_secs(30), Duration::from_secs(140));
         let line = progress("attacking", (12, 64), passed, left);
         assert_eq!(line, "attacking: 12 of 64 after 30 seconds, about 2 minutes left");
+        let line = progress("attacking", (1, 64), passed, Duration::MAX);
+        assert_eq!(line, "attacking: 1 of 64 after 30 seconds");
     }
 }

@@ -75,7 +75,7 @@ fn on_a_full_disk(place: &Place, line: &str) -> (Run, Vec<String>) {
             if [ "$(head -c 4 full/$name)" = old ]; then echo "$name old"; else echo "$name"; fi
         done
         exit $code"#;
-    let gradproof = place.command(line);
+    let gradproof = place.command(&format!("{line} --force"));
     let mut command = Command::new("unshare");
     command.args(["-m", "sh", "-c", script, "sh"]).arg(gradproof.get_program());
     command.args(gradproof.get_args()).current_dir(&place.path).env("OMP_NUM_THREADS", "1");

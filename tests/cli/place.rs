@@ -90,8 +90,35 @@ impl Place {
         TensorFile::read(&self.at(name)).expect("a whole tensor file")
     }
 
-    /// `gradproof` with these arguments, not started.
+    /// `gradproof` with these arguments, not started; with `--force` where it writes again what is there.
     pub fn command(&self, line: &str) -> Command {
+        let mut command = self.unforced(line);
+        if self.writes_again(line) && !line.ends_with(" --force") {
+            command.arg("--force");
+        }
+        command
+    }
+
+    /// Whether a file that an option names to be written is there, or one that it becomes for several
+    /// methods or radii.
+    fn writes_again(&self, line: &str) -> bool {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let named =
+            words.windows(2).filter(|pair| ["--out", "--figure", "--chart"].contains(&pair[0]));
+        named.map(|pair| self.at(pair[1])).any(|file| {
+            let (Some(folder), Some(stem)) = (file.parent(), file.file_stem()) else {
+                return false;
+            };
+            let stem = stem.to_string_lossy();
+            let alike = |entry: fs::DirEntry| {
+                entry.path().is_file() && entry.file_name().to_string_lossy().starts_with(&*stem)
+            };
+            !stem.is_empty() && fs::read_dir(folder).is_ok_and(|all| all.flatten().any(alike))
+        })
+    }
+
+    /// `gradproof` with these arguments and no others, not started.
+    pub fn unforced(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_gradproof"));
         command.args(line.split_whitespace()).current_dir(&self.path).stdin(Stdio::null());
         // On the CPU, or on the GPU that is not there (tests/pretend-gpu), whatever this machine has.

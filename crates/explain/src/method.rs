@@ -55,7 +55,10 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
 
 /// The method that `NAME:key=value,...` asks for.
 pub fn parse(spelled: &str) -> Result<Box<dyn Attribution>> {
-    method(registry::parse(spelled)?)
+    method(match stored::table(spelled)? {
+        Some(file) => file,
+        None => registry::parse(spelled)?,
+    })
 }
 
 /// The same, or `file:MAPS.safetensors`: maps that were made elsewhere.

@@ -34,7 +34,7 @@ impl<'a> Plan<'a> {
     pub fn check(args: &'a Certify) -> Result<Self> {
         let Smoothed { sigma, samples, alpha, tau, .. } = args.smoothed;
         let built = methods("--method", &args.method)?.into_iter().map(|text| {
-            let method = explain::method(registry::parse(&text)?)?;
+            let method = explain::parse(&text)?;
             Ok((text, method))
         });
         let methods = built.collect::<Result<Vec<_>>>()?;

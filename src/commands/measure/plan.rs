@@ -132,7 +132,7 @@ impl Plan {
             );
         }
         for (text, method) in &self.methods {
-            method.check(&loaded.model, image).with_context(|| format!("method `{text}`"))?;
+            loaded.check_method(text, &**method)?;
             if method.stored().is_some() {
                 let other = self.metrics.iter().find(|(_, metric)| metric.needs().other_maps());
                 let other = other.map_or("", |(name, _)| name);

@@ -102,7 +102,7 @@ fn attack(subject: &Subject, how: &Attacking, of: &[Keys]) -> Result<Table> {
         SIMILARITIES.iter().map(|s| s.name).chain(["confidence"]).chain(kept).collect();
     let mut table = Table::default();
     for model in models(&subject.weights) {
-        table.push(&keys([("model", &model)]), "accuracy", number(["mean", "n"]));
+        table.push(&keys([("model", &model)]), "accuracy", all);
         for of in of {
             let of = with(&with(of, "model", &model), "attack", &how.attack);
             for ball in radii.balls() {

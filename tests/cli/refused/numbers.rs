@@ -52,8 +52,8 @@ fn that_are_no_numbers() {
     }
     let line = format!("explain {subject} --method gxi --out new/maps.json");
     says(&place.misused(&line), &["new/maps.json", ".safetensors"]);
-    let line = format!("explain {subject} --method gxi --figure new/maps.svg");
-    says(&place.misused(&line), &["new/maps.svg", ".png"]);
+    let line = format!("explain {subject} --method gxi --figure new/maps.gif");
+    says(&place.misused(&line), &["new/maps.gif", ".png"]);
     says(&place.misused("atack"), &["atack", "attack"]);
 }
 

@@ -148,16 +148,17 @@ impl Plane<'_> {
             Norm::L2 => size.shallow_clone(),
         };
         let (stops, order) = (&room / speed.clamp_min(TINY)).sort(1, false);
-        // What pixels that have stopped have come nearer, and what they no longer do in a unit of time.
-        let running = |t: &Tensor| t.gather(1, &order, false).cumsum(1, t.kind());
-        let (come, lost) = (running(&(&size * &room)), running(&(&size * &speed)));
-        let all = sum(&(&size * &speed));
-        let near = &come + stops * (&all - &lost);
-        let stopped =
-            near.less_tensor(&off.abs()).sum_dim_intlist([1].as_slice(), true, Kind::Int64);
-        let before = |t: &Tensor| t.constant_pad_nd([1, 0]).gather(1, &stopped, false);
-        let left = off.abs() - before(&come);
-        let time = left / (all - before(&lost)).clamp_min(TINY);
+        // How much nearer all pixels come that have stopped, and in a unit of time those that have not:
+        // a sum from the end, because a difference of sums would be rounding where little is left.
+        let sorted = |t: &Tensor| t.gather(1, &order, false);
+        let come = sorted(&(&size * &room)).cumsum(1, size.kind());
+        let speeds = sorted(&(&size * &speed)).flip([1]).cumsum(1, size.kind()).flip([1]);
+        let speeds = speeds.constant_pad_nd([0, 1]);
+        let near = &come + stops * speeds.narrow(1, 1, come.size()[1]);
+        let stopped = near.less_tensor(&off.abs());
+        let stopped = stopped.sum_dim_intlist([1].as_slice(), true, Kind::Int64);
+        let left = off.abs() - come.constant_pad_nd([1, 0]).gather(1, &stopped, false);
+        let time = left / speeds.gather(1, &stopped, false).clamp_min(TINY);
         (direction * (time * speed).minimum(&room)).view_as(x)
     }
 }

@@ -61,7 +61,7 @@ impl Default for Options {
             steps: 500,
             learning_rate: 0.1,
             lambda: 0.,
-            baseline: Value::Float(0.),
+            baseline: Value::Integer(0),
             blur: 3.,
             defended: true,
             until_switched: true,

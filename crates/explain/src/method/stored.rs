@@ -22,7 +22,8 @@ pub const ENTRY: Entry<dyn Attribution> = Entry {
     options: described::<Options>(&[
         ("path", "safetensors with maps [N, C, H, W], or [N, H, W] for all channels alike"),
         ("tensor", "its name in the file; without it the only one there, or `maps`"),
-    ]),
+    ])
+    .needing(&[("path", "maps.safetensors")]),
     build,
 };
 

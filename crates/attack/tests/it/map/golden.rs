@@ -1,5 +1,5 @@
 //! The usual attack's surrogate and losses against PyTorch. Reference:
-//! tests/reference/map_losses.py.
+//! tests/reference/attack/map_losses.py.
 
 use super::victims::{Always, attack, goal, linf, method, subject};
 use attack::{Beta, Descent, MapAttack, Objective, Optimizer, Walk};

@@ -1,5 +1,5 @@
 //! Attacks on predictions against torchattacks 3.5.1 on the same network, images and, for APGD,
-//! starts. Reference: tests/reference/attacks.py.
+//! starts. Reference: tests/reference/attack/attacks.py.
 
 use super::stored::{Stored, golden, images, keys, most, rule, share, wrong};
 use attack::{

@@ -1,4 +1,4 @@
-//! The small network of tests/reference/attacks.py and its images, in double precision.
+//! The small network of tests/reference/attack/attacks.py and its images, in double precision.
 
 use models::{Activation, Model, Ops};
 use tch::{Kind, Tensor};

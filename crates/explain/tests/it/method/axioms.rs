@@ -34,7 +34,7 @@ const PROMISES: &[(&str, &str)] = &[
     ("deconvnet", "proportional dummy class"),
     ("deeplift", "complete conserving linear contribution dummy sensitive class"),
     ("expected-gradients:samples=60", "linear dummy sensitive invariant class"),
-    ("fgvis:steps=20,until_switched=false", "dummy invariant class"),
+    ("fgvis:steps=20,until_switched=false", "dummy class"),
     ("gradcam:relu=false", "class"),
     ("guided", "proportional dummy class"),
     ("gxi", "conserving linear contribution dummy invariant class"),

@@ -1,7 +1,7 @@
 """The published attacks on attribution maps in plain PyTorch: how strong ours have to be.
 
     pip install -r tests/reference/requirements.txt
-    python tests/reference/map_attacks.py CIFAR10_FOLDER --images 64 > reference.json
+    PYTHONPATH=tests/reference python tests/reference/attack/map_attacks.py CIFAR10_FOLDER --images 64 > reference.json
     target/release/gradproof attack --weights weights/resnet20-cifar10-natural.safetensors \\
         --data cifar10:CIFAR10_FOLDER --limit 64 --method ig:points=10 --attack topk --json > ours.json
 
@@ -43,7 +43,7 @@ from scipy.stats import spearmanr
 
 import networks
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "weights/resnet20-cifar10-natural.safetensors"
+WEIGHTS = Path(__file__).resolve().parents[3] / "weights/resnet20-cifar10-natural.safetensors"
 ATTACKS = ["topk", "mass-centre", "manipulate"]
 STEP = 0.5 / 255
 

@@ -1,7 +1,7 @@
 """Robust accuracy of one of our weights files under the published AutoAttack (standard), beside `eval`.
 
     pip install -r tests/reference/requirements.txt
-    PYTHONPATH=tests/reference python tests/reference/autoattack.py weights/FILE.safetensors CIFAR10_FOLDER --images 256
+    PYTHONPATH=tests/reference python tests/reference/attack/autoattack.py weights/FILE.safetensors CIFAR10_FOLDER --images 256
     gradproof eval --weights weights/FILE.safetensors --data cifar10:CIFAR10_FOLDER --limit 256 \\
         --attack standard --eps 8/255
 

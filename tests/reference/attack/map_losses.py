@@ -1,6 +1,6 @@
 """Writes crates/attack/tests/golden/map_losses.safetensors: the usual attack on maps in PyTorch.
 
-    pip install -r tests/reference/requirements.txt && python tests/reference/map_losses.py
+    pip install -r tests/reference/requirements.txt && PYTHONPATH=tests/reference python tests/reference/attack/map_losses.py
 
 A ResNet-20 and images [4, 3, 8, 8] by the rule of logits.py, in double precision, its predictions,
 gradient x input. `spreads`: standard deviation of what goes into each ReLU over all images. For
@@ -19,7 +19,7 @@ import networks
 import store
 from logits import filled, uniform
 
-OUT = Path(__file__).resolve().parents[2] / "crates/attack/tests/golden/map_losses.safetensors"
+OUT = Path(__file__).resolve().parents[3] / "crates/attack/tests/golden/map_losses.safetensors"
 K, ITERATIONS, START, END, TEMPERATURE = 5, 50, 10.0, 300.0, 0.1
 
 networks.F = types.SimpleNamespace(**vars(F))
