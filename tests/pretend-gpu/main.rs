@@ -49,7 +49,7 @@ fn run(folder: &TempDir, words: &str, more: &[(&str, String)]) -> Did {
     let log = folder.path().join("counts.json");
     let _ = fs::remove_file(&log);
     let mut program = Command::new(env!("CARGO_BIN_EXE_gradproof"));
-    program.args(words.split_whitespace()).args(["--device", "cuda", "--quiet"]);
+    program.args(words.split_whitespace()).args(["--device", "cuda", "--quiet", "--force"]);
     program.current_dir(folder.path()).env("OMP_NUM_THREADS", "1");
     program.env("LD_PRELOAD", library()).env("PRETEND_GPU_LOG", &log);
     program.envs(more.iter().map(|(name, value)| (name, value)));
@@ -141,8 +141,12 @@ fn no_iteration_waits_whatever_the_method() {
         let spelled = spelled.unwrap_or(method.name.to_owned());
         let Some((_, waits, which)) = attack(&spelled, "topk", "adam") else { continue };
         differentiable += 1;
-        let downloads = if SEGMENTED.contains(&method.name) { 2 * 2 } else { 0 };
-        assert_eq!(waits, downloads, "{spelled}: {which:?}");
+        let segmented = SEGMENTED.contains(&method.name);
+        let downloads = if segmented { 2 * 2 } else { 0 };
+        // Fits of fewer samples than groups are by singular values, which libtorch waits for.
+        let fits = which.get("aten::_linalg_svd").copied().unwrap_or(0);
+        assert!(fits == 0 || segmented, "{spelled}: {which:?}");
+        assert_eq!(waits - fits, downloads, "{spelled}: {which:?}");
     }
     assert!(differentiable > SEGMENTED.len());
 }
@@ -237,7 +241,7 @@ fn on_the_cpu(folder: &TempDir, method: &str) -> Tensor {
     let mut program = Command::new(env!("CARGO_BIN_EXE_gradproof"));
     program.args(["explain", "--weights", &weights(), "--data", "cifar10:test_batch.bin"]);
     program.args(["--method", method, "--chunk", "32", "--batch-size", "16", "--device", "cpu"]);
-    program.args(["--quiet", "--out", "cpu.safetensors"]).current_dir(folder.path());
+    program.args(["--quiet", "--force", "--out", "cpu.safetensors"]).current_dir(folder.path());
     assert!(program.env("OMP_NUM_THREADS", "1").status().expect("it starts").success());
     TensorFile::read(&folder.path().join("cpu.safetensors"))
         .expect("a tensor file")
