@@ -40,7 +40,7 @@ struct Act {
 
 impl<'a> CurvedPass<'a> {
     /// Passes the images `x` through `model`; none for a network that bends elsewhere than in
-    /// [`Ops`], or otherwise than by softplus.
+    /// [`Ops`].
     pub fn of(model: &'a dyn Model, x: &Tensor) -> Option<Self> {
         if !model.nonlinear_only_in_ops() {
             return None;
@@ -48,12 +48,7 @@ impl<'a> CurvedPass<'a> {
         let x = x.detach().set_requires_grad(true);
         let tracer = Tracer::default();
         let logits = tch::with_grad(|| model.forward(&x, &tracer));
-        let bends = tracer.0.into_inner();
-        let softplus = |bend: &Bend| match bend {
-            Bend::Act(act) => matches!(act.kind, Activation::Softplus { .. }),
-            Bend::Pool(_) => true,
-        };
-        bends.iter().all(softplus).then_some(CurvedPass { model, x, logits, bends })
+        Some(CurvedPass { model, x, logits, bends: tracer.0.into_inner() })
     }
 
     /// The gradient of the sum of `score`, which is linear in the logits, at the images, and the pass

@@ -108,12 +108,16 @@ pub fn grad(x: &Tensor, f: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
     value_and_grad(x, f).1
 }
 
-/// The values `f(x)` `[N]` and the gradient of their sum with respect to `x`; nothing keeps a trace.
+/// The values `f(x)` `[N]` and the gradient of their sum with respect to `x`, where graphs are switched
+/// off too; nothing keeps a trace.
 pub fn value_and_grad(x: &Tensor, f: impl FnOnce(&Tensor) -> Tensor) -> (Tensor, Tensor) {
     let x = x.detach().set_requires_grad(true);
-    let values = tch::with_grad(|| f(&x));
-    let g = pull(&values.sum(None::<Kind>), &x, Graph::Free);
-    (values.detach(), g)
+    let (values, sum) = tch::with_grad(|| {
+        let values = f(&x);
+        let sum = values.sum(None::<Kind>);
+        (values, sum)
+    });
+    (values.detach(), pull(&sum, &x, Graph::Free))
 }
 
 /// Cross-entropy of each image: logits `[N, K]`, labels i64 `[N]` -> `[N]`.

@@ -101,3 +101,11 @@ fn a_curved_pass_has_the_same_gradient_and_product() {
     }
     assert!(tried >= 12, "{tried} passes were traced");
 }
+
+#[test]
+fn values_have_their_gradient_where_graphs_are_switched_off_too() {
+    let x = Tensor::from_slice(&[1f64, -2., 3.]).view([3, 1]);
+    let found = || models::grad::value_and_grad(&x, |x| x.square().flatten(0, -1)).1;
+    assert_eq!(tch::no_grad(found), &x * 2.);
+    assert_eq!(found(), &x * 2.);
+}
