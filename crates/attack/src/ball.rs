@@ -92,7 +92,7 @@ impl Ball {
     }
 
     /// Length of each change in this norm, `[N, 1, 1, 1]`.
-    fn length(&self, d: &Tensor) -> Tensor {
+    pub(crate) fn length(&self, d: &Tensor) -> Tensor {
         match self.norm {
             Norm::Linf => d.abs().amax([1, 2, 3].as_slice(), true),
             Norm::L2 => length(d),

@@ -3,8 +3,8 @@
 
 use super::{
     adversary::{Adversary, AttackInput},
-    attempts::attempts,
-    loss::{Loss, without},
+    attempts::{attempts, towards},
+    loss::Loss,
     objective::Prediction,
 };
 use crate::{AutoPgd, Ball, Best, Norm, Optimizer, Walk};
@@ -51,9 +51,9 @@ pub(super) const TARGETED: Entry<dyn Adversary> = Entry {
 
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
-struct Options {
-    steps: u32,
-    restarts: u32,
+pub(super) struct Options {
+    pub(super) steps: u32,
+    pub(super) restarts: u32,
 }
 
 impl Default for Options {
@@ -63,7 +63,8 @@ impl Default for Options {
 }
 
 impl Options {
-    fn parse(table: Table) -> Result<Self> {
+    /// From a table of settings. Errors: unknown keys, no steps, no starts.
+    pub(super) fn parse(table: Table) -> Result<Self> {
         let options: Options = registry::options(table)?;
         ensure!(options.steps > 0, "`steps` is 0; it must be positive");
         ensure!(options.restarts > 0, "`restarts` is 0; it must be positive");
@@ -102,18 +103,10 @@ impl Adversary for Untargeted {
 /// APGD on the targeted DLR loss, towards each of the strongest other classes in turn.
 struct Targeted(Options);
 
-/// As many classes are tried, from the strongest down.
-const TARGETS: i64 = 9;
-
 impl Adversary for Targeted {
     fn attack(&self, input: &AttackInput) -> Tensor {
-        let targets = TARGETS.min(input.classes() - 1) as u32;
-        attempts(input, targets * self.0.restarts, |attempt, input| {
-            let rank = i64::from(attempt / self.0.restarts);
-            let logits = tch::no_grad(|| input.model.logits(&input.x));
-            let order = without(&logits, &input.y).argsort(1, true);
-            let target = order.select(1, rank);
-            let loss = |logits: &Tensor| Loss::Dlr.targeted(logits, &input.y, &target);
+        towards(input, self.0.restarts, |input, target, [attempt, _]| {
+            let loss = |logits: &Tensor| Loss::Dlr.targeted(logits, &input.y, target);
             once(input, &loss, self.0.steps, &input.keyed("apgd-t", attempt))
         })
     }
@@ -133,7 +126,7 @@ fn once(input: &AttackInput, loss: &dyn Fn(&Tensor) -> Tensor, steps: u32, keys:
 }
 
 /// A random image on the boundary of the ball around each of `x`, cut to [0, 1].
-fn boundary(x: &Tensor, ball: &Ball, keys: &[u64]) -> Tensor {
+pub(super) fn boundary(x: &Tensor, ball: &Ball, keys: &[u64]) -> Tensor {
     let (shape, device) = (&x.size()[1..], x.device());
     let direction = match ball.norm {
         Norm::Linf => noise::uniform(keys, shape, device) * 2. - 1.,

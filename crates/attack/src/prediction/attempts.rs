@@ -1,8 +1,11 @@
 //! Attempts, one after the other, on the images that are still right.
 
-use super::adversary::AttackInput;
+use super::{adversary::AttackInput, loss::without};
 use crate::Best;
 use tch::{Kind, Tensor};
+
+/// As many other classes are tried, from the strongest down.
+const TARGETS: i64 = 9;
 
 /// Makes up to `n` attempts on each image that is still right; the best images `[N, C, H, W]`.
 pub(super) fn attempts(
@@ -21,6 +24,22 @@ pub(super) fn attempts(
         best.put(&open, &part);
     }
     best.images
+}
+
+/// Makes `restarts` attempts towards each of the strongest other classes in turn; `once` is given the
+/// class of each image, i64 `[N]`, the number of the attempt and that of the start for this class.
+pub(super) fn towards(
+    input: &AttackInput,
+    restarts: u32,
+    once: impl Fn(&AttackInput, &Tensor, [u32; 2]) -> Best,
+) -> Tensor {
+    let targets = TARGETS.min(input.classes() - 1) as u32;
+    attempts(input, targets * restarts, |attempt, input| {
+        let logits = tch::no_grad(|| input.model.logits(&input.x));
+        let order = without(&logits, &input.y).argsort(1, true);
+        let target = order.select(1, i64::from(attempt / restarts));
+        once(input, &target, [attempt, attempt % restarts])
+    })
 }
 
 /// Images, the values `[N]` that were climbed there, and whether the network is wrong, bool `[N]`:

@@ -5,14 +5,14 @@
 
 use super::{
     adversary::{Adversary, AttackInput},
-    attempts::{attempts, seen},
-    loss::{Loss, without},
+    apgd::{Options, boundary},
+    attempts::{seen, towards},
+    loss::Loss,
 };
 use crate::{Ball, Best, Norm};
-use anyhow::{Result, ensure};
-use models::{Target, grad::value_and_grad, noise};
+use anyhow::Result;
+use models::{Target, grad::value_and_grad};
 use registry::{Entry, described};
-use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
 
 /// In the list of attacks on predictions.
@@ -20,16 +20,11 @@ pub(super) const TARGETED: Entry<dyn Adversary> = Entry {
     name: "fab-t",
     about: "fast adaptive boundary attack towards each of the 9 strongest other classes (Croce & \
             Hein 2020)",
-    options: described::<Fab>(&[
+    options: described::<Options>(&[
         ("steps", "steps for each class"),
         ("restarts", "starts for each class, after the clean image random ones"),
     ]),
-    build: |t| {
-        let fab: Fab = registry::options(t)?;
-        ensure!(fab.steps > 0, "`steps` is 0; it must be positive");
-        ensure!(fab.restarts > 0, "`restarts` is 0; it must be positive");
-        Ok(Box::new(fab))
-    },
+    build: |t| Ok(Box::new(Fab(Options::parse(t)?))),
 };
 
 /// η: how far beyond the boundary a step goes.
@@ -38,51 +33,29 @@ const BEYOND: f64 = 1.05;
 const CLEAN: f64 = 0.1;
 /// β: what a misclassified image keeps of its change before it goes on.
 const KEPT: f64 = 0.9;
-/// As many classes are tried, from the strongest down.
-const TARGETS: i64 = 9;
 /// Guards divisions.
 const TINY: f64 = 1e-30;
 /// What a step is long at least where shares of steps are compared, as published.
 const SHORT: f64 = 1e-8;
 
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct Fab {
-    steps: u32,
-    restarts: u32,
-}
-
-impl Default for Fab {
-    fn default() -> Self {
-        Fab { steps: 100, restarts: 1 }
-    }
-}
+/// FAB towards each of the strongest other classes in turn.
+struct Fab(Options);
 
 impl Adversary for Fab {
     fn attack(&self, input: &AttackInput) -> Tensor {
-        let targets = TARGETS.min(input.classes() - 1) as u32;
-        attempts(input, targets * self.restarts, |attempt, input| {
-            let logits = tch::no_grad(|| input.model.logits(&input.x));
-            let order = without(&logits, &input.y).argsort(1, true);
-            let target = order.select(1, i64::from(attempt / self.restarts));
-            let start = match attempt % self.restarts {
+        towards(input, self.0.restarts, |input, target, [attempt, start]| {
+            let half = Ball { eps: input.ball.eps / 2., ..input.ball };
+            let start = match start {
                 0 => input.x.shallow_clone(),
-                _ => beside(input, &input.keyed("fab-t", attempt)),
+                _ => boundary(&input.x, &half, &input.keyed("fab-t", attempt)),
             };
-            self.nearest(input, &target, start)
+            self.nearest(input, target, start)
         })
     }
 
     fn check(&self, classes: i64) -> Result<()> {
         Loss::Ce.check_untargeted(classes)
     }
-}
-
-/// A random image at half the radius, cut to [0, 1].
-fn beside(input: &AttackInput, keys: &[u64]) -> Tensor {
-    let half = Ball { eps: input.ball.eps / 2., ..input.ball };
-    let direction = noise::uniform(keys, &input.x.size()[1..], input.x.device()) * 2. - 1.;
-    half.boundary(&input.x, &direction.to_kind(input.x.kind()))
 }
 
 /// One number an image beside images.
@@ -94,18 +67,18 @@ impl Fab {
     /// The nearest misclassified images on the way from `start`; broken where they are in the ball.
     fn nearest(&self, input: &AttackInput, target: &Tensor, start: Tensor) -> Best {
         let AttackInput { model, x: clean, y, ball, .. } = input;
-        let [other, own] = [target, y].map(Target::logit);
+        let [theirs, own] = [target, y].map(Target::logit);
         let (mut x, mut nearest) = (start, clean.shallow_clone());
-        let mut radius = ball.distance(clean, clean) + f64::INFINITY;
-        for _ in 0..self.steps {
+        let mut radius = own.class.to_kind(clean.kind()).full_like(f64::INFINITY);
+        for _ in 0..self.0.steps {
             let (gap, slope) = value_and_grad(&x, |x| {
                 let logits = model.logits(x);
-                other.of(&logits) - own.of(&logits)
+                theirs.of(&logits) - own.of(&logits)
             });
             let plane = Plane { norm: ball.norm, at: &x, gap, slope };
             let (here, there) = (plane.way(&x), plane.way(clean));
-            let long = |d: &Tensor| wide(&ball.distance(d, &d.zeros_like())).clamp_min(SHORT);
-            let share = (long(&here) / (long(&here) + long(&there))).clamp_max(CLEAN);
+            let [long, other] = [&here, &there].map(|way| ball.length(way).clamp_min(SHORT));
+            let share = (&long / (&long + other)).clamp_max(CLEAN);
             let from_here = &x + here * BEYOND;
             let from_clean = clean + there * BEYOND;
             x = (&from_here + (from_clean - &from_here) * share).clamp(0., 1.);
