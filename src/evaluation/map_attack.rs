@@ -18,7 +18,7 @@ use explain::{
     heatmap::{has_mass, heat},
     similarity,
 };
-use models::{finite::finite, noise, replay::Recorder};
+use models::{SharedTensor, finite::finite, noise, replay::Recorder};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tch::Tensor;
@@ -57,12 +57,8 @@ enum Aim {
     /// That of the next image of the data; the last aims at the first.
     Next,
     /// One for all, `[1, H, W]`.
-    At(Tensor),
+    At(SharedTensor),
 }
-
-// SAFETY: as of `Loaded`: a tensor that workers only read.
-#[expect(unsafe_code, reason = "tch's tensors are not `Sync`, though libtorch's may be read so")]
-unsafe impl Sync for Aim {}
 
 impl<'a> Plan<'a> {
     /// Errors: unknown names, settings out of range.
@@ -121,7 +117,7 @@ impl<'a> Plan<'a> {
             finite(&map, |_| format!("a number of the first map in `{}`", path.display()))?;
             let aim = heat(&map.to_device(loaded.device));
             ensure!(some(&aim), "the first map in `{}` is zero everywhere: no aim", path.display());
-            return Ok(Aim::At(aim));
+            return Ok(Aim::At(SharedTensor::new(aim)));
         }
         let Some(path) = &how.target_image else {
             let alone = loaded.data.len() < 2;
@@ -143,7 +139,7 @@ impl<'a> Plan<'a> {
         let aim = self.heat(loaded, &batch);
         let (method, path) = (self.spelled, path.display());
         ensure!(some(&aim), "`{path}` has no map by `{method}` that could be aimed at");
-        Ok(Aim::At(aim))
+        Ok(Aim::At(SharedTensor::new(aim)))
     }
 
     fn heat(&self, loaded: &Loaded, batch: &Batch) -> Tensor {
@@ -275,7 +271,7 @@ impl Fitted<'_> {
         let (plan, all) = (self.plan, self.loaded.data.len() as u64);
         Ok(match &self.aim {
             Aim::Nowhere => None,
-            Aim::At(heat) => Some(heat.repeat([n as i64, 1, 1])),
+            Aim::At(heat) => Some(heat.get().repeat([n as i64, 1, 1])),
             Aim::Next => {
                 let next: Vec<u64> = (first + 1..=first + n).map(|i| i % all).collect();
                 Some(plan.heat(self.loaded, &self.loaded.pick(plan.explained, &next)?))

@@ -22,7 +22,7 @@ pub use footprint::Footprint;
 pub use grad::{Score, Target};
 pub use model::Model;
 pub use network::{Average, Classifier, Smoothing, Source, StandIn};
-pub use numeric::{adam, finite, grad, linalg, noise, replay};
+pub use numeric::{adam, finite, grad, linalg, noise, replay, shared::SharedTensor};
 pub use ops::{
     BatchStatistics, Fused, HeldStatistics, Ops, Plain, Pool, SHARPNESS, Training, grown, softened,
     softened_by, softened_roughly, spreads,

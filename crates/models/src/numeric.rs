@@ -1,5 +1,6 @@
 //! Mathematics that networks, methods and attacks share: gradients, factorisations that cannot panic,
-//! keyed noise, Adam's direction, the check that numbers are finite, and work that is replayed.
+//! keyed noise, Adam's direction, the check that numbers are finite, work that is replayed and
+//! tensors that threads share.
 
 pub mod adam;
 pub mod finite;
@@ -7,3 +8,4 @@ pub mod grad;
 pub mod linalg;
 pub mod noise;
 pub mod replay;
+pub mod shared;

@@ -3,19 +3,15 @@
 
 use crate::Batch;
 use anyhow::{Context, Result, bail, ensure};
-use models::noise;
-use std::{
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-};
+use models::{SharedTensor, noise};
+use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 use tensorfile::TensorFile;
 
 /// Images in [0, 1], f32 `[M, C, H, W]`, and where they are from.
 #[derive(Debug)]
 pub(crate) struct References {
-    /// Behind a mutex because tensors cannot be read by several threads otherwise.
-    images: Mutex<Tensor>,
+    images: SharedTensor,
     path: PathBuf,
 }
 
@@ -25,21 +21,17 @@ impl References {
         let images = TensorFile::read(path)?.take("images");
         let images = images.and_then(|stored| pixels(&stored));
         let images = images.with_context(|| format!("`{}`", path.display()))?;
-        Ok(References { images: Mutex::new(images), path: path.to_owned() })
-    }
-
-    fn images(&self) -> Tensor {
-        self.images.lock().unwrap_or_else(PoisonError::into_inner).shallow_clone()
+        Ok(References { images: SharedTensor::new(images), path: path.to_owned() })
     }
 
     /// How many there are.
     pub fn count(&self) -> u64 {
-        self.images().size()[0] as u64
+        self.images.get().size()[0] as u64
     }
 
     /// Errors: images of another shape than those explained.
     pub fn check(&self, image: [i64; 3]) -> Result<()> {
-        let found = &self.images().size()[1..];
+        let found = &self.images.get().size()[1..];
         ensure!(
             found == image,
             "`baseline`: the images of `{}` are {}; those explained are {}",
@@ -65,7 +57,7 @@ impl References {
     }
 
     fn rows(&self, batch: &Batch, rows: &[i64]) -> Tensor {
-        let chosen = self.images().index_select(0, &Tensor::from_slice(rows));
+        let chosen = self.images.get().index_select(0, &Tensor::from_slice(rows));
         chosen.to_kind(batch.x.kind()).to_device(batch.x.device())
     }
 }

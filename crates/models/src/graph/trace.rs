@@ -45,11 +45,9 @@ pub(super) fn trace(
 ) -> Result<Trace> {
     let mut left: HashMap<&str, usize> = HashMap::from([(output, 1)]);
     nodes.iter().flat_map(|node| &node.inputs).for_each(|name| *left.entry(name).or_default() += 1);
-    let ops = Recorder::default();
     let mut live: HashMap<&str, Tensor> = HashMap::from([(input, x.shallow_clone())]);
-    let (mut shapes, mut asked) = (HashMap::new(), HashMap::new());
-    shapes.insert(input.to_owned(), x.size());
-    let at = Cell::new("");
+    let mut shapes = HashMap::from([(input.to_owned(), x.size())]);
+    let (mut asked, ops, at) = (HashMap::new(), Recorder::default(), Cell::new(""));
     let image = x.size()[1..].iter().map(i64::to_string).collect::<Vec<_>>().join("x");
     let images = if x.size()[0] == 1 { "one image" } else { "images" };
     let told = || format!("node `{}` does not run on {images} of {image}", at.get());
