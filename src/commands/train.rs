@@ -255,7 +255,8 @@ impl Observer for Bars<'_> {
     fn tick(&mut self, tick: &Tick) {
         if tick.step == 1 {
             self.bar.finish_and_clear();
-            self.bar = self.ui.bar(tick.steps as u64, &format!("{}/{}", tick.epoch, self.epochs));
+            self.bar =
+                self.ui.bar(tick.steps as u64, &format!("epoch {}/{}", tick.epoch, self.epochs));
         }
         self.bar.set_position(tick.step as u64);
         if let Some((loss, accuracy)) = tick.so_far {

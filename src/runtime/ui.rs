@@ -7,7 +7,7 @@ use explain::engine::oom;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::{
     io::{self, ErrorKind, IsTerminal, Write},
-    sync::OnceLock,
+    sync::{Mutex, OnceLock, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -80,11 +80,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 const DAYS: Duration = Duration::from_secs(86_400);
 const GLANCE: Duration = Duration::from_millis(500);
 
+/// When the last line about a bar was said, by any of them.
+static SAID: Mutex<Option<Instant>> = Mutex::new(None);
+
 /// Says on lines how far a bar is that nobody sees: once when it is clear that the work takes long, then
-/// every minute, until it is done.
+/// every minute, until it is done. All bars of a command together say no more.
 fn report(ui: Ui, bar: &ProgressBar, what: &str) {
     let (weak, what) = (bar.downgrade(), what.to_owned());
-    let (begun, mut next) = (Instant::now(), None);
+    let begun = Instant::now();
     let watch = move || {
         loop {
             thread::sleep(GLANCE);
@@ -93,9 +96,10 @@ fn report(ui: Ui, bar: &ProgressBar, what: &str) {
             if done == 0 || done >= of || passed.saturating_add(bar.eta()) < LONG {
                 continue;
             }
-            if next.is_none_or(|next| passed >= next) {
+            let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+            if said.is_none_or(|said| said.elapsed() >= MINUTE) {
                 ui.note(&progress(&what, (done, of), passed, bar.eta()));
-                next = Some(passed.saturating_add(MINUTE));
+                *said = Some(Instant::now());
             }
         }
     };
