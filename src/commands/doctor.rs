@@ -77,8 +77,8 @@ const NO_MPI: &str = "not built in: `cargo build --release --features mpi` (docs
 /// Name and compute capability, as far as CUDA says.
 fn gpu(n: usize) -> String {
     let name = cuda::name(n).unwrap_or("unknown GPU".into());
-    let capability = cuda::capability(n);
-    capability.map_or(name.clone(), |(a, b)| format!("{name}, compute capability {a}.{b}"))
+    let said = |(a, b)| format!("{name}, compute capability {a}.{b}");
+    cuda::capability(n).map_or(name.clone(), said)
 }
 
 fn cuda_line() -> String {

@@ -12,7 +12,7 @@ const LONGEST_FUNCTION: usize = 60;
 /// Files of a folder, at most.
 const MOST_FILES: usize = 14;
 /// Lines of the file in the middle, at most.
-const TYPICAL_FILE: usize = 110;
+const TYPICAL_FILE: usize = 105;
 /// Share of the lines that the command line may have, in percent.
 const ROOT_PERCENT: usize = 30;
 

@@ -43,7 +43,6 @@ pub fn vars(source: &Source, file: &File, scale: &str, set: &[String]) -> Result
     let added = other.into_iter().flatten().filter(|(name, _)| !file.vars.contains_key(*name));
     values.extend(added.map(|(name, value)| (name, start(value))));
     values.sort_by_key(|(_, place)| *place);
-
     let given = given(set, &values.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>())?;
     let mut vars = Vars::new();
     for (name, _) in values {
@@ -83,8 +82,7 @@ fn given<'a>(set: &'a [String], known: &[&str]) -> Result<BTreeMap<&'a str, &'a 
 /// `template` with what its `${NAME}`s stand for, in the first of `vars` that knows. Errors: a name that nothing is called, `${…}` in
 /// `${…}`.
 pub fn filled(template: &str, vars: &[&Vars]) -> Result<String> {
-    let mut text = String::new();
-    let mut rest = template;
+    let (mut text, mut rest) = (String::new(), template);
     while let Some((before, after)) = rest.split_once("${") {
         let Some((name, behind)) = after.split_once('}') else {
             bail!("`${{` without `}}` in `{template}`");
@@ -99,8 +97,7 @@ pub fn filled(template: &str, vars: &[&Vars]) -> Result<String> {
             let known = known.into_iter().collect::<Vec<_>>().join(", ");
             bail!("nothing is called `{name}` in `{template}`; known: {known}");
         };
-        text += before;
-        text += value;
+        text.extend([before, value]);
         ensure!(text.len() <= LONGEST, "`{template}` becomes longer than {LONGEST} bytes");
         rest = behind;
     }

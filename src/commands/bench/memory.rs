@@ -41,9 +41,8 @@ impl Peaks {
         ensure!(!device.is_cuda(), "libtorch's own counters of a GPU are out of reach from here");
         reset().context("`/proc/self/clear_refs` resets the high-water mark on Linux alone")?;
         let scene = Scene::new(args, device)?;
-        let batch = scene.batch.narrow(0, 1);
-        let images_a_pass = batch.chunk.min(FEW);
-        let batch = Batch { chunk: images_a_pass, ..batch };
+        let images_a_pass = scene.batch.chunk.min(FEW);
+        let batch = Batch { chunk: images_a_pass, ..scene.batch.narrow(0, 1) };
         let before = resident("VmRSS")?;
         let mut rows = vec![];
         for (name, spelled) in METHODS {
@@ -78,10 +77,8 @@ impl Peaks {
             self.many
         );
         for Row { name, few_mib, many_mib, ratio } in &self.rows {
-            let _ = write!(
-                text,
-                "\n  {name:<22} {few_mib:>12.1} MiB {many_mib:>12.1} MiB   {ratio:.2}"
-            );
+            let numbers = format!("{few_mib:>12.1} MiB {many_mib:>12.1} MiB   {ratio:.2}");
+            let _ = write!(text, "\n  {name:<22} {numbers}");
         }
         text
     }

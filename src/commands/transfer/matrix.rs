@@ -64,11 +64,8 @@ impl Matrix<'_> {
         };
         let attacked = self.sources.iter().map(attack).collect::<Result<Vec<_>>>()?;
         let attacked: Vec<&Outcome> = attacked.iter().flatten().collect();
-        let mut all = vec![];
-        for target in &self.targets {
-            all.extend(self.judge(target, (x, y), first, &attacked)?);
-        }
-        Ok(all)
+        let judged = self.targets.iter().map(|to| self.judge(to, (x, y), first, &attacked));
+        Ok(judged.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 
     /// Judges one column's maps.

@@ -73,7 +73,7 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
     let options: Options = registry::options(table)?;
     ensure!(options.steps > 0, "`steps` is 0; it must be positive");
     for (name, value) in [("learning_rate", options.learning_rate), ("lambda", options.lambda)] {
-        ensure!(value.is_finite() && value >= 0., "`{name}` is {value}; it must not be negative");
+        registry::not_negative(name, value)?;
     }
     let baseline = Baseline::parse(&options.baseline, options.blur)?;
     check_pixel(baseline)?;

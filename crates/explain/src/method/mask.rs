@@ -80,7 +80,7 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
         ("lambda1", options.lambda1),
         ("lambda2", options.lambda2),
     ] {
-        ensure!(value.is_finite() && value >= 0., "`{name}` is {value}; it must not be negative");
+        registry::not_negative(name, value)?;
     }
     ensure!(options.power >= 1., "`power` is {}; it must be 1 or more", options.power);
     let baseline = Baseline::parse(&options.baseline, options.blur)?;

@@ -90,7 +90,7 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
         ("lambda2", relex.lambda2),
         ("sigma", relex.sigma),
     ] {
-        ensure!(value.is_finite() && value >= 0., "`{name}` is {value}; it must not be negative");
+        registry::not_negative(name, value)?;
     }
     let (momentum, baseline) = (relex.momentum, relex.baseline);
     ensure!((0. ..1.).contains(&momentum), "`momentum` is {momentum}, not in [0, 1)");

@@ -3,13 +3,10 @@
 
 use crate::{Attribution, Batch};
 use anyhow::{Context, Result, bail, ensure};
-use models::Model;
+use models::{Model, SharedTensor};
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
-use std::{
-    path::PathBuf,
-    sync::{Mutex, PoisonError},
-};
+use std::path::PathBuf;
 use tch::Tensor;
 use tensorfile::TensorFile;
 use toml::{Table, Value};
@@ -35,8 +32,8 @@ struct Options {
 }
 
 struct Stored {
-    /// `[N, C or 1, H, W]`, behind a mutex because threads cannot read tensors otherwise.
-    maps: Mutex<Tensor>,
+    /// `[N, C or 1, H, W]`.
+    maps: SharedTensor,
     path: PathBuf,
 }
 
@@ -44,8 +41,7 @@ struct Stored {
 /// spelled.
 pub(super) fn table(spelled: &str) -> Result<Option<Table>> {
     let Some(rest) = spelled.strip_prefix("file:") else { return Ok(None) };
-    let (first, others) =
-        rest.split_once(',').map_or((rest, ""), |(first, others)| (first, others));
+    let (first, others) = rest.split_once(',').unwrap_or((rest, ""));
     if first.contains('=') {
         return registry::parse(spelled).map(Some);
     }
@@ -85,13 +81,7 @@ fn build(mut table: Table) -> Result<Box<dyn Attribution>> {
         ),
     };
     ensure!(maps.is_floating_point(), "`{}`: `{name}` holds whole numbers", path.display());
-    Ok(Box::new(Stored { maps: Mutex::new(maps), path }))
-}
-
-impl Stored {
-    fn maps(&self) -> Tensor {
-        self.maps.lock().unwrap_or_else(PoisonError::into_inner).shallow_clone()
-    }
+    Ok(Box::new(Stored { maps: SharedTensor::new(maps), path }))
 }
 
 impl Attribution for Stored {
@@ -100,18 +90,16 @@ impl Attribution for Stored {
     }
 
     fn check(&self, _model: &dyn Model, [channels, height, width]: [i64; 3]) -> Result<()> {
-        let found = &self.maps().size()[1..];
-        let one = [1, height, width];
+        let (found, path) = (&self.maps.get().size()[1..], self.path.display());
+        let [all, one] = [channels, 1].map(|channels| [channels, height, width]);
         ensure!(
-            found == [channels, height, width] || found == one,
-            "the maps of `{}` are {found:?}; of these images they would be {:?} or {one:?}",
-            self.path.display(),
-            [channels, height, width]
+            found == all || found == one,
+            "the maps of `{path}` are {found:?}; of these images they would be {all:?} or {one:?}"
         );
         Ok(())
     }
 
     fn stored(&self) -> Option<Tensor> {
-        Some(self.maps())
+        Some(self.maps.get())
     }
 }

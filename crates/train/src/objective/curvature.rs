@@ -7,7 +7,7 @@ use super::{
     Loss, Objective, Statistics, Step,
     adversarial::{check_ramp, ramped},
     cross_entropy,
-    gradient_norm::{check_size, loss_gradient, squared_length},
+    gradient_norm::{loss_gradient, squared_length},
 };
 use anyhow::Result;
 use registry::{Entry, described};
@@ -50,8 +50,8 @@ impl Default for Curvature {
 
 fn build(table: Table) -> Result<Box<dyn Objective>> {
     let options: Curvature = registry::options(table)?;
-    check_size("gamma", options.gamma)?;
-    check_size("h", options.h)?;
+    registry::not_negative("gamma", options.gamma)?;
+    registry::not_negative("h", options.h)?;
     check_ramp(options.ramp)?;
     Ok(Box::new(options))
 }

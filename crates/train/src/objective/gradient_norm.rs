@@ -8,7 +8,7 @@ use super::{
     cross_entropy,
     ssr::ramp,
 };
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use models::grad::{self, Graph};
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
@@ -48,15 +48,9 @@ fn one() -> f64 {
 
 fn build(table: Table) -> Result<Box<dyn Objective>> {
     let options: GradientNorm = registry::options(table)?;
-    check_size("lambda", options.lambda)?;
+    registry::not_negative("lambda", options.lambda)?;
     check_ramp(options.ramp)?;
     Ok(Box::new(options))
-}
-
-/// Errors: a weight or a length that is negative or not finite.
-pub(super) fn check_size(name: &str, value: f64) -> Result<()> {
-    ensure!(value.is_finite() && value >= 0., "`{name}` is {value}; it must not be negative");
-    Ok(())
 }
 
 /// Gradient of the batch sum of cross-entropies of `logits` with respect to their images `x`, with

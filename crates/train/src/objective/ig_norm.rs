@@ -3,10 +3,7 @@
 //! The attack and the penalty walk the path twice, a few points a pass, so that memory does not
 //! grow with m. The convolutions of a ReLU network add no curvature: only its softmax bends.
 
-use super::{
-    Loss, Objective, Statistics, Step, ValueAndGrad, cross_entropy, gradient_norm::check_size,
-    trades::check_start,
-};
+use super::{Loss, Objective, Statistics, Step, ValueAndGrad, cross_entropy, trades::check_start};
 use anyhow::{Result, ensure};
 use models::{
     Precision,
@@ -97,7 +94,7 @@ fn build_sum(table: Table) -> Result<Box<dyn Objective>> {
 
 fn checked(table: Table) -> Result<Options> {
     let options: Options = registry::options(table)?;
-    check_size("gamma", options.gamma)?;
+    registry::not_negative("gamma", options.gamma)?;
     let Options { points, approx_factor, chunk, .. } = options;
     for (name, value) in [("points", points), ("approx_factor", approx_factor), ("chunk", chunk)] {
         ensure!(value > 0, "`{name}` is 0; it must be positive");

@@ -6,7 +6,6 @@ use super::{
     Loss, Objective, Statistics, Step,
     adversarial::{check_ramp, ramped},
     cross_entropy,
-    gradient_norm::check_size,
 };
 use anyhow::{Result, ensure};
 use models::grad;
@@ -55,7 +54,7 @@ fn six() -> f64 {
 
 fn build(table: Table) -> Result<Box<dyn Objective>> {
     let options: Trades = registry::options(table)?;
-    check_size("beta", options.beta)?;
+    registry::not_negative("beta", options.beta)?;
     check_ramp(options.ramp)?;
     check_start(&options.attack)?;
     Ok(Box::new(options))
@@ -63,9 +62,8 @@ fn build(table: Table) -> Result<Box<dyn Objective>> {
 
 /// Errors: an attack that starts at the clean image, where what it climbs has no slope.
 pub(super) fn check_start(attack: &Table) -> Result<()> {
-    let centred = attack.get("random_start") == Some(&Value::Boolean(false));
     ensure!(
-        !centred,
+        attack.get("random_start") != Some(&Value::Boolean(false)),
         "`attack.random_start` is false, but what is climbed is flat at the clean image: the \
          attack would never leave it; leave `random_start` out"
     );

@@ -9,7 +9,7 @@ use anyhow::Result;
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
-use toml::{Table, Value};
+use toml::Table;
 
 /// In the list of metrics.
 pub(crate) const ENTRY: Entry<dyn Metric> = Entry {
@@ -50,13 +50,7 @@ impl Default for Options {
 
 fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { samples, sigma, norm, relative } = registry::options(table)?;
-    let built = |name: &str| {
-        method(Table::from_iter([
-            ("name".into(), Value::String(name.into())),
-            ("samples".into(), Value::Integer(samples)),
-            ("sigma".into(), Value::Float(sigma)),
-        ]))
-    };
+    let built = |name: &str| method::parse(&format!("{name}:samples={samples},sigma={sigma:?}"));
     // C-LIME first: it asks for more of both.
     let clime = built("clime")?;
     Ok(Box::new(Gap { smoothgrad: built("smoothgrad")?, clime, norm, relative }))
