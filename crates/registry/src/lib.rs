@@ -57,6 +57,6 @@ pub use few::few;
 pub use fraction::{fraction, parse_fraction};
 pub use options::{Described, NoOptions, Setting, described, options};
 pub use parse::{parse, spelled, split, value_of};
-pub use range::not_negative;
+pub use range::{not_negative, positive};
 pub use text::Text;
 pub use words::{word, words};

@@ -101,7 +101,7 @@ enum Imputation {
 
 impl Imputation {
     fn parse(value: &Value, blur: f64) -> Result<Self> {
-        ensure!(blur.is_finite() && blur > 0., "`blur` is {blur}; it must be positive");
+        registry::positive("blur", blur)?;
         if value.as_str() == Some("mean") {
             return Ok(Imputation::Mean);
         }

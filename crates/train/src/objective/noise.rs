@@ -3,7 +3,7 @@
 //! 1].
 
 use super::{Loss, Objective, Step, cross_entropy};
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use models::noise;
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ impl Default for Noise {
 fn build(table: Table) -> Result<Box<dyn Objective>> {
     let options: Noise = registry::options(table)?;
     let sigma = options.sigma;
-    ensure!(sigma.is_finite() && sigma > 0., "`sigma` is {sigma}; it must be positive");
+    registry::positive("sigma", sigma)?;
     Ok(Box::new(options))
 }
 

@@ -105,7 +105,7 @@ fn build(table: Table) -> Result<Box<dyn Objective>> {
     let (beta, scale) = (ssr.beta, ssr.scale);
     ensure!(beta.is_finite() && beta >= 0., "`beta` is {beta}; it must not be negative");
     ensure!(!ssr.convex || beta <= 1., "`beta` is {beta}; with `convex` it is in [0, 1]");
-    ensure!(scale.is_finite() && scale > 0., "`scale` is {scale}; it must be positive");
+    registry::positive("scale", scale)?;
     check_ramp(ssr.ramp)?;
     if let Some(clip) = ssr.clip {
         ensure!(clip > 0. && clip <= 1., "`clip` is {clip}, not a quantile in (0, 1]");

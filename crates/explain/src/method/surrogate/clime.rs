@@ -71,7 +71,7 @@ struct Clime {
 fn build(table: Table) -> Result<Box<dyn Attribution>> {
     let Options { samples, sigma, ridge, covariance } = registry::options(table)?;
     ensure!(samples >= 2, "`samples` is {samples}; it must be at least 2");
-    ensure!(sigma > 0., "`sigma` is {sigma}; it must be positive");
+    registry::positive("sigma", sigma)?;
     ensure!(ridge >= 0., "`ridge` is {ridge}; it must not be negative");
     Ok(Box::new(Linear(Clime { samples, sigma, ridge, covariance })))
 }

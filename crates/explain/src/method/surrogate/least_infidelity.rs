@@ -73,7 +73,7 @@ impl LeastInfidelity {
     fn checked(self) -> Result<Box<dyn Attribution>> {
         let (ridge, cell) = (self.ridge, self.cell);
         ensure!(cell > 0, "`cell` is {cell}; it must be positive");
-        ensure!(ridge.is_finite() && ridge > 0., "`ridge` is {ridge}; it must be positive");
+        registry::positive("ridge", ridge)?;
         Ok(Box::new(self))
     }
 }

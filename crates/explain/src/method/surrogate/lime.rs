@@ -125,7 +125,7 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
     let Options { samples, groups, cells, kernel, width, alpha, intercept, baseline } =
         registry::options(table)?;
     ensure!(samples > 0, "`samples` is {samples}; it must be positive");
-    ensure!(width > 0., "`width` is {width}; it must be positive");
+    registry::positive("width", width)?;
     ensure!(
         alpha == 0. || alpha >= 1e-9,
         "`alpha` is {alpha}; it must be 0 (the shortest least-squares fit) or at least 1e-9"

@@ -54,7 +54,7 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
     ensure!(samples >= 2, "`samples` is {samples}; it must be at least 2");
     ensure!(repeats >= 2, "`repeats` is {repeats}; it must be at least 2");
     for (name, size) in [("sigma", sigma), ("epsilon", epsilon)] {
-        ensure!(size > 0., "`{name}` is {size}; it must be positive");
+        registry::positive(name, size)?;
     }
     ensure!(delta > 0. && delta < 1., "`delta` is {delta}; it must be between 0 and 1");
     Ok(Box::new(options))

@@ -12,7 +12,7 @@ use crate::{
     },
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use models::Model;
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
@@ -64,8 +64,8 @@ impl Default for Options {
 
 fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { samples, sigma, smoothing, draws, points } = registry::options(table)?;
-    ensure!(sigma > 0., "`sigma` is {sigma}; it must be positive");
-    ensure!(smoothing > 0., "`smoothing` is {smoothing}; it must be positive");
+    registry::positive("sigma", sigma)?;
+    registry::positive("smoothing", smoothing)?;
     let gaussian =
         |size, samples| Noise { kernel: Kernel::Gaussian, size, relative: false, samples };
     let noise = gaussian(smoothing, draws).checked("smoothing")?;

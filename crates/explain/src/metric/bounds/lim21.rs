@@ -48,7 +48,7 @@ impl Default for Options {
 fn build(table: Table) -> Result<Box<dyn Metric>> {
     let options: Options = registry::options(table)?;
     for (name, length) in [("radius", options.radius), ("reach", options.reach)] {
-        ensure!(length > 0., "`{name}` is {length}; it must be positive");
+        registry::positive(name, length)?;
     }
     for (name, count) in [("samples", options.samples), ("steps", options.steps)] {
         ensure!(count > 0, "`{name}` is 0; it must be positive");

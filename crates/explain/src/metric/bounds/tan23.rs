@@ -73,7 +73,7 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { samples, radius, copies, lambda, width, cells, draws, sigmas, sigma } = options;
     for (name, size) in [("radius", radius), ("lambda", lambda), ("width", width), ("sigma", sigma)]
     {
-        ensure!(size > 0. && size.is_finite(), "`{name}` is {size}; it must be positive");
+        registry::positive(name, size)?;
     }
     for (name, count) in [("samples", samples), ("draws", draws)] {
         ensure!(count > 0, "`{name}` is 0; it must be positive");

@@ -51,7 +51,7 @@ impl Default for Options {
 fn build(table: Table) -> Result<Box<dyn Metric>> {
     let options: Options = registry::options(table)?;
     let Options { samples, radius, draws, iterations } = options;
-    ensure!(radius > 0., "`radius` is {radius}; it must be positive");
+    registry::positive("radius", radius)?;
     for (name, count) in [("samples", samples), ("draws", draws), ("iterations", iterations)] {
         ensure!(count > 0, "`{name}` is 0; it must be positive");
     }

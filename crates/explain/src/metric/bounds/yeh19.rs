@@ -62,7 +62,7 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
     let options: Options = registry::options(table)?;
     let Options { samples, sigma, points, radius, draws, smoothing } = options;
     for (name, size) in [("sigma", sigma), ("radius", radius), ("smoothing", smoothing)] {
-        ensure!(size > 0., "`{name}` is {size}; it must be positive");
+        registry::positive(name, size)?;
     }
     for (name, count) in [("samples", samples), ("points", points), ("draws", draws)] {
         ensure!(count > 0, "`{name}` is 0; it must be positive");

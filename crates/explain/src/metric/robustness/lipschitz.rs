@@ -94,7 +94,7 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { samples, sigma, draws, search, aggregate, .. } = options;
     let most = matches!(aggregate, Aggregate::Max);
     ensure!(most || search == Search::Sample, "`search=ascent` finds a maximum, not a mean");
-    ensure!(sigma > 0., "`sigma` is {sigma}; it must be positive");
+    registry::positive("sigma", sigma)?;
     let noise = Noise { kernel: Kernel::Gaussian, size: sigma, relative: false, samples };
     let near = Neighbourhood { noise: noise.checked("sigma")?, id: "lipschitz", draws };
     Ok(Box::new(Lipschitz { near, options }))
