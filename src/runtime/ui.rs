@@ -54,18 +54,29 @@ impl Ui {
         if self.quiet || !io::stderr().is_terminal() {
             bar.set_draw_target(ProgressDrawTarget::hidden());
         }
-        let style = "{prefix:>12} {bar:30} {pos}/{len} {rate:>8} ETA {eta:>4}  {msg}";
+        let style = "{prefix:>12} {bar:30} {pos}/{len} {rate:>8} ETA {left:>4}  {msg}";
         let style = ProgressStyle::with_template(style).expect("a valid template");
         let rate = |state: &ProgressState, f: &mut dyn std::fmt::Write| {
             let _ = write!(f, "{}/s", two_digits(state.per_sec()));
         };
-        bar.set_style(style.with_key("rate", rate));
+        let left = |state: &ProgressState, f: &mut dyn std::fmt::Write| {
+            let done = (state.pos(), state.len().unwrap_or(0));
+            let _ = write!(f, "{:#}", HumanDuration(remaining(done, state.elapsed())));
+        };
+        bar.set_style(style.with_key("rate", rate).with_key("left", left));
         bar.set_prefix(what.to_owned());
         if !self.quiet && !io::stderr().is_terminal() {
             report(self.clone(), &bar, what);
         }
         bar
     }
+}
+
+/// How long the rest takes at the mean pace so far: indicatif's own guess grows without bound while a
+/// long unit is under way.
+fn remaining((done, of): (u64, u64), passed: Duration) -> Duration {
+    let share = of.saturating_sub(done) as f64 / done.max(1) as f64;
+    Duration::try_from_secs_f64(passed.as_secs_f64() * share).unwrap_or(Duration::MAX)
 }
 
 /// A rate with two digits, more before the point: 0.012, 1.2, 12, 123.
@@ -93,12 +104,13 @@ fn report(ui: Ui, bar: &ProgressBar, what: &str) {
             thread::sleep(GLANCE);
             let Some(bar) = weak.upgrade().filter(|bar| !bar.is_finished()) else { return };
             let (done, of, passed) = (bar.position(), bar.length().unwrap_or(0), begun.elapsed());
-            if done == 0 || done >= of || passed.saturating_add(bar.eta()) < LONG {
+            let left = remaining((done, of), passed);
+            if done == 0 || done >= of || passed.saturating_add(left) < LONG {
                 continue;
             }
             let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
             if said.is_none_or(|said| said.elapsed() >= MINUTE) {
-                ui.note(&progress(&what, (done, of), passed, bar.eta()));
+                ui.note(&progress(&what, (done, of), passed, left));
                 *said = Some(Instant::now());
             }
         }
@@ -203,6 +215,15 @@ mod tests {
         ] {
             assert_eq!(two_digits(rate), text);
         }
+    }
+
+    #[test]
+    fn the_rest_is_guessed_by_the_mean_pace() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(remaining((10, 40), minute), 3 * minute);
+        assert_eq!(remaining((1, 2), 20 * minute), 20 * minute);
+        assert_eq!(remaining((5, 5), minute), Duration::ZERO);
+        assert_eq!(remaining((0, u64::MAX), Duration::MAX), Duration::MAX);
     }
 
     #[test]
