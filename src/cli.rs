@@ -13,6 +13,7 @@ mod data;
 mod doctor;
 mod drawn;
 mod list;
+mod masker;
 mod measure;
 mod plane;
 mod run;
@@ -35,6 +36,7 @@ pub use self::doctor::Doctor;
 pub use common::Common;
 pub use drawn::{Drawn, shown};
 pub use list::List;
+pub use masker::Masker;
 pub use measure::Measure;
 pub use parse::{Store, named};
 use parse::{
@@ -74,6 +76,8 @@ pub enum Command {
     Certify(Certify),
     /// Compute quality metrics of maps, such as robustness, faithfulness, localisation
     Measure(Measure),
+    /// Train the network whose masks are the maps of the method rtsal
+    Masker(Masker),
     /// Compute and plot attributions of a 2-D toy function
     Plane(Plane),
     /// Run experiment files, then make a page with tables, figures and claims

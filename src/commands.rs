@@ -48,6 +48,7 @@ fn perform(cli: &Cli, ui: &Ui) -> Result<Outcome> {
         Command::Transfer(args) => transfer::run(args, common, ui),
         Command::Certify(args) => certify::run(args, common, ui),
         Command::Measure(args) => measure::run(args, common, ui),
+        Command::Masker(args) => train::masker::run(args, common, ui),
         Command::Plane(args) => plane::run(args, common),
         Command::Run(args) => run::run(args, common, ui),
         Command::Report(args) => report::run(args),
@@ -72,6 +73,7 @@ fn check(command: &Command) -> Result<()> {
         Command::Transfer(args) => transfer::check(args),
         Command::Certify(args) => certify::check(args),
         Command::Measure(args) => measure::check(args),
+        Command::Masker(args) => train::masker::check(args),
         Command::Plane(args) => plane::check(args),
         _ => Ok(()),
     }

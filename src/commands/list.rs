@@ -75,6 +75,7 @@ fn families() -> Vec<Family> {
     vec![
         ("architectures", members(ARCHS)),
         ("attribution methods", members(explain::METHODS)),
+        ("attribution methods with a trained part", members(&[explain::RTSAL])),
         ("maps made elsewhere", members(&[explain::STORED])),
         ("attacks on maps", members(attack::ATTACKS)),
         ("optimisers of attacks", members(attack::OPTIMIZERS)),

@@ -9,7 +9,7 @@ use crate::{
 };
 use anyhow::{Context, Result, anyhow, ensure};
 use clap::Parser;
-use experiment::{Cell, Experiment, Report};
+use experiment::{Cell, Experiment, Report, unplaced};
 use results::Table;
 use serde_json::{Map, Value, json};
 use std::{
@@ -266,7 +266,7 @@ fn make(experiment: &Experiment, run: &Path, cell: &Cell, cli: &Cli) -> Result<f
     if let Some(origin) = result.as_object_mut().and_then(|map| map.remove("origin")) {
         times.insert("origin".into(), origin);
     }
-    strip_volatile(&mut result, &run.display().to_string());
+    strip_volatile(&mut result, run);
     let choices: Vec<&str> = cell.choices.iter().map(|choice| choice.label.as_str()).collect();
     let times_file: PathBuf = ["times", &experiment.steps[cell.step].name].iter().collect();
     save(&run.join(times_file).join(format!("{}.json", cell.id)), &Value::Object(times))?;
@@ -275,14 +275,14 @@ fn make(experiment: &Experiment, run: &Path, cell: &Cell, cli: &Cli) -> Result<f
 }
 
 /// Takes out of `value` what differs between equal runs: times, and where the run is.
-fn strip_volatile(value: &mut Value, run: &str) {
+fn strip_volatile(value: &mut Value, run: &Path) {
     match value {
         Value::Object(map) => {
             map.retain(|key, _| !matches!(key.as_str(), "seconds" | "images_per_second"));
             map.values_mut().for_each(|value| strip_volatile(value, run));
         }
         Value::Array(list) => list.iter_mut().for_each(|value| strip_volatile(value, run)),
-        Value::String(text) if text.contains(run) => *text = text.replace(run, "${run}"),
+        Value::String(text) => *text = unplaced(text, run),
         _ => {}
     }
 }

@@ -26,6 +26,7 @@ use tch::{Device, Tensor};
 use tensorfile::words::count;
 use toml::Table;
 
+pub(super) mod masker;
 mod sets;
 
 use sets::Sets;

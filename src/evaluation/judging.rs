@@ -2,7 +2,7 @@
 
 use crate::{cli::Explained, results::of_images, session::Loaded};
 use anyhow::Result;
-use explain::{Attribution, METHODS, heat, similarity::top_intersection};
+use explain::{Attribution, heat, similarity::top_intersection};
 use registry::Named;
 use toml::{Table, Value};
 
@@ -50,7 +50,7 @@ impl Judging {
 /// The samples of a method, and whether it iterates.
 fn samples(table: &Table) -> Result<(Option<i64>, bool)> {
     let name = table.get("name").and_then(Value::as_str).unwrap_or_default();
-    let options = registry::find("method", METHODS, name)?.options();
+    let options = explain::entry(name)?.options();
     let usual = options.iter().find(|setting| setting.name == "samples");
     let usual = usual.and_then(|setting| setting.default.clone());
     let own = table.get("samples").cloned().filter(|_| usual.is_some()).or(usual);

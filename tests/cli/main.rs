@@ -20,6 +20,7 @@ mod maps {
     mod elsewhere;
     mod measure;
     mod plane;
+    mod rtsal;
     mod stand_in;
     mod transfer;
     mod undefined;

@@ -134,9 +134,8 @@ impl Cell {
 
     /// What is typed behind `gradproof`, for a run in `run`.
     pub fn words(&self, run: &Path) -> Vec<String> {
-        let runs = run.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let line = self.command.replace("${run}", &run.display().to_string());
-        let line = line.replace("${runs}", &runs.display().to_string());
+        let line = line.replace("${runs}", &all_runs(run).display().to_string());
         line.split_whitespace().map(str::to_owned).collect()
     }
 
@@ -144,6 +143,25 @@ impl Cell {
     pub fn file(&self, experiment: &Experiment, run: &Path) -> PathBuf {
         run.join("cells").join(&experiment.steps[self.step].name).join(format!("{}.json", self.id))
     }
+}
+
+/// The folder of all runs, where one of them is in `run`.
+fn all_runs(run: &Path) -> &Path {
+    run.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// A text of a result with `${run}` and `${runs}` in place of where they are: the same wherever that is.
+pub fn unplaced(text: &str, run: &Path) -> String {
+    let mut text = text.replace(&run.display().to_string(), "${run}");
+    let runs = format!("{}/", all_runs(run).display());
+    if text.starts_with(&runs) {
+        text.replace_range(..runs.len(), "${runs}/");
+    }
+    // A path begins there; the name of the folder alone may be part of another.
+    for before in ['=', ':', ',', ' ', '"'] {
+        text = text.replace(&format!("{before}{runs}"), &format!("{before}${{runs}}/"));
+    }
+    text
 }
 
 /// `label` as a file name.
@@ -160,6 +178,24 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), format!("title = \"t\"\nquestion = \"?\"\n{steps}")).unwrap();
         format!("{:#}", Experiment::read(file.path(), "paper", &[]).unwrap_err())
+    }
+
+    #[test]
+    fn places_are_taken_out_where_paths_begin() {
+        for (run, text, wanted) in [
+            (
+                "runs/a-cpu",
+                "rtsal:masker=runs/b-cpu/m.safetensors",
+                "rtsal:masker=${runs}/b-cpu/m.safetensors",
+            ),
+            ("runs/a-cpu", "runs/a-cpu/cells/x.png", "${run}/cells/x.png"),
+            ("runs/a-cpu", "runs/b-cpu/x.png", "${runs}/b-cpu/x.png"),
+            ("runs/a-cpu", "my/runs/b-cpu/x.png", "my/runs/b-cpu/x.png"),
+            ("a-cpu", "x=./b-cpu/y,z", "x=${runs}/b-cpu/y,z"),
+            ("a-cpu", "weights/w.safetensors", "weights/w.safetensors"),
+        ] {
+            assert_eq!(unplaced(text, Path::new(run)), wanted);
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::path::Path;
 pub use chart::Chart;
 pub use claims::{Interval, Judged, Told, Verdict};
 pub use file::PAPER;
-pub use grid::{Cell, Experiment};
+pub use grid::{Cell, Experiment, unplaced};
 use lookup::Results;
 pub use lookup::UNKNOWN;
 pub use show::shown;

@@ -9,6 +9,7 @@ mod batch;
 pub mod certificate;
 pub mod engine;
 pub mod heatmap;
+pub mod masker;
 mod method;
 pub mod metric;
 pub mod sampling;
@@ -16,7 +17,7 @@ pub mod similarity;
 
 pub use batch::Batch;
 pub use heatmap::heat;
-pub use method::{METHODS, STORED, Tap, method, parse, parse_or_stored, taps};
+pub use method::{METHODS, RTSAL, STORED, Tap, entry, method, parse, parse_or_stored, taps};
 pub use metric::Metric;
 pub use results::Better;
 pub use similarity::Similarity;

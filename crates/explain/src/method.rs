@@ -6,17 +6,15 @@ use crate::{
 };
 use anyhow::Result;
 use registry::Entry;
-use toml::Table;
+use toml::{Table, Value};
 
 mod backward_rule;
-mod fgvis;
 mod gradcam;
 mod gradient;
 mod integrated_gradients;
-mod mask;
+mod masked;
 mod occlusion;
 mod random;
-mod relex;
 mod smooth;
 mod smoothgrad;
 mod stored;
@@ -24,15 +22,17 @@ mod surrogate;
 mod zero;
 
 pub use gradcam::{Tap, taps};
+pub(crate) use masked::perturbation::variation;
+pub use masked::rtsal::ENTRY as RTSAL;
 pub use stored::ENTRY as STORED;
 
-/// Every method, sorted by name.
+/// Every method that needs no file, sorted by name.
 pub const METHODS: &[Entry<dyn Attribution>] = &[
     surrogate::clime::ENTRY,
     backward_rule::guided::DECONVNET,
     backward_rule::deeplift::ENTRY,
     integrated_gradients::EXPECTED_GRADIENTS,
-    fgvis::ENTRY,
+    masked::fgvis::ENTRY,
     gradcam::ENTRY,
     backward_rule::guided::GUIDED,
     gradient::GXI,
@@ -40,11 +40,11 @@ pub const METHODS: &[Entry<dyn Attribution>] = &[
     surrogate::kernelshap::ENTRY,
     surrogate::lime::ENTRY,
     backward_rule::lrp::ENTRY,
-    mask::ENTRY,
+    masked::perturbation::ENTRY,
     surrogate::least_infidelity::NOISY_BASELINE,
     occlusion::ENTRY,
     random::ENTRY,
-    relex::ENTRY,
+    masked::relex::ENTRY,
     gradient::SALIENCY,
     smooth::ENTRY,
     smoothgrad::SMOOTHGRAD,
@@ -69,10 +69,17 @@ pub fn parse_or_stored(spelled: &str) -> Result<Box<dyn Attribution>> {
     }
 }
 
+/// What is known of the method `name`. Errors: there is none.
+pub fn entry(name: &str) -> Result<&'static Entry<dyn Attribution>> {
+    registry::find("method", if name == RTSAL.name { &[RTSAL] } else { METHODS }, name)
+}
+
 /// The method that `table` (`name` and options) asks for. Where memory is exhausted, its passes get
 /// smaller and stay so.
 pub fn method(table: Table) -> Result<Box<dyn Attribution>> {
     stored::refuse(&table)?;
     let limit = ChunkLimit::named(&registry::spelled(&table));
-    Ok(Box::new(Limited { method: registry::build("method", METHODS, table)?, limit }))
+    let trained = table.get("name").and_then(Value::as_str) == Some(RTSAL.name);
+    let known = if trained { &[RTSAL] } else { METHODS };
+    Ok(Box::new(Limited { method: registry::build("method", known, table)?, limit }))
 }

@@ -1,7 +1,7 @@
 //! What a network is to everybody else.
 
 use crate::{Activation, Ops, Plain};
-use tch::Tensor;
+use tch::{Device, Kind, Tensor};
 
 /// A classifier. Its weights are fixed; everything else about a pass is in [`Ops`].
 ///
@@ -62,6 +62,11 @@ pub trait Model {
     /// formulas will do ([`jvp::CurvedPass`](crate::jvp::CurvedPass)).
     fn is_rough(&self) -> bool {
         false
+    }
+
+    /// The type of its images and where they are, for who has none at hand.
+    fn place(&self) -> (Kind, Device) {
+        (Kind::Float, Device::Cpu)
     }
 
     /// The ordinary pass: x `[N, C, H, W]` -> logits `[N, K]`.

@@ -285,4 +285,8 @@ impl Model for Classifier {
     fn fixed_batch(&self) -> Option<i64> {
         self.net.fixed_batch()
     }
+
+    fn place(&self) -> (Kind, Device) {
+        (self.mean.kind(), self.device())
+    }
 }

@@ -3,15 +3,16 @@
 
 use crate::{
     cli::{
-        Attacking, Certify, Command, Eval, Explain, Measure, Plane, Subject, Train, Transfer, named,
+        Attacking, Certify, Command, Eval, Explain, Masker, Measure, Plane, Subject, Train,
+        Transfer, named,
     },
-    commands::{certify, eval, measure},
+    commands::{certify, eval, measure, train::masker},
     results::{AUC, BELOW, FLOOR, OF_OTHERS},
     session::{short_name, threat::Radii},
 };
 use ::train::{Config, objective::objective};
 use anyhow::Result;
-use experiment::UNKNOWN;
+use experiment::{UNKNOWN, unplaced};
 use explain::similarity::SIMILARITIES;
 use results::{Keys, Number, Table, keys, label};
 use std::path::Path;
@@ -28,13 +29,13 @@ pub(super) fn rows(command: &Command, run: &Path) -> Result<Option<Table>> {
         Command::Measure(args) => measured(args)?,
         Command::Eval(args) => evaluated(args)?,
         Command::Explain(args) => explained(args),
+        Command::Masker(args) => masked(args),
         Command::Plane(args) => plane(args),
         Command::Train(args) => trained(args)?,
         _ => return Ok(None),
     };
-    let run = run.display().to_string();
     for value in table.rows.iter_mut().flat_map(|row| row.keys.values_mut()) {
-        *value = value.replace(&run, "${run}");
+        *value = unplaced(value, run);
     }
     Ok(Some(table))
 }
@@ -248,6 +249,16 @@ fn explained(args: &Explain) -> Table {
             for name in ["convergence-delta", "no-map"] {
                 table.push(&of, name, number(["mean"]));
             }
+        }
+    }
+    table
+}
+
+fn masked(args: &Masker) -> Table {
+    let mut table = Table::default();
+    for model in models(&args.subject.weights) {
+        for quantity in masker::quantities() {
+            table.push(&keys([("model", &model)]), &quantity.name, number(["mean"]));
         }
     }
     table

@@ -10,7 +10,7 @@ use models::{
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 use toml::Table;
 
 /// In the list of methods.
@@ -66,7 +66,7 @@ pub fn taps(model: &dyn Model, image: [i64; 3]) -> Vec<Tap> {
         }
     }
     let ([c, h, w], noting) = (image, Noting(RefCell::default()));
-    let x = Tensor::zeros([1, c, h, w], (Kind::Float, Device::Cpu));
+    let x = Tensor::zeros([1, c, h, w], model.place());
     let _ = tch::no_grad(|| model.forward(&x, &noting));
     let mut taps = noting.0.into_inner();
     if let Some(last) = taps.iter_mut().rfind(|tap| has_places(&tap.shape)) {

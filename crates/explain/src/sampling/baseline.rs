@@ -20,7 +20,7 @@ pub(crate) enum Baseline {
 impl Baseline {
     /// `baseline`: a number, `blur` or `uniform`; `blur` is the σ.
     pub fn parse(value: &Value, blur: f64) -> Result<Self> {
-        ensure!(blur.is_finite() && blur > 0., "`blur` is {blur}; it must be positive");
+        registry::positive("blur", blur)?;
         let number = match value {
             Value::String(word) if word == "blur" => return Ok(Baseline::Blurred(blur)),
             Value::String(word) if word == "uniform" => return Ok(Baseline::Uniform),
@@ -60,7 +60,7 @@ pub(crate) fn check_pixel(baseline: Baseline) -> Result<()> {
 }
 
 /// `x` blurred along rows and columns by a Gaussian of σ `sigma` pixels, cut at 3σ.
-fn blurred(x: &Tensor, sigma: f64) -> Tensor {
+pub(crate) fn blurred(x: &Tensor, sigma: f64) -> Tensor {
     let (_, c, _, _) = x.size4().expect("images have four dimensions");
     // Edges are repeated from what is there: a side shorter than the kernel has no more to give.
     let reach = ((3. * sigma).ceil() as i64).max(1);

@@ -18,6 +18,7 @@ mod method {
     mod groups;
     mod lime;
     mod limits;
+    mod masker;
     mod masks;
     mod rules;
     mod saturation;

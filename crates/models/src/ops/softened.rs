@@ -3,7 +3,7 @@
 use super::{Ops, Pool};
 use crate::{Activation, Affine, Model};
 use std::cell::{Cell, RefCell};
-use tch::{Kind, Tensor, no_grad};
+use tch::{Device, Kind, Tensor, no_grad};
 
 /// Sharpness in units of one over spreads, from the first step down a surrogate to the last: from soft,
 /// where a slope leads far, to nearly the network itself.
@@ -74,6 +74,10 @@ impl Model for Softened<'_> {
 
     fn fixed_batch(&self) -> Option<i64> {
         self.model.fixed_batch()
+    }
+
+    fn place(&self) -> (Kind, Device) {
+        self.model.place()
     }
 
     fn is_rough(&self) -> bool {

@@ -89,7 +89,7 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
 }
 
 /// Σ |difference of neighbours|^power of each mask, in units of its cells, `[N]`.
-fn variation(mask: &Tensor, power: f64) -> Tensor {
+pub(crate) fn variation(mask: &Tensor, power: f64) -> Tensor {
     let along = |dim: i64| {
         let n = mask.size()[dim as usize];
         let d = mask.narrow(dim, 1, n - 1) - mask.narrow(dim, 0, n - 1);
