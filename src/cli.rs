@@ -273,6 +273,9 @@ pub struct Explain {
     /// JSON file that `gradproof report` makes a page of
     #[arg(long, value_name = "FILE.safetensors", value_parser = tensor_file)]
     pub out: Option<PathBuf>,
+    /// Write the standard error of each number of the maps beside them, where they are means over draws
+    #[arg(long, requires = "out")]
+    pub standard_error: bool,
     #[command(flatten)]
     pub drawn: Drawn,
 }

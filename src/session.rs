@@ -19,7 +19,7 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use classes::{Fitted, Known};
 use data::{Dataset, Features};
-use explain::{Attribution, Batch, engine::limit::ChunkLimit};
+use explain::{Attribution, Batch, Estimate, engine::limit::ChunkLimit};
 use models::{
     Classifier, Precision, StandIn, Target, checkpoint,
     checkpoint::Hints,
@@ -355,6 +355,23 @@ impl Loaded {
             Some(maps) => Self::stored(&maps, batch, first),
             None => method.attribute(&self.model, batch),
         };
+        self.finite(maps, first)
+    }
+
+    /// The same, and what is known of their error where they are means over draws.
+    pub fn estimate(
+        &self,
+        method: &dyn Attribution,
+        batch: &Batch,
+        first: u64,
+    ) -> Result<(Tensor, Option<Estimate>)> {
+        match method.estimate(&self.model, batch) {
+            Some(found) => Ok((self.finite(found.map.shallow_clone(), first)?, Some(found))),
+            None => Ok((self.attribute(method, batch, first)?, None)),
+        }
+    }
+
+    fn finite(&self, maps: Tensor, first: u64) -> Result<Tensor> {
         let (model, data) = (&self.card.name, &self.data.name);
         finite(&maps, |row| {
             format!("`{model}`: the map of image {} of `{data}`", self.data.place(first + row))

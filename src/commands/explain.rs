@@ -24,6 +24,10 @@ use std::path::{Path, PathBuf};
 use tch::{Kind, Tensor};
 use tensorfile::{TensorFile, words};
 
+mod known;
+
+use known::Known;
+
 /// Images in a figure, at most.
 const SHOWN: usize = 12;
 
@@ -81,15 +85,18 @@ fn found(
             outcome.say(&format!("{}: {note}", method.spelled));
         }
     }
-    for (method, (maps, gap)) in methods.iter().zip(explained.maps.iter().zip(&explained.gaps)) {
-        if let Some(gap) = gap {
+    for (method, (maps, known)) in methods.iter().zip(explained.maps.iter().zip(&explained.known)) {
+        if let Some(line) = known.line() {
+            outcome.say(&format!("{}: {line}", method.spelled));
+        }
+        if let Some(gap) = known.mean_gap() {
             outcome.say(&format!(
                 "{}: maps miss f(x) − f(baseline) by {gap:.3}, on average",
                 method.spelled
             ));
         }
         let Some(path) = &method.out else { continue };
-        explained.write(path, loaded, &method.spelled, maps)?;
+        explained.write(path, loaded, &method.spelled, (maps, known))?;
         let maps = words::count(loaded.data.len(), "map");
         outcome.say(&format!("{maps} by {}: {}", method.spelled, path.display()));
     }
@@ -97,7 +104,7 @@ fn found(
         explained.draw(path, args, loaded, methods)?;
         outcome.say(&format!("figure: {}", path.display()));
     }
-    let rows = rows(loaded, methods, &explained.gaps, &no_map);
+    let rows = rows(loaded, methods, &explained.known, &no_map);
     let rest = serde_json::json!({
         "notes": notes,
         "tensors": tensors(methods),
@@ -110,7 +117,7 @@ fn found(
         models: vec![loaded.card.clone()],
         data: args.subject.data.clone(),
         images: Some(loaded.data.len() as u64),
-        quantities: quantities::found(quantities().into(), &rows),
+        quantities: quantities::found(quantities(), &rows),
         rows,
         rest: serde_json::from_value(rest)?,
         ..Record::default()
@@ -138,17 +145,18 @@ fn record_file(args: &Explain) -> Option<PathBuf> {
 }
 
 /// What its numbers are.
-fn quantities() -> [Quantity; 2] {
+fn quantities() -> Vec<Quantity> {
     let delta = "mean over images of |f(x) - f(baseline) - sum of the map|";
     let [no_map, _] = of_measures();
-    [Quantity::new("convergence-delta", "convergence delta", delta, Better::Lower), no_map]
+    let delta = Quantity::new("convergence-delta", "convergence delta", delta, Better::Lower);
+    [delta, no_map].into_iter().chain(known::quantities()).collect()
 }
 
-fn rows(loaded: &Loaded, methods: &[Method], gaps: &[Option<f64>], no_map: &[u64]) -> Table {
+fn rows(loaded: &Loaded, methods: &[Method], known: &[Known], no_map: &[u64]) -> Table {
     let mut rows = Table::default();
-    for ((method, gap), &none) in methods.iter().zip(gaps).zip(no_map) {
+    for ((method, known), &none) in methods.iter().zip(known).zip(no_map) {
         let of = keys([("model", &loaded.card.name), ("method", &method.spelled)]);
-        gap.iter().for_each(|gap| rows.push(&of, "convergence-delta", Number::exact(*gap)));
+        known.rows().for_each(|(name, number)| rows.push(&of, name, number));
         rows.push(&of, "no-map", Number::exact(none as f64));
     }
     rows
@@ -179,13 +187,11 @@ struct Maps {
     predictions: Tensor, // [N]
     confidence: Tensor,  // [N]
     maps: Vec<Tensor>,   // one [N, C, H, W] a method
-    /// Mean |f(x) − f(baseline) − Σ map| of each method that promises none.
-    gaps: Vec<Option<f64>>,
+    known: Vec<Known>,   // one a method
 }
 
-/// Of one batch, on the CPU: the columns of `--out`, and of each method how far its maps are from what
-/// they promise.
-type Found = (Vec<Tensor>, Vec<Option<Tensor>>);
+/// Of one batch, on the CPU: the columns of `--out`, and what is known of each method's maps.
+type Found = (Vec<Tensor>, Vec<Known>);
 
 /// The images `x` with labels `y`, of which `first` is the first, explained by every method.
 fn batch(
@@ -196,17 +202,18 @@ fn batch(
 ) -> Result<Found> {
     let batch = loaded.batch(&args.explained, x, y, first)?;
     let (prediction, confidence) = loaded.predict(x, &|i| loaded.place(first + i))?;
-    let (mut maps, mut gaps) = (vec![], vec![]);
+    let (mut maps, mut all) = (vec![], vec![]);
     for m in methods {
         let told = || format!("method `{}`", m.spelled);
-        let map = loaded.attribute(&*m.method, &batch, first).with_context(told)?;
-        gaps.push(m.method.convergence_delta(&loaded.model, &batch, &map));
+        let (map, estimate) = loaded.estimate(&*m.method, &batch, first).with_context(told)?;
+        let gap = m.method.convergence_delta(&loaded.model, &batch, &map);
+        all.push(Known { gap, ..Known::of(estimate, args.standard_error) });
         maps.push(map);
         tick(y.numel() as u64);
     }
     let row = [x, y, &batch.target.class, &prediction, &confidence].map(Tensor::shallow_clone);
     let columns = row.into_iter().chain(maps).map(|part| part.to_device(tch::Device::Cpu));
-    Ok((columns.collect(), gaps))
+    Ok((columns.collect(), all))
 }
 
 fn explain(
@@ -216,7 +223,7 @@ fn explain(
     tick: impl Fn(u64) + Sync,
 ) -> Result<Maps> {
     let mut columns: Vec<Vec<Tensor>> = (0..5 + methods.len()).map(|_| vec![]).collect();
-    let mut gaps: Vec<Vec<Tensor>> = methods.iter().map(|_| vec![]).collect();
+    let mut known: Vec<Vec<Known>> = methods.iter().map(|_| vec![]).collect();
     let make = |images: (&Tensor, &Tensor), first, stop: &Stop| {
         batch((args, loaded, methods), images, first, |n| {
             stop.check();
@@ -224,21 +231,17 @@ fn explain(
         })
     };
     let images = (0, loaded.fits.batch, loaded.chunk(args.explained.chunk));
-    loaded.each_batch(images, make, |(parts, far)| {
+    loaded.each_batch(images, make, |(parts, own)| {
         columns.iter_mut().zip(parts).for_each(|(column, part)| column.push(part));
-        gaps.iter_mut().zip(far).for_each(|(gaps, far)| gaps.extend(far));
+        known.iter_mut().zip(own).for_each(|(all, own)| all.push(own));
         Ok(())
     })?;
     let mut whole = columns.into_iter().map(|column| Tensor::cat(&column, 0));
     let mut next = || whole.next().expect("five columns and one a method");
     let (images, labels, targets) = (next(), next(), next());
     let (predictions, confidence) = (next(), next());
-    let mean = |parts: Vec<Tensor>| {
-        (!parts.is_empty())
-            .then(|| Tensor::cat(&parts, 0).abs().mean(Kind::Double).double_value(&[]))
-    };
-    let (maps, gaps) = (whole.collect(), gaps.into_iter().map(mean).collect());
-    Ok(Maps { images, labels, targets, predictions, confidence, maps, gaps })
+    let (maps, known) = (whole.collect(), known.into_iter().map(Known::together).collect());
+    Ok(Maps { images, labels, targets, predictions, confidence, maps, known })
 }
 
 impl Maps {
@@ -255,7 +258,13 @@ impl Maps {
         self.maps.iter().zip(methods).map(count).collect()
     }
 
-    fn write(&self, path: &Path, loaded: &Loaded, method: &str, maps: &Tensor) -> Result<()> {
+    fn write(
+        &self,
+        path: &Path,
+        loaded: &Loaded,
+        method: &str,
+        (maps, known): (&Tensor, &Known),
+    ) -> Result<()> {
         let named = [
             ("maps", maps.to_kind(Kind::Float)),
             ("images", self.images.shallow_clone()),
@@ -264,7 +273,9 @@ impl Maps {
             ("predictions", self.predictions.shallow_clone()),
             ("confidence", self.confidence.to_kind(Kind::Float)),
         ];
-        let tensors = named.map(|(name, t)| (name.to_owned(), t)).into();
+        let error = known.error.iter().map(|error| ("standard_error", error.shallow_clone()));
+        let named = named.into_iter().chain(error);
+        let tensors = named.map(|(name, t)| (name.to_owned(), t)).collect();
         let mut metadata = loaded.header();
         metadata.insert("method".into(), method.into());
         TensorFile { tensors, metadata }.write(path)

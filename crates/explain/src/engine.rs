@@ -2,6 +2,7 @@
 //! exhausted, averages of gradients, and linear surrogates.
 
 pub(crate) mod chunks;
+pub mod estimate;
 pub(crate) mod gradient_average;
 pub mod limit;
 pub(crate) mod limited;

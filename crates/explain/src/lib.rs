@@ -16,6 +16,7 @@ pub mod sampling;
 pub mod similarity;
 
 pub use batch::Batch;
+pub use engine::estimate::Estimate;
 pub use heatmap::heat;
 pub use method::{METHODS, RTSAL, STORED, Tap, entry, method, parse, parse_or_stored, taps};
 pub use metric::Metric;
@@ -64,6 +65,11 @@ pub trait Attribution: Send + Sync {
     /// them in one pass.
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
         (self.attribute(model, batch), batch.logits(model))
+    }
+
+    /// Maps, their standard errors and how many draws they took, where they are means over draws.
+    fn estimate(&self, _model: &dyn Model, _batch: &Batch) -> Option<Estimate> {
+        None
     }
 
     /// What the settings ask of a model and of its images, `[C, H, W]`, checked before the first

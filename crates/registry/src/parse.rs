@@ -64,12 +64,12 @@ pub fn value_of(text: &str) -> Value {
     value.unwrap_or_else(|| Value::String(text.into()))
 }
 
-/// Splits a list such as `gxi,smoothgrad:sigma=0.1,samples=5,ig` into its members: a part without
-/// a colon that holds a `=` belongs to the member before it.
+/// Splits a list such as `gxi,smoothgrad:sigma=0.1,samples=5,ig` into its members: a part in which a `=`
+/// comes before any colon is an option of the member before it.
 pub fn split(list: &str) -> Vec<String> {
     let mut members: Vec<String> = vec![];
     for part in parts(list) {
-        let option = part.contains('=') && !part.contains(':');
+        let option = part.find([':', '=']).is_some_and(|at| part[at..].starts_with('='));
         match members.last_mut() {
             Some(member) if option => {
                 member.push(',');

@@ -33,7 +33,7 @@ pub(crate) const PRESETS: &[Preset] = &[
         about: "Figures 2 to 9: L1 distances of maps of 10 neighbours, SmoothGrad against C-LIME",
         metrics: "lipschitz:norm=l1,ratio=false,sigma=0.1,samples=10,draws=fresh,gap:sigma=1,\
                   samples=1000,norm=l1,relative=false",
-        methods: "smoothgrad:sigma=1,samples=1000,clime:sigma=1,samples=1000",
+        methods: "smoothgrad:pairs=false,sigma=1,samples=1000,clime:sigma=1,samples=1000",
         target: TargetClass::Predicted,
         score: Score::Prob,
         attack: "pgd",
@@ -43,7 +43,7 @@ pub(crate) const PRESETS: &[Preset] = &[
         about: "Table 1 and 4.1: relevance with the mean colour removed, the class retrieved from mask \
                 and image under PGD",
         metrics: "relevance:baseline=mean,retrieval:baseline=0.47",
-        methods: "saliency,smoothgrad:sigma=0.1,relative=true,samples=50,ig:points=50",
+        methods: "saliency,smoothgrad:pairs=false,sigma=0.1,relative=true,samples=50,ig:points=50",
         target: TargetClass::Label,
         score: Score::Prob,
         attack: "pgd:steps=40",
@@ -53,7 +53,7 @@ pub(crate) const PRESETS: &[Preset] = &[
         about: "Table 1 and Figures 3 to 6: local Lipschitz constants and faithfulness of the predicted \
                 class's probability",
         metrics: "lipschitz:samples=50,sigma=0.03,faithfulness:cells=10",
-        methods: "saliency,gxi,ig:points=10,smoothgrad:sigma=0.03,lime,kernelshap:groups=scalars",
+        methods: "saliency,gxi,ig:points=10,smoothgrad:pairs=false,sigma=0.03,lime:pairs=false,kernelshap:pairs=false,groups=scalars",
         target: TargetClass::Predicted,
         score: Score::Prob,
         attack: "pgd",
@@ -63,8 +63,8 @@ pub(crate) const PRESETS: &[Preset] = &[
         about: "Tables 2, 4 and 5: heat maps before and after top-k at one radius",
         metrics: "similarity",
         methods: "gxi,ig:points=50,\
-                  smooth:inner=gxi,kernel=gaussian,size=0.1,relative=true,samples=50,\
-                  smooth:inner=gxi,kernel=uniform,size=4/255,samples=50",
+                  smooth:pairs=false,inner=gxi,kernel=gaussian,size=0.1,relative=true,samples=50,\
+                  smooth:pairs=false,inner=gxi,kernel=uniform,size=4/255,samples=50",
         target: TargetClass::Predicted,
         score: Score::Logit,
         attack: "topk",
@@ -75,8 +75,8 @@ pub(crate) const PRESETS: &[Preset] = &[
                 sensitivity in a ball of 0.2 in units of the clean map",
         metrics: "infidelity:perturbation=square,samples=1000,units=contribution,\
                   sensitivity:radius=0.2",
-        methods: "gxi,smooth:inner=gxi,kernel=uniform,size=0.2,samples=200,ig:points=10,rule=left,\
-                  kernelshap:groups=pixels,samples=10000,square:units=contribution,samples=20000",
+        methods: "gxi,smooth:pairs=false,inner=gxi,kernel=uniform,size=0.2,samples=200,ig:points=10,rule=left,\
+                  kernelshap:pairs=false,groups=pixels,samples=10000,square:units=contribution,samples=20000",
         target: TargetClass::Label,
         score: Score::Logit,
         attack: "pgd",

@@ -249,6 +249,9 @@ fn explained(args: &Explain) -> Table {
             for name in ["convergence-delta", "no-map"] {
                 table.push(&of, name, number(["mean"]));
             }
+            for name in ["relative-error", "samples"] {
+                table.push(&of, name, over_images());
+            }
         }
     }
     table

@@ -7,6 +7,7 @@ use crate::{
     engine::{limit::ChunkLimit, oom},
 };
 use models::Model;
+use std::ops::Range;
 use tch::Tensor;
 
 /// Images per pass at most, 1 or more: [`Batch::chunk`], or fewer after memory was exhausted.
@@ -102,18 +103,30 @@ pub(crate) fn each<T>(
     batch: &Batch,
     count: u64,
     make: impl Fn(&Pass) -> T,
+    take: impl FnMut(&Pass, T),
+) {
+    each_together(batch, (0..count, 1), make, take);
+}
+
+/// The same over a range of samples, of which `together` consecutive ones, from its start on, are in one
+/// pass.
+pub(crate) fn each_together<T>(
+    batch: &Batch,
+    (samples, together): (Range<u64>, u64),
+    make: impl Fn(&Pass) -> T,
     mut take: impl FnMut(&Pass, T),
 ) {
-    let n = batch.x.size()[0];
-    let mut todo = vec![Rest { first: 0, images: n, sample: 0 }];
+    let (n, count) = (batch.x.size()[0], samples.end);
+    let mut todo = vec![Rest { first: 0, images: n, sample: samples.start }];
     while let Some(Rest { first, images, sample }) = todo.pop() {
         if images == 0 || sample == count {
             continue;
         }
         let chunk = chunk(batch);
-        let block = chunk.min(n);
+        let block = (chunk / together as i64).clamp(1, n);
         let own = images.min(block);
-        let end = count.min(sample + (chunk / block) as u64);
+        let units = (chunk / block) as u64 / together;
+        let end = count.min(sample + units.max(1) * together);
         let pass = Pass { block: batch.narrow(first, own), first, taken: (sample..end).collect() };
         let made = attempt(batch, pass.rows(), || make(&pass));
         let sample = if made.is_some() { end } else { sample };

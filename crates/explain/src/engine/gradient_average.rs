@@ -4,15 +4,19 @@
 
 use crate::{
     Attribution, Batch, Cotangent, Differentiable,
-    engine::chunks::{self, Pass},
+    engine::{
+        chunks::{self, Pass},
+        estimate::{self, Draws, Estimate, Growing},
+    },
 };
 use anyhow::Result;
-use models::upload;
 use models::{
     Model, Score,
     grad::{Graph, pull},
     jvp::{CurvedPass, LinearisedPass},
+    upload,
 };
+use std::ops::Range;
 use tch::{Kind, Tensor};
 
 /// Where the gradients of a batch are taken, and what multiplies them.
@@ -64,15 +68,35 @@ pub(crate) trait SamplePoints: Send + Sync {
 
 /// The method that averages over these points.
 #[derive(Debug)]
-pub(crate) struct Average<P>(pub P);
+pub(crate) struct Average<P> {
+    points: P,
+    /// None where the points are no draws.
+    draws: Option<Draws>,
+}
 
 impl<P: SamplePoints> Average<P> {
-    /// Σ w c ⊙ ∇f over the points of a pass, and the logits there; a graph reaches `x` if it wants
-    /// one.
-    fn passed(&self, model: &dyn Model, pass: &Pass, x: &Tensor) -> (Tensor, Tensor) {
+    /// Over points that are what they are.
+    pub fn over(points: P) -> Self {
+        Average { points, draws: None }
+    }
+
+    /// Over draws; as many as `draws` takes, or all.
+    pub fn drawn(points: P, draws: Draws) -> Self {
+        Average { points, draws: Some(draws) }
+    }
+
+    /// w c ⊙ ∇f at the points of a pass, row by row, and the logits there; a graph reaches `x` if it
+    /// wants one.
+    fn rows(
+        &self,
+        model: &dyn Model,
+        pass: &Pass,
+        x: &Tensor,
+        weights: &[f64],
+    ) -> (Tensor, Tensor) {
         let graph = if x.requires_grad() { Graph::Keep } else { Graph::Free };
         let (batch, samples) = (pass.repeated(x), pass.samples());
-        let Samples { points, factor } = self.0.place(&batch, &samples);
+        let Samples { points, factor } = self.points.place(&batch, &samples);
         let points = match graph {
             Graph::Keep => points,
             _ => points.detach().set_requires_grad(true),
@@ -80,31 +104,49 @@ impl<P: SamplePoints> Average<P> {
         let logits = tch::with_grad(|| model.logits(&points));
         let score = tch::with_grad(|| batch.target.of(&logits).sum(None::<Kind>));
         let g = pull(&score, &points, graph);
-        let weighted = self.weighted(&g, &samples, factor.as_ref());
-        (pass.summed(&weighted), logits.detach())
+        (weighted(&g, weights, factor.as_ref()), logits.detach())
     }
 
-    /// w c ⊙ `rows`, row by row of a pass.
-    fn weighted(&self, rows: &Tensor, samples: &[u64], factor: Option<&Tensor>) -> Tensor {
-        let weights: Vec<f64> = samples.iter().map(|&s| self.0.weight(s)).collect();
-        let weights = upload(&weights, rows.device()).to_kind(rows.kind());
-        let weighted = rows * weights.view([-1, 1, 1, 1]);
-        factor.map_or(weighted.shallow_clone(), |c| weighted * c)
+    /// Σ w c ⊙ ∇f over the points of a pass, and the logits there.
+    fn passed(&self, model: &dyn Model, pass: &Pass, x: &Tensor) -> (Tensor, Tensor) {
+        let (rows, logits) = self.rows(model, pass, x, &self.weights(&pass.samples()));
+        (pass.summed(&rows), logits)
+    }
+
+    fn weights(&self, samples: &[u64]) -> Vec<f64> {
+        samples.iter().map(|&sample| self.points.weight(sample)).collect()
+    }
+
+    /// What the draws come to.
+    fn estimated(&self, model: &dyn Model, batch: &Batch, draws: Draws) -> Estimate {
+        let together = draws.together;
+        if let Some(tolerance) = draws.tolerance {
+            return estimate::grow(batch, tolerance, &Endless { of: self, model, together });
+        }
+        let count = self.points.count();
+        let totals = estimate::totals(batch, 0..count, together, |pass| {
+            self.rows(model, pass, &pass.block.x.detach(), &self.weights(&pass.samples())).0
+        });
+        let [map, error] = estimate::mean(&totals, 1., (count, together));
+        Estimate { map, error, samples: vec![count; batch.keys.len()] }
     }
 
     /// The map; and the logits at the images, where the only point is the image.
     fn map(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Option<Tensor>) {
+        if let Some(draws) = self.draws {
+            return (self.estimated(model, batch, draws).map, None);
+        }
         let map = batch.x.detach().zeros_like();
         let mut logits = vec![];
         let passed = |pass: &Pass| self.passed(model, pass, &pass.block.x.detach());
-        chunks::each(batch, self.0.count(), passed, |pass, (sum, here)| {
+        chunks::each(batch, self.points.count(), passed, |pass, (sum, here)| {
             let _ = pass.part(&map).g_add_(&sum.detach());
             // Those at other points would pile up with the samples.
-            if self.0.is_image() {
+            if self.points.is_image() {
                 logits.push(here);
             }
         });
-        (map, self.0.is_image().then(|| Tensor::cat(&logits, 0)))
+        (map, self.points.is_image().then(|| Tensor::cat(&logits, 0)))
     }
 }
 
@@ -119,20 +161,59 @@ impl<P: SamplePoints> Attribution for Average<P> {
     }
 
     fn check(&self, _model: &dyn Model, image: [i64; 3]) -> Result<()> {
-        self.0.check(image)
+        self.points.check(image)
     }
 
     fn note(&self, image: [i64; 3]) -> Option<String> {
-        self.0.note(image)
+        self.points.note(image)
     }
 
     fn convergence_delta(&self, model: &dyn Model, batch: &Batch, map: &Tensor) -> Option<Tensor> {
-        self.0.convergence_delta(model, batch, map)
+        self.points.convergence_delta(model, batch, map)
+    }
+
+    fn estimate(&self, model: &dyn Model, batch: &Batch) -> Option<Estimate> {
+        self.draws.map(|draws| self.estimated(model, batch, draws))
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {
-        Some(self)
+        let endless = self.draws.is_some_and(|draws| draws.tolerance.is_some());
+        (!endless).then_some(self as &dyn Differentiable)
     }
+}
+
+/// Draws without an end.
+struct Endless<'a, P> {
+    of: &'a Average<P>,
+    model: &'a dyn Model,
+    together: u64,
+}
+
+impl<P: SamplePoints> Growing for Endless<'_, P> {
+    fn more(
+        &self,
+        batch: &Batch,
+        _rows: &[i64],
+        state: Vec<Tensor>,
+        draws: Range<u64>,
+    ) -> Vec<Tensor> {
+        let totals = estimate::totals(batch, draws, self.together, |pass| {
+            let weights = vec![1.; pass.samples().len()];
+            self.of.rows(self.model, pass, &pass.block.x.detach(), &weights).0
+        });
+        estimate::added(state, totals)
+    }
+
+    fn found(&self, _batch: &Batch, _rows: &[i64], state: &[Tensor], draws: u64) -> [Tensor; 2] {
+        estimate::mean(state, 1. / draws as f64, (draws, self.together))
+    }
+}
+
+/// w c ⊙ `rows`, row by row of a pass.
+fn weighted(rows: &Tensor, weights: &[f64], factor: Option<&Tensor>) -> Tensor {
+    let weights = upload(weights, rows.device()).to_kind(rows.kind());
+    let weighted = rows * weights.view([-1, 1, 1, 1]);
+    factor.map_or(weighted.shallow_clone(), |c| weighted * c)
 }
 
 /// What is pulled back through one pass.
@@ -176,7 +257,8 @@ impl<P: SamplePoints> Average<P> {
         v: &Pulled,
     ) -> Option<(Option<Tensor>, Tensor)> {
         let (batch, samples) = (pass.repeated(x), pass.samples());
-        let Samples { points, factor } = self.0.place(&batch, &samples);
+        let weights = self.weights(&samples);
+        let Samples { points, factor } = self.points.place(&batch, &samples);
         let trace = LinearisedPass::of(model, &points)?;
         let (map, v) = match v {
             Pulled::Known(v) => (None, v.shallow_clone()),
@@ -184,13 +266,13 @@ impl<P: SamplePoints> Average<P> {
                 let score = batch.target.of(&trace.logits).sum(None::<Kind>);
                 let g = pull(&score, &points, Graph::Retain);
                 let constant = factor.as_ref().map(Tensor::detach);
-                let map = pass.summed(&self.weighted(&g, &samples, constant.as_ref()));
+                let map = pass.summed(&weighted(&g, &weights, constant.as_ref()));
                 let v = cotangent(&map);
                 (Some(map), v)
             }
         };
         let rows = v.repeat([pass.taken.len() as i64, 1, 1, 1]);
-        let direction = self.weighted(&rows, &samples, factor.as_ref());
+        let direction = weighted(&rows, &weights, factor.as_ref());
         let slopes = batch.target.along(&trace.logits, &trace.along(&direction));
         Some((map, pull(&slopes.sum(None::<Kind>), x, Graph::Free)))
     }
@@ -210,19 +292,20 @@ impl<P: SamplePoints> Average<P> {
         if batch.target.score != Score::Logit {
             return None;
         }
-        let Samples { points, factor } = self.0.place(&batch, &samples);
+        let weights = self.weights(&samples);
+        let Samples { points, factor } = self.points.place(&batch, &samples);
         let trace = CurvedPass::of(model, &points)?;
         let score = tch::with_grad(|| batch.target.of(&trace.logits));
         let (g, trace) = trace.gradient(&score);
         let constant = factor.as_ref().map(Tensor::detach);
-        let map = pass.summed(&self.weighted(&g, &samples, constant.as_ref()));
+        let map = pass.summed(&weighted(&g, &weights, constant.as_ref()));
         let v = cotangent(&map).repeat([pass.taken.len() as i64, 1, 1, 1]);
-        let direction = self.weighted(&v, &samples, constant.as_ref());
+        let direction = weighted(&v, &weights, constant.as_ref());
         let curved = trace.product(&direction);
         let product = |t: &Tensor, u: &Tensor| (t * u).sum(None::<Kind>);
         let by_points = product(&points, &curved);
         let all = match factor {
-            Some(c) => by_points + product(&c, &self.weighted(&(v * g), &samples, None)),
+            Some(c) => by_points + product(&c, &weighted(&(v * g), &weights, None)),
             None => by_points,
         };
         Some((Some(map), pull(&all, x, Graph::Free)))
@@ -236,7 +319,7 @@ impl<P: SamplePoints> Differentiable for Average<P> {
         batch: &Batch,
         cotangent: &Cotangent,
     ) -> (Tensor, Tensor) {
-        let count = self.0.count();
+        let count = self.points.count();
         let whole = |pass: &Pass| self.pulled(model, pass, &Pulled::Chosen(cotangent));
         if let Some((map, back)) = chunks::at_once(batch, count, whole) {
             return (map.expect("it was asked for"), back);
@@ -248,6 +331,6 @@ impl<P: SamplePoints> Differentiable for Average<P> {
 
     fn vjp(&self, model: &dyn Model, batch: &Batch, v: &Tensor) -> Tensor {
         let back = |pass: &Pass| self.pulled(model, pass, &Pulled::Known(pass.part(v))).1;
-        chunks::sum(batch, self.0.count(), back)
+        chunks::sum(batch, self.points.count(), back)
     }
 }

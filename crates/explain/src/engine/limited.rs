@@ -2,7 +2,7 @@
 
 use crate::{
     Attribution, Batch, Cotangent, Differentiable,
-    engine::{chunks, limit::ChunkLimit},
+    engine::{chunks, estimate::Estimate, limit::ChunkLimit},
 };
 use anyhow::Result;
 use models::Model;
@@ -21,6 +21,10 @@ impl Attribution for Limited {
 
     fn with_logits(&self, model: &dyn Model, batch: &Batch) -> (Tensor, Tensor) {
         self.method.with_logits(model, &chunks::under(&self.limit, batch))
+    }
+
+    fn estimate(&self, model: &dyn Model, batch: &Batch) -> Option<Estimate> {
+        self.method.estimate(model, &chunks::under(&self.limit, batch))
     }
 
     fn check(&self, model: &dyn Model, image: [i64; 3]) -> Result<()> {

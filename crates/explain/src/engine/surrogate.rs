@@ -3,7 +3,10 @@
 
 use crate::{
     Attribution, Batch, Cotangent, Differentiable,
-    engine::chunks::{self, Pass},
+    engine::{
+        chunks::{self, Pass},
+        estimate::{self, Draws, Estimate, Growing},
+    },
     sampling::features::{Groups, Segments},
 };
 use anyhow::Result;
@@ -13,6 +16,7 @@ use models::{
     linalg::{self, Cholesky},
     noise,
 };
+use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
 /// Numbers of the images of a pass on a CPU, at most: 27 images of 224×224, of which more are no
@@ -89,6 +93,12 @@ pub(crate) trait PerturbedInputs {
         None
     }
 
+    /// The standard error of [`PerturbedInputs::map`], where copies are draws; those of one of
+    /// `together` consecutive ones belong together.
+    fn error(&self, _values: &Tensor, _together: i64) -> Option<Tensor> {
+        None
+    }
+
     /// The weights of copies `z` `[N, n, C, H, W]` of `x`, `[N, n]`; x is in their graph.
     fn weights(&self, _x: &Tensor, z: &Tensor) -> Tensor {
         z.new_ones(&z.size()[..2], (z.kind(), z.device()))
@@ -99,6 +109,16 @@ pub(crate) trait PerturbedInputs {
 pub(crate) trait Surrogate: Send + Sync {
     /// Copies of an image of `x` `[N, C, H, W]`.
     fn samples(&self, x: &Tensor) -> i64;
+
+    /// How copies are drawn; none where they are no draws, or nothing is known of their error.
+    fn draws(&self) -> Option<Draws> {
+        None
+    }
+
+    /// The same with this many copies, of which the first are its own.
+    fn with_samples(&self, _samples: i64) -> Box<dyn Surrogate> {
+        unreachable!("of surrogates with draws")
+    }
 
     /// What is searched for in the images `x` of a whole batch, once; nothing where groups do not
     /// depend on the image.
@@ -169,14 +189,7 @@ impl<S: Surrogate> Linear<S> {
     /// f at all copies of `block`, less 1 for sure images, f64 `[N, S]`. Each pass writes into the one tensor: a small one left
     /// between the large ones of two passes would keep the allocator from using their room again.
     fn scores(&self, model: &dyn Model, block: &Batch, copies: &dyn PerturbedInputs) -> Tensor {
-        let (images, samples) = (block.x.size()[0], self.0.samples(&block.x));
-        let all = Tensor::empty([images, samples], (Kind::Double, block.x.device()));
-        // Maps are of differences: what all copies of an image have in common changes none.
-        let sure = block.sure(model);
-        fill(block, samples, &all, |start, n| {
-            score(model, block, &copies.at(&block.x.detach(), start, n), sure.as_ref())
-        });
-        all
+        scores(model, block, copies, 0..self.0.samples(&block.x))
     }
 
     /// What flows to the pixels of a pass's images when `v` flows to the batch's maps.
@@ -207,6 +220,23 @@ impl<S: Surrogate> Linear<S> {
             pull(&out, &x, Graph::Free)
         })
     }
+}
+
+/// f at the copies of a range, less 1 for sure images, f64 `[N, S]`.
+fn scores(
+    model: &dyn Model,
+    block: &Batch,
+    copies: &dyn PerturbedInputs,
+    range: Range<i64>,
+) -> Tensor {
+    let (images, count) = (block.x.size()[0], range.end - range.start);
+    let all = Tensor::empty([images, count], (Kind::Double, block.x.device()));
+    // Maps are of differences: what all copies of an image have in common changes none.
+    let sure = block.sure(model);
+    fill(block, count, &all, |start, n| {
+        score(model, block, &copies.at(&block.x.detach(), range.start + start, n), sure.as_ref())
+    });
+    all
 }
 
 /// Images of a pass on a CPU at most; elsewhere the chunk alone bounds it.
@@ -249,6 +279,9 @@ fn score(model: &dyn Model, block: &Batch, z: &Tensor, sure: Option<&Tensor>) ->
 impl<S: Surrogate> Attribution for Linear<S> {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
         tch::no_grad(|| {
+            if let Some(draws) = self.0.draws().filter(|draws| draws.tolerance.is_some()) {
+                return self.estimated(model, batch, draws).map;
+            }
             let [map, _] = self.values(model, batch, &self.0.segments(&batch.x));
             map
         })
@@ -266,8 +299,81 @@ impl<S: Surrogate> Attribution for Linear<S> {
         self.0.vanishes()
     }
 
+    fn estimate(&self, model: &dyn Model, batch: &Batch) -> Option<Estimate> {
+        let draws = self.0.draws()?;
+        Some(tch::no_grad(|| self.estimated(model, batch, draws)))
+    }
+
     fn differentiable(&self) -> Option<&dyn Differentiable> {
-        Some(self)
+        let endless = self.0.draws().is_some_and(|draws| draws.tolerance.is_some());
+        (!endless).then_some(self as &dyn Differentiable)
+    }
+}
+
+impl<S: Surrogate> Linear<S> {
+    /// What the copies come to.
+    fn estimated(&self, model: &dyn Model, batch: &Batch, draws: Draws) -> Estimate {
+        let segments = self.0.segments(&batch.x);
+        let growing = Endless { of: &self.0, model, segments, together: draws.together as i64 };
+        if let Some(tolerance) = draws.tolerance {
+            return estimate::grow(batch, tolerance, &growing);
+        }
+        let samples = self.0.samples(&batch.x);
+        let [map, values] = self.values(model, batch, &growing.segments);
+        let rows: Vec<i64> = (0..batch.x.size()[0]).collect();
+        let [_, error] = growing.found(batch, &rows, &[values], samples as u64);
+        Estimate { map, error, samples: vec![samples as u64; rows.len()] }
+    }
+}
+
+/// Copies without an end.
+struct Endless<'a> {
+    of: &'a dyn Surrogate,
+    model: &'a dyn Model,
+    segments: Segments,
+    together: i64,
+}
+
+impl Endless<'_> {
+    /// The first `samples` copies of a pass's images, which `rows` names in the whole batch.
+    fn copies(&self, pass: &Pass, rows: &[i64], samples: i64) -> Box<dyn PerturbedInputs> {
+        let own = &rows[pass.first as usize..pass.first as usize + pass.block.keys.len()];
+        self.of.with_samples(samples).copies(&pass.block, &self.segments.select(own))
+    }
+}
+
+impl Growing for Endless<'_> {
+    fn more(
+        &self,
+        batch: &Batch,
+        rows: &[i64],
+        state: Vec<Tensor>,
+        draws: Range<u64>,
+    ) -> Vec<Tensor> {
+        let range = draws.start as i64..draws.end as i64;
+        let images = |chunk: i64| chunk / (range.end - range.start);
+        let [new] = chunks::map_sized(batch, images, |pass| {
+            let copies = self.copies(pass, rows, range.end);
+            [scores(self.model, &pass.block, &*copies, range.clone())]
+        });
+        let all = state.iter().chain([&new]).collect::<Vec<_>>();
+        vec![Tensor::cat(&all, 1)]
+    }
+
+    fn found(&self, batch: &Batch, rows: &[i64], state: &[Tensor], draws: u64) -> [Tensor; 2] {
+        let kind = batch.x.kind();
+        chunks::map_sized(
+            batch,
+            |chunk| chunk / draws as i64,
+            |pass| {
+                let copies = self.copies(pass, rows, draws as i64);
+                let values = pass.part(&state[0]);
+                let none = still(&values, kind);
+                let error = copies.error(&values, self.together).expect("its copies are draws");
+                [copies.map(&values), error]
+                    .map(|t| t.to_kind(kind).reshape(pass.block.x.size()).masked_fill(&none, 0.))
+            },
+        )
     }
 }
 
@@ -303,6 +409,14 @@ pub(crate) fn uniform(block: &Batch, samples: i64, m: i64) -> Tensor {
     noise::uniform(&keys, &[m], block.x.device()).view([-1, samples, m])
 }
 
+/// Masks `[N, S, G]`, bool, in which every second one, from the second on, is what the one before leaves
+/// out of the groups that are there.
+pub(crate) fn complemented(masks: &Tensor, real: &Tensor) -> Tensor {
+    let odd = Tensor::arange(masks.size()[1], (Kind::Int64, masks.device())).remainder(2);
+    let before = masks.roll([1], [1]).logical_not().logical_and(real);
+    before.where_self(&odd.eq(1).view([1, -1, 1]), masks)
+}
+
 /// Copies with some groups replaced by a constant, and coefficients painted on the groups.
 #[derive(Debug)]
 pub(crate) struct Masked {
@@ -310,6 +424,8 @@ pub(crate) struct Masked {
     pub(crate) masks: Tensor, // f64 [N, S, G], 1 keeps
     pub(crate) baseline: f64,
     pub(crate) operator: Tensor, // f64 [N, G, S]
+    pub(crate) weights: Tensor,  // f64 [N, S], of the fit
+    pub(crate) intercept: bool,
     pub(crate) channels: i64,
 }
 
@@ -317,6 +433,25 @@ impl Masked {
     /// The coefficients of f at the copies `[N, S]` -> `[N, G]`.
     pub(crate) fn coefficients(&self, values: &Tensor) -> Tensor {
         self.operator.matmul(&values.unsqueeze(-1)).squeeze_dim(-1)
+    }
+
+    /// What the fit misses of each value, `[N, S]`.
+    pub(crate) fn residuals(&self, values: &Tensor) -> Tensor {
+        let fitted = self.masks.matmul(&self.coefficients(values).unsqueeze(-1)).squeeze_dim(-1);
+        let off = values - fitted;
+        if !self.intercept {
+            return off;
+        }
+        let sum = |t: &Tensor| t.sum_dim_intlist([1].as_slice(), true, Kind::Double);
+        let total = sum(&self.weights).clamp_min(f64::MIN_POSITIVE);
+        let mean = sum(&(&off * &self.weights)) / total;
+        off - mean
+    }
+
+    /// Groups as maps of every channel.
+    fn painted(&self, of_groups: &Tensor) -> Tensor {
+        let painted = self.groups.paint(&of_groups.unsqueeze(1)).squeeze_dim(1);
+        painted.expand([-1, self.channels, -1, -1], false)
     }
 }
 
@@ -332,8 +467,24 @@ impl PerturbedInputs for Masked {
     }
 
     fn map(&self, values: &Tensor) -> Tensor {
-        let painted = self.groups.paint(&self.coefficients(values).unsqueeze(1)).squeeze_dim(1);
-        painted.expand([-1, self.channels, -1, -1], false)
+        self.painted(&self.coefficients(values))
+    }
+
+    /// Of a fit by least squares whose residuals need not be alike (White 1980, HC1): a draw's part of a
+    /// coefficient is its column of the operator times what the fit misses of it.
+    fn error(&self, values: &Tensor, together: i64) -> Option<Tensor> {
+        let parts = &self.operator * self.residuals(values).unsqueeze(1); // [N, G, S]
+        let (images, groups, samples) = parts.size3().expect("three axes");
+        let whole = samples / together * together;
+        let sum = |t: &Tensor| t.sum_dim_intlist([2i64].as_slice(), false, Kind::Double);
+        let first = parts.narrow(2, 0, whole).reshape([images, groups, -1, together]);
+        let first = first.sum_dim_intlist([3i64].as_slice(), false, Kind::Double);
+        let squares = sum(&first.square()) + sum(&parts.narrow(2, whole, samples - whole).square());
+        let units = (samples as u64).div_ceil(together as u64) as f64;
+        let free: Tensor = units - self.groups.counts.to_kind(Kind::Double) - 1.;
+        let error = (squares * (units / free.clamp_min(1.)).unsqueeze(1)).sqrt();
+        let unknown = free.lt(1.).unsqueeze(1);
+        Some(self.painted(&error.masked_fill(&unknown, f64::INFINITY)))
     }
 
     fn transposed(&self, v: &Tensor) -> Tensor {

@@ -50,11 +50,11 @@ impl SamplePoints for Image {
 /// ∇f(x).
 fn build_saliency(table: Table) -> Result<Box<dyn Attribution>> {
     registry::options::<NoOptions>(table)?;
-    Ok(Box::new(Average(Image { times_input: false })))
+    Ok(Box::new(Average::over(Image { times_input: false })))
 }
 
 /// x ⊙ ∇f(x).
 fn build_gxi(table: Table) -> Result<Box<dyn Attribution>> {
     registry::options::<NoOptions>(table)?;
-    Ok(Box::new(Average(Image { times_input: true })))
+    Ok(Box::new(Average::over(Image { times_input: true })))
 }

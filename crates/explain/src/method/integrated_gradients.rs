@@ -3,7 +3,10 @@
 
 use crate::{
     Attribution, Batch,
-    engine::gradient_average::{Average, SamplePoints, Samples},
+    engine::{
+        estimate::{Count, Draws, TENTH, TOLERANCE},
+        gradient_average::{Average, SamplePoints, Samples},
+    },
     sampling::{
         baseline::Baseline,
         quadrature::{MOST_NODES, Rule},
@@ -25,7 +28,8 @@ pub(crate) const EXPECTED_GRADIENTS: Entry<dyn Attribution> = Entry {
     about: "integrated gradients over many baselines, one place on the way from each (Erion et \
             al. 2021)",
     options: described::<Expected>(&[
-        ("samples", "baselines, 1 or more"),
+        ("samples", "baselines, 1 or more, or auto: as many as the tolerance takes"),
+        TOLERANCE,
         (
             "baseline",
             "a value in [0, 1]; blur; uniform: U[0, 1] noise; or a .safetensors file of \
@@ -189,27 +193,36 @@ fn build_ig(table: Table) -> Result<Box<dyn Attribution>> {
         ensure!(baselines <= count, "`baselines` is {baselines}; the file has {count} images");
     }
     let nodes = Some(rule.nodes(points));
-    Ok(Box::new(Average(StraightPath { start, baselines, nodes })))
+    Ok(Box::new(Average::over(StraightPath { start, baselines, nodes })))
 }
 
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Expected {
-    samples: u64,
+    samples: Count,
+    #[serde(deserialize_with = "registry::fraction")]
+    tolerance: f64,
     baseline: Value,
     blur: f64,
 }
 
 impl Default for Expected {
     fn default() -> Self {
-        Expected { samples: 100, baseline: Value::String("uniform".into()), blur: 3. }
+        Expected {
+            samples: Count::Fixed(100),
+            tolerance: TENTH,
+            baseline: Value::String("uniform".into()),
+            blur: 3.,
+        }
     }
 }
 
 /// Expected gradients: one place, drawn uniformly, on the way from each of many baselines.
 fn build_expected(table: Table) -> Result<Box<dyn Attribution>> {
-    let Expected { samples, baseline, blur } = registry::options(table)?;
-    ensure!(samples > 0, "`samples` is 0; it must be positive");
+    let Expected { samples, tolerance, baseline, blur } = registry::options(table)?;
+    ensure!(samples != Count::Fixed(0), "`samples` is 0; it must be positive");
+    let draws = Draws::new(samples, tolerance, false)?;
     let start = Start::parse(&baseline, blur)?;
-    Ok(Box::new(Average(StraightPath { start, baselines: samples, nodes: None })))
+    let path = StraightPath { start, baselines: samples.most(), nodes: None };
+    Ok(Box::new(Average::drawn(path, draws)))
 }

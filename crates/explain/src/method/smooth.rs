@@ -4,11 +4,14 @@
 
 use crate::{
     Attribution, Batch, Cotangent, Differentiable,
-    engine::chunks::{self, Pass},
+    engine::{
+        chunks::{self, Pass},
+        estimate::{self, Count, Draws, Estimate, Growing, TENTH, TOLERANCE},
+    },
     method,
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use models::{
     Model,
     grad::{Graph, pull},
@@ -16,6 +19,7 @@ use models::{
 };
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use tch::{Kind, Tensor};
 use toml::{Table, Value};
 
@@ -32,7 +36,13 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
         ),
         ("size", "σ, radius, scale, or what 1 means in the pairs, in [0, 1] pixels"),
         ("relative", "true: size in units of each image's max − min"),
-        ("samples", "neighbours"),
+        ("samples", "neighbours, or auto: as many as the tolerance takes"),
+        TOLERANCE,
+        (
+            "pairs",
+            "true: every second neighbour is the one before on the other side, for gaussian, uniform and laplace; \
+         default: true for these, else false",
+        ),
     ]),
     build,
 };
@@ -41,6 +51,7 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
 struct Smooth {
     inner: Box<dyn Attribution>,
     noise: Noise,
+    draws: Draws,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -51,27 +62,46 @@ struct Options {
     #[serde(deserialize_with = "registry::fraction")]
     size: f64,
     relative: bool,
-    samples: u64,
+    samples: Count,
+    #[serde(deserialize_with = "registry::fraction")]
+    tolerance: f64,
+    pairs: Option<bool>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         let inner = Value::String("saliency".into());
-        Options { inner, kernel: Kernel::Gaussian, size: 0.03, relative: false, samples: 30 }
+        Options {
+            inner,
+            kernel: Kernel::Gaussian,
+            size: 0.03,
+            relative: false,
+            samples: Count::Fixed(30),
+            tolerance: TENTH,
+            pairs: None,
+        }
     }
 }
 
 /// `inner` is a method as users type it, or a table.
 fn build(table: Table) -> Result<Box<dyn Attribution>> {
-    let Options { inner, kernel, size, relative, samples } = registry::options(table)?;
+    let Options { inner, kernel, size, relative, samples, tolerance, pairs } =
+        registry::options(table)?;
     let inner = match inner {
         Value::String(text) => registry::parse(&text).context("`inner`")?,
         Value::Table(table) => table,
         other => bail!("`inner` is {other}, not a method such as `ig` or \"ig:points=10\""),
     };
     let inner = method(inner).context("`inner`")?;
-    let noise = Noise { kernel, size, relative, samples }.checked("size")?;
-    Ok(Box::new(Smooth { inner, noise }))
+    let symmetric = !matches!(kernel, Kernel::Table(_));
+    let pairs = pairs.unwrap_or(symmetric);
+    ensure!(
+        symmetric || !pairs,
+        "`pairs` is for kernels that are the same on both sides, no table"
+    );
+    let draws = Draws::new(samples, tolerance, pairs)?;
+    let noise = Noise { kernel, size, relative, samples: samples.most(), pairs }.checked("size")?;
+    Ok(Box::new(Smooth { inner, noise, draws }))
 }
 
 impl Smooth {
@@ -82,15 +112,56 @@ impl Smooth {
         let seeds = batch.keys.iter().zip(&samples).map(|(&key, &s)| noise::key(key, id, s));
         Batch { keys: seeds.collect(), ..batch.at(&points) }
     }
+
+    /// Sums over `draws`, and of squares.
+    fn totals(&self, model: &dyn Model, batch: &Batch, draws: Range<u64>) -> [Tensor; 2] {
+        estimate::totals(batch, draws, self.draws.together, |pass| {
+            let near = tch::no_grad(|| self.neighbours(pass, &pass.block.x));
+            self.inner.attribute(model, &near)
+        })
+    }
+
+    fn estimated(&self, model: &dyn Model, batch: &Batch) -> Estimate {
+        let Draws { tolerance, together } = self.draws;
+        if let Some(tolerance) = tolerance {
+            return estimate::grow(batch, tolerance, &Endless { of: self, model });
+        }
+        let samples = self.noise.samples;
+        let totals = self.totals(model, batch, 0..samples);
+        let [map, error] = estimate::mean(&totals, 1. / samples as f64, (samples, together));
+        Estimate { map, error, samples: vec![samples; batch.keys.len()] }
+    }
+}
+
+/// Neighbours without an end.
+struct Endless<'a> {
+    of: &'a Smooth,
+    model: &'a dyn Model,
+}
+
+impl Growing for Endless<'_> {
+    fn more(
+        &self,
+        batch: &Batch,
+        _rows: &[i64],
+        state: Vec<Tensor>,
+        draws: Range<u64>,
+    ) -> Vec<Tensor> {
+        estimate::added(state, self.of.totals(self.model, batch, draws))
+    }
+
+    fn found(&self, _batch: &Batch, _rows: &[i64], state: &[Tensor], draws: u64) -> [Tensor; 2] {
+        estimate::mean(state, 1. / draws as f64, (draws, self.of.draws.together))
+    }
 }
 
 impl Attribution for Smooth {
     fn attribute(&self, model: &dyn Model, batch: &Batch) -> Tensor {
-        let map = chunks::sum(batch, self.noise.samples, |pass| {
-            let near = tch::no_grad(|| self.neighbours(pass, &pass.block.x));
-            pass.summed(&self.inner.attribute(model, &near))
-        });
-        map / self.noise.samples as f64
+        self.estimated(model, batch).map
+    }
+
+    fn estimate(&self, model: &dyn Model, batch: &Batch) -> Option<Estimate> {
+        Some(self.estimated(model, batch))
     }
 
     fn check(&self, model: &dyn Model, image: [i64; 3]) -> Result<()> {
@@ -111,7 +182,8 @@ impl Attribution for Smooth {
     }
 
     fn differentiable(&self) -> Option<&dyn Differentiable> {
-        self.inner.differentiable().map(|_| self as &dyn Differentiable)
+        let inner = self.inner.differentiable().filter(|_| self.draws.tolerance.is_none());
+        inner.map(|_| self as &dyn Differentiable)
     }
 }
 

@@ -3,7 +3,10 @@
 
 use crate::{
     Attribution, Batch,
-    engine::gradient_average::{Average, SamplePoints, Samples},
+    engine::{
+        estimate::{Count, Draws, PAIRS, TENTH, TOLERANCE},
+        gradient_average::{Average, SamplePoints, Samples},
+    },
     sampling::{neighbours::Noise, smoothing_kernel::Kernel},
 };
 use anyhow::{Result, ensure};
@@ -20,8 +23,11 @@ pub(crate) const SMOOTHGRAD: Entry<dyn Attribution> = Entry {
         ("relative", "true: sigma in units of each image's max − min"),
         (
             "samples",
-            "neighbours; 10 up to sigma 0.01, then 10 for each hundredth (Tan & Tian 2023)",
+            "neighbours, or auto: as many as the tolerance takes; 10 up to sigma 0.01, then 10 for \
+             each hundredth (Tan & Tian 2023)",
         ),
+        TOLERANCE,
+        PAIRS,
     ]),
     build: build_smoothgrad,
 };
@@ -30,7 +36,12 @@ pub(crate) const SMOOTHGRAD: Entry<dyn Attribution> = Entry {
 pub(crate) const UNIGRAD: Entry<dyn Attribution> = Entry {
     name: "unigrad",
     about: "mean ∇f(x + e), e ~ U[−r, r] (Wang et al. 2020)",
-    options: described::<UniGrad>(&[("radius", "r, in [0, 1] pixels"), ("samples", "neighbours")]),
+    options: described::<UniGrad>(&[
+        ("radius", "r, in [0, 1] pixels"),
+        ("samples", "neighbours, or auto: as many as the tolerance takes"),
+        TOLERANCE,
+        PAIRS,
+    ]),
     build: build_unigrad,
 };
 
@@ -54,12 +65,15 @@ struct SmoothGrad {
     #[serde(deserialize_with = "registry::fraction")]
     sigma: f64,
     relative: bool,
-    samples: Option<u64>,
+    samples: Option<Count>,
+    #[serde(deserialize_with = "registry::fraction")]
+    tolerance: f64,
+    pairs: bool,
 }
 
 impl Default for SmoothGrad {
     fn default() -> Self {
-        SmoothGrad { sigma: 0.03, relative: false, samples: None }
+        SmoothGrad { sigma: 0.03, relative: false, samples: None, tolerance: TENTH, pairs: true }
     }
 }
 
@@ -71,14 +85,16 @@ fn default_samples(sigma: f64) -> u64 {
 
 /// Mean of ∇f over Gaussian neighbours.
 fn build_smoothgrad(table: Table) -> Result<Box<dyn Attribution>> {
-    let SmoothGrad { sigma, relative, samples } = registry::options(table)?;
+    let SmoothGrad { sigma, relative, samples, tolerance, pairs } = registry::options(table)?;
     ensure!(
         samples.is_some() || sigma.is_nan() || sigma <= 100.,
         "`sigma` is {sigma}, in pixels of [0, 1]; say how many `samples` it is to have"
     );
-    let samples = samples.unwrap_or(default_samples(sigma));
-    let noise = Noise { kernel: Kernel::Gaussian, size: sigma, relative, samples };
-    Ok(Box::new(Average(noise.checked("sigma")?)))
+    let samples = samples.unwrap_or(Count::Fixed(default_samples(sigma)));
+    let draws = Draws::new(samples, tolerance, pairs)?;
+    let samples = samples.most();
+    let noise = Noise { kernel: Kernel::Gaussian, size: sigma, relative, samples, pairs };
+    Ok(Box::new(Average::drawn(noise.checked("sigma")?, draws)))
 }
 
 #[derive(Deserialize, Serialize)]
@@ -86,18 +102,23 @@ fn build_smoothgrad(table: Table) -> Result<Box<dyn Attribution>> {
 struct UniGrad {
     #[serde(deserialize_with = "registry::fraction")]
     radius: f64,
-    samples: u64,
+    samples: Count,
+    #[serde(deserialize_with = "registry::fraction")]
+    tolerance: f64,
+    pairs: bool,
 }
 
 impl Default for UniGrad {
     fn default() -> Self {
-        UniGrad { radius: 4. / 255., samples: 50 }
+        UniGrad { radius: 4. / 255., samples: Count::Fixed(50), tolerance: TENTH, pairs: true }
     }
 }
 
 /// Mean of ∇f over uniform neighbours.
 fn build_unigrad(table: Table) -> Result<Box<dyn Attribution>> {
-    let UniGrad { radius, samples } = registry::options(table)?;
-    let noise = Noise { kernel: Kernel::Uniform, size: radius, relative: false, samples };
-    Ok(Box::new(Average(noise.checked("radius")?)))
+    let UniGrad { radius, samples, tolerance, pairs } = registry::options(table)?;
+    let draws = Draws::new(samples, tolerance, pairs)?;
+    let samples = samples.most();
+    let noise = Noise { kernel: Kernel::Uniform, size: radius, relative: false, samples, pairs };
+    Ok(Box::new(Average::drawn(noise.checked("radius")?, draws)))
 }

@@ -151,7 +151,8 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
     ensure!(robust >= 0., "`robust` is {robust}; it must not be negative");
     ensure!(robust_samples > 0, "`robust_samples` is 0; it must be positive");
     let kernel = Kernel::Uniform;
-    let noise = Noise { kernel, size: robust, relative: false, samples: robust_samples };
+    let noise =
+        Noise { kernel, size: robust, relative: false, samples: robust_samples, pairs: false };
     let near = (robust > 0.).then_some(Neighbourhood {
         noise,
         id: "robust-infidelity",

@@ -121,6 +121,16 @@ impl Segments {
         Segments(self.0.as_ref().map(narrowed))
     }
 
+    /// Those of the images that `rows` names.
+    pub(crate) fn select(&self, rows: &[i64]) -> Self {
+        let selected = |(labels, counts): &(Tensor, Vec<i64>)| {
+            let index = upload(rows, labels.device());
+            let counts = rows.iter().map(|&row| counts[row as usize]).collect();
+            (labels.index_select(0, &index), counts)
+        };
+        Segments(self.0.as_ref().map(selected))
+    }
+
     fn groups(&self) -> Groups {
         let (labels, counts) = self.0.as_ref().expect("`segments` of the same features");
         Groups {

@@ -5,7 +5,7 @@ use crate::{
     sampling::smoothing_kernel::{Gamma, Kernel},
 };
 use anyhow::{Result, ensure};
-use models::noise;
+use models::{noise, upload};
 use tch::Tensor;
 
 /// Noise of one kind and size.
@@ -16,6 +16,9 @@ pub(crate) struct Noise {
     pub size: f64,
     pub relative: bool,
     pub samples: u64,
+    /// Whether two consecutive samples are the same draw with both signs: what is odd around the image
+    /// then cancels.
+    pub pairs: bool,
 }
 
 impl Noise {
@@ -30,10 +33,12 @@ impl Noise {
     /// The sample `samples[n]` around image `n` of the batch, with a graph to the images.
     pub fn around(&self, batch: &Batch, samples: &[u64]) -> Tensor {
         let x = &batch.x;
-        let pairs = batch.keys.iter().zip(samples);
-        let keys: Vec<u64> = pairs.map(|(&key, &s)| noise::key(key, s, 0)).collect();
+        let first = |s: u64| if self.pairs { s - s % 2 } else { s };
+        let of = batch.keys.iter().zip(samples);
+        let keys: Vec<u64> = of.map(|(&key, &s)| noise::key(key, first(s), 0)).collect();
         let shape = &x.size()[1..];
         let unit = self.kernel.draw(&keys, shape, x.device()).to_kind(x.kind()) * self.size;
+        let unit = if self.pairs { unit * signs(samples, x) } else { unit };
         match self.relative {
             true => x + unit * range(x),
             false => x + unit,
@@ -55,6 +60,12 @@ impl Noise {
              {averaged}, {gamma} (Tan & Tian 2023, Theorem 4.3)"
         ))
     }
+}
+
+/// 1 for even samples, −1 for odd ones, `[N, 1, 1, 1]`.
+fn signs(samples: &[u64], x: &Tensor) -> Tensor {
+    let signs: Vec<f64> = samples.iter().map(|s| if s % 2 == 0 { 1. } else { -1. }).collect();
+    upload(&signs, x.device()).to_kind(x.kind()).view([-1, 1, 1, 1])
 }
 
 /// max − min of each image, `[N, 1, 1, 1]`.

@@ -6,6 +6,7 @@ mod certificate;
 mod engine {
     //! What methods and metrics share.
     mod activations;
+    mod draws;
     mod memory;
 }
 mod method {

@@ -48,6 +48,9 @@ fn lists_keep_options_with_their_member() {
         ["gxi", "smoothgrad:sigma=0.1,samples=5", "ig:betas=[1,2],from=black", "saliency"];
     assert_eq!(registry::split(list), members);
     assert_eq!(registry::split("gxi"), ["gxi"]);
+    let quoted = "smooth:samples=3,inner=\"ig:points=2,rule=left\",size=0.1,rtsal:masker=a:b";
+    let members = ["smooth:samples=3,inner=\"ig:points=2,rule=left\",size=0.1", "rtsal:masker=a:b"];
+    assert_eq!(registry::split(quoted), members);
 }
 
 #[test]

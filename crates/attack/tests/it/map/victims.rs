@@ -49,11 +49,12 @@ pub(crate) fn all_attacks() -> Vec<(&'static str, Box<dyn MapObjective>)> {
 }
 
 /// Superpixels jump with an image's rounding; a grid does not. Three coalitions of many groups
-/// leave Kernel SHAP one map whatever the image is, so that all slopes are rounding: it has few
-/// groups and more coalitions.
+/// leave Kernel SHAP and LIME one map whatever the image is, so that all slopes are rounding: they have
+/// few groups and more coalitions.
 pub(crate) fn all_methods() -> Vec<(&'static str, Box<dyn Attribution>)> {
     let all = few(METHODS, &[("groups", "grid")]).into_iter().map(|(name, few)| match name {
         "kernelshap" => (name, method("kernelshap:groups=grid,cells=3,samples=12")),
+        "lime" => (name, method("lime:groups=grid,cells=3,samples=12")),
         _ => (name, few),
     });
     all.filter(|(_, method)| method.differentiable().is_some()).collect()

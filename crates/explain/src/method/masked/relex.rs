@@ -139,7 +139,13 @@ impl RelEx {
     ) -> Tensor {
         let copies = pass.repeated(x);
         let size = self.sigma;
-        let noise = Noise { kernel: Kernel::Gaussian, size, relative: true, samples: self.samples };
+        let noise = Noise {
+            kernel: Kernel::Gaussian,
+            size,
+            relative: true,
+            samples: self.samples,
+            pairs: false,
+        };
         let samples: Vec<u64> =
             pass.samples().iter().map(|sample| step * self.samples + sample).collect();
         let noisy = noise.around(&copies, &samples) - self.baseline;

@@ -3,7 +3,12 @@
 
 use crate::{
     Attribution, Batch,
-    engine::surrogate::{Fit, Linear, Masked, PerturbedInputs, Surrogate, operator, uniform},
+    engine::{
+        estimate::{COMPLEMENTS, Count, Draws, TENTH, TOLERANCE},
+        surrogate::{
+            Fit, Linear, Masked, PerturbedInputs, Surrogate, complemented, operator, uniform,
+        },
+    },
     sampling::features::{Features, Grouping, Groups, Segments},
 };
 use anyhow::{Result, ensure};
@@ -19,7 +24,12 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "kernelshap",
     about: "Shapley values of groups by weighted least squares (Lundberg & Lee 2017)",
     options: described::<Options>(&[
-        ("samples", "coalitions, 2 or more; without `all` 100"),
+        (
+            "samples",
+            "coalitions, 2 or more, or auto: as many as the tolerance takes; without `all` 100",
+        ),
+        TOLERANCE,
+        COMPLEMENTS,
         (
             "groups",
             "quickshift, grid, pixels or scalars: what is switched off together; rows of tables \
@@ -41,7 +51,10 @@ const ENDS: f64 = 1e6;
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
-    samples: Option<i64>,
+    samples: Option<Count>,
+    #[serde(deserialize_with = "registry::fraction")]
+    tolerance: f64,
+    pairs: bool,
     groups: Grouping,
     cells: Option<i64>,
     #[serde(deserialize_with = "registry::fraction")]
@@ -52,18 +65,26 @@ struct Options {
 impl Default for Options {
     fn default() -> Self {
         let groups = Grouping::Quickshift;
-        Options { samples: None, groups, cells: None, baseline: 0., all: false }
+        Options {
+            samples: None,
+            tolerance: TENTH,
+            pairs: true,
+            groups,
+            cells: None,
+            baseline: 0.,
+            all: false,
+        }
     }
 }
 
 /// Which coalitions are evaluated.
 #[derive(Clone, Copy, Debug)]
 enum Coalitions {
-    Sampled(i64),
+    Sampled(i64, Draws),
     All,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct KernelShap {
     coalitions: Coalitions,
     features: Features,
@@ -71,7 +92,8 @@ struct KernelShap {
 }
 
 fn build(table: Table) -> Result<Box<dyn Attribution>> {
-    let Options { samples, groups, cells, baseline, all } = registry::options(table)?;
+    let Options { samples, tolerance, pairs, groups, cells, baseline, all } =
+        registry::options(table)?;
     let features = groups.with(cells)?;
     let coalitions = if all {
         ensure!(samples.is_none(), "`all` evaluates every coalition; leave `samples` out");
@@ -87,12 +109,14 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
         );
         Coalitions::All
     } else {
-        let samples = samples.unwrap_or(100);
+        let samples = samples.unwrap_or(Count::Fixed(100));
+        let draws = Draws::new(samples, tolerance, pairs)?;
+        let samples = samples.most() as i64;
         ensure!(
             samples >= 2,
             "`samples` is {samples}; it must be at least 2, for the full and the empty image"
         );
-        Coalitions::Sampled(samples)
+        Coalitions::Sampled(samples, draws)
     };
     Ok(Box::new(Linear(KernelShap { coalitions, features, baseline })))
 }
@@ -100,7 +124,7 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
 impl Surrogate for KernelShap {
     fn samples(&self, x: &Tensor) -> i64 {
         match self.coalitions {
-            Coalitions::Sampled(samples) => samples,
+            Coalitions::Sampled(samples, _) => samples,
             Coalitions::All => {
                 let groups = self.features.count(&x.size()).expect("refused when built");
                 assert!(groups <= MOST, "`check` refuses {groups} groups");
@@ -109,11 +133,23 @@ impl Surrogate for KernelShap {
         }
     }
 
+    fn draws(&self) -> Option<Draws> {
+        match self.coalitions {
+            Coalitions::Sampled(_, draws) => Some(draws),
+            Coalitions::All => None,
+        }
+    }
+
+    fn with_samples(&self, samples: i64) -> Box<dyn Surrogate> {
+        let draws = self.draws().expect("of coalitions that are drawn");
+        Box::new(KernelShap { coalitions: Coalitions::Sampled(samples, draws), ..self.clone() })
+    }
+
     fn check(&self, [c, h, w]: [i64; 3]) -> Result<()> {
         let groups = self.features.count(&[1, c, h, w]);
         let few = groups.is_none_or(|groups| groups <= MOST);
         ensure!(
-            few || matches!(self.coalitions, Coalitions::Sampled(_)),
+            few || matches!(self.coalitions, Coalitions::Sampled(..)),
             "`all` takes at most {MOST} groups, images of {c}x{h}x{w} have {}; use \
              `groups = \"grid\"` with `cells = 3`",
             groups.unwrap_or_default()
@@ -127,24 +163,25 @@ impl Surrogate for KernelShap {
 
     fn copies(&self, block: &Batch, segments: &Segments) -> Box<dyn PerturbedInputs> {
         let groups = self.features.given(&block.x, segments);
-        let (masks, operator) = match self.coalitions {
-            Coalitions::Sampled(samples) => {
-                let masks = draw(block, &groups, samples);
+        let (masks, weights, operator) = match self.coalitions {
+            Coalitions::Sampled(samples, draws) => {
+                let masks = draw(block, &groups, samples, draws.together == 2);
                 let kept = masks.sum_dim_intlist([2].as_slice(), false, Kind::Double);
                 let end = kept.eq(0.).logical_or(&kept.eq_tensor(&groups.counts.unsqueeze(1)));
                 let weights = end.to_kind(Kind::Double) * (ENDS - 1.) + 1.;
                 let operator = operator(&masks, &weights, Fit::Shortest);
-                (masks, operator)
+                (masks, weights, operator)
             }
             Coalitions::All => {
                 let masks = subsets(&groups);
                 let operator = shapley(&masks);
-                let n = block.x.size()[0];
-                (masks.expand([n, -1, -1], false), operator.expand([n, -1, -1], false))
+                let all = |t: &Tensor| t.expand([block.x.size()[0], -1, -1], false);
+                (all(&masks), masks.new_empty([0], (Kind::Double, masks.device())), all(&operator))
             }
         };
         let (baseline, channels) = (self.baseline, block.x.size()[1]);
-        Box::new(Masked { groups, masks, baseline, operator, channels })
+        let intercept = true;
+        Box::new(Masked { groups, masks, baseline, operator, weights, intercept, channels })
     }
 
     /// Efficiency, each group counted once: the values of the groups sum to f(x) − f(baseline).
@@ -158,14 +195,16 @@ impl Surrogate for KernelShap {
     }
 }
 
-/// Masks f64 `[N, S, G]`: all, none, then subsets whose size k has chances ∝ 1/(k(M − k)).
-fn draw(block: &Batch, groups: &Groups, samples: i64) -> Tensor {
+/// Masks f64 `[N, S, G]`: all, none, then subsets whose size k has chances ∝ 1/(k(M − k)); with `pairs`
+/// every second one is what the one before leaves out.
+fn draw(block: &Batch, groups: &Groups, samples: i64, pairs: bool) -> Tensor {
     let real = groups.real();
     let u = uniform(block, samples, groups.count + 1);
     let sizes = subset_sizes(groups, &u.select(2, 0));
     let order = u.narrow(2, 1, groups.count).masked_fill(&real.logical_not(), 2.);
     let rank = order.argsort_stable(true, 2, false).argsort_stable(true, 2, false);
-    let masks = rank.lt_tensor(&sizes.unsqueeze(2)).logical_and(&real).to_kind(Kind::Double);
+    let masks = rank.lt_tensor(&sizes.unsqueeze(2)).logical_and(&real);
+    let masks = if pairs { complemented(&masks, &real) } else { masks }.to_kind(Kind::Double);
     let first = real.to_kind(Kind::Double);
     let both = Tensor::cat(&[&first, &first.zeros_like()], 1);
     Tensor::cat(&[&both, &masks.narrow(1, 2, samples - 2)], 1)

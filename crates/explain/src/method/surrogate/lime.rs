@@ -3,8 +3,12 @@
 
 use crate::{
     Attribution, Batch,
-    engine::surrogate::{
-        Fit, Linear, Masked, PerturbedInputs, Surrogate, masked, operator, through_origin, uniform,
+    engine::{
+        estimate::{COMPLEMENTS, Count, Draws, TENTH, TOLERANCE},
+        surrogate::{
+            Fit, Linear, Masked, PerturbedInputs, Surrogate, complemented, masked, operator,
+            through_origin, uniform,
+        },
     },
     sampling::features::{Features, Grouping, Segments},
 };
@@ -19,7 +23,9 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     name: "lime",
     about: "LIME: ridge regression on groups switched off (Ribeiro et al. 2016)",
     options: described::<Options>(&[
-        ("samples", "perturbed copies of the image"),
+        ("samples", "perturbed copies of the image, or auto: as many as the tolerance takes"),
+        TOLERANCE,
+        COMPLEMENTS,
         ("groups", "quickshift, grid, pixels or scalars: what is switched off together"),
         ("cells", "cells along a side of the grid, for groups=grid alone; there 10"),
         (
@@ -82,7 +88,10 @@ const HALF: f64 = 1. - std::f64::consts::FRAC_1_SQRT_2;
 #[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 struct Options {
-    samples: i64,
+    samples: Count,
+    #[serde(deserialize_with = "registry::fraction")]
+    tolerance: f64,
+    pairs: bool,
     groups: Grouping,
     cells: Option<i64>,
     kernel: Kernel,
@@ -98,7 +107,9 @@ struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
-            samples: 100,
+            samples: Count::Fixed(100),
+            tolerance: TENTH,
+            pairs: true,
             groups: Grouping::Quickshift,
             cells: None,
             kernel: Kernel::Cosine,
@@ -110,9 +121,10 @@ impl Default for Options {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Lime {
     samples: i64,
+    draws: Draws,
     features: Features,
     kernel: Kernel,
     width: f64,
@@ -122,8 +134,20 @@ struct Lime {
 }
 
 fn build(table: Table) -> Result<Box<dyn Attribution>> {
-    let Options { samples, groups, cells, kernel, width, alpha, intercept, baseline } =
-        registry::options(table)?;
+    let Options {
+        samples,
+        tolerance,
+        pairs,
+        groups,
+        cells,
+        kernel,
+        width,
+        alpha,
+        intercept,
+        baseline,
+    } = registry::options(table)?;
+    let draws = Draws::new(samples, tolerance, pairs)?;
+    let samples = samples.most() as i64;
     ensure!(samples > 0, "`samples` is {samples}; it must be positive");
     registry::positive("width", width)?;
     ensure!(
@@ -137,12 +161,21 @@ fn build(table: Table) -> Result<Box<dyn Attribution>> {
     ensure!(alpha > 0. || intercept, "`intercept = false` needs a positive `alpha`");
     let fit = if alpha == 0. { Fit::Shortest } else { Fit::Ridge(alpha) };
     let features = groups.with(cells)?;
-    Ok(Box::new(Linear(Lime { samples, features, kernel, width, fit, intercept, baseline })))
+    let lime = Lime { samples, draws, features, kernel, width, fit, intercept, baseline };
+    Ok(Box::new(Linear(lime)))
 }
 
 impl Surrogate for Lime {
     fn samples(&self, _x: &Tensor) -> i64 {
         self.samples
+    }
+
+    fn draws(&self) -> Option<Draws> {
+        Some(self.draws)
+    }
+
+    fn with_samples(&self, samples: i64) -> Box<dyn Surrogate> {
+        Box::new(Lime { samples, ..self.clone() })
     }
 
     fn vanishes(&self) -> Option<String> {
@@ -163,6 +196,8 @@ impl Surrogate for Lime {
     fn copies(&self, block: &Batch, segments: &Segments) -> Box<dyn PerturbedInputs> {
         let groups = self.features.given(&block.x, segments);
         let on = uniform(block, self.samples, groups.count).lt(0.5).logical_and(&groups.real());
+        let paired = self.draws.together == 2;
+        let on = if paired { complemented(&on, &groups.real()) } else { on };
         let masks = on.to_kind(Kind::Double);
         let weights = match self.kernel {
             Kernel::Cosine => {
@@ -184,9 +219,9 @@ impl Surrogate for Lime {
             (fit, _) => operator(&masks, &weights, fit),
         };
         let (baseline, channels) = (self.baseline, block.x.size()[1]);
-        let copies = Masked { groups, masks, baseline, operator, channels };
         let Lime { kernel, width, intercept, .. } = *self;
-        Box::new(Weighted { copies, weights, kernel, width, intercept })
+        let copies = Masked { groups, masks, baseline, operator, weights, intercept, channels };
+        Box::new(Weighted { copies, kernel, width })
     }
 }
 
@@ -204,10 +239,8 @@ fn cosine(x: &Tensor, z: &Tensor) -> Tensor {
 /// Masked copies with their weights.
 struct Weighted {
     copies: Masked,
-    weights: Tensor, // f64 [N, S]
     kernel: Kernel,
     width: f64,
-    intercept: bool,
 }
 
 impl PerturbedInputs for Weighted {
@@ -228,14 +261,13 @@ impl PerturbedInputs for Weighted {
         if !self.kernel.sees_image() {
             return None;
         }
-        let c = self.copies.coefficients(values);
-        let fitted = self.copies.masks.matmul(&c.unsqueeze(-1)).squeeze_dim(-1);
-        let off = values - fitted;
-        let sum = |t: &Tensor| t.sum_dim_intlist([1].as_slice(), true, Kind::Double);
-        let total = sum(&self.weights).clamp_min(f64::MIN_POSITIVE);
-        let mean = sum(&(&off * &self.weights)) / total;
-        let residual = if self.intercept { &off - mean } else { off };
-        Some(self.transposed(v) / self.weights.clamp_min(f64::MIN_POSITIVE) * residual)
+        let residual = self.copies.residuals(values);
+        let weights = self.copies.weights.clamp_min(f64::MIN_POSITIVE);
+        Some(self.transposed(v) / weights * residual)
+    }
+
+    fn error(&self, values: &Tensor, together: i64) -> Option<Tensor> {
+        self.copies.error(values, together)
     }
 
     fn weights(&self, x: &Tensor, z: &Tensor) -> Tensor {

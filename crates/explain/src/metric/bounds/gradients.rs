@@ -66,8 +66,13 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { samples, sigma, smoothing, draws, points } = registry::options(table)?;
     registry::positive("sigma", sigma)?;
     registry::positive("smoothing", smoothing)?;
-    let gaussian =
-        |size, samples| Noise { kernel: Kernel::Gaussian, size, relative: false, samples };
+    let gaussian = |size, samples| Noise {
+        kernel: Kernel::Gaussian,
+        size,
+        relative: false,
+        samples,
+        pairs: false,
+    };
     let noise = gaussian(smoothing, draws).checked("smoothing")?;
     let near = gaussian(sigma, samples).checked("sigma")?;
     let draws = Value::Integer(i64::try_from(draws)?);

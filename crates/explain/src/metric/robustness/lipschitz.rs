@@ -95,7 +95,8 @@ fn build(table: Table) -> Result<Box<dyn Metric>> {
     let most = matches!(aggregate, Aggregate::Max);
     ensure!(most || search == Search::Sample, "`search=ascent` finds a maximum, not a mean");
     registry::positive("sigma", sigma)?;
-    let noise = Noise { kernel: Kernel::Gaussian, size: sigma, relative: false, samples };
+    let noise =
+        Noise { kernel: Kernel::Gaussian, size: sigma, relative: false, samples, pairs: false };
     let near = Neighbourhood { noise: noise.checked("sigma")?, id: "lipschitz", draws };
     Ok(Box::new(Lipschitz { near, options }))
 }

@@ -72,7 +72,8 @@ impl Default for Options {
 
 fn build(table: Table) -> Result<Box<dyn Metric>> {
     let Options { samples, radius, unit, search, draws } = registry::options(table)?;
-    let noise = Noise { kernel: Kernel::Uniform, size: radius, relative: false, samples };
+    let noise =
+        Noise { kernel: Kernel::Uniform, size: radius, relative: false, samples, pairs: false };
     let near = Neighbourhood { noise: noise.checked("radius")?, id: "sensitivity", draws };
     Ok(Box::new(Sensitivity { near, unit, search }))
 }

@@ -185,12 +185,15 @@ fn sampled_gradients_are_sums_over_their_points() {
         (0..n).map(|s| draw(&batch.keys_of(s)).to_kind(Kind::Double)).sum::<Tensor>() / n as f64
     };
     for (spelled, neighbour) in [
-        ("smoothgrad:sigma=0.1,samples=7", mean(&normal, 7) * 0.1),
-        ("smoothgrad", mean(&normal, 30) * 0.03),
-        ("smoothgrad:sigma=0.01", mean(&normal, 10) * 0.01),
-        ("smoothgrad:sigma=0.2,relative=true,samples=4", mean(&normal, 4) * range),
-        ("unigrad", mean(&uniform, 50) * (4. / 255.)),
-        ("unigrad:radius=8/255,samples=5", mean(&uniform, 5) * parse_fraction("8/255").unwrap()),
+        ("smoothgrad:sigma=0.1,samples=7,pairs=false", mean(&normal, 7) * 0.1),
+        ("smoothgrad:pairs=false", mean(&normal, 30) * 0.03),
+        ("smoothgrad:sigma=0.01,pairs=false", mean(&normal, 10) * 0.01),
+        ("smoothgrad:sigma=0.2,relative=true,samples=4,pairs=false", mean(&normal, 4) * range),
+        ("unigrad:pairs=false", mean(&uniform, 50) * (4. / 255.)),
+        (
+            "unigrad:radius=8/255,samples=5,pairs=false",
+            mean(&uniform, 5) * parse_fraction("8/255").unwrap(),
+        ),
     ] {
         let map = method(spelled).attribute(&bowl, &batch);
         // The gradient is linear, so the mean over neighbours is that at the mean neighbour.
@@ -210,7 +213,7 @@ fn smoothing_is_a_mean_over_neighbours() {
     assert!(same(uniform, "unigrad:samples=6") < 1e-12);
     assert!(same("smooth:inner=gxi,size=0,samples=2", "gxi") < 1e-12);
     // Around a method with options, neighbour by neighbour.
-    let smooth = "smooth:inner=\"ig:points=3\",size=0.05,samples=4";
+    let smooth = "smooth:inner=\"ig:points=3\",size=0.05,samples=4,pairs=false";
     let map = method(smooth).attribute(&model, &batch);
     let ig = method("ig:points=3");
     let by_hand = (0..4).map(|s| {

@@ -40,7 +40,8 @@ fn slow(x: &Tensor, key: u64, alpha: f64, weight: &dyn Fn(&Tensor) -> f64) -> Te
 
 fn compare(options: &str, alpha: f64, weight: &dyn Fn(&Tensor) -> f64) {
     let (batch, model) = (batch(), Of(f));
-    let spelled = format!("lime:groups=scalars,samples={SAMPLES},intercept=false,{options}");
+    let spelled =
+        format!("lime:groups=scalars,samples={SAMPLES},pairs=false,intercept=false,{options}");
     let map = parse(&spelled).unwrap().attribute(&model, &batch);
     for (n, &key) in batch.keys.iter().enumerate() {
         let x = batch.x.get(n as i64).flatten(0, -1);

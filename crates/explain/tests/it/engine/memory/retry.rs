@@ -77,7 +77,7 @@ fn what_was_made_before_a_failure_is_not_made_again() {
     let batch = chunked(&batch.narrow(0, 3), 3);
     let small = Small::new(&model, 2, 1);
     let counted = Counted { model: &small, passes: RefCell::default() };
-    let spelled = "smoothgrad:samples=2";
+    let spelled = "smoothgrad:samples=2,pairs=false";
     let found = method(spelled).attribute(&counted, &batch);
     assert_same(&[found], &[method(spelled).attribute(&model, &batch)], spelled);
     assert_eq!(*counted.passes.borrow(), [3, 3, 1, 1, 1], "sample 0 is not drawn again");
