@@ -59,10 +59,13 @@ def main():
     parser.add_argument("--data", required=True)
     parser.add_argument("--images", type=int, default=32)
     parser.add_argument("--many", type=int, default=20_000)
+    parser.add_argument("--only", help="a word of the names of the methods that are compared, such as lime")
     parser.add_argument("--out", type=Path, help="write the numbers here as JSON")
     args = parser.parse_args()
     results = {}
     for name, method in METHODS.items():
+        if args.only and args.only not in name:
+            continue
         with tempfile.TemporaryDirectory() as folder:
             truth, _ = maps(args, f"{method},samples={args.many}", 1, folder)
             found = {}

@@ -37,6 +37,7 @@ fn training(args: &Masker) -> Training {
 
 /// Trains it on all images asked for, for the classes that the network gives them.
 pub fn run(args: &Masker, common: &Common, ui: &Ui) -> Result<Outcome> {
+    check(args)?;
     let files = Files::of(&args.subject).writes("--out", [&args.out]);
     files.check(common.force)?;
     let loaded = session::load(&args.subject, common, ui)?;
