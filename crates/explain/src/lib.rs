@@ -16,7 +16,7 @@ pub mod similarity;
 
 pub use batch::Batch;
 pub use heatmap::heat;
-pub use method::{METHODS, STORED, Tap, method, parse, parse_or_stored, taps};
+pub use method::{METHODS, STORED, Tap, method, own_names, parse, parse_or_stored, taps};
 pub use metric::Metric;
 pub use results::Better;
 pub use similarity::Similarity;

@@ -33,7 +33,10 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
         ("size", "σ, radius, scale, or what 1 means in the pairs, in [0, 1] pixels"),
         ("relative", "true: size in units of each image's max − min"),
         ("samples", "neighbours"),
-    ]),
+    ])
+    .alias(&["NoiseTunnel"])
+    .option_aliases(&[("nt_samples", "samples")])
+    .nested("inner", method::own_names),
     build,
 };
 

@@ -22,7 +22,9 @@ pub(crate) const SMOOTHGRAD: Entry<dyn Attribution> = Entry {
             "samples",
             "neighbours; 10 up to sigma 0.01, then 10 for each hundredth (Tan & Tian 2023)",
         ),
-    ]),
+    ])
+    .alias(&["SmoothGrad"])
+    .option_aliases(&[("stdevs", "sigma"), ("nt_samples", "samples")]),
     build: build_smoothgrad,
 };
 
