@@ -21,13 +21,14 @@ mod shell;
 mod transfer;
 mod values {
     //! What options hold, and how it is read.
+    pub(super) mod names;
     pub(super) mod parse;
     pub(super) mod surrogate;
     pub(super) mod target;
 }
 mod weights;
 
-use values::{parse, surrogate, target};
+use values::{names, parse, surrogate, target};
 
 pub use self::bench::Bench;
 pub use self::certify::{Certify, Smoothed};
@@ -240,7 +241,7 @@ pub struct Eval {
     /// Attacks on predictions, separated by commas: NAME or NAME:key=value (see `gradproof list`),
     /// `standard` (AutoAttack: apgd-ce, apgd-t, fab-t and square) or `quick` (apgd-ce, apgd-dlr and
     /// square); each runs on the images still classified correctly
-    #[arg(long, value_name = "ATTACKS")]
+    #[arg(long, value_name = "ATTACKS", value_parser = names::adversaries)]
     pub attack: Option<String>,
     /// Radii of the attacks' ball, separated by commas, for pixels in [0, 1] [default: 8/255; for
     /// l2 0.5]
@@ -267,7 +268,7 @@ pub struct Explain {
     #[command(flatten)]
     pub explained: Explained,
     /// Attribution methods, separated by commas: NAME or NAME:key=value (see `gradproof list`)
-    #[arg(long, value_name = "METHODS")]
+    #[arg(long, value_name = "METHODS", value_parser = names::methods)]
     pub method: String,
     /// Write the signed attribution maps here, with several methods one file each, and beside them a
     /// JSON file that `gradproof report` makes a page of
@@ -287,7 +288,7 @@ pub struct Attack {
     #[command(flatten)]
     pub explained: Explained,
     /// Attribution method whose maps are attacked: NAME or NAME:key=value (see `gradproof list`)
-    #[arg(long)]
+    #[arg(long, value_parser = names::methods)]
     pub method: String,
     #[command(flatten)]
     pub how: Attacking,
@@ -312,12 +313,16 @@ impl Explained {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Attack options")]
 pub struct Attacking {
-    #[arg(long, help = format!("Objective of the attack: {}, as NAME or NAME:key=value (see \
+    #[arg(long, value_parser = names::objective, help = format!("Objective of the attack: {}, as NAME or NAME:key=value (see \
         `gradproof list`)", members(attack::ATTACKS)))]
     pub attack: String,
     /// Radii of the ball, separated by commas, for pixels in [0, 1]
     #[arg(long, value_delimiter = ',', value_parser = fraction, allow_hyphen_values = true, default_values = ["2/255", "4/255", "8/255", "16/255"])]
     pub eps: Vec<f64>,
+    /// Begin each radius with the images that the next smaller one found, and keep those that are
+    /// not outdone: a larger radius is never weaker, and depends on the others listed
+    #[arg(long)]
+    pub warm_start_eps: bool,
     /// Norm of the ball
     #[arg(long, default_value = "linf", value_parser = one_of::<Norm>())]
     pub norm: Norm,
@@ -325,7 +330,7 @@ pub struct Attacking {
     /// kinds, which have no options, also for methods without gradients
     #[arg(long, default_value = "fast", value_parser = one_of::<Strength>())]
     pub strength: Strength,
-    #[arg(long, help = format!("Optimiser: {}, as NAME or NAME:key=value; one without gradients, \
+    #[arg(long, value_parser = names::rule, help = format!("Optimiser: {}, as NAME or NAME:key=value; one without gradients, \
         such as square, attacks any method [default: apgd; for random and for a --beta in absolute \
         numbers sign]", members(attack::OPTIMIZERS)))]
     pub rule: Option<String>,

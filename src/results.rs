@@ -19,7 +19,7 @@ pub use ::results::{
     Better, Keys, ModelCard, Number, Origin, QUANTITY, Quantity, Record, Row, Sample, Table,
     UNDEFINED, effect, keys, label,
 };
-pub use attacked::{AUC, AtEps, Attacked, OF_NO_METRIC, OF_OTHERS, at_radius, auc};
+pub use attacked::{AUC, AtEps, Attacked, OF_NO_METRIC, OF_OTHERS, at_radius, auc, starts};
 pub use check::check;
 pub use convergence::Convergence;
 pub use floor::{BELOW, FLOOR, Floor};

@@ -1,7 +1,7 @@
 //! The arguments of `certify`.
 
 use super::{
-    Explained, Subject,
+    Explained, Subject, names,
     parse::{beta, count, fraction, json_file, picture_file},
 };
 use attack::Beta;
@@ -16,7 +16,7 @@ pub struct Certify {
     pub explained: Explained,
     /// Attribution methods whose smoothed maps are certified, separated by commas: NAME or
     /// NAME:key=value (see `gradproof list`)
-    #[arg(long, value_name = "METHODS")]
+    #[arg(long, value_name = "METHODS", value_parser = names::methods)]
     pub method: String,
     #[command(flatten)]
     pub smoothed: Smoothed,

@@ -1,7 +1,7 @@
 //! The arguments of `measure`. A preset fills in what is not given.
 
 use super::{
-    Subject, TargetClass,
+    Subject, TargetClass, names,
     parse::{fraction, json_file, one_of},
 };
 use attack::Norm;
@@ -15,13 +15,13 @@ use std::path::PathBuf;
     .help("Model weights, separated by commas: safetensors, PyTorch checkpoints or ONNX files; NAME=FILE names a model")))]
 pub struct Measure {
     /// Metrics, separated by commas: NAME or NAME:key=value (see `gradproof list`)
-    #[arg(value_name = "METRICS", required_unless_present = "preset")]
+    #[arg(value_name = "METRICS", required_unless_present = "preset", value_parser = names::metrics)]
     pub metrics: Option<String>,
     #[command(flatten)]
     pub subject: Subject,
     /// Attribution methods whose maps are measured, separated by commas: NAME or NAME:key=value
     /// (see `gradproof list`)
-    #[arg(long, value_name = "METHODS", required_unless_present = "preset")]
+    #[arg(long, value_name = "METHODS", required_unless_present = "preset", value_parser = names::methods)]
     pub method: Option<String>,
     /// Metrics, methods, class and score of a paper, such as lim21 (see `gradproof list`); explicit
     /// options override it
@@ -39,7 +39,7 @@ pub struct Measure {
     pub chunk: Option<u32>,
     /// Attack for the metrics that need attacked images: on predictions, such as pgd, or on the
     /// maps of each method, such as topk; NAME or NAME:key=value [default: pgd]
-    #[arg(long)]
+    #[arg(long, value_parser = names::attack)]
     pub attack: Option<String>,
     /// Radius of that attack, for pixels in [0, 1]
     #[arg(long, default_value = "8/255", value_parser = fraction, allow_hyphen_values = true)]

@@ -1,6 +1,9 @@
 //! The arguments of `plane`.
 
-use super::parse::{picture_file, place};
+use super::{
+    names,
+    parse::{picture_file, place},
+};
 use clap::{ArgGroup, Args};
 use std::path::PathBuf;
 
@@ -14,7 +17,7 @@ pub struct Plane {
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
     /// Attribution methods, separated by commas: NAME or NAME:key=value (see `gradproof list`)
-    #[arg(long, value_name = "METHODS")]
+    #[arg(long, value_name = "METHODS", value_parser = names::methods)]
     pub method: String,
     /// Points to explain, separated by commas: X/Y
     #[arg(long, value_name = "POINTS", value_delimiter = ',', value_parser = place, allow_hyphen_values = true, required = true)]

@@ -1,7 +1,7 @@
 //! The arguments of `transfer`: those of an attack, with several models and methods.
 
 use super::{
-    Attacking, Explained, Subject,
+    Attacking, Explained, Subject, names,
     parse::{json_file, picture_file},
 };
 use clap::Args;
@@ -17,11 +17,11 @@ pub struct Transfer {
     #[command(flatten)]
     pub explained: Explained,
     /// Attribution methods whose maps are attacked, separated by commas: NAME or NAME:key=value
-    #[arg(long, value_name = "METHODS")]
+    #[arg(long, value_name = "METHODS", value_parser = names::methods)]
     pub from: String,
     /// Attribution methods whose maps are evaluated on the attacked images [default: those of
     /// --from]
-    #[arg(long, value_name = "METHODS")]
+    #[arg(long, value_name = "METHODS", value_parser = names::methods)]
     pub to: Option<String>,
     #[command(flatten)]
     pub how: Attacking,

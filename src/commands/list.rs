@@ -62,12 +62,16 @@ type Family = (&'static str, Vec<Member>);
 /// What is said of a member.
 struct Member {
     name: &'static str,
+    aliases: &'static [&'static str],
     about: &'static str,
     options: Vec<Setting>,
 }
 
 fn members<E: Named>(entries: &[E]) -> Vec<Member> {
-    let member = |e: &E| Member { name: e.name(), about: e.about(), options: e.options() };
+    let member = |e: &E| {
+        let (name, aliases, about) = (e.name(), e.aliases(), e.about());
+        Member { name, aliases, about, options: e.options() }
+    };
     entries.iter().map(member).collect()
 }
 
@@ -96,11 +100,13 @@ fn list(name: Option<&str>) -> Result<Outcome> {
     let mut outcome = Outcome::default();
     let mut families = families();
     if let Some(name) = name {
-        let known = families.iter().flat_map(|(_, members)| members).map(|m| m.name);
+        let all = families.iter().flat_map(|(_, members)| members);
+        let known = all.flat_map(|m| [&[m.name], m.aliases].concat());
         let near = registry::nearest(name, known);
         let near = &near[..near.len().min(5)];
         ensure!(near.contains(&name), "nothing is called `{name}`; nearest: {}", near.join(", "));
-        families.iter_mut().for_each(|(_, members)| members.retain(|m| m.name == name));
+        let called = |m: &Member| m.name == name || m.aliases.contains(&name);
+        families.iter_mut().for_each(|(_, members)| members.retain(called));
         families.retain(|(_, members)| !members.is_empty());
     }
     let text: Vec<String> = families.iter().map(written).collect();
@@ -115,23 +121,30 @@ fn list(name: Option<&str>) -> Result<Outcome> {
 /// A family as text: a line a member, below it one an option.
 fn written((family, members): &Family) -> String {
     let mut text = format!("{family}\n");
-    for Member { name, about, options } in members {
-        let _ = writeln!(text, "  {name:<13} {about}");
+    for Member { name, aliases, about, options } in members {
+        let _ = writeln!(text, "  {name:<13} {about}{}", also(aliases));
         let width = options.iter().map(|o| o.to_string().chars().count()).max().unwrap_or(0);
         for option in options {
-            let _ = writeln!(text, "      {option:<width$}   {}", option.about);
+            let also = also(&option.aliases);
+            let _ = writeln!(text, "      {option:<width$}   {}{also}", option.about);
         }
     }
     text
+}
+
+/// Other names, behind a description.
+fn also(aliases: &[&str]) -> String {
+    if aliases.is_empty() { String::new() } else { format!("; also {}", aliases.join(", ")) }
 }
 
 fn object(member: &Member) -> Value {
     let option = |o: &Setting| {
         let said = json!({
             "about": o.about, "default": o.default, "required": o.needed, "type": o.kind(),
+            "aliases": o.aliases,
         });
         (o.name.to_owned(), said)
     };
     let options: serde_json::Map<_, _> = member.options.iter().map(option).collect();
-    json!({ "about": member.about, "options": options })
+    json!({ "about": member.about, "aliases": member.aliases, "options": options })
 }

@@ -239,6 +239,7 @@ impl Fitted<'_> {
             ("iterations", json!(each)),
             ("norm", json!(norm)),
             ("fresh_draws", json!(plan.how.fresh_draws)),
+            ("warm_start_eps", json!(plan.how.warm_start_eps)),
             ("target", json!(explained.target.to_string())),
             ("score", json!(explained.score)),
         ]
@@ -251,8 +252,8 @@ impl Fitted<'_> {
     }
 
     /// Attacks a batch whose first image has number `first` among those asked for, in every ball,
-    /// the smallest first. A smaller ball's result is allowed in a larger one, so a larger radius
-    /// is never weaker.
+    /// the smallest first: each by itself or, with `--warm-start-eps`, from what the smaller one
+    /// found, which is allowed in a larger one, so that a larger radius is never weaker.
     pub fn outcomes(&self, batch: &Batch, first: u64, tick: &dyn Fn()) -> Result<Vec<Outcome>> {
         let Fitted { plan, loaded, k, .. } = *self;
         let mut clean = Reference::new(&*plan.method, &loaded.model, batch, k);
@@ -262,7 +263,8 @@ impl Fitted<'_> {
         let mut found: Vec<Outcome> = vec![];
         for ball in plan.radii.balls() {
             let attack = self.ensemble(ball);
-            found.push(attack.run(batch, &clean, ball, found.last(), tick));
+            let smaller = found.last().filter(|_| plan.how.warm_start_eps);
+            found.push(attack.run(batch, &clean, ball, smaller, tick));
         }
         Ok(found)
     }

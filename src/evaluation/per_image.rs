@@ -4,7 +4,7 @@ use super::batch_store::Named;
 use crate::{
     results::{
         Attacked, BELOW, FLOOR, Floor, Keys, Number, OF_OTHERS, QUANTITY, Record, Sample,
-        UNDEFINED, counted, keys, of_images, of_shares,
+        UNDEFINED, counted, keys, of_images, of_shares, starts,
     },
     session::Loaded,
 };
@@ -277,6 +277,7 @@ pub fn table(record: &Record) -> String {
     if all.no_map() > 0 {
         let _ = write!(text, "\nno map: {} of {images}, left out", all.no_map());
     }
+    starts(record).iter().for_each(|told| text = format!("{text}\n{told}"));
     text + &left_out(&all) + &not_below(&all)
 }
 

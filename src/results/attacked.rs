@@ -10,6 +10,16 @@ pub const AUC: &str = "-auc";
 /// The ending of the name of a similarity of maps of different images.
 pub const OF_OTHERS: &str = "-of-others";
 
+/// How the radii of an attack hang together, for people; none of one radius, or where that was not kept.
+pub fn starts(record: &Record) -> Option<&'static str> {
+    let warm = record.settings.get("warm_start_eps")?.as_bool()?;
+    let told = match warm {
+        true => "each eps begins with the images of the one before (--warm-start-eps)",
+        false => "each eps is attacked by itself",
+    };
+    (record.rows.distinct("eps").len() > 1).then_some(told)
+}
+
 /// A radius as keys: its label and its value.
 pub fn at_radius(of: &Keys, eps: f64, label: &str) -> Keys {
     let mut of = of.clone();

@@ -102,3 +102,29 @@ fn an_interrupt_says_how_to_go_on() {
         assert!(last.starts_with("gradproof: interrupted") && last.contains(word), "{said}");
     }
 }
+
+/// Results, files and messages have our names, whatever was typed.
+#[test]
+fn names_of_other_libraries_are_typed_and_ours_are_kept() {
+    let place = Place::with_model("manners-aliases");
+    let subject = format!("--weights model.safetensors --data {SHAPES} --limit 2 --quiet");
+    let line = "explain --method IntegratedGradients:n_steps=3,smooth:inner=InputXGradient --out maps.safetensors";
+    place.ok(&format!("{line} {subject}"));
+    let kept = place.text("maps.json");
+    assert!(kept.contains("\"ig:points=3\"") && kept.contains("\"smooth:inner=gxi\""), "{kept}");
+    let rest = kept.lines().filter(|line| !line.contains("\"command\":"));
+    assert!(!rest.collect::<String>().contains("Gradient"), "{kept}");
+    let own = place.ok(&format!("measure complexity --method gxi {subject}")).stdout;
+    let typed = place.ok(&format!("measure Sparseness --method InputXGradient {subject}")).stdout;
+    assert_eq!(own, typed);
+    let own = place.ok(&format!("eval --attack pgd:steps=2,step_size=0.01 {subject}")).stdout;
+    let typed = place.ok(&format!("eval --attack PGD:steps=2,alpha=0.01 {subject}")).stdout;
+    assert_eq!(own, typed);
+    let both = format!("explain --method ig:points=3,n_steps=4 {subject}");
+    let said = place.misused(&both);
+    assert!(said.contains("`points` and `n_steps` are names of one option"), "{said}");
+    let said = place.refused(&format!("explain --method ig,IntegratedGradients {subject}"));
+    assert!(said.contains("names `ig` twice"), "{said}");
+    let listed = place.ok("list IntegratedGradients").stdout;
+    assert!(listed.contains("; also IntegratedGradients") && listed.contains("; also n_steps"));
+}

@@ -1,6 +1,6 @@
 //! The whole path on `shapes`: train, evaluate, explain, attack, report; what is in every file.
 
-use crate::place::{Place, Run, SHAPES, mean as mean_of, model, training};
+use crate::place::{Place, Run, SHAPES, mean as mean_of, model, says, training};
 use models::{Classifier, Model, Precision, checkpoint};
 use std::collections::BTreeMap;
 use tch::{Device, Kind, Tensor};
@@ -250,7 +250,7 @@ fn converged(said: &serde_json::Value, eps: &str, trace: &Tensor) {
 #[test]
 fn attacked_images_and_their_report() {
     let place = Place::with_model("attack");
-    let run = "--eps 8/255,4/255 --out a/adv.safetensors --figure a/adv.png";
+    let run = "--eps 8/255,4/255 --warm-start-eps --out a/adv.safetensors --figure a/adv.png";
     let said = attack(&place, &format!("{run} --json")).json();
     is_png(&place, "a/adv.png");
     let mut kept = vec![];
@@ -281,6 +281,28 @@ fn attacked_images_and_their_report() {
     for ((name, _), before) in kept.iter().zip(bytes) {
         assert!(place.read(name) == before, "a second run wrote another `{name}`");
     }
+}
+
+/// By default a radius has nothing from the others listed, to the bit; `--warm-start-eps` is asked for.
+#[test]
+fn each_radius_is_attacked_by_itself() {
+    let place = Place::with_model("attack-alone");
+    let run =
+        |eps: &str, out: &str| attack(&place, &format!("--eps {eps} --out {out}/adv.safetensors"));
+    let both = run("4/255,8/255", "both");
+    let one = run("8/255", "one");
+    let warm = run("4/255,8/255 --warm-start-eps", "warm");
+    let [listed, alone, begun] = ["both/adv-eps8", "one/adv", "warm/adv-eps8"]
+        .map(|name| place.tensors(&format!("{name}.safetensors")));
+    for (name, tensor) in &alone.tensors {
+        assert!(listed.tensors[name].equal(tensor), "`{name}` depends on the other radius");
+    }
+    assert!(!begun.tensors["adversarial"].equal(&alone.tensors["adversarial"]));
+    says(&both.stdout, &["each eps is attacked by itself"]);
+    says(&warm.stdout, &["each eps begins with the images of the one before (--warm-start-eps)"]);
+    assert!(!one.stdout.contains("each eps"), "{}", one.stdout);
+    place.ok("report both --out page");
+    says(&place.text("page/index.html"), &["; each eps is attacked by itself"]);
 }
 
 /// The page of what lies in this place stands alone.

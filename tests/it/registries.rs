@@ -1,6 +1,6 @@
 //! What every family promises: sorted names, one line about each, options told from their structs.
 
-use registry::{Described, Entry, Named};
+use registry::{Described, Entry, Named, Setting};
 use std::collections::BTreeSet;
 use toml::{Table, Value};
 
@@ -127,5 +127,91 @@ fn the_listed_defaults_are_the_defaults() {
         build(all.clone()).unwrap_or_else(|e| panic!("{place}: {e:#}"));
         all.extend(listed);
         build(all).unwrap_or_else(|e| panic!("{place}: {e:#}"));
+    }
+}
+
+/// What users may type for members of a family, and for the options of each.
+struct Words {
+    family: &'static str,
+    names: Vec<(&'static str, &'static [&'static str])>,
+    options: Vec<(&'static str, Vec<Setting>)>,
+}
+
+fn words<E: Named>(family: &'static str, entries: &[E]) -> Words {
+    let names = entries.iter().map(|e| (e.name(), e.aliases())).collect();
+    Words { family, names, options: entries.iter().map(|e| (e.name(), e.options())).collect() }
+}
+
+fn all_words() -> Vec<Words> {
+    // A place of the command line takes members of both families of attacks.
+    let attacks = {
+        let (mut one, two) =
+            (words("attack", attack::ATTACKS), words("attack", attack::ADVERSARIES));
+        one.names.retain(|(name, _)| two.names.iter().all(|(other, _)| other != name));
+        one.names.extend(two.names);
+        one.options.extend(two.options);
+        one
+    };
+    vec![
+        attacks,
+        words("architecture", models::zoo::ARCHS),
+        words("method", explain::METHODS),
+        words("metric", explain::metric::METRICS),
+        words("rule", attack::OPTIMIZERS),
+        words("objective", train::objective::OBJECTIVES),
+        words("optimiser", train::optimizer::OPTIMIZERS),
+        words("schedule", train::schedule::SCHEDULES),
+        words("kind of data", data::SOURCES),
+    ]
+}
+
+#[test]
+fn an_alias_is_no_other_name() {
+    let mut count = 0;
+    for Words { family, names, options } in all_words() {
+        let mut seen = BTreeSet::new();
+        for name in names.iter().flat_map(|(name, aliases)| [&[*name][..], aliases].concat()) {
+            assert!(seen.insert(name), "{family}: two members are called `{name}`");
+            count += 1;
+        }
+        for (member, settings) in options {
+            let mut seen = BTreeSet::new();
+            for key in settings.iter().flat_map(|s| [&[s.name][..], &s.aliases].concat()) {
+                assert!(seen.insert(key), "{family} `{member}`: two options are called `{key}`");
+            }
+        }
+    }
+    assert!(count > 100, "{count} names");
+}
+
+#[test]
+fn an_alias_of_an_option_is_of_one_that_is_there() {
+    for Member { place, options, .. } in members() {
+        let fields = options.fields();
+        for (alias, own) in options.all_aliases() {
+            assert!(fields.iter().any(|field| field == own), "{place}: no option `{own}`");
+            assert!(fields.iter().all(|field| field != alias), "{place}: `{alias}` is an option");
+        }
+    }
+}
+
+/// Settings files may leave the name of a part to another file: an alias is then of one option.
+#[test]
+fn an_alias_means_one_option_in_all_of_training() {
+    for Words { family, options, .. } in all_words() {
+        if !["objective", "optimiser", "schedule"].contains(&family) {
+            continue;
+        }
+        let mut known: std::collections::BTreeMap<&str, &str> = Default::default();
+        for setting in options.iter().flat_map(|(_, settings)| settings) {
+            for alias in &setting.aliases {
+                let other = known.insert(alias, setting.name);
+                let same = other.is_none_or(|other| other == setting.name);
+                assert!(same, "{family}: `{alias}` is {other:?} and `{}`", setting.name);
+            }
+            let taken =
+                options.iter().flat_map(|(_, s)| s).find(|s| s.aliases.contains(&setting.name));
+            assert!(taken.is_none(), "{family}: `{}` is an option and an alias", setting.name);
+        }
     }
 }

@@ -26,6 +26,12 @@ pub fn optimizer(table: Table) -> Result<Box<dyn Optimizer>> {
     registry::build("rule", OPTIMIZERS, table)
 }
 
+/// An optimiser as users write it with our names for those of other libraries. Errors: an option that is
+/// given by two of its names.
+pub fn own_names(text: &str) -> Result<String> {
+    registry::own_names(OPTIMIZERS, text)
+}
+
 /// The optimiser that `text` asks for: `NAME` or `NAME:key=value`.
 pub(crate) fn named(text: &str) -> Result<Box<dyn Optimizer>> {
     optimizer(registry::parse(text)?)

@@ -38,6 +38,9 @@ pub struct Pgd {
     pub best: bool,
 }
 
+/// What other libraries call its settings.
+pub(crate) const ALIASES: &[(&str, &str)] = &[("alpha", "step_size")];
+
 fn linf() -> Norm {
     Norm::Linf
 }
@@ -59,7 +62,7 @@ pub(crate) fn some_fraction<'de, D: serde::Deserializer<'de>>(
 impl Pgd {
     /// From a table of settings. Errors: unknown keys, values out of range.
     pub fn parse(table: Table) -> Result<Self> {
-        let pgd: Pgd = registry::options(table)?;
+        let pgd: Pgd = registry::options(registry::own_keys(table, ALIASES)?)?;
         pgd.check()?;
         Ok(pgd)
     }

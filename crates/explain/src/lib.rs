@@ -18,7 +18,9 @@ pub mod similarity;
 pub use batch::Batch;
 pub use engine::estimate::Estimate;
 pub use heatmap::heat;
-pub use method::{METHODS, RTSAL, STORED, Tap, entry, method, parse, parse_or_stored, taps};
+pub use method::{
+    METHODS, RTSAL, STORED, Tap, entry, method, own_names, parse, parse_or_stored, taps,
+};
 pub use metric::Metric;
 pub use results::Better;
 pub use similarity::Similarity;

@@ -61,7 +61,13 @@ pub fn parse(spelled: &str) -> Result<Box<dyn Attribution>> {
     })
 }
 
-/// The same, or `file:MAPS.safetensors`: maps that were made elsewhere.
+/// A list of methods as users write it with our names for those of other libraries. Errors: an option
+/// that is given by two of its names.
+pub fn own_names(list: &str) -> Result<String> {
+    registry::own_names(METHODS, list)
+}
+
+/// The same as of [`parse`], or `file:MAPS.safetensors`: maps that were made elsewhere.
 pub fn parse_or_stored(spelled: &str) -> Result<Box<dyn Attribution>> {
     match stored::table(spelled)? {
         Some(table) => (STORED.build)(table),

@@ -1,6 +1,6 @@
 //! Members of families, found by name and built from a TOML table.
 
-use crate::options::{Described, Setting};
+use crate::{Setting, alias::own_keys, options::Described};
 use anyhow::{Context, Result, anyhow, bail};
 use toml::{Table, Value};
 
@@ -10,9 +10,17 @@ pub trait Named {
     fn name(&self) -> &'static str;
     /// One line: what it is, and its paper.
     fn about(&self) -> &'static str;
+    /// What other libraries call it.
+    fn aliases(&self) -> &'static [&'static str] {
+        &[]
+    }
     /// Its options.
     fn options(&self) -> Vec<Setting> {
         vec![]
+    }
+    /// Whether `name` is its name or an alias.
+    fn is_called(&self, name: &str) -> bool {
+        self.name() == name || self.aliases().contains(&name)
     }
 }
 
@@ -35,18 +43,32 @@ impl<T: ?Sized> Named for Entry<T> {
     fn about(&self) -> &'static str {
         self.about
     }
+    fn aliases(&self) -> &'static [&'static str] {
+        self.options.names()
+    }
     fn options(&self) -> Vec<Setting> {
         self.options.settings()
     }
 }
 
-/// The entry called `name`; otherwise an error that lists the known names, nearest first.
+/// The entry called `name`, or with that alias; otherwise an error that lists the known names, nearest
+/// first.
 pub fn find<'a, E: Named>(kind: &str, entries: &'a [E], name: &str) -> Result<&'a E> {
-    entries.iter().find(|e| e.name() == name).ok_or_else(|| unknown(kind, name, entries))
+    entries.iter().find(|e| e.is_called(name)).ok_or_else(|| unknown(kind, name, entries))
 }
 
+/// A member is named by its alias too where that is nearer to what was typed.
 fn unknown<E: Named>(kind: &str, name: &str, entries: &[E]) -> anyhow::Error {
-    let known = nearest(name, entries.iter().map(Named::name));
+    let all = entries.iter().flat_map(|e| [&[e.name()][..], e.aliases()].concat());
+    let mut told = vec![];
+    for near in nearest(name, all) {
+        let Some(entry) = entries.iter().find(|e| e.is_called(near)) else { continue };
+        let own = entry.name();
+        if told.iter().all(|(known, _)| *known != own) {
+            told.push((own, if near == own { own.into() } else { format!("{own} ({near})") }));
+        }
+    }
+    let known: Vec<String> = told.into_iter().map(|(_, told)| told).collect();
     anyhow!("unknown {kind} `{name}`; known, nearest first: {}", known.join(", "))
 }
 
@@ -65,9 +87,24 @@ pub fn build<T: ?Sized>(kind: &str, entries: &[Entry<T>], mut table: Table) -> R
         None => bail!("{kind}: missing `name`"),
     };
     let entry = find(kind, entries, &name)?;
-    check_counts(&table, &entry.options())
-        .and_then(|()| (entry.build)(table))
-        .with_context(|| format!("{kind} `{name}`"))
+    let settings = entry.options();
+    let built = || {
+        let table = own_keys(table, entry.options.all_aliases())?;
+        check_counts(&table, &settings)?;
+        (entry.build)(table).map_err(|e| with_aliases(e, entry))
+    };
+    built().with_context(|| format!("{kind} `{}`", entry.name))
+}
+
+/// Says what else options are called where one was not known.
+fn with_aliases<T: ?Sized>(error: anyhow::Error, entry: &Entry<T>) -> anyhow::Error {
+    let aliases = entry.options.all_aliases();
+    if aliases.is_empty() || !error.to_string().starts_with("unknown field") {
+        return error;
+    }
+    let told: Vec<_> =
+        aliases.iter().map(|(alias, own)| format!("`{alias}` for `{own}`")).collect();
+    anyhow!("{error}; also {}", told.join(", "))
 }
 
 /// No number of steps, points, samples or pixels that somebody means is larger.

@@ -42,21 +42,27 @@
 //! # Ok::<(), anyhow::Error>(())
 //! ```
 
+mod alias;
 mod entry;
 mod few;
 mod fraction;
 mod options;
+mod own;
 mod parse;
 mod range;
 pub mod seed;
+mod setting;
 mod text;
 mod words;
 
+pub use alias::{OwnNames, own_keys};
 pub use entry::{Entry, Named, build, find, nearest};
 pub use few::few;
 pub use fraction::{fraction, parse_fraction};
-pub use options::{Described, NoOptions, Setting, described, options};
+pub use options::{Described, NoOptions, described, options};
+pub use own::{own_names, own_table};
 pub use parse::{parse, spelled, split, value_of};
 pub use range::{not_negative, positive};
+pub use setting::Setting;
 pub use text::Text;
 pub use words::{word, words};

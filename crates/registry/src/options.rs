@@ -1,10 +1,9 @@
 //! The options of a member of a family: read from a table into a struct, and told to users from that
 //! same struct.
 
-use crate::fraction::spelled;
+use crate::{Setting, alias::OwnNames};
 use anyhow::{Result, anyhow};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use std::fmt;
 use toml::{Table, Value};
 
 /// The options of `C` from a table; unknown keys are errors where `C` denies them.
@@ -14,11 +13,15 @@ pub fn options<C: DeserializeOwned>(table: Table) -> Result<C> {
     table.try_into().map_err(told)
 }
 
-/// A struct of options with a description of each field. Defaults are those of the struct.
+/// A struct of options with a description of each field, and what other libraries call the member and
+/// its options. Defaults are those of the struct.
 #[derive(Clone, Copy, Debug)]
 pub struct Described {
     about: &'static [(&'static str, &'static str)],
     needed: &'static [(&'static str, &'static str)],
+    names: &'static [&'static str],
+    aliases: &'static [(&'static str, &'static str)],
+    nested: Option<(&'static str, OwnNames)>,
     read: fn(Table) -> Result<Table>,
 }
 
@@ -32,24 +35,12 @@ pub struct NoOptions {}
 pub const fn described<C: DeserializeOwned + Serialize>(
     about: &'static [(&'static str, &'static str)],
 ) -> Described {
-    Described { about, needed: &[], read: read_again::<C> }
+    let (needed, names, aliases): (_, _, &[(&str, &str)]) = (&[], &[], &[]);
+    Described { about, needed, names, aliases, nested: None, read: read_again::<C> }
 }
 
 fn read_again<C: DeserializeOwned + Serialize>(table: Table) -> Result<Table> {
     Ok(Table::try_from(options::<C>(table)?)?)
-}
-
-/// One option, as users are told of it.
-#[derive(Clone, Debug)]
-pub struct Setting {
-    /// Its key.
-    pub name: &'static str,
-    /// What it is, its unit and range.
-    pub about: &'static str,
-    /// What it is where nothing is said; none: that depends on other options, or it is needed.
-    pub default: Option<Value>,
-    /// Whether it has to be given.
-    pub needed: bool,
 }
 
 impl Described {
@@ -59,6 +50,32 @@ impl Described {
     /// Options without a default, each with an example as users write it.
     pub const fn needing(self, needed: &'static [(&'static str, &'static str)]) -> Self {
         Described { needed, ..self }
+    }
+
+    /// What other libraries call the member: something that is the same, by their formula and with some
+    /// of their options.
+    pub const fn alias(self, names: &'static [&'static str]) -> Self {
+        Described { names, ..self }
+    }
+
+    /// What other libraries call options, each before our name: the same quantity in the same unit.
+    pub const fn option_aliases(self, aliases: &'static [(&'static str, &'static str)]) -> Self {
+        Described { aliases, ..self }
+    }
+
+    /// The value of `option` is a member of a family, whose names `names` knows.
+    pub const fn nested(self, option: &'static str, names: OwnNames) -> Self {
+        Described { nested: Some((option, names)), ..self }
+    }
+
+    /// What other libraries call the member.
+    pub fn names(&self) -> &'static [&'static str] {
+        self.names
+    }
+
+    /// Other names of options, each before ours.
+    pub fn all_aliases(&self) -> &'static [(&'static str, &'static str)] {
+        self.aliases
     }
 
     /// The options that have to be given, as in the examples.
@@ -74,7 +91,10 @@ impl Described {
         let setting = |&(name, about): &(&'static str, &'static str)| {
             let needed = self.needed.iter().any(|(other, _)| *other == name);
             let default = defaults.get(name).filter(|_| !needed).cloned();
-            Setting { name, about, default, needed }
+            let own = self.aliases.iter().filter(|(_, own)| *own == name);
+            let aliases = own.map(|(alias, _)| *alias).collect();
+            let nested = self.nested.filter(|(option, _)| *option == name).map(|(_, names)| names);
+            Setting { name, about, default, needed, aliases, nested }
         };
         self.about.iter().map(setting).collect()
     }
@@ -95,26 +115,5 @@ impl Described {
         let mut all = self.examples();
         all.extend(table);
         (self.read)(all)
-    }
-}
-
-impl Setting {
-    /// `integer`, `float`, `boolean`, `string`, `array` or `table`, where a default shows it.
-    pub fn kind(&self) -> Option<&'static str> {
-        self.default.as_ref().map(Value::type_str)
-    }
-}
-
-/// `samples = 100`, as users write it but for the spaces; only the name without a default.
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        let written = match &self.default {
-            None if self.needed => format!("{} (required)", self.name),
-            None => self.name.to_owned(),
-            Some(Value::String(text)) => format!("{} = {text}", self.name),
-            Some(Value::Float(value)) => format!("{} = {}", self.name, spelled(*value)),
-            Some(value) => format!("{} = {value}", self.name),
-        };
-        f.pad(&written)
     }
 }

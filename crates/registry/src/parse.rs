@@ -39,7 +39,7 @@ pub fn spelled(table: &Table) -> String {
 }
 
 /// What stands between commas that are not inside brackets or quotes.
-fn parts(text: &str) -> Vec<&str> {
+pub(crate) fn parts(text: &str) -> Vec<&str> {
     let (mut parts, mut from, mut depth, mut quoted) = (vec![], 0, 0, false);
     for (i, c) in text.char_indices() {
         match c {

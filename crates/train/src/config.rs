@@ -4,10 +4,13 @@
 use crate::objective::Statistics;
 use anyhow::{Context, Result, ensure};
 use data::{Augment, Holdout};
+use layers::{assign, merged, one_line, over, take_table, with_own_names};
 use models::Precision;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use toml::{Table, Value};
+
+mod layers;
 
 /// Everything about a run that changes its result. Unknown keys are errors.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -136,7 +139,8 @@ impl Config {
 
     /// The same from text that extends nothing.
     pub fn parse(text: &str, set: &[String]) -> Result<Self> {
-        Self::from_table(toml::from_str(text).map_err(|e| one_line(&e, text))?, None, set)
+        let table = toml::from_str(text).map_err(|e| one_line(&e, text));
+        Self::from_table(with_own_names(table?)?, None, set)
     }
 
     fn from_table(mut table: Table, scale: Option<&str>, set: &[String]) -> Result<Self> {
@@ -205,68 +209,4 @@ impl Config {
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a config is a table")
     }
-}
-
-/// Files that extend files that extend files: more is a circle.
-const DEEPEST: usize = 8;
-
-/// The table of a file over those of the files it extends, later ones over earlier ones.
-fn merged(path: &Path, depth: usize) -> Result<Table> {
-    let name = path.display();
-    ensure!(depth <= DEEPEST, "`{name}`: `extends` goes in a circle");
-    let text = tensorfile::foreign::read_text(path)?;
-    let parsed = toml::from_str(&text).map_err(|e| one_line(&e, &text));
-    let mut own: Table = parsed.with_context(|| format!("`{name}`"))?;
-    let mut table = Table::new();
-    let told = || format!("`{name}`: `extends` is a list of files beside this one");
-    let bases = own.remove("extends").unwrap_or_else(|| Value::Array(vec![]));
-    for base in bases.as_array().with_context(told)? {
-        let base = path.with_file_name(base.as_str().with_context(told)?);
-        over(&mut table, &merged(&base, depth + 1).with_context(|| format!("`{name}`"))?);
-    }
-    over(&mut table, &own);
-    Ok(table)
-}
-
-/// Puts `upper` over `table`: tables are merged, but one that says its own `name` replaces one
-/// with another name, whose options would mean nothing to it.
-fn over(table: &mut Table, upper: &Table) {
-    for (key, value) in upper {
-        match (table.get_mut(key).and_then(Value::as_table_mut), value.as_table()) {
-            (Some(below), Some(above)) if !renamed(below, above) => over(below, above),
-            _ => drop(table.insert(key.clone(), value.clone())),
-        }
-    }
-}
-
-fn renamed(below: &Table, above: &Table) -> bool {
-    above.get("name").is_some_and(|name| below.get("name").is_some_and(|was| was != name))
-}
-
-fn take_table(table: &mut Table, key: &str) -> Result<Table> {
-    match table.remove(key) {
-        None => Ok(Table::new()),
-        Some(Value::Table(inner)) => Ok(inner),
-        Some(_) => anyhow::bail!("`{key}` is not a table"),
-    }
-}
-
-/// A TOML syntax error with its line, on one line.
-fn one_line(e: &toml::de::Error, text: &str) -> anyhow::Error {
-    let line = e.span().map_or(0, |s| text[..s.start].matches('\n').count() + 1);
-    anyhow::anyhow!("line {line}: {}", e.message().replace('\n', ", "))
-}
-
-/// Sets `a.b.c=value` in `table`, making tables on the way.
-fn assign(table: &mut Table, pair: &str) -> Result<()> {
-    let (path, value) = pair.split_once('=').context("expected `key=value`")?;
-    let mut keys: Vec<&str> = path.trim().split('.').collect();
-    let last = keys.pop().context("no key")?;
-    let mut at = table;
-    for key in keys {
-        let entry = at.entry(key).or_insert_with(|| Table::new().into());
-        at = entry.as_table_mut().with_context(|| format!("`{key}` is not a table"))?;
-    }
-    at.insert(last.into(), registry::value_of(value.trim()));
-    Ok(())
 }

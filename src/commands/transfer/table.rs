@@ -1,6 +1,6 @@
 //! The matrix of one metric as text.
 
-use crate::results::{Matrix, UNDEFINED, counted};
+use crate::results::{Matrix, UNDEFINED, counted, starts};
 use explain::similarity::in_tables;
 use std::fmt::Write;
 
@@ -42,6 +42,7 @@ pub(super) fn table(result: &Matrix) -> String {
             let _ = write!(text, "  {:>cell$}", shown(from, to));
         }
     }
+    starts(result.record).iter().for_each(|told| text = format!("{text}\n{told}"));
     for (from, row) in result.sources.iter().zip(&rows) {
         for (to, column) in result.targets.iter().zip(&columns) {
             let cell = result.cell(*from, *to);

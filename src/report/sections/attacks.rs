@@ -7,7 +7,7 @@ use crate::report::{
     html::{UNCHECKED, column, list, number, scrolling},
     metric::{full_area, overall, success},
 };
-use crate::results::{BELOW, FLOOR, Keys, QUANTITY, Row, Sample, Table, keys, quantities};
+use crate::results::{BELOW, FLOOR, Keys, QUANTITY, Row, Sample, Table, keys, quantities, starts};
 use ::results::{Better, Query, inference::told_apart};
 use anyhow::Result;
 use explain::similarity::in_tables;
@@ -126,7 +126,8 @@ fn about(entry: &Entry) -> String {
         0 => String::new(),
         count => format!(", {count} of them without a map and left out"),
     };
-    format!("{}, {}{none}, {radii}", entry.card().arch, count(entry.images(), "image"))
+    let begun = starts(&entry.found.record).map(|told| format!("; {told}")).unwrap_or_default();
+    format!("{}, {}{none}, {radii}{begun}", entry.card().arch, count(entry.images(), "image"))
 }
 
 /// Which numbers draws alone may explain.

@@ -5,7 +5,7 @@ use crate::report::{
     html::{UNCHECKED, column, list, scrolling},
     metric::full_area,
 };
-use crate::results::{Better, Matrix, Record, UNDEFINED, counted};
+use crate::results::{Better, Matrix, Record, UNDEFINED, counted, starts};
 use explain::similarity::in_tables;
 use maud::{Markup, html};
 use plot::{HeatCell, HeatPanel, Heatmap};
@@ -26,9 +26,10 @@ pub fn heatmap(record: &Record) -> Heatmap {
     if record.models.len() > 1 {
         panels.push(kept(result));
     }
+    let begun = starts(record).map(|told| format!("; {told}")).unwrap_or_default();
     Heatmap {
         title: format!("{} ({})", result.title(), result.over()),
-        note: format!("{NOTE} {}.", counted(record)),
+        note: format!("{NOTE} {}{begun}.", counted(record)),
         axes: ["attacked".into(), "judged".into()],
         rows: result.labels(&result.sources),
         columns: result.labels(&result.targets),

@@ -15,7 +15,8 @@ pub(super) const ENTRY: Entry<dyn Optimizer> = Entry {
     options: described::<Adam>(&[
         ("beta1", "decay of the first moment, in [0, 1)"),
         ("beta2", "decay of the second moment, in [0, 1)"),
-    ]),
+    ])
+    .alias(&["Adam"]),
     build: |t| {
         let adam = registry::options::<Adam>(t)?;
         for (name, value) in [("beta1", adam.beta1), ("beta2", adam.beta2)] {

@@ -22,7 +22,9 @@ pub(super) const CE: Entry<dyn Adversary> = Entry {
     options: described::<Options>(&[
         ("steps", "steps from each start"),
         ("restarts", "starts; each image keeps its best"),
-    ]),
+    ])
+    .alias(&["APGD"])
+    .option_aliases(&[("n_iter", "steps"), ("n_restarts", "restarts")]),
     build: |t| untargeted(t, Loss::Ce),
 };
 
@@ -33,7 +35,8 @@ pub(super) const DLR: Entry<dyn Adversary> = Entry {
     options: described::<Options>(&[
         ("steps", "steps from each start"),
         ("restarts", "starts; each image keeps its best"),
-    ]),
+    ])
+    .option_aliases(&[("n_iter", "steps"), ("n_restarts", "restarts")]),
     build: |t| untargeted(t, Loss::Dlr),
 };
 
@@ -45,7 +48,9 @@ pub(super) const TARGETED: Entry<dyn Adversary> = Entry {
     options: described::<Options>(&[
         ("steps", "steps from each start"),
         ("restarts", "starts for each class; each image keeps its best"),
-    ]),
+    ])
+    .alias(&["APGDT"])
+    .option_aliases(&[("n_iter", "steps"), ("n_restarts", "restarts")]),
     build: |t| Ok(Box::new(Targeted(Options::parse(t)?))),
 };
 

@@ -23,7 +23,8 @@ pub(super) const TARGETED: Entry<dyn Adversary> = Entry {
     options: described::<Options>(&[
         ("steps", "steps for each class"),
         ("restarts", "starts for each class, after the clean image random ones"),
-    ]),
+    ])
+    .option_aliases(&[("n_iter", "steps"), ("n_restarts", "restarts")]),
     build: |t| Ok(Box::new(Fab(Options::parse(t)?))),
 };
 

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     Ball, Best, Norm, Optimizer, Pgd, Sign,
-    optim::named,
-    pgd::{restarted, some_fraction},
+    optim::{named, own_names},
+    pgd::{ALIASES, restarted, some_fraction},
 };
 use anyhow::{Result, ensure};
 use models::noise;
@@ -24,7 +24,7 @@ pub(super) const FGSM: Entry<dyn Adversary> = Entry {
     name: "fgsm",
     about: "one step of the whole radius along the cross-entropy's gradient (Goodfellow et al. \
             2015)",
-    options: described::<Fgsm>(&[]),
+    options: described::<Fgsm>(&[]).alias(&["FGSM"]),
     build: |t| Ok(Box::new(registry::options::<Fgsm>(t)?)),
 };
 
@@ -44,7 +44,10 @@ pub(super) const PGD: Entry<dyn Adversary> = Entry {
         ("targeted", "true: towards a random other class of each image"),
         ("target", "number of the class that all images are pushed to; without it none"),
         ("rule", "optimiser that makes the steps, by name"),
-    ]),
+    ])
+    .alias(&["PGD"])
+    .option_aliases(ALIASES)
+    .nested("rule", own_names),
     build: |t| Ok(Box::new(Projected::build(t)?)),
 };
 

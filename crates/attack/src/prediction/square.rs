@@ -21,7 +21,9 @@ use toml::Table;
 pub(super) const ENTRY: Entry<dyn Adversary> = Entry {
     name: "square",
     about: "random search with squares, black box (Andriushchenko et al. 2020)",
-    options: described::<Square>(&[("queries", "passes an image, the first included")]),
+    options: described::<Square>(&[("queries", "passes an image, the first included")])
+        .alias(&["Square"])
+        .option_aliases(&[("n_queries", "queries")]),
     build: |t| Ok(Box::new(Square::parse(t)?)),
 };
 

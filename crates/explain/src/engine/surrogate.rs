@@ -5,77 +5,29 @@ use crate::{
     Attribution, Batch, Cotangent, Differentiable,
     engine::{
         chunks::{self, Pass},
-        estimate::{self, Draws, Estimate, Growing},
+        estimate::{Draws, Estimate},
     },
-    sampling::features::{Groups, Segments},
+    sampling::features::Segments,
 };
 use anyhow::Result;
 use models::{
     Model, Target,
     grad::{Graph, pull},
-    linalg::{self, Cholesky},
     noise,
 };
 use std::ops::Range;
 use tch::{Device, Kind, Tensor};
 
+mod fit;
+mod growing;
+mod masked;
+
+pub use fit::{Fit, operator, through_origin};
+pub(crate) use masked::{Masked, complemented, masked};
+
 /// Numbers of the images of a pass on a CPU, at most: 27 images of 224×224, of which more are no
 /// faster and take memory.
 const NUMBERS: i64 = 1 << 22;
-
-/// How the coefficients of a linear model are chosen. The intercept is never penalised.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Fit {
-    /// Least squares with this much of the squared coefficients added. 0 is for features in general
-    /// position, such as Gaussian draws: of the many solutions where samples are few, the shortest.
-    Ridge(f64),
-    /// Least squares; of many solutions, the shortest. Any features will do; costs an SVD.
-    Shortest,
-}
-
-/// Coefficients are linear in the values: the matrices P `[N, G, S]`, f64, such that P values are
-/// the coefficients of the weighted least-squares fit with intercept of values `[N, S]` on features
-/// `[N, S, G]`, with weights `[N, S]`. A feature that is zero in every sample gets a zero row,
-/// unless the fit is `Ridge(0.)`, which asks for features in general position.
-pub fn operator(features: &Tensor, weights: &Tensor, fit: Fit) -> Tensor {
-    let features = features.to_kind(Kind::Double);
-    let w = weights.to_kind(Kind::Double).unsqueeze(-1);
-    // Where every weight vanishes nothing is known, and the smallest coefficients are zero.
-    let total = w.sum_dim_intlist([1].as_slice(), true, Kind::Double).clamp_min(f64::MIN_POSITIVE);
-    let mean = (&features * &w).sum_dim_intlist([1].as_slice(), true, Kind::Double) / &total;
-    let root = w.sqrt();
-    let rows = (features - mean) * &root; // [N, S, G]
-    let across = root.transpose(1, 2);
-    match fit {
-        Fit::Shortest => linalg::pinv(&rows) * across,
-        Fit::Ridge(alpha) => ridge(&rows, &(&root / total.sqrt()), alpha) * across,
-    }
-}
-
-/// The same of the fit without an intercept: `alpha` is positive.
-pub fn through_origin(features: &Tensor, weights: &Tensor, alpha: f64) -> Tensor {
-    let root = weights.to_kind(Kind::Double).unsqueeze(-1).sqrt();
-    let rows = features.to_kind(Kind::Double) * &root;
-    ridge(&rows, &root, alpha) * root.transpose(1, 2)
-}
-
-/// (AᵀA + αI)⁻¹Aᵀ = Aᵀ(AAᵀ + αI)⁻¹, whichever is smaller; `mean` `[N, S, 1]` is the unit vector
-/// that centring took out of A.
-fn ridge(rows: &Tensor, mean: &Tensor, alpha: f64) -> Tensor {
-    let (samples, features) = (rows.size()[1], rows.size()[2]);
-    let turned = rows.transpose(1, 2);
-    let few = samples <= features;
-    let gram = if few { rows.matmul(&turned) } else { turned.matmul(rows) };
-    let diagonal = Tensor::eye(gram.size()[1], (Kind::Double, rows.device())) * alpha;
-    let mut gram = gram + diagonal;
-    if few && alpha == 0. {
-        // AAᵀ is singular along `mean` and Aᵀ kills that direction: any number may stand there.
-        let scale = rows.square().mean_dim([1, 2].as_slice(), true, Kind::Double);
-        gram += mean.matmul(&mean.transpose(1, 2)) * scale * features;
-    }
-    let factor = Cholesky::of(&gram);
-    if few { factor.solve(rows).transpose(1, 2) } else { factor.solve(&turned) }
-}
 
 /// Perturbed copies of a block of images, and the linear map from f there to the attribution.
 pub(crate) trait PerturbedInputs {
@@ -310,73 +262,6 @@ impl<S: Surrogate> Attribution for Linear<S> {
     }
 }
 
-impl<S: Surrogate> Linear<S> {
-    /// What the copies come to.
-    fn estimated(&self, model: &dyn Model, batch: &Batch, draws: Draws) -> Estimate {
-        let segments = self.0.segments(&batch.x);
-        let growing = Endless { of: &self.0, model, segments, together: draws.together as i64 };
-        if let Some(tolerance) = draws.tolerance {
-            return estimate::grow(batch, tolerance, &growing);
-        }
-        let samples = self.0.samples(&batch.x);
-        let [map, values] = self.values(model, batch, &growing.segments);
-        let rows: Vec<i64> = (0..batch.x.size()[0]).collect();
-        let [_, error] = growing.found(batch, &rows, &[values], samples as u64);
-        Estimate { map, error, samples: vec![samples as u64; rows.len()] }
-    }
-}
-
-/// Copies without an end.
-struct Endless<'a> {
-    of: &'a dyn Surrogate,
-    model: &'a dyn Model,
-    segments: Segments,
-    together: i64,
-}
-
-impl Endless<'_> {
-    /// The first `samples` copies of a pass's images, which `rows` names in the whole batch.
-    fn copies(&self, pass: &Pass, rows: &[i64], samples: i64) -> Box<dyn PerturbedInputs> {
-        let own = &rows[pass.first as usize..pass.first as usize + pass.block.keys.len()];
-        self.of.with_samples(samples).copies(&pass.block, &self.segments.select(own))
-    }
-}
-
-impl Growing for Endless<'_> {
-    fn more(
-        &self,
-        batch: &Batch,
-        rows: &[i64],
-        state: Vec<Tensor>,
-        draws: Range<u64>,
-    ) -> Vec<Tensor> {
-        let range = draws.start as i64..draws.end as i64;
-        let images = |chunk: i64| chunk / (range.end - range.start);
-        let [new] = chunks::map_sized(batch, images, |pass| {
-            let copies = self.copies(pass, rows, range.end);
-            [scores(self.model, &pass.block, &*copies, range.clone())]
-        });
-        let all = state.iter().chain([&new]).collect::<Vec<_>>();
-        vec![Tensor::cat(&all, 1)]
-    }
-
-    fn found(&self, batch: &Batch, rows: &[i64], state: &[Tensor], draws: u64) -> [Tensor; 2] {
-        let kind = batch.x.kind();
-        chunks::map_sized(
-            batch,
-            |chunk| chunk / draws as i64,
-            |pass| {
-                let copies = self.copies(pass, rows, draws as i64);
-                let values = pass.part(&state[0]);
-                let none = still(&values, kind);
-                let error = copies.error(&values, self.together).expect("its copies are draws");
-                [copies.map(&values), error]
-                    .map(|t| t.to_kind(kind).reshape(pass.block.x.size()).masked_fill(&none, 0.))
-            },
-        )
-    }
-}
-
 impl<S: Surrogate> Differentiable for Linear<S> {
     fn pullback(
         &self,
@@ -407,87 +292,4 @@ pub(crate) fn sample_keys(block: &Batch, start: i64, n: i64) -> Vec<u64> {
 pub(crate) fn uniform(block: &Batch, samples: i64, m: i64) -> Tensor {
     let keys = sample_keys(block, 0, samples);
     noise::uniform(&keys, &[m], block.x.device()).view([-1, samples, m])
-}
-
-/// Masks `[N, S, G]`, bool, in which every second one, from the second on, is what the one before leaves
-/// out of the groups that are there.
-pub(crate) fn complemented(masks: &Tensor, real: &Tensor) -> Tensor {
-    let odd = Tensor::arange(masks.size()[1], (Kind::Int64, masks.device())).remainder(2);
-    let before = masks.roll([1], [1]).logical_not().logical_and(real);
-    before.where_self(&odd.eq(1).view([1, -1, 1]), masks)
-}
-
-/// Copies with some groups replaced by a constant, and coefficients painted on the groups.
-#[derive(Debug)]
-pub(crate) struct Masked {
-    pub(crate) groups: Groups,
-    pub(crate) masks: Tensor, // f64 [N, S, G], 1 keeps
-    pub(crate) baseline: f64,
-    pub(crate) operator: Tensor, // f64 [N, G, S]
-    pub(crate) weights: Tensor,  // f64 [N, S], of the fit
-    pub(crate) intercept: bool,
-    pub(crate) channels: i64,
-}
-
-impl Masked {
-    /// The coefficients of f at the copies `[N, S]` -> `[N, G]`.
-    pub(crate) fn coefficients(&self, values: &Tensor) -> Tensor {
-        self.operator.matmul(&values.unsqueeze(-1)).squeeze_dim(-1)
-    }
-
-    /// What the fit misses of each value, `[N, S]`.
-    pub(crate) fn residuals(&self, values: &Tensor) -> Tensor {
-        let fitted = self.masks.matmul(&self.coefficients(values).unsqueeze(-1)).squeeze_dim(-1);
-        let off = values - fitted;
-        if !self.intercept {
-            return off;
-        }
-        let sum = |t: &Tensor| t.sum_dim_intlist([1].as_slice(), true, Kind::Double);
-        let total = sum(&self.weights).clamp_min(f64::MIN_POSITIVE);
-        let mean = sum(&(&off * &self.weights)) / total;
-        off - mean
-    }
-
-    /// Groups as maps of every channel.
-    fn painted(&self, of_groups: &Tensor) -> Tensor {
-        let painted = self.groups.paint(&of_groups.unsqueeze(1)).squeeze_dim(1);
-        painted.expand([-1, self.channels, -1, -1], false)
-    }
-}
-
-/// x `[N, C, H, W]` where the masks `[N, n, G]` say 1, else the baseline: `[N, n, C, H, W]`.
-pub(crate) fn masked(x: &Tensor, groups: &Groups, masks: &Tensor, baseline: f64) -> Tensor {
-    let keep = groups.paint(&masks.to_kind(x.kind()));
-    x.unsqueeze(1) * &keep + (1. - keep) * baseline
-}
-
-impl PerturbedInputs for Masked {
-    fn at(&self, x: &Tensor, start: i64, n: i64) -> Tensor {
-        masked(x, &self.groups, &self.masks.narrow(1, start, n), self.baseline)
-    }
-
-    fn map(&self, values: &Tensor) -> Tensor {
-        self.painted(&self.coefficients(values))
-    }
-
-    /// Of a fit by least squares whose residuals need not be alike (White 1980, HC1): a draw's part of a
-    /// coefficient is its column of the operator times what the fit misses of it.
-    fn error(&self, values: &Tensor, together: i64) -> Option<Tensor> {
-        let parts = &self.operator * self.residuals(values).unsqueeze(1); // [N, G, S]
-        let (images, groups, samples) = parts.size3().expect("three axes");
-        let whole = samples / together * together;
-        let sum = |t: &Tensor| t.sum_dim_intlist([2i64].as_slice(), false, Kind::Double);
-        let first = parts.narrow(2, 0, whole).reshape([images, groups, -1, together]);
-        let first = first.sum_dim_intlist([3i64].as_slice(), false, Kind::Double);
-        let squares = sum(&first.square()) + sum(&parts.narrow(2, whole, samples - whole).square());
-        let units = (samples as u64).div_ceil(together as u64) as f64;
-        let free: Tensor = units - self.groups.counts.to_kind(Kind::Double) - 1.;
-        let error = (squares * (units / free.clamp_min(1.)).unsqueeze(1)).sqrt();
-        let unknown = free.lt(1.).unsqueeze(1);
-        Some(self.painted(&error.masked_fill(&unknown, f64::INFINITY)))
-    }
-
-    fn transposed(&self, v: &Tensor) -> Tensor {
-        self.groups.sums(v).unsqueeze(1).matmul(&self.operator).squeeze_dim(1)
-    }
 }

@@ -20,7 +20,9 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     options: described::<GradCam>(&[
         ("layer", "name of the tap; without it the model's last one with more than one place"),
         ("relu", "true: the weighted sum is cut at 0"),
-    ]),
+    ])
+    .alias(&["LayerGradCam"])
+    .option_aliases(&[("relu_attributions", "relu")]),
     build,
 };
 

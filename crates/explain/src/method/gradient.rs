@@ -13,7 +13,7 @@ use toml::Table;
 pub(crate) const GXI: Entry<dyn Attribution> = Entry {
     name: "gxi",
     about: "gradient times input, x ⊙ ∇f(x) (Shrikumar et al. 2016; SM in Wang et al. 2020)",
-    options: Described::NONE,
+    options: Described::NONE.alias(&["InputXGradient"]),
     build: build_gxi,
 };
 

@@ -36,7 +36,9 @@ pub(crate) const EXPECTED_GRADIENTS: Entry<dyn Attribution> = Entry {
              `images`, which are drawn",
         ),
         ("blur", "σ of the blurred baseline, in pixels"),
-    ]),
+    ])
+    .alias(&["GradientShap"])
+    .option_aliases(&[("n_samples", "samples")]),
     build: build_expected,
 };
 
@@ -54,7 +56,9 @@ pub(crate) const IG: Entry<dyn Attribution> = Entry {
         ),
         ("baselines", "baselines averaged: uniform ones, or images of the file from the first on"),
         ("blur", "σ of the blurred baseline, in pixels"),
-    ]),
+    ])
+    .alias(&["IntegratedGradients"])
+    .option_aliases(&[("n_steps", "points")]),
     build: build_ig,
 };
 

@@ -21,7 +21,8 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
         ("size", "side of the square, in pixels"),
         ("stride", "pixels from a square to the next, 1 to `size`"),
         ("baseline", "value of covered pixels, in [0, 1]"),
-    ]),
+    ])
+    .alias(&["Occlusion"]),
     build,
 };
 

@@ -43,7 +43,10 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
             "true: every second neighbour is the one before on the other side, for gaussian, uniform and laplace; \
          default: true for these, else false",
         ),
-    ]),
+    ])
+    .alias(&["NoiseTunnel"])
+    .option_aliases(&[("nt_samples", "samples")])
+    .nested("inner", method::own_names),
     build,
 };
 

@@ -28,7 +28,9 @@ pub(crate) const SMOOTHGRAD: Entry<dyn Attribution> = Entry {
         ),
         TOLERANCE,
         PAIRS,
-    ]),
+    ])
+    .alias(&["SmoothGrad"])
+    .option_aliases(&[("stdevs", "sigma"), ("nt_samples", "samples")]),
     build: build_smoothgrad,
 };
 

@@ -19,7 +19,8 @@ pub(super) const ENTRY: Entry<dyn Metric> = Entry {
     options: described::<Complexity>(&[(
         "threshold",
         "of the largest heat: what is hot, above 0, at most 1",
-    )]),
+    )])
+    .alias(&["Complexity", "EffectiveComplexity", "Sparseness"]),
     build,
 };
 

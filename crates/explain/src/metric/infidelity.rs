@@ -47,7 +47,8 @@ pub(super) const ENTRY: Entry<dyn Metric> = Entry {
              column (Definition C.1)",
         ),
         ("robust_samples", "points of that ball, 1 or more"),
-    ]),
+    ])
+    .option_aliases(&[("n_perturb_samples", "samples")]),
     build,
 };
 

@@ -16,7 +16,11 @@ pub(super) const ENTRY: Entry<dyn Metric> = Entry {
     name: "localisation",
     about: "share of the heat on the object, pointing game, share of the hottest pixels on it \
             (Arras et al. 2022; Zhang et al. 2018)",
-    options: Described::NONE,
+    options: Described::NONE.alias(&[
+        "PointingGame",
+        "RelevanceMassAccuracy",
+        "RelevanceRankAccuracy",
+    ]),
     build,
 };
 

@@ -11,7 +11,7 @@ use toml::Table;
 pub(super) const ENTRY: Entry<dyn Objective> = Entry {
     name: "natural",
     about: "cross-entropy",
-    options: described::<Natural>(&[("label_smoothing", "in [0, 1)")]),
+    options: described::<Natural>(&[("label_smoothing", "in [0, 1)")]).alias(&["CrossEntropyLoss"]),
     build,
 };
 

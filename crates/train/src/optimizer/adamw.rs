@@ -22,7 +22,9 @@ pub(super) const ENTRY: Entry<dyn Optimizer> = Entry {
         ("eps", "added to the root of the second moment, above 0"),
         ("weight_decay", "0 or more, decoupled from the gradient"),
     ])
-    .needing(&[("learning_rate", "0.001")]),
+    .needing(&[("learning_rate", "0.001")])
+    .alias(&["AdamW"])
+    .option_aliases(&[("lr", "learning_rate")]),
     build,
 };
 

@@ -19,7 +19,9 @@ pub(super) const ENTRY: Entry<dyn Optimizer> = Entry {
         ("nesterov", "true: Nesterov's momentum"),
         ("weight_decay", "0 or more, added to the gradient"),
     ])
-    .needing(&[("learning_rate", "0.1")]),
+    .needing(&[("learning_rate", "0.1")])
+    .alias(&["SGD"])
+    .option_aliases(&[("lr", "learning_rate")]),
     build,
 };
 

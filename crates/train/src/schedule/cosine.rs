@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 pub(super) const ENTRY: Entry<dyn Schedule> = Entry {
     name: "cosine",
     about: "half a cosine down to 0 (Loshchilov & Hutter 2017)",
-    options: described::<Cosine>(&[("warmup", "epochs of a linear rise from 0")]),
+    options: described::<Cosine>(&[("warmup", "epochs of a linear rise from 0")])
+        .alias(&["CosineAnnealingLR"]),
     build: |t| {
         let cosine: Cosine = registry::options(t)?;
         check_warmup(cosine.warmup)?;

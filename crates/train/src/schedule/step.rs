@@ -13,7 +13,9 @@ pub(super) const ENTRY: Entry<dyn Schedule> = Entry {
         ("every", "epochs from a drop to the next, above 0"),
         ("gamma", "factor of a drop, in [0, 1]"),
         ("warmup", "epochs of a linear rise from 0"),
-    ]),
+    ])
+    .alias(&["StepLR"])
+    .option_aliases(&[("step_size", "every")]),
     build: |t| {
         let step: Step = registry::options(t)?;
         check_warmup(step.warmup)?;

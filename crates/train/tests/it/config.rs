@@ -43,6 +43,20 @@ fn what_is_left_out_has_its_default() {
 }
 
 #[test]
+fn pytorchs_names_are_ours_in_the_resolved_settings() {
+    let text = LEAST.replace("learning_rate", "lr").replace("'sgd'", "'SGD'");
+    let text = format!("{text}[schedule]\nname = 'StepLR'\nstep_size = 3.0\n");
+    let config = parse(&text, &["optimizer.lr=0.25", "objective.name=CrossEntropyLoss"]).unwrap();
+    assert_eq!(config.optimizer["name"].as_str(), Some("sgd"));
+    assert_eq!(config.optimizer["learning_rate"].as_float(), Some(0.25));
+    assert!(!config.to_toml().contains("lr =") && !config.to_toml().contains("step_size"));
+    assert_eq!(config.schedule["every"].as_float(), Some(3.));
+    assert_eq!(config.objective["name"].as_str(), Some("natural"));
+    let twice = LEAST.replace("learning_rate = 0.1", "learning_rate = 0.1\nlr = 0.2");
+    assert!(told(&twice, &[]).contains("`learning_rate` and `lr` are names of one option"));
+}
+
+#[test]
 fn set_reaches_every_setting() {
     let set = [
         "epochs=7",

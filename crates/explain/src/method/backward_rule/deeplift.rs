@@ -17,7 +17,8 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
     options: described::<DeepLift>(&[(
         "baseline",
         "value of every pixel of the reference, in [0, 1]",
-    )]),
+    )])
+    .alias(&["DeepLift"]),
     build,
 };
 

@@ -13,7 +13,7 @@ pub(crate) const DECONVNET: Entry<dyn Attribution> = Entry {
     name: "deconvnet",
     about: "deconvolution rule: at a nonlinearity the gradient is cut at 0 and not masked (Zeiler \
             & Fergus 2014)",
-    options: Described::NONE,
+    options: Described::NONE.alias(&["Deconvolution"]),
     build: build_deconvnet,
 };
 
@@ -22,7 +22,7 @@ pub(crate) const GUIDED: Entry<dyn Attribution> = Entry {
     name: "guided",
     about: "guided back-propagation: the gradient is cut at 0 before each nonlinearity's slope \
             (Springenberg et al. 2015)",
-    options: Described::NONE,
+    options: Described::NONE.alias(&["GuidedBackprop"]),
     build: build_guided,
 };
 

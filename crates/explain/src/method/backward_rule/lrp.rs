@@ -24,7 +24,8 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
             "how far contributions of a layer's own sign are raised, 0 (off) or more (Montavon \
              et al. 2019)",
         ),
-    ]),
+    ])
+    .alias(&["LRP"]),
     build,
 };
 

@@ -33,7 +33,8 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
         ("blur", "σ of the blurred baseline, in pixels"),
         ("defended", "false: gradients pass every nonlinearity"),
         ("until_switched", "true: an image whose class another outdoes is done"),
-    ]),
+    ])
+    .option_aliases(&[("lr", "learning_rate")]),
     build,
 };
 

@@ -31,7 +31,8 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
         ("power", "exponent of the variation, 1 or more"),
         ("baseline", "blur, or a value in [0, 1]: what replaces masked pixels"),
         ("blur", "σ of the blurred baseline, in pixels"),
-    ]),
+    ])
+    .option_aliases(&[("lr", "learning_rate")]),
     build,
 };
 

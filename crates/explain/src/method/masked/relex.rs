@@ -38,7 +38,8 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
             "normalised",
             "true: a step is along the gradient's direction; false: the gradient itself",
         ),
-    ]),
+    ])
+    .option_aliases(&[("lr", "learning_rate")]),
     build,
 };
 

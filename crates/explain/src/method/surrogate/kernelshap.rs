@@ -38,7 +38,9 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
         ("cells", "cells along a side of the grid, for groups=grid alone; there 10"),
         ("baseline", "value of what is switched off, in [0, 1]"),
         ("all", "true: every coalition of at most 14 groups, exact"),
-    ]),
+    ])
+    .alias(&["KernelShap"])
+    .option_aliases(&[("n_samples", "samples")]),
     build,
 };
 

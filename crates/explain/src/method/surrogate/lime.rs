@@ -45,7 +45,7 @@ pub(crate) const ENTRY: Entry<dyn Attribution> = Entry {
              2023; needs an `alpha`",
         ),
         ("baseline", "value of what is switched off, in [0, 1]"),
-    ]),
+    ]).alias(&["Lime"]).option_aliases(&[("n_samples", "samples")]),
     build,
 };
 

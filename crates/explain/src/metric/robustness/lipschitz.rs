@@ -44,7 +44,7 @@ pub(crate) const ENTRY: Entry<dyn Metric> = Entry {
             "shared: a method draws at a neighbour what it draws at the image; fresh: something \
              else",
         ),
-    ]),
+    ]).alias(&["LocalLipschitzEstimate"]).option_aliases(&[("nr_samples", "samples"), ("perturb_std", "sigma")]),
     build,
 };
 

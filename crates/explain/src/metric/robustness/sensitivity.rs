@@ -42,7 +42,7 @@ pub(crate) const ENTRY: Entry<dyn Metric> = Entry {
             "shared: a method draws at a point what it draws at the image; fresh: something else, \
              as the paper's code does",
         ),
-    ]),
+    ]).alias(&["sensitivity_max"]).option_aliases(&[("n_perturb_samples", "samples"), ("perturb_radius", "radius")]),
     build,
 };
 
