@@ -123,7 +123,8 @@ fn names_of_other_libraries_are_typed_and_ours_are_kept() {
     let both = format!("explain --method ig:points=3,n_steps=4 {subject}");
     let said = place.misused(&both);
     assert!(said.contains("`points` and `n_steps` are names of one option"), "{said}");
-    let said = place.refused(&format!("explain --method ig,IntegratedGradients {subject}"));
+    let said = place
+        .refused(&format!("explain --method ig,IntegratedGradients --out n.safetensors {subject}"));
     assert!(said.contains("names `ig` twice"), "{said}");
     let listed = place.ok("list IntegratedGradients").stdout;
     assert!(listed.contains("; also IntegratedGradients") && listed.contains("; also n_steps"));

@@ -14,7 +14,11 @@ pub(crate) fn own_key<'a>(aliases: &[(&'static str, &'static str)], key: &'a str
 }
 
 /// Notes that `own` was given as `key`. Errors: it was given by another name before.
-pub(crate) fn once<'a>(seen: &mut BTreeMap<&'a str, &'a str>, own: &'a str, key: &'a str) -> Result<()> {
+pub(crate) fn once<'a>(
+    seen: &mut BTreeMap<&'a str, &'a str>,
+    own: &'a str,
+    key: &'a str,
+) -> Result<()> {
     match seen.insert(own, key) {
         Some(before) if before != key => {
             bail!("`{before}` and `{key}` are names of one option; give one of them")
