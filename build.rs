@@ -1,6 +1,10 @@
 //! Build script of every crate here: lets binaries, tests and examples find libtorch, and keeps CUDA.
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// Changes with every commit; not there without a repository.
 const COMMITS: &str = ".git/logs/HEAD";
@@ -28,17 +32,48 @@ fn main() {
 
 /// Where binaries look for libraries, and the libraries that they load for those that these load: cuDNN
 /// compiles kernels with NVRTC, which looks for its own by name, and only DT_RPATH of the program holds
-/// for that; DT_RUNPATH does not (docs/decisions/libtorch.md).
+/// for that; DT_RUNPATH does not (docs/decisions/libtorch.md). First beside the program, as in a wheel or
+/// in a checkout that was moved, then where libtorch is now.
 fn search(lib: &str) {
     println!("cargo:rustc-link-arg=-Wl,--disable-new-dtags");
-    println!("cargo:rustc-link-arg=-Wl,-rpath={lib}");
-    let packages = Path::new(lib).join("../../nvidia");
-    for folder in fs::read_dir(packages).into_iter().flatten().flatten() {
-        let libraries = folder.path().join("lib");
-        if libraries.is_dir() {
-            println!("cargo:rustc-link-arg=-Wl,-rpath={}", libraries.display());
+    let packages = Path::new(lib).join("../..");
+    let mut libraries = vec!["torch/lib".to_owned()];
+    for folder in fs::read_dir(packages.join("nvidia")).into_iter().flatten().flatten() {
+        let name = folder.file_name().to_string_lossy().into_owned();
+        libraries.extend(folder.path().join("lib").is_dir().then(|| format!("nvidia/{name}/lib")));
+    }
+    libraries.sort();
+    let packages = packages.canonicalize().unwrap_or(packages);
+    let here = [WHEEL.to_owned()].into_iter().chain(beside(&packages));
+    for folder in here.chain([packages.display().to_string()]) {
+        for library in &libraries {
+            println!("cargo:rustc-link-arg=-Wl,-rpath={folder}/{library}");
         }
     }
+    if !Path::new(lib).ends_with("torch/lib") {
+        println!("cargo:rustc-link-arg=-Wl,-rpath={lib}");
+    }
+}
+
+/// Packages of Python as the program of a wheel sees them: gradproof/bundled/bin is beside torch.
+const WHEEL: &str = "$ORIGIN/../../..";
+
+/// Packages of Python inside this checkout as its programs and its tests see them; none elsewhere.
+fn beside(packages: &Path) -> Vec<String> {
+    let out = std::env::var_os("OUT_DIR").map(PathBuf::from);
+    // Programs are in PROFILE, tests in PROFILE/deps, this is PROFILE/build/CRATE/out.
+    let profile = out.as_deref().and_then(|out| out.ancestors().nth(3)?.canonicalize().ok());
+    let root = profile.as_deref().and_then(|profile| {
+        let root = profile.ancestors().find(|folder| folder.join("Cargo.lock").is_file());
+        root.map(Path::to_owned)
+    });
+    let (Some(profile), Some(root)) = (profile, root) else { return vec![] };
+    let (Ok(below), Ok(inside)) = (profile.strip_prefix(&root), packages.strip_prefix(&root))
+    else {
+        return vec![];
+    };
+    let up = "../".repeat(below.components().count());
+    ["", "../"].map(|more| format!("$ORIGIN/{more}{up}{}", inside.display())).into()
 }
 
 /// Examples in documentation know no rpath. Cargo puts folders of build outputs, not others, where

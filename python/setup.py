@@ -22,9 +22,19 @@ def bundle():
     shutil.rmtree(BUNDLED, ignore_errors=True)
     (BUNDLED / "bin").mkdir(parents=True)
     subprocess.run(["strip", "-o", BUNDLED / "bin/gradproof", program], check=True)
+    forget_paths(BUNDLED / "bin/gradproof")
     (BUNDLED / "bin/gradproof").chmod(0o755)
     for folder in ["weights", "experiments"]:
         shutil.copytree(ROOT / folder, BUNDLED / folder)
+
+
+def forget_paths(program):
+    """Takes folders of this machine out of where the program looks for libraries (DT_RPATH, before all else)."""
+    data = program.read_bytes()
+    for found in set(re.findall(rb"(?<=\0)\$ORIGIN[^\0]*", data)):
+        kept = b":".join(place for place in found.split(b":") if place.startswith(b"$ORIGIN"))
+        data = data.replace(found + b"\0", kept.ljust(len(found), b"\0") + b"\0")
+    program.write_bytes(data)
 
 
 class Wheel(bdist_wheel):

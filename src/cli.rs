@@ -165,7 +165,7 @@ pub struct Subject {
     #[command(flatten)]
     pub reading: Reading,
     /// Class names in the order of the logits, if the weights have none: a file with one name per
-    /// line, or names separated by commas
+    /// line, names separated by commas, or `imagenet` for the 1000 of ImageNet-1k
     #[arg(long, value_name = "FILE")]
     pub classes: Option<String>,
     /// Rename classes of the data to the model's, such as `plane=airplane,car=automobile`; several

@@ -28,6 +28,7 @@ mod weights;
 pub fn dispatch(cli: &Cli) -> Result<()> {
     let Common { json, quiet, verbose, .. } = cli.common;
     let ui = Ui { json, quiet, verbose };
+    ui.open_trace();
     let outcome = perform(cli, &ui)?;
     ui.print(&outcome)?;
     outcome.failed.map_or(Ok(()), |why| Err(Failed(why).into()))

@@ -1,6 +1,8 @@
 //! A model and the images it is asked about, loaded and checked before any work.
 
 pub mod classes;
+mod fit;
+mod imagenet;
 mod load;
 mod maps;
 pub mod shared;
@@ -21,13 +23,14 @@ use anyhow::{Context, Result, ensure};
 use classes::{Fitted, Known};
 use data::{Dataset, Features};
 use explain::{Batch, engine::limit::ChunkLimit};
+use fit::check_shape;
 use models::{
     Classifier, Precision, StandIn, Target, checkpoint,
     checkpoint::Hints,
     finite::{finite, logits_of},
     noise,
 };
-use std::{collections::BTreeMap, path::Path, time::Instant};
+use std::{collections::BTreeMap, ffi::OsStr, path::Path, time::Instant};
 use tch::{Device, Kind, Tensor};
 use tensorfile::words::count;
 
@@ -58,8 +61,19 @@ pub struct Loaded {
     pub notes: Vec<String>,
 }
 
-/// Loads weights, then data, and checks that they fit.
+/// Loads weights, then data, and checks that they fit. Errors: data without labels.
 pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
+    load_any(args, common, ui, true)
+}
+
+/// The same where the predicted class may stand for the label of an image that has none.
+pub fn load_with_or_without_labels(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
+    let mut loaded = load_any(args, common, ui, false)?;
+    loaded.label()?;
+    Ok(loaded)
+}
+
+fn load_any(args: &Subject, common: &Common, ui: &Ui, labels: bool) -> Result<Loaded> {
     let device = common.device.resolve()?;
     arithmetic::round_as(args.precision, device)?;
     ensure!(args.batch_size != Some(0), "`--batch-size 0`: at least one image is needed");
@@ -68,18 +82,14 @@ pub fn load(args: &Subject, common: &Common, ui: &Ui) -> Result<Loaded> {
     let mut options = args.reading.options(common);
     options.features.clone_from(&columns);
     let data = data::open(&args.data, &options)?;
+    fit::check_labels(&data, args, labels)?;
     weights.suit(data.image_shape());
     check_shape(&weights.classifier, &data)?;
     weights.notes.extend(data.notes.iter().cloned());
     weights.notes.extend(device::passed_over(common.device, device));
     weights.notes.extend(trained::by_place(columns.as_ref(), &data));
     weights.notes.extend(trained::on_these(&weights.metadata, (&args.data, &args.reading), &data));
-    let fitted = classes::fit(data, Known::of(&weights), &args.class_map)?;
-    weights.notes.extend(fitted.notes.iter().cloned());
-    let data = match &args.class {
-        Some(class) => fitted.filter_class(class).with_context(|| format!("`--class {class}`"))?,
-        None => fitted.data,
-    };
+    let data = fit::labelled(data, &mut weights, args)?;
     let data = in_memory(data.slice(args.offset, args.limit)?, ui)?.to_device(device);
     Ok(ready(args, weights, data, device, columns))
 }
@@ -113,7 +123,9 @@ pub fn load_beside(first: (&str, &Loaded), args: &Subject, ui: &Ui) -> Result<Lo
 
 fn weights(args: &Subject, ui: &Ui) -> Result<checkpoint::Loaded> {
     let (arch, normalise) = (args.arch.clone(), args.normalise.clone());
-    let hints = Hints { arch, normalise, entry: args.entry.clone(), size: args.reading.size };
+    let made = args.reading.preprocess.map(|_| data::Preprocess::SIDE.into());
+    let size = args.reading.size.or(made);
+    let hints = Hints { arch, normalise, entry: args.entry.clone(), size };
     let mut loaded = checkpoint::load(Path::new(named(&args.weights.to_string_lossy()).1), &hints)?;
     for (key, value) in &loaded.metadata {
         ui.detail(&format!("  {key}: {}", value.trim().replace('\n', "\n    ")));
@@ -169,18 +181,6 @@ pub fn in_memory(data: Dataset, ui: &Ui) -> Result<Dataset> {
     Ok(data)
 }
 
-fn check_shape(model: &Classifier, data: &Dataset) -> Result<()> {
-    let (wanted, found) = (model.shape.image, data.image_shape());
-    let form = |s: [i64; 3]| s.map(|n| n.to_string()).join("x");
-    ensure!(
-        wanted == found,
-        "the model takes {} images (channels x height x width), the data has {}",
-        form(wanted),
-        form(found)
-    );
-    Ok(())
-}
-
 fn card(args: &Subject, model: &Classifier, header: &BTreeMap<String, String>) -> ModelCard {
     let said = |key: &str| header.get(key).cloned().unwrap_or("unknown".into());
     ModelCard {
@@ -195,11 +195,15 @@ fn card(args: &Subject, model: &Classifier, header: &BTreeMap<String, String>) -
     }
 }
 
-/// The file's name without its ending; the folder's for the `last.safetensors` of a run.
+/// The file's name without its ending; of the weights of a run the folder's, and that with `-best`.
 pub fn short_name(weights: &Path) -> String {
-    let folder = weights.parent().and_then(Path::file_name);
-    let stem = weights.file_stem().filter(|stem| *stem != "last").or(folder);
-    stem.unwrap_or_default().to_string_lossy().into_owned()
+    let word = |part: Option<&OsStr>| part.unwrap_or_default().to_string_lossy().into_owned();
+    let stem = word(weights.file_stem());
+    match (weights.parent().and_then(Path::file_name), stem.as_str()) {
+        (Some(run), "last") => word(Some(run)),
+        (Some(run), "best") => word(Some(run)) + "-best",
+        _ => stem,
+    }
 }
 
 impl Loaded {
@@ -320,7 +324,13 @@ impl Loaded {
     pub fn check_target(&self, explained: &Explained) -> Result<()> {
         ensure!(explained.chunk != Some(0), "`--chunk 0`: at least one image is needed");
         match &explained.target {
-            TargetClass::Predicted | TargetClass::Label => Ok(()),
+            TargetClass::Label => {
+                let told =
+                    "`--target label`: the pictures have no labels; leave it out, or name a class";
+                ensure!(self.data.labelled, told);
+                Ok(())
+            }
+            TargetClass::Predicted => Ok(()),
             TargetClass::Class(class) => self.class(class).map(|_| ()),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::parse::{memory, one_of};
 use crate::runtime::{device::Choice, graphs};
-use clap::Args;
+use clap::{ArgAction, Args};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Common options")]
@@ -38,9 +38,9 @@ pub struct Common {
     /// Suppress messages and progress bars
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Print more messages
-    #[arg(long, short, global = true)]
-    pub verbose: bool,
+    /// Print more messages; -vv: also how long each batch took
+    #[arg(long, short, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
 }
 
 impl Common {

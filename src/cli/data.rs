@@ -4,7 +4,7 @@ use super::{
     common::Common,
     parse::{one_of, tensor_file},
 };
-use ::data::{Holdout, Options, Split};
+use ::data::{Holdout, Options, Preprocess, Split};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
 
@@ -14,9 +14,11 @@ pub enum Data {
     Fetch {
         /// cifar10 or mnist
         what: String,
-        /// Output folder
-        #[arg(long, value_name = "DIR", default_value = "data")]
-        to: PathBuf,
+        /// Output folder [default: GRADPROOF_DATA_DIR, else gradproof/data in the user's cache
+        /// (XDG_CACHE_HOME or ~/.cache)]; paths data/... that are not there are looked for in that
+        /// default
+        #[arg(long, value_name = "DIR")]
+        to: Option<PathBuf>,
         /// Mirror with the same files
         #[arg(long, value_name = "URL")]
         from: Option<String>,
@@ -66,6 +68,10 @@ pub struct Reading {
     /// Resize images of folders to this side length
     #[arg(long, value_name = "PIXELS")]
     pub size: Option<i64>,
+    /// Make images of pictures of any size; torchvision: as its ImageNet weights want them, the
+    /// shorter side resized to 256 pixels (bilinear, antialiased), the middle 224x224 cut out
+    #[arg(long, value_name = "RECIPE", conflicts_with = "size", value_parser = one_of::<Preprocess>())]
+    pub preprocess: Option<Preprocess>,
     /// Read images of folders with 1 or 3 channels [default: as the first image]
     #[arg(long, value_name = "N")]
     pub channels: Option<i64>,
@@ -91,6 +97,7 @@ impl Reading {
             split: self.split,
             holdout: self.held_out(),
             size: self.size,
+            preprocess: self.preprocess,
             channels: self.channels,
             memory: common.memory(),
             label_column: self.label_column.clone(),

@@ -7,7 +7,7 @@ use crate::{
     runtime::ui::Ui,
     session::in_memory,
 };
-use ::data::{Dataset, fetch::fetch};
+use ::data::{Dataset, fetch::fetch, home};
 use anyhow::{Result, ensure};
 use std::path::Path;
 use tensorfile::words::count;
@@ -18,7 +18,8 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<Outcome> {
     match args {
         Data::Fetch { what, to, from } => {
             let bar = ui.bar(0, what);
-            let place = fetch(what, to, from.as_deref(), &|p| {
+            let to = to.clone().unwrap_or_else(home);
+            let place = fetch(what, &to, from.as_deref(), &|p| {
                 bar.set_length(p.total.unwrap_or(p.done));
                 bar.set_position(p.done);
                 bar.set_message(p.file.to_owned());
@@ -33,6 +34,7 @@ pub fn run(args: &Data, common: &Common, ui: &Ui) -> Result<Outcome> {
             files.check(common.force)?;
             to.folder.as_deref().map_or(Ok(()), empty)?;
             let mut set = open(set, common)?;
+            ensure!(set.labelled, "`{}` has no labels to write", set.name);
             if let Some(folder) = &to.folder {
                 set.notes.extend(set.check_folder()?);
                 // A folder that is not there yet is not made before all images are read.

@@ -54,7 +54,7 @@ pub fn run(args: &Explain, common: &Common, ui: &Ui) -> Result<Outcome> {
     let files = Files::of(&args.subject).methods("--method", &args.method);
     let files = files.writes("--out", out).writes("--figure", &args.drawn.figure);
     files.check(common.force)?;
-    let loaded = session::load(&args.subject, common, ui)?;
+    let loaded = session::load_with_or_without_labels(&args.subject, common, ui)?;
     loaded.check_target(&args.explained)?;
     for m in &methods {
         loaded.check_method(&m.spelled, &*m.method)?;

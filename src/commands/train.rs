@@ -57,7 +57,6 @@ pub fn run(args: &Train, common: &Common, ui: &Ui) -> Result<Outcome> {
 }
 
 fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -> Result<Outcome> {
-    let mut outcome = Outcome::default();
     let told = || format!("`{}`", args.config.display());
     let config = Config::read(&args.config, args.scale.as_deref(), &args.set)?;
     files(args, &config).check(true)?; // `taken` tells a new run from an old one
@@ -72,13 +71,8 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
     arithmetic::train_as(config.precision, device, common.deterministic)?;
     let before = before(&config)?;
     let sets = Sets::load(&config, before.as_ref(), (common, ui), device)?;
-    let Sets { train, test, mut notes } = sets;
-    if adversary.is_some() {
-        train.check_pixels("training against an adversary")?;
-    }
-    if config.data.augment.is_some() {
-        train.check_pixels("`data.augment`")?;
-    }
+    let Sets { train, test, validation, mut notes } = sets;
+    check_pixels(&train, adversary.is_some(), config.data.augment.is_some())?;
     let shape = Shape { image: train.image_shape(), classes: train.classes.len() as i64 };
     let begun = match (before, arch) {
         (Some(before), _) => continued(&config, shape, before, device),
@@ -103,17 +97,53 @@ fn train(args: &Train, common: &Common, ui: &Ui, ranks: &Rc<dyn Communicator>) -
     let (on_nan, ranks) = (args.on_nan, ranks.clone());
     let graphs = Graphs::wanted(common.cuda_graphs).map(Rc::new);
     let recorder = graphs.clone().map(|graphs| graphs as Rc<dyn Recorder>);
-    let job = Job { config, model, train, test, out, resume, adversary, on_nan, ranks, recorder };
+    let job = Job {
+        config,
+        model,
+        train,
+        test,
+        validation,
+        out,
+        resume,
+        adversary,
+        on_nan,
+        ranks,
+        recorder,
+    };
     let mut watch = Bars { ui, headline, epochs, bar: ui.bar(0, "") };
     let lines = ::train::run(&job, &mut watch)?;
     graphs.iter().filter_map(|graphs| graphs.note()).for_each(|note| ui.note(&note));
-    let (weights, last) = (args.out.join(job.weights()), lines.last().context("no epoch was run")?);
+    told_of(&job, &lines)
+}
+
+/// Errors: a table where what is asked for is done to pixels.
+fn check_pixels(train: &Dataset, adversary: bool, augmented: bool) -> Result<()> {
+    if adversary {
+        train.check_pixels("training against an adversary")?;
+    }
+    if augmented {
+        train.check_pixels("`data.augment`")?;
+    }
+    Ok(())
+}
+
+/// What a run came to.
+fn told_of(job: &Job, lines: &[EpochLine]) -> Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let (weights, last) = (job.out.join(job.weights()), lines.last().context("no epoch was run")?);
     let found = match last.test_accuracy {
         Some(accuracy) => format!("test accuracy {:.2} %", 100. * accuracy),
         None => "trained without test images".into(),
     };
     let epochs = count(last.epoch, "epoch");
     outcome.say(&format!("{found} after {epochs}: {}", weights.display()));
+    if let Some((epoch, accuracy)) = ::train::log::best(lines) {
+        let (best, accuracy) = (job.out.join(job.best()), 100. * accuracy);
+        outcome.say(&format!(
+            "validation accuracy {accuracy:.2} % after epoch {epoch}, the highest: {}",
+            best.display()
+        ));
+    }
     outcome.with(&record(last, &weights)?)
 }
 

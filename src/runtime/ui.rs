@@ -7,7 +7,10 @@ use explain::engine::oom;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::{
     io::{self, ErrorKind, IsTerminal, Write},
-    sync::{Mutex, OnceLock, PoisonError},
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -19,8 +22,8 @@ pub struct Ui {
     pub json: bool,
     /// No notes, no progress.
     pub quiet: bool,
-    /// Say more.
-    pub verbose: bool,
+    /// Say more: 1 details, 2 how long each batch took.
+    pub verbose: u8,
 }
 
 impl Ui {
@@ -34,9 +37,14 @@ impl Ui {
 
     /// Something only the curious want to know, on stderr with `--verbose`.
     pub fn detail(&self, text: &str) {
-        if self.verbose {
+        if self.verbose > 0 {
             self.note(text);
         }
+    }
+
+    /// From now on [`trace`] speaks, where much is to be said.
+    pub fn open_trace(&self) {
+        TRACED.store(self.verbose > 1 && !self.quiet, Ordering::Relaxed);
     }
 
     /// What a command found, on stdout: its text, or with `--json` its object.
@@ -77,6 +85,17 @@ impl Ui {
 fn remaining((done, of): (u64, u64), passed: Duration) -> Duration {
     let share = of.saturating_sub(done) as f64 / done.max(1) as f64;
     Duration::try_from_secs_f64(passed.as_secs_f64() * share).unwrap_or(Duration::MAX)
+}
+
+/// Whether [`trace`] speaks.
+static TRACED: AtomicBool = AtomicBool::new(false);
+
+/// How long the work on the `n` images from number `first` on took, with `-vv`.
+pub fn trace(first: u64, n: i64, begun: Instant) {
+    if TRACED.load(Ordering::Relaxed) {
+        let (last, seconds) = (first + n as u64 - 1, begun.elapsed().as_secs_f64());
+        let _ = writeln!(io::stderr(), "  images {first} to {last}: {seconds:.2} s");
+    }
 }
 
 /// A rate with two digits, more before the point: 0.012, 1.2, 12, 123.

@@ -1,6 +1,7 @@
 //! Classes by name: labels of data in the numbers of a model's logits, wherever weights and data
 //! meet. Names decide; by position alone where one side has none, and that is said.
 
+use super::imagenet;
 use anyhow::{Context, Result, bail, ensure};
 use data::{
     Dataset,
@@ -278,8 +279,11 @@ pub fn same(first: (&str, Known), other: (&str, Known)) -> Result<Option<String>
     bail!("a class that is `{a_class}` in `{a_name}` is `{b_class}` in `{b_name}`: {hint}")
 }
 
-/// Class names in the order of the logits: of a file, one a line, or between commas.
+/// Class names in the order of the logits: of a file, one a line, or between commas; those of ImageNet.
 pub fn listed(text: &str) -> Result<Vec<String>> {
+    if text == imagenet::WORD {
+        return Ok(imagenet::names());
+    }
     let path = Path::new(text);
     if path.is_file() {
         let lines = tensorfile::foreign::read_text(path)?;
@@ -288,7 +292,8 @@ pub fn listed(text: &str) -> Result<Vec<String>> {
     }
     ensure!(
         text.contains(','),
-        "no such file: `{text}` (a name a line, in the order of the logits; or names between commas)"
+        "no such file: `{text}` (a name a line, in the order of the logits; or names between commas; or \
+         `imagenet`)"
     );
     Ok(text.split(',').map(|name| name.trim().to_owned()).collect())
 }

@@ -1,9 +1,13 @@
 //! Batches of images shared out to workers: the one place through which commands work on images.
 
 use super::Loaded;
-use crate::runtime::workers::{self, Crew, Stop};
+use crate::runtime::{
+    ui,
+    workers::{self, Crew, Stop},
+};
 use anyhow::Result;
 use models::Classifier;
+use std::time::Instant;
 use tch::{Device, Tensor};
 
 // SAFETY: workers read it together and nobody changes it meanwhile. Its parts that are not `Sync` are
@@ -66,8 +70,12 @@ impl Loaded {
             next += y.size()[0] as u64;
             Ok((x, y, number))
         });
-        let make =
-            |(x, y, number): (Tensor, Tensor, u64), stop: &Stop| make((&x, &y), number, stop);
+        let make = |(x, y, number): (Tensor, Tensor, u64), stop: &Stop| {
+            let begun = Instant::now();
+            let made = make((&x, &y), number, stop);
+            ui::trace(number, y.size()[0], begun);
+            made
+        };
         workers::each(self.crew(first, size, chunk), items, make, take)
     }
 }

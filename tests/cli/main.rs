@@ -8,6 +8,7 @@ mod data {
     //! What data and weights mean together.
     mod kinds;
     mod names;
+    mod pictures;
     mod splits;
     mod streams;
     mod tables;

@@ -28,6 +28,8 @@ pub struct Dataset {
     pub labels: Tensor,
     /// The name of each class.
     pub classes: Vec<String>,
+    /// Whether the labels say anything: pictures without a class have 0 for one.
+    pub labelled: bool,
     /// Whether the data say these names; where they do not, classes are called by their numbers.
     pub named: bool,
     /// Whether this is all of the data, which have no parts for training and testing.
@@ -57,6 +59,7 @@ impl Dataset {
             images: images.into(),
             labels,
             classes,
+            labelled: true,
             named: true,
             whole: false,
             places,
@@ -151,6 +154,7 @@ impl Dataset {
             images: self.images.with(&pick),
             labels: pick(&self.labels),
             classes: self.classes.clone(),
+            labelled: self.labelled,
             named: self.named,
             whole: self.whole,
             places: pick(&self.places),
@@ -187,6 +191,11 @@ impl Dataset {
     pub fn batch(&self, numbers: &[i64]) -> Result<(Tensor, Tensor)> {
         let images = self.images.batches(vec![numbers.to_vec()]).next().expect("one batch")?;
         Ok((pixels(&images), self.labels_of(numbers)))
+    }
+
+    /// The same images with these labels, of classes that are called `classes`.
+    pub fn labelled_as(self, labels: Tensor, classes: Vec<String>) -> Dataset {
+        Dataset { labels, classes, named: true, ..self }
     }
 
     /// The labels of the images with these numbers.

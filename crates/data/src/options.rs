@@ -1,6 +1,6 @@
 //! How a set of data is read.
 
-use crate::{Features, Holdout};
+use crate::{Features, Holdout, Preprocess};
 use serde::{Deserialize, Serialize};
 
 /// Which part of a set.
@@ -26,6 +26,8 @@ pub struct Options {
     pub holdout: Option<Holdout>,
     /// `folder:` only: every image is resized to this height and width, in pixels.
     pub size: Option<i64>,
+    /// Files of pictures only: a recipe by which they become images of one size; with it no `size`.
+    pub preprocess: Option<Preprocess>,
     /// `folder:` only: the channels of every image, 1 or 3; none: those of the first.
     pub channels: Option<i64>,
     /// `folder:` only: bytes of decoded images kept in memory. A larger set stays in its files, which are
@@ -44,6 +46,7 @@ impl From<Split> for Options {
             split,
             holdout: None,
             size: None,
+            preprocess: None,
             channels: None,
             memory: MEMORY,
             label_column: None,

@@ -7,6 +7,7 @@ mod csv;
 mod folder;
 mod kind;
 mod mnist;
+mod pictures;
 mod shapes;
 mod simulated;
 mod tensors;
@@ -21,6 +22,7 @@ pub const SOURCES: &[Source] = &[
     csv::ENTRY,
     folder::ENTRY,
     mnist::ENTRY,
+    pictures::ENTRY,
     shapes::ENTRY,
     simulated::ENTRY,
     tensors::ENTRY,

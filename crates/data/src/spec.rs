@@ -1,8 +1,11 @@
 //! What `--data` may be: `KIND:PATH`, or a path whose kind is recognised by what is in it.
 
-use crate::{Dataset, Options, SOURCES, Source, Split, folder, mnist};
+use crate::{Dataset, Options, SOURCES, Source, Split, folder, home::located, mnist, picture};
 use anyhow::{Context, Result, anyhow, bail, ensure};
-use std::{collections::BTreeSet, path::Path};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 /// Reads the data `spec` names, onto the CPU; class folders into memory where they fit. Errors name the
 /// file and what is wrong.
@@ -43,15 +46,16 @@ fn read(spec: &str, options: &Options) -> Result<Dataset> {
         "`--channels` is for folders of pictures, not {}",
         kind.name
     );
-    ensure!(kind.is_drawn || path.exists(), "no such file or folder: `{}`", path.display());
+    let there = kind.is_drawn || kind.takes_patterns || path.exists();
+    ensure!(there, "no such file or folder: `{}`", path.display());
     let mut table = registry::parse(&format!("{}:{text}", kind.name))?;
     table.remove("name");
     let loader = (kind.build)(table).with_context(|| format!("`{spec}`"))?;
-    loader.load(path, options)
+    loader.load(&path, options)
 }
 
 /// The file or folder that `spec` names; none where it is drawn or nothing is there.
-pub fn place(spec: &str) -> Option<&Path> {
+pub fn place(spec: &str) -> Option<PathBuf> {
     let (_, path, _) = parts(spec).ok()?;
     path.exists().then_some(path)
 }
@@ -63,18 +67,24 @@ pub fn same_place(one: &str, other: &str) -> bool {
 }
 
 /// The kind that `spec` names, one of [`SOURCES`], its path and the text of its options.
-fn parts(spec: &str) -> Result<(&'static Source, &Path, &str)> {
+fn parts(spec: &str) -> Result<(&'static Source, PathBuf, &str)> {
     let (word, rest) = spec.split_once(':').unwrap_or((spec, ""));
-    if let Some(kind) = SOURCES.iter().find(|kind| kind.name == word) {
+    // A word alone may be the name of a file or a folder.
+    let path = spec == word && there(spec).is_some();
+    let mut kinds = SOURCES.iter().filter(|kind| kind.is_drawn || !path);
+    if let Some(kind) = kinds.find(|kind| kind.name == word) {
         if kind.is_drawn {
-            return Ok((kind, Path::new(""), rest));
+            return Ok((kind, PathBuf::new(), rest));
         }
         ensure!(!rest.is_empty(), "`{word}` needs a path, as in `{word}:PATH`");
         let (path, text) = path_and_options(rest, kind);
         return Ok((kind, path, text));
     }
     if let Some((path, text)) = there(spec) {
-        return Ok((recognise(path)?, path, text));
+        return Ok((recognise(&path)?, path, text));
+    }
+    if spec.contains(['*', '?', '[']) {
+        return Ok((named("pictures"), spec.into(), ""));
     }
     let names = names();
     let is_word = word.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
@@ -84,23 +94,21 @@ fn parts(spec: &str) -> Result<(&'static Source, &Path, &str)> {
 
 /// The path of `PATH,key=value` and its options: the first that is there, else what stands before an
 /// option of the kind.
-fn path_and_options<'a>(rest: &'a str, kind: &Source) -> (&'a Path, &'a str) {
+fn path_and_options<'a>(rest: &'a str, kind: &Source) -> (PathBuf, &'a str) {
     there(rest).unwrap_or_else(|| {
         let settings = kind.options.settings();
         let starts = settings.iter().filter_map(|s| rest.find(&format!(",{}=", s.name)));
         let (path, text) = rest.split_at(starts.min().unwrap_or(rest.len()));
-        (Path::new(path), text.trim_start_matches(','))
+        (path.into(), text.trim_start_matches(','))
     })
 }
 
 /// What is there of `PATH` or `PATH,key=value`, and what stands behind it.
-fn there(text: &str) -> Option<(&Path, &str)> {
-    let whole = Path::new(text).exists().then_some((Path::new(text), ""));
-    let mut commas = text.match_indices(',').map(|(at, _)| (&text[..at], &text[at + 1..]));
-    whole.or_else(|| {
-        let (path, rest) = commas.find(|(path, _)| Path::new(path).exists())?;
-        Some((Path::new(path), rest))
-    })
+fn there(text: &str) -> Option<(PathBuf, &str)> {
+    let found = |path: &str| Some(located(Path::new(path))).filter(|path| path.exists());
+    let commas = text.match_indices(',').map(|(at, _)| (&text[..at], &text[at + 1..]));
+    let mut parts = [(text, "")].into_iter().chain(commas);
+    parts.find_map(|(path, rest)| Some((found(path)?, rest)))
 }
 
 /// The kind of what is at `path`.
@@ -108,23 +116,26 @@ fn recognise(path: &Path) -> Result<&'static Source> {
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
     let hint = format!("say which with KIND:PATH; known kinds: {}", names());
     if path.is_file() {
-        let kind = SOURCES.iter().find(|kind| (kind.is_file)(&name));
+        let picture = picture::is_named_so(path).then(|| named("pictures"));
+        let kind = SOURCES.iter().find(|kind| (kind.is_file)(&name)).or(picture);
         return kind.map_or_else(|| Err(unrecognised(path, &name, &hint)), Ok);
     }
     let told = || format!("cannot read the folder `{}`", path.display());
     let mut found = BTreeSet::new();
-    let mut folders = false;
+    let (mut folders, mut pictures) = (false, false);
     for entry in path.read_dir().with_context(told)? {
         let entry = entry.with_context(told)?;
         let name = entry.file_name().to_string_lossy().to_lowercase();
         let is_folder = entry.path().is_dir();
         let kind = SOURCES.iter().find(|kind| (kind.is_folder_with)(&name, is_folder));
         found.extend(kind.map(|kind| kind.name));
-        folders |= entry.path().is_dir() && !folder::is_junk(&name);
+        folders |= is_folder && !folder::is_junk(&name);
+        pictures |= !is_folder && !folder::is_junk(&name) && picture::is_named_so(&entry.path());
     }
     let kinds: Vec<&str> = found.into_iter().collect();
     match kinds[..] {
         [] if folders => Ok(named("folder")),
+        [] if pictures => Ok(named("pictures")),
         [] => bail!("nothing recognised in the folder `{}`; {hint}", path.display()),
         [kind] => Ok(named(kind)),
         _ => bail!("`{}` holds several sets: {}; {hint}", path.display(), kinds.join(", ")),
@@ -173,9 +184,6 @@ fn foreign(name: &str) -> Option<String> {
         "xls" | "xlsx" | "ods" => ("a workbook", table("read_excel")),
         "json" | "jsonl" => ("JSON text", table("read_json")),
         "zip" | "tar" | "rar" | "7z" => ("an archive", "unpack it and give the folder".into()),
-        "png" | "jpg" | "jpeg" => {
-            ("one picture", "give the folder that holds a folder a class".into())
-        }
         "txt" | "data" | "dat" => {
             ("text of some kind", "a table with a line of names is read as `csv:PATH`".into())
         }

@@ -65,6 +65,9 @@ pub struct DataConfig {
     pub holdout: Option<f64>,
     /// Draws which images those are; by default 0.
     pub holdout_seed: Option<u64>,
+    /// The share of each class of the training images that is not trained on: `best.safetensors` is chosen by
+    /// the accuracy on them. None: there is no such file.
+    pub validation: Option<f64>,
     /// Random crops and flips of the training images; none: as they are.
     pub augment: Option<Augment>,
     /// Side that images of folders are resized to.
@@ -86,12 +89,23 @@ impl DataConfig {
         self.holdout.map(|fraction| Holdout { fraction, seed })
     }
 
+    /// How the training images are cut into two, if they are; drawn by `holdout_seed` as well.
+    pub fn validation(&self) -> Option<Holdout> {
+        let seed = self.holdout_seed.unwrap_or(0);
+        self.validation.map(|fraction| Holdout { fraction, seed })
+    }
+
     fn check(&self) -> Result<()> {
+        let share = |share: f64| share > 0. && share < 1.;
+        ensure!(
+            self.validation.is_none_or(share),
+            "`data.validation` is no fraction between 0 and 1, such as 0.1"
+        );
         self.augment.map_or(Ok(()), |augment| augment.check())?;
         self.holdout().map_or(Ok(()), |holdout| holdout.check().context("`data`"))?;
         ensure!(
-            self.holdout_seed.is_none() || self.holdout.is_some(),
-            "`data.holdout_seed` needs `data.holdout`"
+            self.holdout_seed.is_none() || self.holdout.is_some() || self.validation.is_some(),
+            "`data.holdout_seed` needs `data.holdout` or `data.validation`"
         );
         ensure!(
             self.holdout.is_none() || self.test.is_none(),

@@ -77,6 +77,7 @@ impl Epoch<'_> {
             observed: sums.quantiles(ranks),
             train_accuracy: sums.accuracy(),
             test_accuracy: None,
+            validation_accuracy: None,
             robust_accuracy: None,
             skipped: sums.skipped,
             learning_rate: self.rate(at),

@@ -16,8 +16,11 @@ pub struct Job {
     pub train: Dataset,
     /// Test images, on the same device; none: nothing is tested.
     pub test: Option<Dataset>,
-    /// Folder of the run: `config.toml`, `log.jsonl`, `last.safetensors` or `last.onnx`,
-    /// `resume.safetensors`, `events.out.tfevents.gradproof`.
+    /// Images of the training part that are not trained on, on the same device: the weights with which most
+    /// of them are right are kept as `best`; none: no such file.
+    pub validation: Option<Dataset>,
+    /// Folder of the run: `config.toml`, `log.jsonl`, `last.safetensors` or `last.onnx`, perhaps `best`
+    /// beside it, `resume.safetensors`, `events.out.tfevents.gradproof`.
     pub out: PathBuf,
     /// Go on from `resume.safetensors` if it is there.
     pub resume: bool,
@@ -35,6 +38,11 @@ impl Job {
     /// The name of the file with the weights: an ONNX network stays one.
     pub fn weights(&self) -> String {
         format!("last.{}", self.model.source.extension())
+    }
+
+    /// The same of the weights that the validation images chose.
+    pub fn best(&self) -> String {
+        format!("best.{}", self.model.source.extension())
     }
 }
 

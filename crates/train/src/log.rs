@@ -22,6 +22,9 @@ pub struct EpochLine {
     /// Accuracy on the test images, in [0, 1]; none where nothing is tested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_accuracy: Option<f64>,
+    /// Accuracy on the images held out to choose the best weights by, in [0, 1]; none where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validation_accuracy: Option<f64>,
     /// Accuracy on attacked test images, in [0, 1], where the objective has an adversary.
     #[serde(default)]
     pub robust_accuracy: Option<f64>,
@@ -67,6 +70,7 @@ impl EpochLine {
             ("images_per_second".to_owned(), self.images_per_second),
         ];
         all.extend(self.test_accuracy.map(|a| ("accuracy/test".to_owned(), a)));
+        all.extend(self.validation_accuracy.map(|a| ("accuracy/validation".to_owned(), a)));
         all.extend(self.robust_accuracy.map(|a| ("accuracy/robust".to_owned(), a)));
         for (name, q) in &self.observed {
             let tagged = [("mean", q.mean), ("median", q.median), ("p90", q.p90)];
@@ -75,6 +79,12 @@ impl EpochLine {
         all.extend(self.loss.iter().map(|(part, v)| (format!("loss/{part}"), *v)));
         all
     }
+}
+
+/// The epoch of the highest validation accuracy, of equal ones the first, and that accuracy.
+pub fn best(lines: &[EpochLine]) -> Option<(u32, f64)> {
+    let validated = lines.iter().filter_map(|line| Some((line.epoch, line.validation_accuracy?)));
+    validated.reduce(|best, next| if next.1 > best.1 { next } else { best })
 }
 
 /// Reads a log. Errors: no such file, a line that is not one of ours.

@@ -51,6 +51,7 @@ const LOG: &str = "log.jsonl";
 ///     model: Classifier::new(zoo::arch("mlp")?, shape, scale, 0, Device::Cpu),
 ///     train: data::load("shapes:train=16", &Split::Train.into())?,
 ///     test: None,
+///     validation: None,
 ///     out: folder.path().join("run"),
 ///     resume: false,
 ///     adversary: None,
@@ -109,6 +110,9 @@ pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
         log::write(&at(LOG), &lines)?;
         tensorboard::write(&at("events.out.tfevents.gradproof"), &lines)?;
         save_weights(&at(&job.weights()), job, &evaluated, &lines)?;
+        if log::best(&lines).is_some_and(|(epoch, _)| epoch == done) {
+            save_weights(&at(&job.best()), job, &evaluated, &lines)?;
+        }
         let state = State {
             model: &job.model,
             flat: &flat,
@@ -187,6 +191,7 @@ impl Job {
             ("epochs done", f64::from(done)),
             ("training images", self.train.len() as f64),
             ("test images", self.test.as_ref().map_or(0, Dataset::len) as f64),
+            ("validation images", self.validation.as_ref().map_or(0, Dataset::len) as f64),
             ("sum of |weights|", weights),
         ];
         // Nobody writes before all have read.
@@ -199,10 +204,13 @@ impl Job {
         tensorfile::atomic::write(&path, |f| Ok(f.write_all(text.as_bytes())?))
     }
 
-    /// Accuracy on the test images, if there are any, and on some of them attacked where there is an adversary.
+    /// Accuracy on the validation images and the test images, if there are any, and on some of them attacked where there is an adversary.
     fn evaluate(&self, model: &Classifier, line: &mut EpochLine) -> Result<()> {
-        let Some(test) = &self.test else { return Ok(()) };
         let right = |share: &Dataset, _| Ok(accuracy(model, share, 500, |_| {})?.correct);
+        if let Some(validation) = &self.validation {
+            line.validation_accuracy = Some(self.fraction(validation, right)?);
+        }
+        let Some(test) = &self.test else { return Ok(()) };
         line.test_accuracy = Some(self.fraction(test, right)?);
         let (Some(adversary), 1..) = (&self.adversary, self.config.robust_images) else {
             return Ok(());
@@ -255,6 +263,16 @@ fn save_weights(path: &Path, job: &Job, model: &Classifier, lines: &[EpochLine])
     about.extend(job.train.features.iter().flat_map(data::Features::to_header));
     if let Some(accuracy) = lines.last().and_then(|l| l.test_accuracy) {
         about.insert("test_accuracy".into(), format!("{accuracy:.4}"));
+    }
+    let best = log::best(lines).filter(|_| path.file_stem().is_some_and(|stem| stem == "best"));
+    if let Some((epoch, accuracy)) = best {
+        let share = 100. * config.data.validation.unwrap_or_default();
+        let told = format!(
+            "highest validation accuracy, {accuracy:.4} after epoch {epoch} of {}, on {share} % of the \
+             images of each class, which were not trained on",
+            config.epochs
+        );
+        about.insert("selected_by".into(), told);
     }
     checkpoint::save(path, model, Kind::Float, &about)
 }

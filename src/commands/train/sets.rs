@@ -23,6 +23,8 @@ pub(super) struct Sets {
     pub train: Dataset,
     /// None where the data have no test part.
     pub test: Option<Dataset>,
+    /// What the best weights are chosen by, of the training part; none where nobody asked.
+    pub validation: Option<Dataset>,
     /// Sentences for the user.
     pub notes: Vec<String>,
 }
@@ -41,12 +43,15 @@ impl Sets {
                 split,
                 holdout,
                 size: data.size,
+                preprocess: None,
                 channels: data.channels,
                 memory: common.memory(),
                 label_column: data.label_column.clone(),
                 features,
             };
-            Ok(in_memory(::data::open(spec, &options)?, ui)?.to_device(device))
+            let set = ::data::open(spec, &options)?;
+            ensure!(set.labelled, "`{spec}` has no labels; give a folder of pictures per class");
+            Ok(in_memory(set, ui)?.to_device(device))
         };
         let columns = before.map(|before| Features::from_header(&before.metadata)).transpose()?;
         let train = part(&data.train, Split::Train, data.holdout(), columns.flatten())?;
@@ -74,7 +79,12 @@ impl Sets {
             let order = noise::uniform(&keys, &[train.len() as i64], device).argsort(1, false);
             train.labels = train.labels.index_select(0, &order.squeeze_dim(0));
         }
-        Ok(Sets { train, test: fitted.map(|fitted| fitted.data), notes })
+        let held = data.validation().map(|held| held.cut(&train, 1)).transpose();
+        let (train, validation) = match held.context("`data.validation`")? {
+            Some([rest, held]) => (rest, Some(held)),
+            None => (train, None),
+        };
+        Ok(Sets { train, test: fitted.map(|fitted| fitted.data), validation, notes })
     }
 }
 

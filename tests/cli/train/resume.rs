@@ -220,3 +220,35 @@ fn a_damaged_state_is_refused() {
         says(&place.refused(train), &["run/log.jsonl"]);
     }
 }
+
+/// `best.safetensors` is the epoch with the highest accuracy on images that were not trained on, in a run that
+/// was killed as well.
+#[test]
+fn the_best_weights_are_chosen_by_images_held_out() {
+    let place = Place::new("resume-best");
+    place.write("run.toml", CONFIG);
+    let line = "train --config run.toml --set epochs=3 --set data.validation=0.25";
+    let said = place.ok(&format!("{line} --out whole")).stdout;
+    let log: Vec<Value> = place
+        .text("whole/log.jsonl")
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    let of = |line: &Value| line["validation_accuracy"].as_f64().expect("a number");
+    let most = log.iter().map(of).fold(0., f64::max);
+    let epoch = log.iter().position(|line| of(line) == most).expect("one of them") + 1;
+    let header = place.tensors("whole/best.safetensors").metadata;
+    assert_eq!(header["epochs"], epoch.to_string());
+    let told = format!("highest validation accuracy, {most:.4} after epoch {epoch} of 3, on 25 %");
+    assert!(header["selected_by"].starts_with(&told), "{}", header["selected_by"]);
+    assert!(said.contains(&format!("after epoch {epoch}, the highest: whole/best.safetensors")));
+    assert!(!place.tensors("whole/last.safetensors").metadata.contains_key("selected_by"));
+    place.killed_at(&format!("{line} --out cut"), "cut/resume.safetensors");
+    place.ok(&format!("{line} --out cut --resume"));
+    let [a, b] = ["whole", "cut"].map(|run| place.tensors(&format!("{run}/best.safetensors")));
+    a.tensors.iter().for_each(|(name, t)| assert!(t.equal(&b.tensors[name]), "{name}"));
+    place.ok("train --config run.toml --out none");
+    assert!(!place.at("none/best.safetensors").exists(), "no image was held out");
+    let told = place.refused("train --config run.toml --set data.validation=1.5 --out wrong");
+    assert!(told.contains("`data.validation` is no fraction between 0 and 1"), "{told}");
+}

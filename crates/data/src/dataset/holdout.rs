@@ -6,7 +6,7 @@ use crate::{
 };
 use anyhow::{Result, ensure};
 use rand::seq::SliceRandom;
-use tch::Tensor;
+use tensorfile::upload;
 
 /// How much of each class is for testing, and the seed that draws which.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -26,9 +26,7 @@ impl Holdout {
         Ok(())
     }
 
-    /// The part `split` of `set`, in its order. Of the n images of a class round(fraction · n) are for testing,
-    /// drawn by the seed, at least one and not all; of a single image none. Errors: `set` has parts of its own,
-    /// or every class has a single image.
+    /// The part `split` of `set`, in its order. Errors: as of [`Holdout::cut`]; `set` has parts of its own.
     pub(crate) fn part(&self, set: &Dataset, split: Split) -> Result<Dataset> {
         self.check()?;
         ensure!(
@@ -36,11 +34,20 @@ impl Holdout {
             "`holdout`: `{}` has a part for testing of its own; leave `holdout` out",
             set.name
         );
+        let [trained, tested] = self.cut(set, 0)?;
+        Ok(if split == Split::Train { trained } else { tested })
+    }
+
+    /// `set` in two, each in its order: what is left, and what is held out. Of the n images of a class
+    /// round(fraction · n) are held out, drawn by the seed and `number`, at least one and not all; of a single
+    /// image none. Errors: every class has a single image.
+    pub fn cut(&self, set: &Dataset, number: u64) -> Result<[Dataset; 2]> {
+        self.check()?;
         let labels: Vec<i64> = (&set.labels).try_into()?;
         let mut tested = vec![false; labels.len()];
         for class in 0..set.classes.len() as i64 {
             let mut own: Vec<usize> = (0..labels.len()).filter(|&i| labels[i] == class).collect();
-            own.shuffle(&mut keyed::generator(Purpose::Holdout, [self.seed, class as u64, 0]));
+            own.shuffle(&mut keyed::generator(Purpose::Holdout, [self.seed, class as u64, number]));
             let share = (self.fraction * own.len() as f64).round() as usize;
             let share = if own.len() > 1 { share.clamp(1, own.len() - 1) } else { 0 };
             own[..share].iter().for_each(|&image| tested[image] = true);
@@ -50,8 +57,10 @@ impl Holdout {
             "`holdout`: no class of `{}` has two images, one of which would be for testing",
             set.name
         );
-        let rows = (0..labels.len()).filter(|&i| tested[i] == (split == Split::Test));
-        let rows = Tensor::from_slice(&rows.map(|i| i as i64).collect::<Vec<_>>());
-        Ok(Dataset { whole: false, ..set.rows(&rows) })
+        Ok([false, true].map(|held| {
+            let rows = (0..labels.len()).filter(|&i| tested[i] == held).map(|i| i as i64);
+            let rows = upload(&rows.collect::<Vec<_>>(), set.labels.device());
+            Dataset { whole: false, ..set.rows(&rows) }
+        }))
     }
 }

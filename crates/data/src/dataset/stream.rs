@@ -3,9 +3,9 @@
 
 use crate::{
     Options, folder,
-    picture::{self, Header},
+    picture::{self, Fit, Header},
 };
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use image::RgbImage;
 use std::{
     collections::HashMap,
@@ -30,8 +30,8 @@ const PART: usize = 256;
 #[derive(Debug, Clone)]
 pub struct Files {
     paths: Arc<[PathBuf]>,
-    /// Side that they are resized to; none: all have the size of the first.
-    size: Option<u32>,
+    /// How they become images of one size.
+    fit: Fit,
     channels: i64,
     /// Whether colours become brightness; else grey files are all grey, as the first is.
     lossy: bool,
@@ -52,8 +52,13 @@ impl Files {
             ensure!((1..=4096).contains(&side), "a size of {side} pixels is not 1 to 4096");
             Ok(side as u32)
         };
-        let size = options.size.map(side).transpose()?;
-        let (width, height) = size.map_or((width, height), |side| (side, side));
+        let fit = match (options.size, options.preprocess) {
+            (None, None) => Fit::AsTheyAre,
+            (Some(size), None) => Fit::Square(side(size)?),
+            (None, Some(preprocess)) => Fit::By(preprocess),
+            (Some(size), Some(_)) => bail!("a size of {size} pixels and a recipe for another"),
+        };
+        let (width, height) = fit.side().map_or((width, height), |side| (side, side));
         let channels = options.channels.unwrap_or(folder::channels_of(colours));
         ensure!(
             matches!(channels, 1 | 3),
@@ -61,7 +66,7 @@ impl Files {
         );
         let (lossy, memory) = (options.channels == Some(1), options.memory);
         let (paths, device) = (paths.into(), Device::Cpu);
-        Ok(Files { paths, size, channels, lossy, width, height, memory, device })
+        Ok(Files { paths, fit, channels, lossy, width, height, memory, device })
     }
 
     /// How many there are.
@@ -144,13 +149,13 @@ impl Files {
     fn image(&self, row: i64) -> Result<Vec<u8>> {
         let path = &self.paths[row as usize];
         // A decoder that panics must not leave others waiting for its image.
-        let image = catch_unwind(AssertUnwindSafe(|| picture::decode(path, self.size)));
+        let image = catch_unwind(AssertUnwindSafe(|| picture::decode(path, self.fit)));
         let image = image.map_err(|_| anyhow!("`{}` cannot be decoded", path.display()))??;
         let (width, height) = image.dimensions();
         ensure!(
             (width, height) == (self.width, self.height),
             "`{}` has {}×{} pixels, `{}` {width}×{height}; give a size to resize them all \
-             (`--size`, in training `data.size`)",
+             (`--size`, in training `data.size`), or for ImageNet's networks `--preprocess torchvision`",
             self.paths[0].display(),
             self.width,
             self.height,

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 use tch::Tensor;
 use tensorfile::words::count;
 
+mod flat;
 mod layout;
 mod listing;
 mod save;
 
+pub(crate) use flat::unlabelled;
 pub(crate) use listing::is_junk;
 pub(crate) use save::{check, save};
 

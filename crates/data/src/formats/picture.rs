@@ -11,6 +11,11 @@ use image::{
 };
 use std::{fs::File, io::BufReader, path::Path};
 
+mod preprocess;
+mod resample;
+
+pub use preprocess::Preprocess;
+
 /// The endings of files that are read as pictures, in lower case.
 const ENDINGS: &[&str] = &[
     "bmp", "dib", "gif", "jfif", "jpe", "jpeg", "jpg", "pam", "pbm", "pgm", "png", "pnm", "ppm",
@@ -67,17 +72,40 @@ pub(crate) fn header(file: &Path) -> Result<Header> {
 }
 
 /// A picture as 8-bit RGB, turned as its EXIF orientation says: grey in three equal channels, 16 bits rounded to
-/// 8, without its alpha channel, of several pictures the first; with a side, resized to that square.
-pub(crate) fn decode(file: &Path, side: Option<u32>) -> Result<RgbImage> {
+/// 8, without its alpha channel, of several pictures the first; made to fit.
+pub(crate) fn decode(file: &Path, fit: Fit) -> Result<RgbImage> {
     let (decoder, turned) = opened(file)?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(|e| failed(file, &e))?;
     image.apply_orientation(turned);
     let image = image.into_rgb8();
-    match side {
-        Some(side) if image.dimensions() != (side, side) => {
-            Ok(image::imageops::resize(&image, side, side, FilterType::Triangle))
+    Ok(match fit {
+        Fit::Square(side) if image.dimensions() != (side, side) => {
+            image::imageops::resize(&image, side, side, FilterType::Triangle)
         }
-        _ => Ok(image),
+        Fit::By(preprocess) => preprocess.apply(&image),
+        Fit::Square(_) | Fit::AsTheyAre => image,
+    })
+}
+
+/// How pictures become images of one size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fit {
+    /// They have one.
+    AsTheyAre,
+    /// Height and width are resized to this.
+    Square(u32),
+    /// As a recipe says.
+    By(Preprocess),
+}
+
+impl Fit {
+    /// Height and width, where it is not those of the pictures.
+    pub(crate) fn side(self) -> Option<u32> {
+        match self {
+            Fit::AsTheyAre => None,
+            Fit::Square(side) => Some(side),
+            Fit::By(_) => Some(Preprocess::SIDE),
+        }
     }
 }
 

@@ -19,8 +19,8 @@ use toml::Table;
 /// # Ok::<(), anyhow::Error>(())
 /// ```
 pub trait Loader {
-    /// What `how` asks for of the data at `path`, on the CPU. The path exists; of a set that is drawn
-    /// it is empty. Errors name the file and what is wrong.
+    /// What `how` asks for of the data at `path`, on the CPU. The path exists or is a pattern, where the
+    /// kind takes those; of a set that is drawn it is empty. Errors name the file and what is wrong.
     fn load(&self, path: &Path, how: &Options) -> Result<Dataset>;
 }
 
@@ -40,6 +40,8 @@ pub struct Source {
     pub(crate) is_table: bool,
     /// Its pictures may be read as grey or as colour.
     pub(crate) has_channels: bool,
+    /// Its path may have `*`, `?` and `[…]` in it.
+    pub(crate) takes_patterns: bool,
     /// Whether a file is of this kind, by its name in lower case.
     pub(crate) is_file: fn(&str) -> bool,
     /// Whether a folder is, by the name in lower case of something in it, and whether that is a folder.
@@ -55,6 +57,7 @@ pub(super) const READ: Source = Source {
     is_drawn: false,
     is_table: false,
     has_channels: false,
+    takes_patterns: false,
     is_file: |_| false,
     is_folder_with: |_, _| false,
 };

@@ -6,6 +6,7 @@ mod fetch;
 mod folders;
 mod loaders;
 mod parts;
+mod pictures;
 mod published;
 mod shapes;
 mod table {

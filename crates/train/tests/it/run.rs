@@ -209,6 +209,7 @@ fn lines() -> Vec<EpochLine> {
         loss: BTreeMap::from([("cross-entropy".into(), 0.1), ("total".into(), 1.5)]),
         train_accuracy: 0.25,
         test_accuracy,
+        validation_accuracy: None,
         observed: BTreeMap::from([("xi".into(), Quantiles { mean: 3., median: 0.5, p90: 9. })]),
         robust_accuracy: test_accuracy,
         skipped: 0,

@@ -55,7 +55,8 @@ pub(crate) fn job_of(
     model.classes.clone_from(&train.classes);
     let (config, out, ranks) = (config.clone(), out.into(), Rc::new(SingleProcess));
     let (resume, adversary, on_nan, recorder) = (true, None, OnNan::Stop, None);
-    Job { config, model, train, test, out, resume, adversary, on_nan, ranks, recorder }
+    let validation = None;
+    Job { config, model, train, test, validation, out, resume, adversary, on_nan, ranks, recorder }
 }
 
 /// Watches a run to its end.

@@ -200,7 +200,20 @@ fn job(side: &Side, settings: &str, out: &Path, resume: bool) -> Result<Job> {
     let (out, on_nan) = (out.to_owned(), OnNan::Stop);
     let (adversary, recorder) = (None, None);
     let test = Some(test);
-    Ok(Job { config, model, train, test, out, resume, adversary, on_nan, ranks, recorder })
+    let validation = None;
+    Ok(Job {
+        config,
+        model,
+        train,
+        test,
+        validation,
+        out,
+        resume,
+        adversary,
+        on_nan,
+        ranks,
+        recorder,
+    })
 }
 
 fn network(side: &Side) -> Result<Classifier> {
