@@ -92,10 +92,15 @@ impl Norm {
         (mean, var)
     }
 
-    /// With these statistics; gradients reach them.
-    pub(crate) fn apply_with(&self, z: &Tensor, (mean, var): &(Tensor, Tensor)) -> Tensor {
+    /// With these statistics; gradients reach them. Also what it multiplied by, `[1, C, 1, …]`.
+    pub(crate) fn apply_with(
+        &self,
+        z: &Tensor,
+        (mean, var): &(Tensor, Tensor),
+    ) -> (Tensor, Tensor) {
         let (scale, shift) = (self.scale.view_as(mean), self.shift.view_as(mean));
-        (z - mean) * (scale / (var + self.eps).sqrt()) + shift
+        let gain = scale / (var + self.eps).sqrt();
+        ((z - mean) * &gain + shift, gain)
     }
 }
 
@@ -239,9 +244,14 @@ impl Affine {
 
     /// With running statistics, the norm folded into the weights on the way.
     pub fn fused(&self, x: &Tensor, precision: Precision) -> Tensor {
+        self.fused_with_weight(x, precision).0
+    }
+
+    /// The same, and the weight that it multiplied by.
+    pub(crate) fn fused_with_weight(&self, x: &Tensor, precision: Precision) -> (Tensor, Tensor) {
         let (weight, bias) = self.fused_weights();
         let (weight, bias) = (precision.cast(&weight), bias.map(|t| precision.cast(&t)));
-        self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref())
+        (self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref()), weight)
     }
 
     /// With the statistics of this batch and gradients into the weights; moves the running ones.
@@ -256,15 +266,20 @@ impl Affine {
 
     fn normed(&self, x: &Tensor, precision: Precision, statistics: Statistics) -> Tensor {
         match self.before_norm(x, precision) {
-            (z, Some(norm)) => norm.apply(&z, statistics),
-            (z, None) => z,
+            (z, Some(norm), _) => norm.apply(&z, statistics),
+            (z, None, _) => z,
         }
     }
 
-    /// What a pass has before the norm, and the norm.
-    pub(crate) fn before_norm(&self, x: &Tensor, precision: Precision) -> (Tensor, Option<&Norm>) {
+    /// What a pass has before the norm, the norm, and the weight of what was before it.
+    pub(crate) fn before_norm(
+        &self,
+        x: &Tensor,
+        precision: Precision,
+    ) -> (Tensor, Option<&Norm>, Tensor) {
         let (weight, bias) = self.own();
         let (weight, bias) = (precision.cast(&weight), bias.map(|t| precision.cast(&t)));
-        (self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref()), self.norm.as_ref())
+        let z = self.with(&x.to_kind(weight.kind()), &weight, bias.as_ref());
+        (z, self.norm.as_ref(), weight)
     }
 }

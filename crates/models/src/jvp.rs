@@ -3,8 +3,10 @@
 //! convolution libtorch also makes the derivative by the weights, which nobody asks for.
 
 mod curved;
+mod trained;
 
 pub use curved::CurvedPass;
+pub use trained::{Norms, TrainedPass};
 
 use crate::{Activation, Affine, Model, Ops, Pool};
 use std::cell::RefCell;

@@ -186,6 +186,25 @@ impl HeldStatistics {
         held.next.set(Some(0));
         held
     }
+
+    /// A layer with the statistics that its norm has; the weight that it multiplies by, and what its norm
+    /// multiplies by after that, `[1, C, 1, …]`.
+    pub(crate) fn affine_with_parts(
+        &self,
+        layer: &Affine,
+        x: &Tensor,
+    ) -> (Tensor, Tensor, Option<Tensor>) {
+        let (z, norm, weight) = layer.before_norm(x, Precision::F32);
+        let Some(norm) = norm else { return (z, weight, None) };
+        let mut held = self.held.borrow_mut();
+        let at = self.next.get().unwrap_or_else(|| {
+            held.push(norm.statistics(&z));
+            held.len() - 1
+        });
+        self.next.set(self.next.get().map(|at| at + 1));
+        let (y, gain) = norm.apply_with(&z, &held[at]);
+        (y, weight, Some(gain))
+    }
 }
 
 impl Ops for HeldStatistics {
@@ -195,14 +214,6 @@ impl Ops for HeldStatistics {
     }
 
     fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
-        let (z, norm) = layer.before_norm(x, Precision::F32);
-        let Some(norm) = norm else { return z };
-        let mut held = self.held.borrow_mut();
-        let at = self.next.get().unwrap_or_else(|| {
-            held.push(norm.statistics(&z));
-            held.len() - 1
-        });
-        self.next.set(self.next.get().map(|at| at + 1));
-        norm.apply_with(&z, &held[at])
+        self.affine_with_parts(layer, x).0
     }
 }

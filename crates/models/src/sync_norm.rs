@@ -159,7 +159,7 @@ impl Ops for Shared<'_> {
     }
 
     fn affine(&self, layer: &Affine, x: &Tensor) -> Tensor {
-        let (z, norm) = layer.before_norm(x, self.precision);
+        let (z, norm, _) = layer.before_norm(x, self.precision);
         match norm {
             Some(norm) => self.tape.norm(norm, &z),
             None => self.tape.cut(z),

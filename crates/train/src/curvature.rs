@@ -6,6 +6,7 @@
 use models::{
     Classifier, Model,
     grad::{Graph, pull},
+    jvp::TrainedPass,
     linalg,
 };
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,17 @@ impl Channels {
             Channels::Mean => g.mean_dim([1i64].as_slice(), false, g.kind()).flatten(1, -1),
         }
     }
+
+    /// Its transpose: `[N, D]` -> images like `x`, `[N, C, H, W]`.
+    fn spread(self, v: &Tensor, x: &Tensor) -> Tensor {
+        match self {
+            Channels::All => v.view_as(x),
+            Channels::Mean => {
+                let of = x.narrow(1, 0, 1);
+                (v.view_as(&of) / x.size()[1] as f64).expand_as(x)
+            }
+        }
+    }
 }
 
 /// ξ_max of the images `x`, `[N, C, H, W]`: f32 `[N]` on the CPU. A folded `model` is fastest.
@@ -40,10 +52,12 @@ pub fn curvature(model: &Classifier, x: &Tensor) -> Tensor {
     top.xi.to_device(Device::Cpu).to_kind(Kind::Float)
 }
 
-/// An eigenvector and its eigenvalue for each image; no graph.
+/// The largest eigenvalue of each image and its eigenvectors; no graph.
 pub(crate) struct Top {
-    /// Unit vectors in the space of classes `[N, K]`.
+    /// Unit eigenvector of JJᵀ, in the space of classes `[N, K]`.
     pub u: Tensor,
+    /// Eigenvector Jᵀu of JᵀJ, in the space of pixels `[N, D]`.
+    pub v: Tensor,
     /// ξ_max `[N]`.
     pub xi: Tensor,
 }
@@ -56,7 +70,8 @@ pub(crate) fn exact(logits: &Tensor, x: &Tensor, channels: Channels) -> Top {
     let count = basis.size()[2];
     if count == 0 {
         let u = roots.detach().zeros_like();
-        return Top { xi: squared(&u), u };
+        let v = channels.flat(&x.detach()).zeros_like();
+        return Top { xi: squared(&u), u, v };
     }
     let row = |k: i64| {
         let out = tch::with_grad(|| (&roots * basis.select(2, k)).sum(None::<Kind>));
@@ -64,38 +79,65 @@ pub(crate) fn exact(logits: &Tensor, x: &Tensor, channels: Channels) -> Top {
     };
     let rows = Tensor::stack(&(0..count).map(row).collect::<Vec<_>>(), 1); // [N, K − 1, D]
     let top = linalg::top(&rows.bmm(&rows.transpose(1, 2))).unsqueeze(2); // [N, K − 1, 1]
-    let a = rows.transpose(1, 2).bmm(&top).squeeze_dim(2);
-    Top { u: basis.bmm(&top).squeeze_dim(2), xi: squared(&a) }
+    let v = rows.transpose(1, 2).bmm(&top).squeeze_dim(2);
+    Top { u: basis.bmm(&top).squeeze_dim(2), xi: squared(&v), v }
 }
 
-/// One power iteration from the unit vectors `last` `[N, K]`, or for images where they are zero
-/// from the direction that separates their two most probable classes. Two backward passes from
-/// `logits` to `x`, whose graph stays.
-pub(crate) fn warmer(logits: &Tensor, x: &Tensor, last: &Tensor, channels: Channels) -> Tensor {
-    let roots = twice_roots(logits);
+/// The unit vectors `last` `[N, K]`, or for images where they are zero the direction that separates their two
+/// most probable classes.
+pub(crate) fn begun(logits: &Tensor, last: &Tensor) -> Tensor {
+    let roots = twice_roots(&logits.detach());
     if roots.size()[1] < 2 {
         return last.shallow_clone();
     }
     let new = last.abs().amax([1i64].as_slice(), true).eq(0.);
-    let from = separating(&roots.detach()).where_self(&new, last).set_requires_grad(true);
-    let half = along(logits, x, &from, channels).sum(None::<Kind>) / 2.;
-    let image = Tensor::run_backward(&[&half], &[&from], true, false).remove(0); // JJᵀu
-    next(&from.detach(), &image)
+    separating(&roots).where_self(&new, last)
+}
+
+/// Jᵀu `[N, D]` of the unit vectors `u` `[N, K]`: one backward pass from `logits` to `x`, whose graph stays.
+pub(crate) fn pulled(logits: &Tensor, x: &Tensor, u: &Tensor, channels: Channels) -> Tensor {
+    let out = tch::with_grad(|| (twice_roots(logits) * u).sum(None::<Kind>));
+    channels.flat(&Tensor::run_backward(&[&out], &[x], true, false).remove(0))
+}
+
+/// Jv `[N, K]` of the directions `v` `[N, D]`, held and made unit vectors, with a graph into the weights: half a
+/// power iteration on from Jᵀu. ‖Jv‖² is at most ξ_max; at the top eigenvector it is ξ_max, and so is its
+/// gradient in the weights (envelope theorem), the part through p included.
+pub(crate) fn pushed(pass: &TrainedPass, x: &Tensor, v: &Tensor, channels: Channels) -> Tensor {
+    let t = pass.along(&channels.spread(&unit(v), x));
+    let log_p = pass.logits.log_softmax(1, pass.logits.kind());
+    let mean = (log_p.exp() * &t).sum_dim_intlist([1i64].as_slice(), true, t.kind());
+    (log_p * 0.5).exp() * (t - mean)
+}
+
+/// The unit vectors of `rows` `[N, D]`; zero where they say nothing.
+fn unit(rows: &Tensor) -> Tensor {
+    // Scaled first: squares of what a confident image has left would be zero.
+    let scaled = rows / rows.abs().amax([1i64].as_slice(), true);
+    let unit = &scaled / squared(&scaled).sqrt().unsqueeze(1);
+    unit.where_self(&unit.isfinite().all_dim(1, true), &rows.zeros_like())
 }
 
 /// The unit vectors of `image` `[N, K]`, a power iteration's result up to a positive factor, where
 /// they say something; elsewhere `u`, or zero.
 pub(crate) fn next(u: &Tensor, image: &Tensor) -> Tensor {
-    // Scaled first: squares of what a confident image has left would be zero.
-    let scaled = image / image.abs().amax([1i64].as_slice(), true);
-    let next = &scaled / squared(&scaled).sqrt().unsqueeze(1);
-    let next = next.where_self(&next.isfinite().all_dim(1, true), u);
+    let next = unit(image);
+    let says = next.abs().amax([1i64].as_slice(), true).gt(0.);
+    let next = next.where_self(&says, u);
     next.where_self(&next.isfinite().all_dim(1, true), &u.zeros_like())
 }
 
-/// ‖∇ₓ(2√p·u)‖² `[N]` of the images `x` of `logits`, with a graph into the weights and into `u`
-/// `[N, K]`. At the top eigenvector its gradient in the weights is that of ξ_max (envelope theorem),
-/// the part through p included; its gradient in u is 2JJᵀu, a power iteration.
+/// One power iteration from the unit vectors `u` `[N, K]`, for a network that cannot be followed along a
+/// direction: two backward passes from `logits` to `x`, whose graph stays.
+pub(crate) fn turned(logits: &Tensor, x: &Tensor, u: &Tensor, channels: Channels) -> Tensor {
+    let from = u.copy().set_requires_grad(true);
+    let half = along(logits, x, &from, channels).sum(None::<Kind>) / 2.;
+    let image = Tensor::run_backward(&[&half], &[&from], true, false).remove(0); // JJᵀu
+    next(u, &image)
+}
+
+/// ‖Jᵀu‖² `[N]` of the images `x` of `logits`, with a graph into the weights and into `u` `[N, K]`, through the
+/// backward pass. At the top eigenvector its gradient in the weights is that of ξ_max.
 pub(crate) fn along(logits: &Tensor, x: &Tensor, u: &Tensor, channels: Channels) -> Tensor {
     let out = (twice_roots(logits) * u).sum(None::<Kind>);
     squared(&channels.flat(&pull(&out, x, Graph::Keep)))
@@ -120,7 +162,7 @@ fn twice_roots(logits: &Tensor) -> Tensor {
 }
 
 /// The sum of squares of each row of `[N, D]`: `[N]`.
-fn squared(rows: &Tensor) -> Tensor {
+pub(crate) fn squared(rows: &Tensor) -> Tensor {
     rows.square().sum_dim_intlist([1i64].as_slice(), false, rows.kind())
 }
 

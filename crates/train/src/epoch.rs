@@ -126,14 +126,14 @@ impl Epoch<'_> {
         let skips = job.on_nan == OnNan::Skip;
         // A pass with NaN in it has moved running statistics before its loss is known.
         let before = skips.then(|| job.model.params().statistics());
-        let (total, mut gradients, leaves, loss) = match self.replayed(step) {
-            Some((loss, gradients)) => (loss.total(), gradients, vec![], loss),
+        let (total, mut gradients, loss) = match self.replayed(step) {
+            Some((loss, gradients)) => (loss.total(), gradients, loss),
             None => {
                 let loss = self.objective.loss(step);
                 // This rank's part of the mean over the batch.
                 let total = loss.total() * share.weight();
-                let (weights, leaves) = step.gradients(&total, &self.objective.leaves());
-                (total, self.flat.gradients(&weights), leaves, loss)
+                let weights = step.gradients(&total);
+                (total, self.flat.gradients(&weights), loss)
             }
         };
         let summed = [gradients.values.shallow_clone(), total.detach()];
@@ -144,7 +144,6 @@ impl Epoch<'_> {
             job.model.params().restore_statistics(&before);
             return None;
         }
-        self.objective.after_backward(&leaves);
         if let Some(most) = config.clip {
             gradients.clip(most);
         }

@@ -4,11 +4,13 @@ use anyhow::Result;
 use models::{
     BatchStatistics, Classifier, Fused, HeldStatistics, Model, Precision, Shared, SyncTraining,
     Training,
+    grad::{self, Graph},
+    jvp::{Norms, TrainedPass},
 };
 use registry::Entry;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tch::Tensor;
+use tch::{Kind, Tensor};
 use toml::Table;
 
 mod adversarial;
@@ -126,40 +128,59 @@ impl<'a> Step<'a> {
     pub fn alone(&self, x: &Tensor, statistics: Statistics) -> Tensor {
         match self.used(statistics) {
             Statistics::Running => self.logits(x, statistics),
-            Statistics::Batch => {
-                let held = HeldStatistics::of(|ops| self.model.forward(&self.x.detach(), ops));
-                self.model.forward(x, &held)
-            }
+            Statistics::Batch => self.model.forward(x, &self.held()),
         }
     }
 
-    /// Logits of the training pass on the step's images; the images again, with gradients into
-    /// them; their logits with `statistics`. A penalty's pass comes after the training pass, which
-    /// moves running statistics in place, and is the same pass where the two are the same function.
-    pub fn passes(&self, statistics: Statistics) -> (Tensor, Tensor, Tensor) {
-        let x = self.x.detach().set_requires_grad(true);
-        if self.frozen_norm && self.precision != Precision::Bf16 {
-            let logits = self.train_logits(&x);
-            return (logits.shallow_clone(), x, logits);
+    /// The statistics of the step's images.
+    fn held(&self) -> HeldStatistics {
+        HeldStatistics::of(|ops| self.model.forward(&self.x.detach(), ops))
+    }
+
+    /// Logits of the training pass on the step's images, and the images again, each by itself, for a penalty
+    /// that is computed in `precision` (batch statistics: in f32). Its pass comes after the training pass,
+    /// which moves running statistics in place, and is the same pass where the two are the same function.
+    pub fn passes(&self, statistics: Statistics, precision: Precision) -> (Tensor, Again<'_>) {
+        let bf16 = |precision| precision == Precision::Bf16;
+        if self.frozen_norm && bf16(precision) == bf16(self.precision) {
+            let again = self.again(Statistics::Running, precision);
+            return (again.logits.shallow_clone(), again);
         }
         let trained = self.train_logits(self.x);
-        let logits = self.alone(&x, statistics);
-        (trained, x, logits)
+        (trained, self.again(statistics, precision))
+    }
+
+    fn again(&self, statistics: Statistics, precision: Precision) -> Again<'_> {
+        self.again_at(self.x, statistics, precision)
+    }
+
+    /// The pass of a penalty on other images, with the statistics of the step's.
+    pub(crate) fn again_at(
+        &self,
+        x: &Tensor,
+        statistics: Statistics,
+        precision: Precision,
+    ) -> Again<'_> {
+        let x = x.detach().set_requires_grad(true);
+        let norms = match self.used(statistics) {
+            Statistics::Running => Norms::Running(precision),
+            Statistics::Batch => Norms::Held(self.held()),
+        };
+        match TrainedPass::of(self.model, &x, &norms) {
+            Some(pass) => Again { logits: pass.logits.shallow_clone(), x, pass: Some(pass) },
+            None => Again { logits: self.alone(&x, statistics), x, pass: None },
+        }
     }
 
     /// The gradients of `total`, a scalar of this step's passes, in the weights, in the order of
-    /// their names, and in other leaves; undefined where it does not depend on one.
-    pub fn gradients(&self, total: &Tensor, leaves: &[Tensor]) -> (Vec<Tensor>, Vec<Tensor>) {
+    /// their names; undefined where it does not depend on one.
+    pub fn gradients(&self, total: &Tensor) -> Vec<Tensor> {
         let weights = self.model.params().weights().into_iter().map(|(_, w)| w);
-        let mut of: Vec<Tensor> = weights.collect();
-        let count = of.len();
-        of.extend(leaves.iter().map(Tensor::shallow_clone));
-        let mut found = match self.tape {
+        let of: Vec<Tensor> = weights.collect();
+        match self.tape {
             Some(tape) => tape.gradients(total, &of),
             None => Tensor::run_backward(&[total], &of, false, false),
-        };
-        let rest = found.split_off(count);
-        (found, rest)
+        }
     }
 
     /// What `asked` means in this run: the training pass has no batch statistics where they are
@@ -190,6 +211,51 @@ impl<'a> Step<'a> {
     }
 }
 
+/// A pass on images each by itself, with gradients into them and the weights.
+pub struct Again<'a> {
+    /// The images, a leaf.
+    pub x: Tensor,
+    /// Their logits `[N, K]`.
+    pub logits: Tensor,
+    /// The pass, to be followed along directions; none for a network that bends where it is not told.
+    pub(crate) pass: Option<TrainedPass<'a>>,
+}
+
+impl Again<'_> {
+    /// The gradient in the images of the sum of `values` `[N]`, which the logits make; no graph.
+    pub(crate) fn gradient(&self, values: &Tensor) -> Tensor {
+        let total = values.sum(None::<Kind>);
+        Tensor::run_backward(&[&total], &[&self.x], true, false).remove(0)
+    }
+
+    /// The derivative `[N]` of the same along held directions, with a graph into the weights.
+    pub(crate) fn slope(&self, values: &Tensor, direction: &Tensor) -> Tensor {
+        let total = values.sum(None::<Kind>);
+        match &self.pass {
+            Some(pass) => {
+                let by_logits = grad::pull(&total, &self.logits, Graph::Keep);
+                let all = by_logits * pass.along(direction);
+                all.sum_dim_intlist([1i64].as_slice(), false, None::<Kind>)
+            }
+            None => {
+                let all = grad::pull(&total, &self.x, Graph::Keep) * direction;
+                all.flatten(1, -1).sum_dim_intlist([1i64].as_slice(), false, None::<Kind>)
+            }
+        }
+    }
+}
+
+/// ‖d‖² of each image of `d` `[N, C, H, W]`, with the gradients in the weights of 2 · `slope`, the derivatives
+/// `[N]` along d held: those of ‖d‖² where d is made of input gradients and `slope` of theirs.
+pub(crate) fn squared_through(d: &Tensor, slope: &Tensor) -> Tensor {
+    squared_length(d) + (slope - slope.detach()) * 2.
+}
+
+/// Squared Euclidean length of each image, `[N]`.
+pub(crate) fn squared_length(d: &Tensor) -> Tensor {
+    d.square().sum_dim_intlist([1, 2, 3].as_slice(), false, None::<Kind>)
+}
+
 /// The named parts of a loss, whose sum is minimised.
 pub struct Loss {
     /// Name and scalar, with a graph into the weights.
@@ -204,7 +270,7 @@ impl Loss {
     /// The sum of the parts, `[]`.
     pub fn total(&self) -> Tensor {
         let parts: Vec<&Tensor> = self.parts.iter().map(|(_, part)| part).collect();
-        Tensor::stack(&parts, 0).sum(None::<tch::Kind>)
+        Tensor::stack(&parts, 0).sum(None::<Kind>)
     }
 }
 
@@ -238,14 +304,6 @@ impl Loss {
 pub trait Objective {
     /// The loss of one batch.
     fn loss(&mut self, step: &Step) -> Loss;
-
-    /// Tensors beside the weights whose gradients it wants of the loss it gave last.
-    fn leaves(&self) -> Vec<Tensor> {
-        vec![]
-    }
-
-    /// Called with the gradients in its leaves, if the step is taken.
-    fn after_backward(&mut self, _leaves: &[Tensor]) {}
 
     /// The names of what [`Loss::observed`] says of every image.
     fn observes(&self) -> &'static [&'static str] {

@@ -110,9 +110,7 @@ impl Runner {
         let (frozen_norm, adversary) = (self.frozen_norm, self.adversary.as_deref());
         let step = Step { frozen_norm, adversary, ..*step };
         let total = self.objective.loss(&step).total();
-        let (weights, leaves) = step.gradients(&total, &self.objective.leaves());
-        self.objective.after_backward(&leaves);
-        self.optimizer.step(&flat.gradients(&weights), 0.01);
+        self.optimizer.step(&flat.gradients(&step.gradients(&total)), 0.01);
         wait(params);
         clock.elapsed().as_secs_f64() * 1e3
     }

@@ -39,7 +39,7 @@ impl Recorded {
         let moved = [flat.values().shallow_clone()];
         let replay = Replay::of(recorder, &[step.x, step.y], &moved, &mut |at| {
             let loss = objective.loss(&Step { x: &at[0], y: &at[1], ..*step });
-            let (weights, _) = step.gradients(&loss.total(), &[]);
+            let weights = step.gradients(&loss.total());
             let gradients = flat.gradients(&weights);
             parts = loss.parts.iter().map(|(name, _)| *name).collect();
             (given, runs) = (gradients.given, gradients.runs);

@@ -4,12 +4,12 @@
 //! It fine-tunes trained networks: on fresh weights the penalty explodes without `clip`.
 
 use super::{
-    Loss, Objective, Statistics, Step,
+    Again, Loss, Objective, Statistics, Step,
     adversarial::{check_ramp, ramped},
-    cross_entropy,
-    gradient_norm::{loss_gradient, squared_length},
+    cross_entropy, squared_length, squared_through,
 };
 use anyhow::Result;
+use models::{Precision, grad};
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
 use tch::{Kind, Tensor};
@@ -72,13 +72,17 @@ impl Objective for Curvature {
     }
 
     fn loss(&mut self, step: &Step) -> Loss {
-        let (logits, x, again) = step.passes(self.norm);
-        let g = loss_gradient(&again, &x, step.y);
+        let (logits, here) = step.passes(self.norm, Precision::F32);
+        let losses = |pass: &Again| grad::cross_entropy(&pass.logits, step.y);
+        let losses_here = losses(&here);
+        let g = here.gradient(&losses_here);
         // The step may leave [0, 1], as in the paper: it only measures how the loss bends.
         let ahead = step.x + direction(&g) * (self.h * ramped(step.epoch, self.ramp));
-        let ahead = ahead.detach().set_requires_grad(true);
-        let there = loss_gradient(&step.alone(&ahead, self.norm), &ahead, step.y);
-        let turn = squared_length(&(there - g));
+        let there = step.again_at(&ahead, self.norm, Precision::F32);
+        let losses_there = losses(&there);
+        let d = there.gradient(&losses_there) - g;
+        let turns = there.slope(&losses_there, &d) - here.slope(&losses_here, &d);
+        let turn = squared_through(&d, &turns);
         let penalty = turn.mean(None::<Kind>) * self.gamma;
         Loss {
             parts: vec![("cross-entropy", cross_entropy(&logits, step.y)), ("curvature", penalty)],

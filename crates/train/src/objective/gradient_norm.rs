@@ -1,18 +1,18 @@
 //! Input-gradient regularisation (Ross & Doshi-Velez 2018): cross-entropy plus the squared length
-//! of its gradient with respect to the image, by double backpropagation. The paper searches its
+//! of its gradient with respect to the image. The paper searches its
 //! weight per data set; the default of 1 is ours, for pixels in [0, 1].
 
 use super::{
     Loss, Objective, Statistics, Step,
     adversarial::{check_ramp, ramped},
-    cross_entropy,
+    cross_entropy, squared_through,
     ssr::ramp,
 };
 use anyhow::Result;
-use models::grad::{self, Graph};
+use models::{Precision, grad};
 use registry::{Entry, described};
 use serde::{Deserialize, Serialize};
-use tch::{Kind, Tensor};
+use tch::Kind;
 use toml::Table;
 
 /// In the list of objectives.
@@ -53,17 +53,6 @@ fn build(table: Table) -> Result<Box<dyn Objective>> {
     Ok(Box::new(options))
 }
 
-/// Gradient of the batch sum of cross-entropies of `logits` with respect to their images `x`, with
-/// a graph into the weights, `[N, C, H, W]`.
-pub(super) fn loss_gradient(logits: &Tensor, x: &Tensor, y: &Tensor) -> Tensor {
-    grad::pull(&grad::cross_entropy(logits, y).sum(None::<Kind>), x, Graph::Keep)
-}
-
-/// Squared Euclidean length of each image, `[N]`.
-pub(super) fn squared_length(d: &Tensor) -> Tensor {
-    d.square().sum_dim_intlist([1, 2, 3].as_slice(), false, None::<Kind>)
-}
-
 /// What it says of every image.
 const OBSERVED: &str = "squared-gradient";
 
@@ -73,8 +62,10 @@ impl Objective for GradientNorm {
     }
 
     fn loss(&mut self, step: &Step) -> Loss {
-        let (logits, x, again) = step.passes(self.norm);
-        let squared = squared_length(&loss_gradient(&again, &x, step.y));
+        let (logits, again) = step.passes(self.norm, Precision::F32);
+        let losses = grad::cross_entropy(&again.logits, step.y);
+        let g = again.gradient(&losses);
+        let squared = squared_through(&g, &again.slope(&losses, &g));
         let weight = self.lambda * ramped(step.epoch, self.ramp);
         let penalty = squared.mean(None::<Kind>) * weight;
         Loss {

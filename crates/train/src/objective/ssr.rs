@@ -1,10 +1,10 @@
 //! Smooth surface regularisation (Wang et al. 2020, Def. 7): cross-entropy and the largest
 //! eigenvalue ξ_max of its Hessian in the image. The eigenvector is found out of reach of the
-//! weights and held fixed. `warm` follows each image's from visit to visit and lags a little; the
-//! loss's own backward pass leaves one more power iteration behind, free of charge.
+//! weights and held fixed. `warm` follows each image's from visit to visit and lags a little: what the
+//! penalty itself computes is the next power iteration.
 
 use super::{
-    Loss, Objective, Statistics, Step,
+    Again, Loss, Objective, Statistics, Step,
     adversarial::{check_ramp, ramped},
     cross_entropy,
 };
@@ -28,7 +28,7 @@ pub(super) const ENTRY: Entry<dyn Objective> = Entry {
         ("scale", "factor on it; the default is 1e6/255², the paper's 1e6 for pixels up to 255"),
         (
             "eigenvector",
-            "exact; warm: two power iterations a visit; naive: the expensive reference",
+            "exact; warm: a power iteration and a half a visit; naive: the expensive reference",
         ),
         (
             "norm",
@@ -53,7 +53,7 @@ enum Eigenvector {
     /// From all classes at every step.
     #[default]
     Exact,
-    /// Two power iterations a visit from where the image's last one ended, one of them free.
+    /// A power iteration a visit from where the image's last one ended, and half of the next.
     Warm,
     /// Not at all: the eigenvalue is differentiated with a graph through every class.
     Naive,
@@ -80,9 +80,6 @@ struct Ssr {
     /// The last eigenvector of every training image `[images, K]`; zero before its first visit.
     #[serde(skip)]
     directions: Option<Tensor>,
-    /// Which images the step is on and their eigenvectors, until the loss has gone backward.
-    #[serde(skip)]
-    used: Option<(Tensor, Tensor)>,
 }
 
 fn beta() -> f64 {
@@ -114,34 +111,64 @@ fn build(table: Table) -> Result<Box<dyn Objective>> {
 }
 
 impl Ssr {
-    /// ξ_max of the step's images `x`, whose logits are given, with a graph into the weights.
-    fn xi(&mut self, step: &Step, x: &Tensor, logits: &Tensor) -> Tensor {
+    /// ξ_max of the step's images with a graph into the weights.
+    fn xi(&mut self, step: &Step, Again { x, logits, pass }: &Again) -> Tensor {
         let channels = self.channels;
-        let u = match self.eigenvector {
+        let (u, v) = match self.eigenvector {
             Eigenvector::Naive => return curvature::naive(logits, x, channels),
-            Eigenvector::Exact => curvature::exact(logits, x, channels).u,
-            Eigenvector::Warm => self.warmer(step, x, logits),
+            Eigenvector::Exact => {
+                let top = curvature::exact(logits, x, channels);
+                (top.u, top.v)
+            }
+            Eigenvector::Warm => {
+                let u = curvature::begun(logits, &self.last(step, logits));
+                let v = curvature::pulled(logits, x, &u, channels);
+                (u, v)
+            }
         };
-        curvature::along(logits, x, &u, channels)
+        let Some(pass) = pass else { return self.through_backward(step, (x, logits), u) };
+        let image = curvature::pushed(pass, x, &v, channels);
+        self.keep(step, &curvature::next(&u, &image.detach()));
+        curvature::squared(&image)
     }
 
-    /// The eigenvectors of the step's images, one power iteration on: a leaf, whose gradient will be
-    /// another one.
-    fn warmer(&mut self, step: &Step, x: &Tensor, logits: &Tensor) -> Tensor {
+    /// The same of a network that cannot be followed along a direction, from unit vectors `u`.
+    fn through_backward(
+        &mut self,
+        step: &Step,
+        (x, logits): (&Tensor, &Tensor),
+        u: Tensor,
+    ) -> Tensor {
+        let u = match self.eigenvector {
+            Eigenvector::Warm => curvature::turned(logits, x, &u, self.channels),
+            _ => u,
+        };
+        self.keep(step, &u);
+        curvature::along(logits, x, &u, self.channels)
+    }
+
+    /// The eigenvectors of the step's images when they were visited last `[N, K]`; zero before that.
+    fn last(&mut self, step: &Step, logits: &Tensor) -> Tensor {
         let options = (logits.kind(), logits.device());
-        let next = |last: &Tensor| curvature::warmer(logits, x, last, self.channels);
         if step.numbers.is_empty() {
-            return next(&logits.detach().zeros_like());
+            return logits.detach().zeros_like();
         }
         let (images, classes) = (step.images as i64, step.model.shape.classes);
         // An eigenvector of other data would say nothing.
         let kept = self.directions.take().filter(|kept| kept.size() == [images, classes]);
         let kept = kept.unwrap_or_else(|| Tensor::zeros([images, classes], options));
-        let index = upload(step.numbers, kept.device());
-        let u = next(&kept.index_select(0, &index)).set_requires_grad(true);
+        let last = kept.index_select(0, &upload(step.numbers, kept.device()));
         self.directions = Some(kept);
-        self.used = Some((index, u.shallow_clone()));
-        u
+        last
+    }
+
+    /// Keeps the eigenvectors of the step's images for their next visit.
+    fn keep(&mut self, step: &Step, u: &Tensor) {
+        if let (Eigenvector::Warm, Some(kept)) = (self.eigenvector, &mut self.directions)
+            && !step.numbers.is_empty()
+        {
+            let _ = kept.index_copy_(0, &upload(step.numbers, kept.device()), u);
+        }
     }
 
     /// ξ_max cut at its quantile within the batch; what is not finite stays.
@@ -163,29 +190,14 @@ impl Objective for Ssr {
     }
 
     fn loss(&mut self, step: &Step) -> Loss {
-        let (logits, x, again) = step.passes(self.norm);
-        let xi = self.xi(step, &x, &again);
+        let (logits, again) = step.passes(self.norm, step.precision);
+        let xi = self.xi(step, &again);
         let share = if self.convex { 1. - self.beta } else { 1. };
         let ce = cross_entropy(&logits, step.y) * share;
         let weight = self.beta * self.scale * ramped(step.epoch, self.ramp);
         let penalty = self.clipped(&xi).mean(xi.kind()) * weight;
         let parts = vec![("cross-entropy", ce), ("ssr", penalty)];
         Loss { parts, logits, observed: vec![(OBSERVED, xi.detach())] }
-    }
-
-    fn leaves(&self) -> Vec<Tensor> {
-        self.used.iter().map(|(_, u)| u.shallow_clone()).collect()
-    }
-
-    fn after_backward(&mut self, leaves: &[Tensor]) {
-        let (Some((index, u)), Some(kept)) = (self.used.take(), &mut self.directions) else {
-            return;
-        };
-        if let [image] = leaves
-            && image.defined()
-        {
-            let _ = kept.index_copy_(0, &index, &curvature::next(&u.detach(), image));
-        }
     }
 
     fn state(&self) -> BTreeMap<String, Tensor> {

@@ -58,7 +58,7 @@ fn rates(lines: &mut Lines, device: Device, arch: &str, n: u64) -> Result<()> {
                 ..::train::objective::Step::new(&model, &x, &y)
             };
             let loss = step.train_logits(&x).cross_entropy_for_logits(&y);
-            step.gradients(&loss, &[]).0.swap_remove(0)
+            step.gradients(&loss).swap_remove(0)
         });
         lines.measured(name, &format!("{arch}: gradients in weights"), step, "images/s");
     }

@@ -118,9 +118,7 @@ fn stepped(side: &Side, asked: &str, by: &str) -> Result<BTreeMap<String, Tensor
             ..Step::new(&model, &x, &y)
         };
         let total = objective.loss(&step).total();
-        let (weights, leaves) = step.gradients(&total, &objective.leaves());
-        let mut gradients = flat.gradients(&weights);
-        objective.after_backward(&leaves);
+        let mut gradients = flat.gradients(&step.gradients(&total));
         gradients.clip(1.);
         optimizer.step(&gradients, optimizer.learning_rate());
     }

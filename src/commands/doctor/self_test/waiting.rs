@@ -80,9 +80,7 @@ fn stepped(lines: &mut Lines, plug: &Plug, trained: &Classifier, batch: &Batch) 
         };
         let found = plug.behind(|| {
             let total = built.loss(&step).total();
-            let (weights, leaves) = step.gradients(&total, &built.leaves());
-            built.after_backward(&leaves);
-            sgd.step(&flat.gradients(&weights), 0.01);
+            sgd.step(&flat.gradients(&step.gradients(&total)), 0.01);
         });
         lines.difference(
             "f32",

