@@ -82,7 +82,7 @@ pub struct Reading {
     /// Seed that draws the held-out images
     #[arg(long, value_name = "SEED", default_value_t = 0, requires = "holdout")]
     pub holdout_seed: u64,
-    /// Column of a table with the class [default: the last]
+    /// Column with the class [default: of a table the last, of Parquet the one that holds classes]
     #[arg(long, value_name = "NAME")]
     pub label_column: Option<String>,
 }

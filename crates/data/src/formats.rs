@@ -3,6 +3,7 @@
 pub(crate) mod cifar;
 pub(crate) mod folder;
 pub(crate) mod mnist;
+pub(crate) mod parquet;
 pub(crate) mod picture;
 pub(crate) mod read;
 pub mod shapes;

@@ -7,6 +7,7 @@ mod csv;
 mod folder;
 mod kind;
 mod mnist;
+mod parquet;
 mod pictures;
 mod shapes;
 mod simulated;
@@ -22,6 +23,7 @@ pub const SOURCES: &[Source] = &[
     csv::ENTRY,
     folder::ENTRY,
     mnist::ENTRY,
+    parquet::ENTRY,
     pictures::ENTRY,
     shapes::ENTRY,
     simulated::ENTRY,

@@ -1,6 +1,9 @@
 //! What `--data` may be: `KIND:PATH`, or a path whose kind is recognised by what is in it.
 
-use crate::{Dataset, Options, SOURCES, Source, Split, folder, home::located, mnist, picture};
+use crate::{
+    Dataset, Options, SOURCES, Source, Split, folder, formats::parquet, home::located, mnist,
+    picture,
+};
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use std::{
     collections::BTreeSet,
@@ -37,8 +40,8 @@ pub fn open(spec: &str, options: &Options) -> Result<Dataset> {
 fn read(spec: &str, options: &Options) -> Result<Dataset> {
     let (kind, path, text) = parts(spec)?;
     ensure!(
-        kind.is_table || options.label_column.is_none(),
-        "`--label-column` is for csv and arff, not {}",
+        kind.has_label_column || options.label_column.is_none(),
+        "`--label-column` is for csv, arff and parquet, not {}",
         kind.name
     );
     ensure!(
@@ -134,6 +137,7 @@ fn recognise(path: &Path) -> Result<&'static Source> {
     }
     let kinds: Vec<&str> = found.into_iter().collect();
     match kinds[..] {
+        [] if folders && parquet::lies_in(path) => Ok(named("parquet")),
         [] if folders => Ok(named("folder")),
         [] if pictures => Ok(named("pictures")),
         [] => bail!("nothing recognised in the folder `{}`; {hint}", path.display()),
@@ -179,7 +183,6 @@ fn foreign(name: &str) -> Option<String> {
             ("a pickle, which is not read as data", torch.to_owned())
         }
         "h5" | "hdf5" => ("an HDF5 file", tensors.to_owned()),
-        "parquet" => ("a Parquet table", table("read_parquet")),
         "feather" | "arrow" => ("an Arrow table", table("read_feather")),
         "xls" | "xlsx" | "ods" => ("a workbook", table("read_excel")),
         "json" | "jsonl" => ("JSON text", table("read_json")),

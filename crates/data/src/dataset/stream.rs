@@ -3,7 +3,7 @@
 
 use crate::{
     Options, folder,
-    picture::{self, Fit, Header},
+    picture::{self, Fit, Header, Picture},
 };
 use anyhow::{Result, anyhow, bail, ensure};
 use image::RgbImage;
@@ -11,7 +11,6 @@ use std::{
     collections::HashMap,
     num::NonZero,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
-    path::{Path, PathBuf},
     sync::{
         Arc, Condvar, Mutex, MutexGuard,
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -29,7 +28,7 @@ const PART: usize = 256;
 /// Image files, read with 8 bits a channel and one size.
 #[derive(Debug, Clone)]
 pub struct Files {
-    paths: Arc<[PathBuf]>,
+    pictures: Arc<[Picture]>,
     /// How they become images of one size.
     fit: Fit,
     channels: i64,
@@ -44,10 +43,10 @@ pub struct Files {
 }
 
 impl Files {
-    /// Reads the size and the channels of the first of `paths`, of which there is one, where `options` do not
-    /// say them. Errors: it is no image, or `options` ask for what no image has.
-    pub(crate) fn new(paths: Vec<PathBuf>, options: &Options) -> Result<Self> {
-        let Header { width, height, colours } = picture::header(&paths[0])?;
+    /// Reads the size and the channels of the first of `pictures`, of which there is one, where `options` do
+    /// not say them. Errors: it is no image, or `options` ask for what no image has.
+    pub(crate) fn new(pictures: Vec<Picture>, options: &Options) -> Result<Self> {
+        let Header { width, height, colours } = picture::header(&pictures[0])?;
         let side = |side: i64| {
             ensure!((1..=4096).contains(&side), "a size of {side} pixels is not 1 to 4096");
             Ok(side as u32)
@@ -65,13 +64,13 @@ impl Files {
             "{channels} channels: images of folders are read with 1 or 3"
         );
         let (lossy, memory) = (options.channels == Some(1), options.memory);
-        let (paths, device) = (paths.into(), Device::Cpu);
-        Ok(Files { paths, fit, channels, lossy, width, height, memory, device })
+        let (pictures, device) = (pictures.into(), Device::Cpu);
+        Ok(Files { pictures, fit, channels, lossy, width, height, memory, device })
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.paths.len()
+        self.pictures.len()
     }
 
     /// Channels, height and width of each.
@@ -101,8 +100,8 @@ impl Files {
 
     /// Those in the given rows, in that order.
     pub(crate) fn select(&self, rows: &[i64]) -> Files {
-        let paths = rows.iter().map(|&row| self.paths[row as usize].clone()).collect();
-        Files { paths, ..self.clone() }
+        let pictures = rows.iter().map(|&row| self.pictures[row as usize].clone()).collect();
+        Files { pictures, ..self.clone() }
     }
 
     /// All of them, u8 [N, C, H, W]. `tick` is called with the images of each part that was read.
@@ -147,22 +146,21 @@ impl Files {
     /// One image, its planes after one another. Errors: no image, another size than the first, coloured where
     /// the first is grey.
     fn image(&self, row: i64) -> Result<Vec<u8>> {
-        let path = &self.paths[row as usize];
+        let picture = &self.pictures[row as usize];
         // A decoder that panics must not leave others waiting for its image.
-        let image = catch_unwind(AssertUnwindSafe(|| picture::decode(path, self.fit)));
-        let image = image.map_err(|_| anyhow!("`{}` cannot be decoded", path.display()))??;
+        let image = catch_unwind(AssertUnwindSafe(|| picture::decode(picture, self.fit)));
+        let image = image.map_err(|_| anyhow!("`{picture}` cannot be decoded"))??;
         let (width, height) = image.dimensions();
         ensure!(
             (width, height) == (self.width, self.height),
-            "`{}` has {}×{} pixels, `{}` {width}×{height}; give a size to resize them all \
+            "`{}` has {}×{} pixels, `{picture}` {width}×{height}; give a size to resize them all \
              (`--size`, in training `data.size`), or for ImageNet's networks `--preprocess torchvision`",
-            self.paths[0].display(),
+            self.pictures[0],
             self.width,
-            self.height,
-            path.display()
+            self.height
         );
         if self.channels == 1 {
-            return self.brightness(&image, path);
+            return self.brightness(&image, picture);
         }
         let plane = width as usize * height as usize;
         let mut planes = vec![0; 3 * plane];
@@ -175,14 +173,13 @@ impl Files {
     }
 
     /// The one plane of `image`. Errors: it has colours that nobody asked to give up.
-    fn brightness(&self, image: &RgbImage, path: &Path) -> Result<Vec<u8>> {
+    fn brightness(&self, image: &RgbImage, picture: &Picture) -> Result<Vec<u8>> {
         let grey = self.lossy || image.pixels().all(|p| p[0] == p[1] && p[1] == p[2]);
         ensure!(
             grey,
-            "`{}` is grey, `{}` has colours; give the channels that all are read with, 1 or 3 \
+            "`{}` is grey, `{picture}` has colours; give the channels that all are read with, 1 or 3 \
              (`--channels`, in training `data.channels`)",
-            self.paths[0].display(),
-            path.display()
+            self.pictures[0]
         );
         Ok(image.pixels().map(|pixel| picture::luma(pixel.0)).collect())
     }

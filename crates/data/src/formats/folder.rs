@@ -1,7 +1,10 @@
 //! `folder:`: one folder of pictures per class, perhaps inside folders for training and testing. The first picture
 //! says how large all are and whether they are grey.
 
-use crate::{Dataset, Files, Images, Options, Split, dataset, names, picture};
+use crate::{
+    Dataset, Files, Images, Options, Split, dataset, names,
+    picture::{self, Picture},
+};
 use anyhow::{Result, bail, ensure};
 use image::ColorType;
 use std::path::{Path, PathBuf};
@@ -14,7 +17,8 @@ mod listing;
 mod save;
 
 pub(crate) use flat::unlabelled;
-pub(crate) use listing::is_junk;
+pub(crate) use layout::{TEST, TRAIN};
+pub(crate) use listing::{Entries, entries, is_junk};
 pub(crate) use save::{check, save};
 
 use layout::{Layout, Part};
@@ -35,6 +39,7 @@ pub(crate) fn load(path: &Path, options: &Options) -> Result<Dataset> {
         Part::Annotated(root) => annotated(root, &classes, &mut passed)?,
     };
     notes.extend(passed.sentence());
+    let files = Picture::files(files);
     notes.extend(approximations(&files)?);
     let name = path.canonicalize().unwrap_or(path.to_owned());
     let name = name.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -99,16 +104,17 @@ fn is_counted(classes: &[String]) -> bool {
 }
 
 /// What is lost of pictures like the first, and of those that may move.
-fn approximations(files: &[PathBuf]) -> Result<Vec<String>> {
+pub(crate) fn approximations(files: &[Picture]) -> Result<Vec<String>> {
     let first = &files[0];
     let colours = picture::header(first)?.colours;
     let moving = files.iter().filter(|file| picture::moves(file)).count();
     let mut notes = vec![];
     if colours.bytes_per_pixel() / colours.channel_count() > 1 {
-        notes.push(format!("`{}` has 16 bits a channel, read as 8", first.display()));
+        notes.push(format!("`{first}` has 16 bits a channel, read as 8"));
     }
-    if colours.has_alpha() && picture::ending(first) != "gif" {
-        notes.push(format!("`{}` has an alpha channel, which is left out", first.display()));
+    let gif = matches!(first, Picture::File(path) if picture::ending(path) == "gif");
+    if colours.has_alpha() && !gif {
+        notes.push(format!("`{first}` has an alpha channel, which is left out"));
     }
     if moving > 0 {
         notes.push(format!("the first frame is read of {}", count(moving, "animated picture")));
@@ -125,6 +131,6 @@ pub(crate) fn channels_of(colours: ColorType) -> i64 {
 /// for, or its own.
 pub fn image(file: &Path, size: Option<i64>, channels: Option<i64>) -> Result<Tensor> {
     let options = Options { size, channels, memory: u64::MAX, ..Split::Test.into() };
-    let alone = Files::new(vec![file.to_owned()], &options)?;
+    let alone = Files::new(Picture::files(vec![file.to_owned()]), &options)?;
     Ok(dataset::pixels(&alone.whole(|_| ())?))
 }

@@ -10,7 +10,7 @@ pub(super) const ENTRY: Source = Source {
          `arff:FILE,columns=complete`",
     options: Selection::OPTIONS,
     build: |table| Ok(Box::new(TableFile::new(Format::Arff, table)?)),
-    is_table: true,
+    has_label_column: true,
     is_file: |name| name.ends_with(".arff"),
     ..READ
 };

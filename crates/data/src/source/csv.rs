@@ -9,7 +9,7 @@ pub(super) const ENTRY: Source = Source {
     about: "a table whose first line names its columns, with commas, tabs, semicolons or bars (.csv, .tsv)",
     options: Selection::OPTIONS,
     build: |table| Ok(Box::new(TableFile::new(Format::Csv, table)?)),
-    is_table: true,
+    has_label_column: true,
     is_file: is_table,
     ..READ
 };

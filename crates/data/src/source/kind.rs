@@ -36,8 +36,8 @@ pub struct Source {
     pub build: fn(Table) -> Result<Box<dyn Loader>>,
     /// It is drawn from a seed and has no path.
     pub(crate) is_drawn: bool,
-    /// One of its columns is the label.
-    pub(crate) is_table: bool,
+    /// One of its columns is the label, which can be named.
+    pub(crate) has_label_column: bool,
     /// Its pictures may be read as grey or as colour.
     pub(crate) has_channels: bool,
     /// Its path may have `*`, `?` and `[…]` in it.
@@ -55,7 +55,7 @@ pub(super) const READ: Source = Source {
     options: Described::NONE,
     build: |_| unreachable!("every kind says how it is read"),
     is_drawn: false,
-    is_table: false,
+    has_label_column: false,
     has_channels: false,
     takes_patterns: false,
     is_file: |_| false,

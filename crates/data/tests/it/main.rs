@@ -5,6 +5,7 @@ mod batches;
 mod fetch;
 mod folders;
 mod loaders;
+mod parquet;
 mod parts;
 mod pictures;
 mod published;

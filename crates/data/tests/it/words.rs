@@ -45,7 +45,6 @@ fn other_formats_are_called_what_they_are() {
         ("x.npz", ["NumPy's file", "safetensors.numpy.save_file"]),
         ("x.npy", ["NumPy's file", "safetensors.numpy.save_file"]),
         ("x.pt", ["a pickle", "safetensors.torch.save_file"]),
-        ("x.parquet", ["a Parquet table", "pandas.read_parquet(…).to_csv"]),
         ("x.xlsx", ["a workbook", "pandas.read_excel(…).to_csv"]),
         ("x.zip", ["an archive", "unpack it"]),
         ("x.data", ["text of some kind", "`csv:PATH`"]),

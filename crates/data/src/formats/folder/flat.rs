@@ -4,7 +4,10 @@ use super::{
     approximations,
     listing::{self, Entries, Passed},
 };
-use crate::{Dataset, Files, Images, Options, picture};
+use crate::{
+    Dataset, Files, Images, Options,
+    picture::{self, Picture},
+};
 use anyhow::{Context, Result, ensure};
 use std::path::{Path, PathBuf};
 use tch::{Device, Kind, Tensor};
@@ -27,6 +30,7 @@ pub(crate) fn unlabelled(path: &Path, options: &Options) -> Result<Dataset> {
         passed.sentence().map(|sentence| format!("; {sentence}")).unwrap_or_default()
     );
     let mut notes: Vec<String> = passed.sentence().into_iter().collect();
+    let files = Picture::files(files);
     notes.extend(approximations(&files)?);
     let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
     let labels = Tensor::zeros([files.len() as i64], (Kind::Int64, Device::Cpu));

@@ -10,8 +10,8 @@ use std::{
 use tensorfile::words::count;
 
 /// What folders of parts are called, in any case; those before are taken first.
-const TRAIN: &[&str] = &["train", "training"];
-const TEST: &[&str] = &["test", "testing", "val", "valid", "validation"];
+pub(crate) const TRAIN: &[&str] = &["train", "training"];
+pub(crate) const TEST: &[&str] = &["test", "testing", "val", "valid", "validation"];
 
 /// The table of Tiny ImageNet's `val`: a file of `images` and its class a line, tabs between them.
 pub(super) const ANNOTATIONS: &str = "val_annotations.txt";

@@ -10,13 +10,13 @@ use std::{
 use tensorfile::words::count;
 
 /// Folders by their names, and files, sorted.
-pub(super) struct Entries {
+pub(crate) struct Entries {
     pub folders: Vec<(String, PathBuf)>,
     pub files: Vec<PathBuf>,
 }
 
 /// What the folder holds, links followed. Errors: it cannot be read.
-pub(super) fn entries(folder: &Path) -> Result<Entries> {
+pub(crate) fn entries(folder: &Path) -> Result<Entries> {
     let told = || format!("cannot read the folder `{}`", folder.display());
     let mut found = Entries { folders: vec![], files: vec![] };
     for entry in folder.read_dir().with_context(told)? {

@@ -197,7 +197,7 @@ fn broken_tables_are_refused_with_the_line() {
     let message = format!("{:#}", of("csv", &format!("a,b\n{many}"), "", &options).unwrap_err());
     assert!(message.contains("1500 values, more than 1000"), "{message}");
     let message = format!("{:#}", load("shapes", &label("a")).unwrap_err());
-    assert!(message.contains("is for csv and arff, not shapes"), "{message}");
+    assert!(message.contains("is for csv, arff and parquet, not shapes"), "{message}");
 }
 
 #[test]
