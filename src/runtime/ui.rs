@@ -98,8 +98,8 @@ pub fn trace(first: u64, n: i64, begun: Instant) {
     }
 }
 
-/// A rate with two digits, more before the point: 0.012, 1.2, 12, 123.
-fn two_digits(rate: f64) -> String {
+/// A number with two digits, more before the point: 0.012, 1.2, 12, 123.
+pub fn two_digits(rate: f64) -> String {
     let places = if rate > 0. && rate.is_finite() { 1. - rate.log10().floor() } else { 0. };
     format!("{rate:.*}", places.clamp(0., 6.) as usize)
 }

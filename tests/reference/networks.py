@@ -334,8 +334,28 @@ class Perceptron(nn.Module):
         return self.linear(F.elu(self.hidden2(F.elu(self.hidden1(x.flatten(1))))))
 
 
+def vit(width, heads):
+    """transformers' ViTForImageClassification for 64x64 images, alone."""
+    from transformers import ViTConfig, ViTForImageClassification
+
+    class Logits(ViTForImageClassification):
+        def forward(self, x):
+            return super().forward(x).logits
+
+    config = ViTConfig(
+        hidden_size=width,
+        num_attention_heads=heads,
+        intermediate_size=4 * width,
+        image_size=64,
+        num_labels=1000,
+        attn_implementation="eager",
+    )
+    return Logits(config)
+
+
 CIFAR = ([0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010])
 IMAGENET = ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+HALF = ([0.5] * 3, [0.5] * 3)
 GREY = ([0.0], [1.0])
 TABLE = ([0.0, 0.0], [1.0, 1.0])
 
@@ -354,5 +374,8 @@ NETWORKS = {
     "resnet56": (lambda: CifarResNet(9), (3, 32, 32), IMAGENET),
     "swin-t": (Swin, (3, 32, 32), CIFAR),
     "vgg16": (Vgg16, (3, 32, 32), CIFAR),
+    "vit-b16": (lambda: vit(768, 12), (3, 64, 64), HALF),
+    "vit-s16": (lambda: vit(384, 6), (3, 64, 64), HALF),
+    "vit-ti16": (lambda: vit(192, 3), (3, 64, 64), HALF),
     "wrn28-10": (WideResNet, (3, 32, 32), CIFAR),
 }

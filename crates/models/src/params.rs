@@ -52,8 +52,11 @@ pub enum Init {
         /// Inputs of one output.
         fan_in: i64,
     },
-    /// N(0, 1).
-    Normal,
+    /// N(0, std²).
+    Normal {
+        /// Standard deviation.
+        std: f64,
+    },
     /// What the function gives, on the CPU: masks.
     Fixed(fn() -> Tensor),
 }
@@ -71,7 +74,7 @@ impl Init {
                 let bound = 1. / (fan_in as f64).sqrt();
                 (noise::uniform(&keys, shape, device).squeeze_dim(0) * 2. - 1.) * bound
             }
-            Init::Normal => noise::normal(&keys, shape, device).squeeze_dim(0),
+            Init::Normal { std } => noise::normal(&keys, shape, device).squeeze_dim(0) * std,
             Init::Fixed(values) => full() + values().to_device(device),
         }
     }

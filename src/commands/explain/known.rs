@@ -1,7 +1,10 @@
 //! What is known of maps beside themselves: how far they are from what they promise, and, where they
 //! are means over draws, from the mean of endless draws.
 
-use crate::results::{Better, Number, Quantity, Sample};
+use crate::{
+    results::{Better, Number, Quantity, Sample},
+    runtime::ui::two_digits,
+};
 use explain::Estimate;
 use tch::{Device, Kind, Tensor};
 
@@ -80,8 +83,8 @@ impl Known {
         let middle = relative[relative.len() / 2];
         let known = match middle.is_finite() {
             true => format!(
-                "standard error {:.0} % of the map, in the middle of the images",
-                100. * middle
+                "standard error {} % of the map, in the middle of the images",
+                two_digits(100. * middle)
             ),
             false => "their error is as large as the map, or not known".into(),
         };

@@ -2,7 +2,7 @@
 //! is and how its classes are called, `preprocessor_config.json` what is done to images first. Both are
 //! read as if they were the header of the file.
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde::{Deserialize, de::DeserializeOwned};
 use std::{
     collections::BTreeMap,
@@ -23,8 +23,25 @@ struct Config {
     downsample_in_first_stage: bool,
     #[serde(default)]
     downsample_in_bottleneck: bool,
+    #[serde(flatten)]
+    vit: Vit,
     #[serde(default)]
     id2label: BTreeMap<String, String>,
+}
+
+/// What a vision transformer's `config.json` says; transformers leave out nothing of it.
+#[derive(Deserialize)]
+struct Vit {
+    hidden_size: Option<i64>,
+    num_hidden_layers: Option<i64>,
+    num_attention_heads: Option<i64>,
+    intermediate_size: Option<i64>,
+    patch_size: Option<i64>,
+    image_size: Option<i64>,
+    num_channels: Option<i64>,
+    hidden_act: Option<String>,
+    layer_norm_eps: Option<f64>,
+    qkv_bias: Option<bool>,
 }
 
 /// Of a `preprocessor_config.json`.
@@ -76,6 +93,9 @@ pub(super) fn header(weights: &Path) -> Result<BTreeMap<String, String>> {
     if let Some(classes) = config.classes() {
         header.insert("classes".into(), tensorfile::header::join(&classes));
     }
+    if let Some(image) = config.image() {
+        header.insert("image".into(), image);
+    }
     if let Some(how) = read::<Preprocessor>(&folder.join("preprocessor_config.json"))? {
         let joined = |all: &[f64]| all.iter().map(f64::to_string).collect::<Vec<_>>().join(",");
         if how.image_mean.len() == how.image_std.len() && !how.image_mean.is_empty() {
@@ -84,7 +104,8 @@ pub(super) fn header(weights: &Path) -> Result<BTreeMap<String, String>> {
                 format!("{}/{}", joined(&how.image_mean), joined(&how.image_std)),
             );
             if let Some(side) = how.crop_size.or(how.size).and_then(|side| side.length()) {
-                header.insert("image".into(), format!("{}x{side}x{side}", how.image_mean.len()));
+                let image = format!("{}x{side}x{side}", how.image_mean.len());
+                header.entry("image".into()).or_insert(image);
             }
         }
     }
@@ -94,22 +115,66 @@ pub(super) fn header(weights: &Path) -> Result<BTreeMap<String, String>> {
 impl Config {
     /// Our name of the network that is a `class` of transformers.
     fn arch(&self, class: &str) -> Result<&'static str> {
+        if self.model_type.as_deref() == Some("vit") {
+            return self.vit.arch(class);
+        }
         let plain = !self.downsample_in_first_stage && !self.downsample_in_bottleneck;
         let (kind, layer) = (self.model_type.as_deref(), self.layer_type.as_deref());
         match (kind, layer, &self.depths[..]) {
             (Some("resnet"), Some("basic"), [2, 2, 2, 2]) if plain => Ok("resnet18-imagenet"),
             (Some("resnet"), Some("bottleneck"), [3, 4, 6, 3]) if plain => Ok("resnet50-imagenet"),
             _ => bail!(
-                "`config.json` beside it says {class}, of which only ResNet-18 and ResNet-50 are read; \
+                "`config.json` beside it says {class}; read are ResNet-18, ResNet-50 and ViTs; \
                  export the network as ONNX (docs/own-network.md)"
             ),
         }
+    }
+
+    /// Channels, height and width of its images, where its tensors depend on them.
+    fn image(&self) -> Option<String> {
+        let Vit { num_channels, image_size, .. } = self.vit;
+        let side = image_size.filter(|_| self.model_type.as_deref() == Some("vit"))?;
+        Some(format!("{}x{side}x{side}", num_channels.unwrap_or(3)))
     }
 
     /// The names of classes 0, 1, …; none where one is missing.
     fn classes(&self) -> Option<Vec<String>> {
         let all = (0..self.id2label.len()).map(|i| self.id2label.get(&i.to_string()).cloned());
         all.collect::<Option<Vec<_>>>().filter(|names| !names.is_empty())
+    }
+}
+
+impl Vit {
+    /// Errors: another depth, width or patch, another function than those of published networks.
+    fn arch(&self, class: &str) -> Result<&'static str> {
+        let told = "export the network as ONNX (docs/own-network.md)";
+        let same = self.hidden_act.as_deref().is_none_or(|act| act == "gelu")
+            && self.layer_norm_eps.is_none_or(|eps| eps == 1e-12)
+            && self.qkv_bias != Some(false);
+        ensure!(
+            same,
+            "`config.json` beside it says {class} with `hidden_act`, `layer_norm_eps` or `qkv_bias` other than \
+             gelu, 1e-12 and true; {told}"
+        );
+        let wide = |width, heads| {
+            let [hidden, head, inner, patch, layers] = [
+                (self.hidden_size, 768),
+                (self.num_attention_heads, 12),
+                (self.intermediate_size, 3072),
+                (self.patch_size, 16),
+                (self.num_hidden_layers, 12),
+            ]
+            .map(|(said, usual)| said.unwrap_or(usual));
+            [hidden, head, inner, patch, layers] == [width, heads, 4 * width, 16, 12]
+        };
+        let known = [("vit-ti16", 192, 3), ("vit-s16", 384, 6), ("vit-b16", 768, 12)];
+        match known.into_iter().find(|&(_, width, heads)| wide(width, heads)) {
+            Some((name, ..)) => Ok(name),
+            None => bail!(
+                "`config.json` beside it says {class} of another size than ViT-Tiny, -Small and -Base on patches of \
+                 16 have; {told}"
+            ),
+        }
     }
 }
 

@@ -8,11 +8,13 @@ use registry::Named;
 use tch::{Device, Kind, Tensor};
 
 mod googlenet;
+mod layer_norm;
 mod resnet;
 mod resnet_cifar;
 mod small;
 mod swin;
 mod vgg;
+mod vit;
 mod wide_resnet;
 
 /// What a network must fit: image shape and number of classes.
@@ -102,6 +104,9 @@ pub const ARCHS: &[Arch] = &[
     resnet_cifar::RESNET56,
     swin::SWIN_T,
     vgg::VGG16,
+    vit::VIT_B16,
+    vit::VIT_S16,
+    vit::VIT_TI16,
     wide_resnet::WRN28_10,
 ];
 

@@ -2,7 +2,7 @@
 //! names it has: 2×2 patches, windows of 4×4, one relative bias for all heads, masks in the state
 //! dict, no drop-path. Image sides must be multiples of 32.
 
-use super::{Arch, Shape};
+use super::{Arch, Shape, layer_norm::LayerNorm};
 use crate::{Activation, Affine, Builder, Init, Model, Ops, Role};
 use tch::{Device, Kind, Tensor};
 
@@ -17,6 +17,7 @@ pub(super) const SWIN_T: Arch = Arch {
     build,
 };
 
+const EPS: f64 = 1e-5;
 const WINDOW: i64 = 4;
 const SHIFT: i64 = WINDOW / 2;
 const AREA: i64 = WINDOW * WINDOW;
@@ -25,28 +26,6 @@ const HEAD: i64 = 32;
 /// Width, pairs of blocks, heads and patch side of each stage.
 const STAGES: [(i64, usize, i64, i64); 4] =
     [(96, 1, 3, 2), (192, 1, 6, 2), (384, 3, 12, 2), (768, 1, 24, 1)];
-
-struct LayerNorm {
-    weight: Tensor, // [channels]
-    bias: Tensor,   // [channels]
-}
-
-impl LayerNorm {
-    fn new(b: &Builder, name: &str, channels: i64) -> Self {
-        let b = b.sub(name);
-        LayerNorm {
-            weight: b.weight("weight", &[channels], Init::Const(1.)),
-            bias: b.weight("bias", &[channels], Init::Const(0.)),
-        }
-    }
-
-    /// Over the last axis, in the type of its own weights (f32).
-    fn forward(&self, x: &Tensor, ops: &dyn Ops) -> Tensor {
-        let x = x.to_kind(self.weight.kind());
-        let (weight, bias) = (Some(&self.weight), Some(&self.bias));
-        ops.other(x.layer_norm(self.weight.size(), weight, bias, 1e-5, true))
-    }
-}
 
 /// Attention within windows; shifted by half a window where it has masks.
 struct Attention {
@@ -64,7 +43,7 @@ impl Attention {
         let masks = shifted.then(|| {
             [mask("upper_lower_mask", rows_apart), mask("left_right_mask", columns_apart)]
         });
-        let position = b.weight("pos_embedding", &[SPAN, SPAN], Init::Normal);
+        let position = b.weight("pos_embedding", &[SPAN, SPAN], Init::Normal { std: 1. });
         Attention {
             to_qkv: Affine::linear_with(b, "to_qkv", width, 3 * heads * HEAD, false),
             to_out: Affine::linear(b, "to_out", heads * HEAD, width),
@@ -155,9 +134,9 @@ impl Block {
         let (attention, mlp) = (b.sub("attention_block.fn"), b.sub("mlp_block.fn"));
         let net = mlp.sub("fn.net");
         Block {
-            norm1: LayerNorm::new(&attention, "norm", width),
+            norm1: LayerNorm::new(&attention, "norm", width, EPS),
             attention: Attention::new(&attention.sub("fn"), width, heads, shifted),
-            norm2: LayerNorm::new(&mlp, "norm", width),
+            norm2: LayerNorm::new(&mlp, "norm", width, EPS),
             expand: Affine::linear(&net, "0", width, 4 * width),
             contract: Affine::linear(&net, "2", 4 * width, width),
         }
@@ -218,7 +197,7 @@ fn build(b: &Builder, shape: &Shape) -> Box<dyn Model> {
     let head = b.sub("mlp_head");
     Box::new(Swin {
         stages,
-        norm: LayerNorm::new(&head, "0", channels),
+        norm: LayerNorm::new(&head, "0", channels, EPS),
         head: Affine::linear(&head, "1", channels, shape.classes),
     })
 }

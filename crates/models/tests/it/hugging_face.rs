@@ -78,15 +78,58 @@ fn residual_networks_are_read_as_they_are() {
     }
 }
 
+/// The `config.json` of a vision transformer.
+fn vit(more: &str) -> String {
+    format!(
+        r#"{{"architectures": ["ViTForImageClassification"], "model_type": "vit", "image_size": 64,
+            "id2label": {{"0": "cat", "1": "dog", "2": "ship"}}, {more}}}"#
+    )
+}
+
+#[test]
+fn vision_transformers_are_read_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let arch = zoo::arch("vit-ti16").unwrap();
+    let shape = Shape { image: [3, 64, 64], classes: 3 };
+    let scale = Normalisation::parse("0.5/0.5", 3).unwrap();
+    let model = Classifier::new(arch, shape, scale, 7, Device::Cpu);
+    // The parameters have transformers' own names.
+    TensorFile { tensors: model.params().tensors(), ..TensorFile::default() }
+        .write(&folder.path().join("model.safetensors"))
+        .unwrap();
+    let size = r#""hidden_size": 192, "num_attention_heads": 3, "intermediate_size": 768, "hidden_act": "gelu""#;
+    fs::write(folder.path().join("config.json"), vit(size)).unwrap();
+    let how = r#"{"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "size": {"height": 64, "width": 64}}"#;
+    fs::write(folder.path().join("preprocessor_config.json"), how).unwrap();
+    let loaded = checkpoint::load(folder.path(), &Hints::default()).unwrap();
+    let (found, expected) = (loaded.classifier.frozen(), model.frozen());
+    assert_eq!(found.classes, ["cat", "dog", "ship"]);
+    assert_eq!(found.shape.image, [3, 64, 64]);
+    let x = images(2, &expected.shape);
+    assert!(tch::no_grad(|| distance(&found.logits(&x), &expected.logits(&x))) < 1e-6);
+}
+
 #[test]
 fn other_networks_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
-    let config = r#"{"architectures": ["ViTForImageClassification"], "model_type": "vit"}"#;
+    let config = r#"{"architectures": ["BeitForImageClassification"], "model_type": "beit"}"#;
     let _ = published(folder.path(), "resnet18-imagenet", config);
     let file = folder.path().join("model.safetensors");
     let told = |hints: &Hints| format!("{:#}", checkpoint::load(&file, hints).err().unwrap());
     let said = told(&Hints::default());
-    assert!(said.contains("ViTForImageClassification") && said.contains("ONNX"), "{said}");
+    assert!(said.contains("BeitForImageClassification") && said.contains("ONNX"), "{said}");
+    // Vision transformers of other sizes and with other functions.
+    for (other, part) in [
+        (r#""patch_size": 32"#, "of another size than"),
+        (r#""num_hidden_layers": 24"#, "of another size than"),
+        (r#""hidden_act": "relu""#, "`hidden_act`"),
+        (r#""layer_norm_eps": 1e-5"#, "`layer_norm_eps`"),
+        (r#""qkv_bias": false"#, "`qkv_bias`"),
+    ] {
+        fs::write(folder.path().join("config.json"), vit(other)).unwrap();
+        let said = told(&Hints::default());
+        assert!(said.contains(part) && said.contains("ONNX"), "{other}: {said}");
+    }
     // Another class of the same library, or a file that is not JSON.
     fs::write(folder.path().join("config.json"), r#"{"architectures": ["ResNetModel"]}"#).unwrap();
     assert!(told(&Hints::default()).contains("--arch"));

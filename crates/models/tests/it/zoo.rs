@@ -39,6 +39,9 @@ conformance! {
     resnet56: "resnet56" has 853_018;
     swin_t: "swin-t" has 26_598_646;
     vgg16: "vgg16" has 14_728_266;
+    vit_b16: "vit-b16" has 86_429_416;
+    vit_s16: "vit-s16" has 21_981_544;
+    vit_ti16: "vit-ti16" has 5_682_856;
     wrn28_10: "wrn28-10" has 36_479_194;
 }
 

@@ -90,8 +90,8 @@ fn pools_have_sides_steps_and_pads_of_their_own() {
 /// A norm with constants of its own.
 fn norm(b: &Builder, n: i64, eps: f64, momentum: f64) -> Norm {
     Norm {
-        scale: b.weight("scale", &[n], Init::Normal),
-        shift: b.weight("shift", &[n], Init::Normal),
+        scale: b.weight("scale", &[n], Init::Normal { std: 1. }),
+        shift: b.weight("shift", &[n], Init::Normal { std: 1. }),
         running_mean: b.buffer("mean", &[n], Init::Const(0.25), Role::Mean),
         running_var: b.buffer("var", &[n], Init::Const(0.5), Role::Variance),
         eps,
@@ -102,7 +102,7 @@ fn norm(b: &Builder, n: i64, eps: f64, momentum: f64) -> Norm {
 #[test]
 fn a_norm_after_a_linear_layer_has_its_own_constants() {
     let b = Builder::new(4, Device::Cpu);
-    let stored = b.weight("w", &[5, 3], Init::Normal);
+    let stored = b.weight("w", &[5, 3], Init::Normal { std: 1. });
     let norm = norm(&b, 3, 0.125, 0.25);
     let (scale, shift) = (norm.scale.detach(), norm.shift.detach());
     let mean = norm.running_mean.shallow_clone();
@@ -122,7 +122,7 @@ fn a_norm_after_a_linear_layer_has_its_own_constants() {
 #[test]
 fn training_through_a_view_moves_the_stored_tensor() {
     let b = Builder::new(6, Device::Cpu);
-    let stored = b.weight("w", &[4, 2], Init::Normal);
+    let stored = b.weight("w", &[4, 2], Init::Normal { std: 1. });
     let of = stored.shallow_clone();
     let layer = Affine::computed(&b, move || (of.tr(), None), None, None);
     let (x, y) = (draw(7, &[16, 4]), draw(8, &[16, 2]));
@@ -140,7 +140,7 @@ fn training_through_a_view_moves_the_stored_tensor() {
         assert!(apart(&layer.eval(&x).detach(), &x.matmul(&by_hand)) < 1e-4);
     }
     let frozen = Builder::folded(&b.params(), Precision::F32, true);
-    let of = frozen.weight("w", &[4, 2], Init::Normal);
+    let of = frozen.weight("w", &[4, 2], Init::Normal { std: 1. });
     let folded = Affine::computed(&frozen, move || (of.tr(), None), None, None);
     assert!(apart(&folded.eval(&x), &x.matmul(&by_hand)) < 1e-4);
     assert!(!folded.eval(&x).requires_grad());
