@@ -278,7 +278,7 @@ fn make(experiment: &Experiment, run: &Path, cell: &Cell, cli: &Cli) -> Result<f
 fn strip_volatile(value: &mut Value, run: &Path) {
     match value {
         Value::Object(map) => {
-            map.retain(|key, _| !matches!(key.as_str(), "seconds" | "images_per_second"));
+            map.retain(|key, _| !matches!(key.as_str(), "seconds" | "images_per_second" | "ended"));
             map.values_mut().for_each(|value| strip_volatile(value, run));
         }
         Value::Array(list) => list.iter_mut().for_each(|value| strip_volatile(value, run)),

@@ -219,6 +219,24 @@ impl Config {
         Ok(())
     }
 
+    /// The resolved settings one by one: `optimizer.learning_rate`, in order.
+    pub fn flat(&self) -> Vec<(String, Value)> {
+        fn leaves(path: &str, value: Value, found: &mut Vec<(String, Value)>) {
+            match value {
+                Value::Table(table) => {
+                    for (key, value) in table {
+                        let dot = if path.is_empty() { "" } else { "." };
+                        leaves(&format!("{path}{dot}{key}"), value, found);
+                    }
+                }
+                value => found.push((path.to_owned(), value)),
+            }
+        }
+        let mut found = vec![];
+        leaves("", Value::try_from(self).expect("a config is a table"), &mut found);
+        found
+    }
+
     /// The resolved settings as TOML.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("a config is a table")

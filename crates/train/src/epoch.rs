@@ -7,6 +7,7 @@ use crate::{
     EpochLine, Job, Observer, OnNan, Tick,
     communicator::{self, Share},
     ema::Ema,
+    log::Reading,
     objective::{Loss, Objective, Step},
     optimizer::Optimizer,
     schedule::Schedule,
@@ -52,6 +53,7 @@ impl Epoch<'_> {
         let shares: Vec<Share> = order.iter().map(|batch| Share::new(ranks, batch)).collect();
         let own = shares.iter().map(|share| share.numbers.to_vec()).collect();
         let steps = order.len();
+        let (mut readings, before) = (vec![], u64::from(self.number) * steps as u64);
         for (i, (share, batch)) in shares.iter().zip(job.train.epoch(own, shuffle)).enumerate() {
             at = f64::from(self.number) + i as f64 / steps as f64;
             self.take(share, batch?, at, &mut sums);
@@ -59,6 +61,11 @@ impl Epoch<'_> {
             let read = step % READ_EVERY == 0 || step == steps;
             if read {
                 sums.read(ranks).or_else(|non_finite| self.stop(step, &non_finite))?;
+                readings.extend(sums.lately().map(|loss| Reading {
+                    step: before + step as u64,
+                    loss,
+                    seconds: clock.elapsed().as_secs_f64(),
+                }));
             }
             let so_far = read.then(|| (sums.means()["total"], sums.accuracy()));
             watch.tick(&Tick { step, steps, epoch: self.number + 1, so_far });
@@ -80,9 +87,11 @@ impl Epoch<'_> {
             validation_accuracy: None,
             robust_accuracy: None,
             skipped: sums.skipped,
+            steps: readings,
             learning_rate: self.rate(at),
             seconds: 0.,
             images_per_second,
+            ended: 0.,
         })
     }
 

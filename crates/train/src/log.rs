@@ -4,7 +4,12 @@ pub mod tensorboard;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 use tch::{Kind, Tensor};
 
 /// One epoch: a line of `log.jsonl`.
@@ -31,12 +36,29 @@ pub struct EpochLine {
     /// Steps left out because their loss was not finite.
     #[serde(default)]
     pub skipped: u64,
+    /// The loss on the way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Reading>,
     /// Learning rate of the last step.
     pub learning_rate: f64,
     /// Seconds of this epoch, evaluation included.
     pub seconds: f64,
     /// Training images a second.
     pub images_per_second: f64,
+    /// When it ended, in seconds of Unix time; 0 in logs that do not say it.
+    #[serde(default)]
+    pub ended: f64,
+}
+
+/// The loss over a few steps of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reading {
+    /// Steps of the run so far.
+    pub step: u64,
+    /// Mean `total` over the images of the steps since the reading before.
+    pub loss: f64,
+    /// Seconds since the epoch began.
+    pub seconds: f64,
 }
 
 /// A distribution over images in three numbers; for heavy tails the mean alone says little.
@@ -85,6 +107,11 @@ impl EpochLine {
 pub fn best(lines: &[EpochLine]) -> Option<(u32, f64)> {
     let validated = lines.iter().filter_map(|line| Some((line.epoch, line.validation_accuracy?)));
     validated.reduce(|best, next| if next.1 > best.1 { next } else { best })
+}
+
+/// Unix time, in seconds.
+pub(crate) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0., |since| since.as_secs_f64())
 }
 
 /// Reads a log. Errors: no such file, a line that is not one of ours.

@@ -99,7 +99,7 @@ pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
         let mut line = epoch.train(watch)?;
         let evaluated = job.evaluated(ema.as_ref())?;
         job.evaluate(&evaluated.folded(config.precision), &mut line)?;
-        line.seconds = clock.elapsed().as_secs_f64();
+        (line.seconds, line.ended) = (clock.elapsed().as_secs_f64(), log::now());
         done += 1;
         watch.epoch(&line);
         lines.push(line);
@@ -108,7 +108,7 @@ pub fn run(job: &Job, watch: &mut dyn Observer) -> Result<Vec<EpochLine>> {
         }
         // The log first: a resumed run cuts what is too long, and cannot invent what is missing.
         log::write(&at(LOG), &lines)?;
-        tensorboard::write(&at("events.out.tfevents.gradproof"), &lines)?;
+        tensorboard::write(&at("events.out.tfevents.gradproof"), &config.flat(), &lines)?;
         save_weights(&at(&job.weights()), job, &evaluated, &lines)?;
         if log::best(&lines).is_some_and(|(epoch, _)| epoch == done) {
             save_weights(&at(&job.best()), job, &evaluated, &lines)?;

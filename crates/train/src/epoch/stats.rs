@@ -20,6 +20,8 @@ pub(crate) struct Sums {
     /// The same of all ranks and steps that were read.
     totals: Vec<f64>,
     observed: BTreeMap<&'static str, Vec<Tensor>>,
+    /// The sum of all loss parts and the images, when [`Sums::lately`] was asked last.
+    before: (f64, usize),
     /// Images of the steps that were taken, of all ranks.
     pub images: usize,
     /// Steps left out.
@@ -78,6 +80,14 @@ impl Sums {
             self.parts.iter().zip(&self.totals).map(mean).collect();
         means.insert("total".into(), means.values().sum());
         means
+    }
+
+    /// The mean loss over the images since this was asked last; none where there were none.
+    pub fn lately(&mut self) -> Option<f64> {
+        let now = (self.totals.iter().take(self.parts.len()).sum::<f64>(), self.images);
+        let (sum, images) = (now.0 - self.before.0, now.1 - self.before.1);
+        self.before = now;
+        (images > 0).then(|| sum / images as f64)
     }
 
     /// Training accuracy in [0, 1], as last read.

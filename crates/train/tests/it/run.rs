@@ -6,7 +6,11 @@ use data::{Last, Shuffle};
 use std::{collections::BTreeMap, fs, path::Path};
 use tch::{Kind, Tensor};
 use tensorfile::TensorFile;
-use train::{Config, EpochLine, Job, OnNan, accuracy, log, log::Quantiles, log::tensorboard, run};
+use train::{
+    Config, EpochLine, Job, OnNan, accuracy, log,
+    log::{Quantiles, Reading, tensorboard},
+    run,
+};
 
 const PLAIN: &str = "epochs = 4
 batch_size = 8
@@ -56,7 +60,11 @@ fn assert_same(a: &Path, b: &Path) {
 
 /// A log without what no run repeats: times.
 fn timeless(lines: Vec<EpochLine>) -> Vec<EpochLine> {
-    let without = |line| EpochLine { seconds: 0., images_per_second: 0., ..line };
+    let without = |mut line: EpochLine| {
+        (line.seconds, line.images_per_second, line.ended) = (0., 0., 0.);
+        line.steps.iter_mut().for_each(|reading| reading.seconds = 0.);
+        line
+    };
     lines.into_iter().map(without).collect()
 }
 
@@ -213,9 +221,11 @@ fn lines() -> Vec<EpochLine> {
         observed: BTreeMap::from([("xi".into(), Quantiles { mean: 3., median: 0.5, p90: 9. })]),
         robust_accuracy: test_accuracy,
         skipped: 0,
+        steps: vec![Reading { step: 20 * u64::from(epoch), loss: 0.5, seconds: 1.5 }],
         learning_rate: 1e-3,
         seconds: 2.5,
         images_per_second: 1234.5,
+        ended: 1e9 + f64::from(epoch),
     };
     vec![line(1, None), line(300, Some(0.75))]
 }
@@ -296,9 +306,19 @@ fn tensorboard_finds_every_scalar() {
     assert_eq!(masked_crc(b"123456789"), 0xe306_9283u32.rotate_right(15).wrapping_add(0xa282_ead8));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("events.out.tfevents.test");
-    tensorboard::write(&path, &lines()).unwrap();
+    let settings = [("epochs".to_owned(), 3.into()), ("model.arch".to_owned(), "cnn".into())];
+    tensorboard::write(&path, &settings, &lines()).unwrap();
     let mut events = records(&fs::read(&path).unwrap()).into_iter().map(|r| fields(&r));
     assert_eq!(events.next().unwrap()[&3], b"brain.Event:2");
+    // Settings, as the table of hyperparameters reads them.
+    let value = fields(&fields(&events.next().unwrap()[&5])[&1]);
+    assert_eq!(value[&1], b"_hparams_/session_start_info");
+    let plugin = fields(&fields(&value[&9])[&1]);
+    assert_eq!(plugin[&1], b"hparams");
+    let session = fields(&fields(&plugin[&2])[&3]);
+    let last = fields(&session[&1]);
+    assert_eq!((&last[&1][..], &fields(&last[&2])[&3][..]), (&b"model.arch"[..], &b"cnn"[..]));
+    assert_eq!(f64::from_le_bytes(session[&5][..].try_into().unwrap()), 1e9 + 1. - 2.5);
     let found: Vec<(f64, u64, String, f32)> = events
         .map(|event| {
             let value = fields(&fields(&event[&5])[&1]);
@@ -310,10 +330,11 @@ fn tensorboard_finds_every_scalar() {
         .collect();
     let expected: Vec<(f64, u64, String, f32)> = lines()
         .iter()
-        .zip([2.5, 5.])
-        .flat_map(|(line, wall)| {
-            let step = u64::from(line.epoch);
-            line.scalars().into_iter().map(move |(tag, value)| (wall, step, tag, value as f32))
+        .flat_map(|line| {
+            let (step, wall) = (u64::from(line.epoch), line.ended);
+            let of = move |(tag, value)| (wall, step, tag, value as f32);
+            let way = (wall - 1., 20 * step, tensorboard::LOSS.to_owned(), 0.5);
+            [way].into_iter().chain(line.scalars().into_iter().map(of))
         })
         .collect();
     assert_eq!(found, expected);
