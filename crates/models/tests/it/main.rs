@@ -15,6 +15,7 @@ mod numeric {
     mod jvp;
     mod noise;
     mod sync_norm;
+    mod trained_pass;
 }
 mod operators;
 mod operators_wrong;
